@@ -1,0 +1,7 @@
+#include "connectors/kafka/kafka.h"
+
+namespace anabranch {
+
+void RegisterConnectorKafka(Registry& /*registry*/) {}
+
+}  // namespace anabranch

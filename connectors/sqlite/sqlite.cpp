@@ -1,0 +1,7 @@
+#include "connectors/sqlite/sqlite.h"
+
+namespace anabranch {
+
+void RegisterConnectorSqlite(Registry& /*registry*/) {}
+
+}  // namespace anabranch

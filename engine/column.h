@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "engine/type.h"
+
+namespace anabranch {
+
+// What a cell holds. Readers test `state & kValid` only; `validate` tells the rest apart.
+enum CellState : uint8_t {
+  kNull = 0,        // an explicit null, or a row the maker did not work on
+  kValid = 1,
+  kMissing = 2,     // the record has no such field
+  kWrongType = 4,   // the record's value does not fit the column's type
+  kOutOfRange = 6,  // a number that the column's type cannot hold
+};
+
+// Bytes that stay where they are until Clear(). Keeps its memory across Clear().
+class Arena {
+ public:
+  // Uninitialised memory of `size` bytes, 8-byte aligned, valid until Clear() or destruction.
+  char* Allocate(size_t size);
+  std::string_view Copy(std::string_view text);
+  void Clear();
+  size_t bytes_reserved() const;
+
+ private:
+  struct Chunk {
+    std::unique_ptr<char[]> data;
+    size_t size;
+  };
+  std::vector<Chunk> chunks_;
+  size_t chunk_ = 0;
+  size_t used_ = 0;
+};
+
+// One named, typed column of a batch: a state byte and a value (or `Elements()` values) per row.
+// Owned by its RecordBatch; written by exactly one stage, then read-only. Not thread-safe;
+// different columns of one batch may be written by different threads.
+// Values are only defined where the state is kValid. Memory is kept across Reset().
+class Column {
+ public:
+  // Makes room for `rows` rows, all kNull. Invalidates every span and string of this column.
+  void Reset(const Type& type, uint32_t rows);
+
+  const Type& type() const { return type_; }
+  uint32_t rows() const { return rows_; }
+  std::span<uint8_t> states() { return {states_.data(), rows_}; }
+  std::span<const uint8_t> states() const { return {states_.data(), rows_}; }
+  bool valid(uint32_t row) const { return (states_[row] & kValid) != 0; }
+
+  // Scalars: `rows` values. Tensors: rows * Elements() values. T must match the (element) kind:
+  // uint8_t, int64_t (int64 and timestamp), float, double, std::string_view.
+  template <typename T>
+  std::span<T> values() {
+    return {reinterpret_cast<T*>(data_.get()), count_};
+  }
+  template <typename T>
+  std::span<const T> values() const {
+    return {reinterpret_cast<const T*>(data_.get()), count_};
+  }
+
+  // Lists: values of row r are values<T>()[list_offsets()[r] .. list_offsets()[r+1]).
+  // Append the rows in order: PushListValue() for each value, then EndListRow().
+  std::span<const uint32_t> list_offsets() const { return {offsets_.data(), offsets_.size()}; }
+  template <typename T>
+  void PushListValue(T value) {
+    if (count_ == capacity_) Grow(count_ * 2 + 16);
+    reinterpret_cast<T*>(data_.get())[count_++] = value;
+  }
+  void EndListRow() { offsets_.push_back(static_cast<uint32_t>(count_)); }
+
+  // Bytes of strings made by this column's stage (a decoded string may also point into the payload copy).
+  Arena& text() { return text_; }
+
+ private:
+  void Grow(size_t capacity);
+
+  Type type_;
+  uint32_t rows_ = 0;
+  size_t count_ = 0;
+  size_t capacity_ = 0;
+  size_t value_size_ = 8;
+  std::unique_ptr<char[]> data_;
+  size_t data_bytes_ = 0;
+  std::vector<uint8_t> states_;
+  std::vector<uint32_t> offsets_;
+  Arena text_;
+};
+
+}  // namespace anabranch

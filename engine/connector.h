@@ -1,0 +1,215 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/cancel.h"
+#include "engine/config.h"
+#include "engine/encoded.h"
+#include "engine/fault.h"
+#include "engine/ids.h"
+#include "engine/node.h"
+#include "engine/record_batch.h"
+#include "engine/spec.h"
+#include "engine/status.h"
+
+namespace anabranch {
+
+class Ledger;
+
+enum class Delivery : uint8_t { kExactlyOnce, kAtLeastOnce };
+
+// ---------------------------------------------------------------------------------------- sources
+
+// When a batch is complete.
+struct BatchLimits {
+  uint32_t max_rows = 256;
+  size_t max_bytes = size_t{4} << 20;
+  int64_t linger_ns = 2'000'000;
+};
+
+// What one call of Source::Poll brought.
+enum class SourceEvent : uint8_t {
+  kRows,      // the batch holds rows; it is complete (rows, bytes or linger)
+  kIdle,      // nothing within the wait; the batch is empty
+  kAssigned,  // partitions() came: find out where to go on and call Assign()
+  kRevoked,   // partitions() will go: finish and commit their rows, then call Release()
+  kLost,      // partitions() are gone already: drop their rows uncommitted, then call Release()
+  kEnd,       // the input ended (file; Kafka with --once): nothing more will come
+};
+
+// One lane's road in. Used by the lane's thread only, except where said. Every wait is bounded.
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  // Connects and checks that what it reads exists. kUnavailable names the cure.
+  virtual Status Open() = 0;
+  // Fills `batch` (cleared by the caller) with up to the limits; sets batch.positions and
+  // batch.partitions. Waits at most `wait_ns` for the first row, then at most linger for more.
+  virtual Result<SourceEvent> Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) = 0;
+  // The partitions that the last kAssigned / kRevoked / kLost is about.
+  virtual std::vector<PartitionId> partitions() const = 0;
+  // Where the outside keeps this source's position: committed offsets of a group. kNoPosition when
+  // nothing was ever stored or the source stores none (files).
+  virtual Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId> partitions) = 0;
+  // Begins reading the assigned partitions. kNoPosition = the source's `start` rule.
+  virtual Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) = 0;
+  virtual Status Release() = 0;
+  // Stores positions where no committer carries them (commit thread; the lane waits meanwhile or
+  // polls: implementations lock). Files: no effect.
+  virtual Status CommitPositions(std::span<const PositionRange> positions) = 0;
+  // Stops taking rows in; positions stay. Then Close() leaves the group. Idempotent.
+  virtual void Close() = 0;
+};
+
+// A bound source of a topology. Immutable, shared.
+class SourceProgram {
+ public:
+  virtual ~SourceProgram() = default;
+  // How many lanes can share the work, given `workers` compute threads (a file: 1).
+  virtual int Lanes(int workers) const = 0;
+  virtual Result<std::unique_ptr<Source>> OpenLane(const struct LaneContext& lane) const = 0;
+  // Bounded input ends by itself (files); unbounded ends with --once only.
+  virtual bool bounded() const = 0;
+  virtual std::string Describe() const = 0;  // "kafka topics payments on localhost:9092"
+};
+
+// ---------------------------------------------------------------------------------------- targets
+
+// What a persist node writes.
+struct TargetFields {
+  struct Field {
+    std::string name;
+    ColumnId column = 0;
+    Type type;
+    bool nullable = true;
+    const ConfigValue* at = nullptr;
+  };
+  std::string node_id;
+  StageId stage_hint = 0;
+  std::vector<Field> fields;
+  std::string envelope;        // "", "plain", "raw", "cloudevents": judged by the connector
+  const ConfigValue* config = nullptr;  // the persist node's object
+};
+
+// Encodes rows of a batch for one target; one per compute thread.
+class RowEncoder {
+ public:
+  virtual ~RowEncoder() = default;
+  // Appends one encoded row per active row, in row order, to `out`.
+  virtual Status Encode(const RecordBatch& batch, std::span<const uint8_t> active, EncodedRows* out) = 0;
+};
+
+// Constants that encoders put on every record.
+struct ResultIdentity {
+  std::string topology;  // name@hash
+  std::string models;    // name@version, …
+};
+
+// A bound target. Immutable, shared.
+class TargetProgram {
+ public:
+  virtual ~TargetProgram() = default;
+  // Targets of one connector with the same unit commit atomically together, e.g. "kafka:main",
+  // "sqlite:/path/scores.db". One Committer is opened per unit and lane.
+  virtual std::string commit_unit() const = 0;
+  virtual std::string connector() const = 0;
+  // Whether rows and progress can be made durable together for this kind of source; the reason is
+  // shown by `explain` and by the fault when exactly_once was asked for and cannot be given.
+  virtual bool ExactlyOnce(const SourceProgram& source, std::string* why) const = 0;
+  virtual std::unique_ptr<RowEncoder> MakeEncoder(const ResultIdentity& identity) const = 0;
+  virtual std::string Describe() const = 0;  // "kafka topic payments.scored"
+};
+
+// A closed epoch: the rows written since the last commit complete exactly these positions.
+struct EpochEnd {
+  uint64_t epoch = 0;
+  std::vector<PositionRange> positions;  // merged, one per partition
+};
+
+// Makes the rows of epochs durable together with their positions, for the targets of one commit unit
+// on one lane. Used by the lane's writer thread (Progress: by the lane thread while the writer is idle).
+// Order of calls: Open, (Progress)*, then per epoch: Write+, Commit; Abort drops what was written
+// since the last commit. After kAborted from Write or Commit the caller writes the pinned rows again.
+// After kFenced, kStage or kUnavailable nothing of the epoch is visible and the committer is only closed.
+class Committer {
+ public:
+  virtual ~Committer() = default;
+  virtual Status Open() = 0;
+  // Next source offset that this unit wants, per partition; kNoPosition = it has none stored.
+  // Rows below it are suppressed by Write.
+  virtual Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) = 0;
+  virtual Status Write(const EncodedBatch& batch) = 0;
+  virtual Status Commit(const EpochEnd& end) = 0;
+  virtual Status Abort() = 0;
+  // The commit also stores the source's positions (Kafka transactions, at-least-once Kafka lanes).
+  virtual bool CarriesPositions() const { return false; }
+  // Commit order: sqlite 0, file 1, source positions 2, kafka 3 (decisions.md 21).
+  virtual int rank() const = 0;
+  virtual void Close() = 0;
+};
+
+// What a lane gives to the connectors it opens. Outlives them.
+struct LaneContext {
+  std::string topology;       // name
+  std::string instance = "0";
+  int lane = 0;
+  int lanes = 1;
+  Delivery delivery = Delivery::kExactlyOnce;
+  bool once = false;          // end at what is there now
+  bool wants_headers = false; // the plan reads record headers
+  bool pass_headers = false;  // hand traceparent / tracestate on
+  std::string source_id;
+  std::string state_dir;
+  SourceTable* partitions = nullptr;
+  Ledger* ledger = nullptr;
+  CancelToken* cancel = nullptr;
+  const Clock* clock = nullptr;
+  std::function<void(const std::string&)> warn;  // one line for the operator's log
+};
+
+// An outside system: one folder under connectors/. Lives as long as the registry.
+class Connector {
+ public:
+  virtual ~Connector() = default;
+
+  struct Spec {
+    std::string name;                    // a noun: "kafka"
+    std::string summary;
+    std::string about;
+    std::vector<FieldSpec> source;       // fields inside {"kafka": {…}} of a source; empty = no source
+    std::vector<FieldSpec> target;       // fields inside "to": {"kafka": {…}}; empty = no target
+    std::vector<FieldSpec> connection;   // fields of a connection; empty = needs none
+    std::string source_example, target_example;  // JSON
+  };
+  virtual const Spec& spec() const = 0;
+
+  // `at` is the object under the connector's name; its structure is already checked. Null when faulty.
+  virtual std::shared_ptr<const SourceProgram> BindSource(const ConfigValue& at, const std::string& source_id,
+                                                          BindServices& services, FaultSink& faults) const = 0;
+  virtual std::shared_ptr<const TargetProgram> BindTarget(const ConfigValue& at, const TargetFields& fields,
+                                                          BindServices& services, FaultSink& faults) const = 0;
+  // Where dead letters go: the same targets, written with the record's own key, value and headers.
+  // `at` null = the default of this connector for `source` (topic NAME.dead; dead_letters.jsonl).
+  virtual std::shared_ptr<const TargetProgram> BindDeadLetters(const ConfigValue* at, const SourceProgram* source,
+                                                               const std::string& topology, BindServices& services,
+                                                               FaultSink& faults) const = 0;
+  // A connection's free-form checks (Kafka properties by allow-list).
+  virtual void CheckConnection(const ConfigValue& /*at*/, FaultSink& /*faults*/) const {}
+
+  // Opens the committer of one commit unit for one lane. `targets` are the unit's targets with their
+  // ids; `source` is the lane's source (a Kafka lane's committer takes its consumer's group along).
+  virtual Result<std::unique_ptr<Committer>> OpenCommitter(
+      const LaneContext& lane, const std::vector<std::pair<TargetId, const TargetProgram*>>& targets,
+      const SourceProgram& source_program, Source& source) const = 0;
+};
+
+// True when a row at `offset` is already durable in a target whose progress is `next`.
+inline bool AlreadyWritten(int64_t offset, int64_t next) { return next != kNoPosition && offset < next; }
+
+}  // namespace anabranch

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/ids.h"
+
+namespace anabranch {
+
+// The encoded rows of one batch for one target: bytes ready to leave, one allocation, no pointers,
+// so that they can be pinned until their epoch's commit is resolved and written again after an abort.
+class EncodedRows {
+ public:
+  static constexpr uint32_t kNone = 0xffffffff;  // as a length: null
+
+  struct Row {
+    int64_t offset = 0;        // source position: with `partition` the identity of the row
+    int64_t timestamp_ms = -1;
+    uint32_t key = 0, key_size = kNone;
+    uint32_t value = 0, value_size = kNone;
+    uint32_t headers = 0, headers_size = 0;  // (u32 name size, name, u32 value size or kNone, value)*
+    PartitionId partition = 0;
+  };
+
+  void Clear() {
+    rows.clear();
+    bytes.clear();
+  }
+
+  std::string_view key(const Row& row) const { return {bytes.data() + row.key, row.key_size}; }
+  std::string_view value(const Row& row) const { return {bytes.data() + row.value, row.value_size}; }
+
+  // Appends one header to `bytes`; call between setting row.headers and row.headers_size.
+  void AppendHeader(std::string_view name, std::string_view value);
+
+  // Calls visit(name, value) for each header of the row.
+  template <typename Visit>
+  void ForEachHeader(const Row& row, Visit visit) const;
+
+  std::vector<Row> rows;
+  std::string bytes;
+};
+
+// Everything that one batch sends out: per TargetId its rows, and the source positions they complete.
+struct EncodedBatch {
+  std::vector<EncodedRows> targets;
+  std::vector<PositionRange> positions;
+
+  void Clear(size_t target_count);
+  size_t bytes() const;
+};
+
+inline void EncodedRows::AppendHeader(std::string_view name, std::string_view value) {
+  const auto put = [this](uint32_t n) { bytes.append(reinterpret_cast<const char*>(&n), sizeof n); };
+  put(static_cast<uint32_t>(name.size()));
+  bytes.append(name);
+  put(static_cast<uint32_t>(value.size()));
+  bytes.append(value);
+}
+
+template <typename Visit>
+void EncodedRows::ForEachHeader(const Row& row, Visit visit) const {
+  const char* p = bytes.data() + row.headers;
+  const char* end = p + row.headers_size;
+  const auto take = [&p]() {
+    uint32_t n;
+    __builtin_memcpy(&n, p, sizeof n);
+    p += sizeof n;
+    const std::string_view text(p, n);
+    p += n;
+    return text;
+  };
+  while (p < end) {
+    const std::string_view name = take();
+    visit(name, take());
+  }
+}
+
+}  // namespace anabranch

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/column.h"
+#include "engine/fault.h"
+#include "engine/record_batch.h"
+#include "engine/scope.h"
+
+namespace anabranch {
+
+struct ExpressionProgram;  // the compiled form; immutable
+
+// A typed, vectorised expression of the topology language, checked against the columns in scope.
+// Immutable and thread-safe: share it; evaluate it with one Evaluator per thread.
+class Expression {
+ public:
+  Type type;
+  bool nullable = true;
+  std::vector<ColumnId> reads;   // sorted, unique
+  bool reads_headers = false;    // calls header()
+  std::shared_ptr<const ExpressionProgram> program;
+  std::string text;
+};
+
+struct ExpressionFault {
+  FaultCode code;      // kExpressionSyntax, kExpressionType, kExpressionFunction, kUnknownColumn or kPattern
+  size_t offset = 0;   // bytes into the text
+  size_t length = 0;
+  std::string message;
+  std::string hint;
+};
+
+struct CompiledExpression {
+  std::shared_ptr<const Expression> expression;  // null when there are faults
+  std::vector<ExpressionFault> faults;
+};
+
+// Compiles `text` against `scope`. Never throws; every fault it can find is returned.
+CompiledExpression CompileExpression(std::string_view text, const Scope& scope);
+
+// The same for a string value of the topology file: faults go to `faults` at their place inside it.
+// `wanted_bool` also refuses another result type (conditions and rules). Null when faulty.
+std::shared_ptr<const Expression> CompileExpression(const ConfigValue& at, const Scope& scope, bool wanted_bool,
+                                                    FaultSink& faults);
+
+// Row faults of an evaluation ("integer overflow", "division by zero").
+struct ExpressionError {
+  uint32_t row;
+  const char* message;
+};
+
+// Evaluates expressions over whole batches. Owns scratch columns that are reused; one per thread.
+class Evaluator {
+ public:
+  Evaluator();
+  ~Evaluator();
+  Evaluator(Evaluator&&) noexcept;
+  Evaluator& operator=(Evaluator&&) noexcept;
+
+  // Writes `expression` for every row into `out` (Reset to the expression's type). Rows whose
+  // `active` byte is 0 hold anything valid-looking or null and raise no error. `errors` gets at most
+  // one entry per row, in row order; such rows are null.
+  void Evaluate(const Expression& expression, const RecordBatch& batch, std::span<const uint8_t> active, Column* out,
+                std::vector<ExpressionError>* errors);
+
+ private:
+  struct Scratch;
+  std::unique_ptr<Scratch> scratch_;
+};
+
+// One line per function, for `explain` and the reference page: "log1p(x) → float64: …".
+std::vector<std::string> ExpressionFunctionHelp();
+
+}  // namespace anabranch

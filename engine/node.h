@@ -1,0 +1,134 @@
+#pragma once
+
+#include <any>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/clock.h"
+#include "engine/config.h"
+#include "engine/fault.h"
+#include "engine/ids.h"
+#include "engine/record_batch.h"
+#include "engine/scope.h"
+#include "engine/spec.h"
+#include "engine/status.h"
+
+namespace anabranch {
+
+class TargetProgram;
+
+// What the world offers while a topology is checked. No network; only files that the topology names.
+class BindServices {
+ public:
+  virtual ~BindServices() = default;
+
+  // A path of the topology file made absolute and judged (inside the folder tree or an --allow-path).
+  // kInvalid with a text for the user otherwise. The file need not exist.
+  virtual Result<std::string> ResolvePath(std::string_view path) const = 0;
+  // The entry of a top-level section ("models", "schemas", "connections"), or null. Names() lists them.
+  virtual const ConfigValue* Section(std::string_view section, std::string_view name) const = 0;
+  virtual std::vector<std::string> Names(std::string_view section) const = 0;
+  // Binds a persist node's "to" object with the connector that it names. Null when faulty.
+  virtual std::shared_ptr<const TargetProgram> BindTarget(const ConfigValue& to, const struct TargetFields& fields,
+                                                          FaultSink& faults) = 0;
+};
+
+// Called while one node is bound (checked and compiled). Columns are read and made through it, so
+// that unknown and doubly made columns are faults in one place.
+class BindContext {
+ public:
+  virtual ~BindContext() = default;
+
+  virtual const ConfigValue& config() const = 0;  // structure already checked against the kind's fields
+  virtual const std::string& node_id() const = 0;
+  virtual const Scope& scope() const = 0;         // what the node may read
+  virtual FaultSink& faults() = 0;
+  virtual BindServices& services() = 0;
+
+  // Looks a readable column up and notes the read; a fault with a suggestion and null when unknown.
+  // `as_float32`: this reader is content with float32 storage of a tensor.
+  virtual const VisibleColumn* Read(const ConfigValue& at, std::string_view name, bool as_float32 = false) = 0;
+  // Notes the reads of an expression compiled against scope() (or a scope derived from it).
+  virtual void NoteReads(std::span<const ColumnId> reads, bool headers) = 0;
+  // A new column of this node, visible below it. `at` is the name's place for faults.
+  // Made twice in the topology: a fault; the returned id is usable all the same.
+  virtual ColumnId Make(const ConfigValue& at, std::string_view name, const Type& type, bool nullable) = 0;
+  // Changes what is visible below this node, never data.
+  virtual void Rename(std::string_view from, std::string_view to) = 0;
+  virtual void Drop(std::string_view name) = 0;
+  // The schema of the source(s) above that no validate node above enforces yet; marks them enforced here.
+  // (kind `validate` only.) One entry per source.
+  virtual std::vector<std::shared_ptr<const class RecordSchema>> TakeSchemas() = 0;
+};
+
+// Given to a node for one batch. One call at a time per node instance; the executor owns threads.
+struct NodeRun {
+  RecordBatch& batch;
+  StageId stage;
+  std::span<const uint8_t> active;  // 1 = work on this row
+  uint32_t active_count;            // == batch.rows(): all
+  int64_t deadline_ns;              // Clock::NowNs() by which to give up; INT64_MAX = none
+
+  StageRows& rows() const { return batch.stages[stage]; }
+  bool all_active() const { return active_count == batch.rows(); }
+
+  // Fails one row here: it leaves the stream at this stage under the node's `on_error` policy.
+  // The first failure of a row counts. The row's columns of this node stay null.
+  void FailRow(uint32_t row, std::string_view code, std::string message) const;
+  void TimeOutRow(uint32_t row, std::string message) const;
+  void FilterRow(uint32_t row) const { rows().outcome[row] = Outcome::kFiltered; }
+};
+
+// A node at work on one compute thread: owns scratch memory, model sessions, parsers.
+class Node {
+ public:
+  virtual ~Node() = default;
+  // Works on the active rows of one batch: reads columns, fills the columns it made (Reset() them
+  // first: executor leaves them alone), fails or filters rows. Other rows of its columns stay null.
+  // Record errors go to FailRow; a returned Status stops the stage: kRetry/kTimedOut (transient:
+  // the executor may call again with the same batch) or kStage/kInternal.
+  virtual Status Process(const NodeRun& run) = 0;
+};
+
+// A bound node: immutable, shared by all threads, free of open handles other than read-only data.
+class NodeProgram {
+ public:
+  virtual ~NodeProgram() = default;
+  // Makes the per-thread instance. May load models and allocate; called before the first record,
+  // concurrently for different threads. Errors: kUnavailable, kStage.
+  virtual Result<std::unique_ptr<Node>> Open() const = 0;
+  // Set for persist nodes: where the rows go.
+  virtual std::shared_ptr<const TargetProgram> target() const { return nullptr; }
+  // Facts for `explain` and result headers, e.g. {"model": "gbt@7", "rows_per_call": "64"}.
+  virtual std::map<std::string, std::string> Facts() const { return {}; }
+  // Adds to the fingerprint what the configuration text does not hold (model bytes).
+  virtual std::string FingerprintExtra() const { return {}; }
+};
+
+// A node kind: one folder under nodes/. Stateless apart from caches; lives as long as the registry.
+class NodeKind {
+ public:
+  virtual ~NodeKind() = default;
+
+  struct Spec {
+    std::string name;                // a verb: "infer"
+    std::string summary;             // one sentence
+    std::string about;               // a few paragraphs of Markdown for `explain` and the reference
+    std::vector<FieldSpec> fields;   // beside the common ones (kind, inputs, when, on_error, …)
+    std::string example;             // a pasteable node object (JSON); a test binds it
+    int version = 1;                 // raised by hand when the kind's results change
+    bool results = false;            // its columns are written by persist by default
+    bool expensive = false;          // worth its own thread when branches are independent (measured at run time)
+  };
+  virtual const Spec& spec() const = 0;
+
+  // Checks the node against its surroundings and compiles it. Reports every fault it can find;
+  // null when there was one. Must not touch the network.
+  virtual std::shared_ptr<const NodeProgram> Bind(BindContext& context) const = 0;
+};
+
+}  // namespace anabranch

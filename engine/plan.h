@@ -1,0 +1,107 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/codec/decoder.h"
+#include "engine/connector.h"
+#include "engine/expression/expression.h"
+#include "engine/node.h"
+#include "engine/scope.h"
+
+namespace anabranch {
+
+// What happens to a row that fails in a node.
+enum class RecordPolicy : uint8_t {
+  kDeadLetter,  // kept byte for byte with the reason (default)
+  kSkip,        // dropped, counted
+  kDefault,     // goes on with `default_values`
+  kStop,        // the stage stops
+};
+
+// Where a row's key comes from.
+struct KeyRule {
+  enum class Kind : uint8_t { kRecord, kField, kHeader, kHash, kPosition, kUuid };
+  Kind kind = Kind::kRecord;
+  std::vector<ColumnId> columns;  // kField, kHash
+  std::string header;
+};
+
+struct PlanSource {
+  std::string id;
+  std::string connector;
+  std::shared_ptr<const SourceProgram> program;
+  std::string format = "json";
+  std::shared_ptr<const RecordSchema> schema;  // null: raw pass-through only
+  DecodePlan decode;                           // empty fields: nothing is decoded
+  bool enforce_schema = false;                 // no validate node below does it for every path
+  KeyRule key;
+};
+
+struct PlanNode {
+  std::string id;
+  std::string kind;
+  std::shared_ptr<const NodeProgram> program;
+  std::vector<StageId> inputs;
+  std::vector<bool> from_source;               // by source StageId: descends from it
+  bool join_any = false;
+  std::shared_ptr<const Expression> when;      // null = always
+  std::vector<ColumnId> makes;
+  std::vector<ColumnId> reads;
+  bool expensive = false;
+  TargetId target = 0;                         // persist nodes only
+  RecordPolicy on_record_error = RecordPolicy::kDeadLetter;
+  std::map<ColumnId, std::string> default_values;  // canonical JSON text per made column
+  int64_t timeout_ns = 0;                      // 0 = none
+  int retry_max = 3;
+  int64_t retry_backoff_ns = 100'000'000;
+  int64_t retry_max_backoff_ns = 10'000'000'000;
+  std::string description;
+};
+
+struct PlanTarget {
+  std::string id;  // node id; "dead_letters" for the last one
+  std::shared_ptr<const TargetProgram> program;
+};
+
+struct EpochLimits {
+  uint64_t max_rows = 100'000;
+  size_t max_bytes = size_t{32} << 20;
+  int64_t commit_ns = 100'000'000;
+};
+
+struct Limits {
+  size_t record_bytes = size_t{16} << 20;   // a longer record is a record error
+  size_t memory_bytes = size_t{512} << 20;  // batches and pinned outputs in flight, all lanes
+};
+
+// A topology, checked and compiled: immutable, ordered, printable; no threads, no I/O. Stages 0..S-1
+// are the sources, then the nodes in dependency order (ties by place in the file).
+struct Plan {
+  std::string name;
+  std::string hash;  // of the canonical topology and its models: 12 hex digits
+  std::string file;  // absolute path
+  std::vector<PlanSource> sources;
+  std::vector<PlanNode> nodes;
+  std::vector<PlanTarget> targets;  // persist nodes in order, then dead letters
+  std::vector<ColumnInfo> columns;
+  std::string models;  // "gbt@7,nn@1a2b3c4d"
+  Delivery delivery = Delivery::kExactlyOnce;
+  bool delivery_given = false;  // written in the file
+  BatchLimits batch;
+  EpochLimits epoch;
+  Limits limits;
+  bool reads_headers = false;
+
+  size_t stages() const { return sources.size() + nodes.size(); }
+  TargetId dead_letters() const { return static_cast<TargetId>(targets.size() - 1); }
+  const PlanNode& node(StageId stage) const { return nodes[stage - sources.size()]; }
+  const std::string& StageName(StageId stage) const {
+    return stage < sources.size() ? sources[stage].id : node(stage).id;
+  }
+  ResultIdentity identity() const { return {name + "@" + hash, models}; }
+};
+
+}  // namespace anabranch

@@ -1,0 +1,52 @@
+#include "engine/record_batch.h"
+
+namespace anabranch {
+
+void EncodedBatch::Clear(size_t target_count) {
+  targets.resize(target_count);
+  for (EncodedRows& rows : targets) rows.Clear();
+  positions.clear();
+}
+
+size_t EncodedBatch::bytes() const {
+  size_t total = 0;
+  for (const EncodedRows& target : targets) {
+    total += target.bytes.size() + target.rows.size() * sizeof(EncodedRows::Row);
+  }
+  return total;
+}
+
+void RecordBatch::Clear(size_t column_count, size_t stage_count) {
+  if (release) {
+    release();
+    release = nullptr;
+  }
+  positions.clear();
+  partition.clear();
+  offset.clear();
+  timestamp_ms.clear();
+  key.clear();
+  key_present.clear();
+  record_key.clear();
+  record_key_present.clear();
+  payload.clear();
+  headers.clear();
+  header_end.clear();
+  payload_bytes = 0;
+  columns.resize(column_count);
+  stages.resize(stage_count);
+  text.Clear();
+}
+
+void RecordBatch::PrepareStages() {
+  for (StageRows& stage : stages) {
+    stage.outcome.assign(rows(), Outcome::kAbsent);
+    stage.active.assign(rows(), 0);
+    stage.active_count = 0;
+    stage.errors.clear();
+    stage.busy_ns = 0;
+    stage.model_calls = 0;
+  }
+}
+
+}  // namespace anabranch

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/column.h"
+#include "engine/encoded.h"
+#include "engine/ids.h"
+
+namespace anabranch {
+
+// How a row left a stage. This is data: visible downstream and in results.
+enum class Outcome : uint8_t {
+  kOk = 0,
+  kSkipped,   // `when` was not true: the stage's columns are null, the row goes on
+  kFiltered,  // `where` was not true: the row left the stream here, counted
+  kFailed,    // a record error: the row is dead-lettered (or dropped by policy) here
+  kTimedOut,  // as kFailed, because the stage's time ran out
+  kAbsent,    // the row never reached this stage: it left the stream above
+};
+
+// The row goes on to the readers of the stage.
+inline bool Passed(Outcome outcome) { return outcome <= Outcome::kSkipped; }
+
+// Why one row failed in one stage. `code` is a stable word ("schema", "expression", "model",
+// "timeout", "json", "utf8", "depth", "key", "duplicate_key", "non_finite", "null_feature", "too_large").
+struct RowError {
+  uint32_t row = 0;
+  std::string code;
+  std::string message;
+};
+
+struct RowHeader {
+  std::string_view name;
+  std::string_view value;
+};
+
+// The state of one stage for one batch. Written by that stage (or the executor on its behalf) only.
+struct StageRows {
+  std::vector<Outcome> outcome;    // one per row
+  std::vector<uint8_t> active;     // 1 = the stage works on the row
+  uint32_t active_count = 0;       // active_count == rows: every row is active
+  std::vector<RowError> errors;    // in row order, at most one per row
+  uint64_t busy_ns = 0;            // time spent in this stage for this batch
+  uint32_t model_calls = 0;
+};
+
+// N rows of one source on their way through the plan, held by columns. A batch owns its memory
+// (`hold` releases what the source lent) and is reused: in steady state nothing is allocated.
+// Filled by a source, decoded and run by one compute thread at a time (columns and stages of
+// independent branches by several), then emptied by the lane.
+class RecordBatch {
+ public:
+  // Forgets the rows, keeps the memory. `columns` and `stages` are the plan's counts.
+  void Clear(size_t columns, size_t stages);
+
+  uint32_t rows() const { return static_cast<uint32_t>(offset.size()); }
+
+  // One more row. Views must stay valid until Clear().
+  void AddRow(PartitionId row_partition, int64_t row_offset, int64_t row_timestamp_ms, std::string_view row_key,
+              bool has_key, std::string_view row_payload) {
+    partition.push_back(row_partition);
+    offset.push_back(row_offset);
+    timestamp_ms.push_back(row_timestamp_ms);
+    key.push_back(row_key);
+    key_present.push_back(has_key ? 1 : 0);
+    payload.push_back(row_payload);
+    header_end.push_back(static_cast<uint32_t>(headers.size()));
+    payload_bytes += row_payload.size();
+  }
+
+  std::span<const RowHeader> row_headers(uint32_t row) const {
+    const uint32_t begin = row == 0 ? 0 : header_end[row - 1];
+    return {headers.data() + begin, header_end[row] - begin};
+  }
+
+  // Sizes the per-stage state for the rows of this batch; outcomes start as kAbsent.
+  void PrepareStages();
+
+  StageId source = 0;  // whose rows these are
+  const SourceTable* partitions = nullptr;
+  std::vector<PositionRange> positions;  // per source partition: what committing this batch completes
+
+  // Per row. The record's key as it came, until the source's `key` rule sets the row's key.
+  std::vector<PartitionId> partition;
+  std::vector<int64_t> offset;
+  std::vector<int64_t> timestamp_ms;  // event time, milliseconds since 1970; -1 = none
+  std::vector<std::string_view> key;
+  std::vector<uint8_t> key_present;
+  std::vector<std::string_view> record_key;  // the key as it came, kept for dead letters (filled by decode)
+  std::vector<uint8_t> record_key_present;
+  std::vector<std::string_view> payload;     // the value as it came, byte for byte
+  std::vector<RowHeader> headers;            // add a row's headers before AddRow()
+  std::vector<uint32_t> header_end;
+  size_t payload_bytes = 0;
+
+  std::vector<Column> columns;      // by ColumnId; only those of this source's stages are filled
+  std::vector<StageRows> stages;    // by StageId
+  EncodedBatch encoded;             // what leaves: filled by persist stages and dead letters
+  Arena text;                       // payload copies, made keys, header bytes
+
+  // Things that keep the views above alive, e.g. the messages of a Kafka client: given back at Clear().
+  std::function<void()> release;
+};
+
+}  // namespace anabranch

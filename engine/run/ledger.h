@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/ids.h"
+#include "engine/status.h"
+
+namespace anabranch {
+
+// What ran: the durable record of one instance of one topology, in STATE_DIR/ledger.db (SQLite, WAL,
+// synchronous FULL; rows carry checksums). One owner at a time: Open takes an exclusive lock that ends
+// with the process. Thread-safe; every method is one transaction.
+// Errors: kRetry (another process owns it: message names its pid), kInvalid (another topology file
+// claims the name, newer format), kUnavailable (disk), kInternal (damaged: names the cure).
+class Ledger {
+ public:
+  // Creates the folder (0700) and file when absent. `topology_path` claims the name for that file.
+  static Result<std::unique_ptr<Ledger>> Open(const std::string& state_dir, const std::string& topology_path);
+  // For `status`: reads without owning. kInvalid when there is none.
+  static Result<std::unique_ptr<Ledger>> OpenReadOnly(const std::string& state_dir);
+  virtual ~Ledger() = default;
+
+  // Small named facts ("topology_hash", "state", "finished_at", "source:payments").
+  virtual Result<std::optional<std::string>> Get(const std::string& name) = 0;
+  virtual Status Put(const std::map<std::string, std::string>& facts) = 0;
+
+  // Progress of one target that keeps no progress of its own, with the committed length of its file.
+  struct TargetProgress {
+    int64_t length = 0;
+    std::map<SourcePartition, int64_t> next;
+  };
+  virtual Result<std::optional<TargetProgress>> GetTarget(const std::string& target) = 0;
+  virtual Status PutTarget(const std::string& target, const TargetProgress& progress) = 0;
+
+  // Named counters per node, added to (`run --once` twice keeps adding; --fresh starts anew).
+  virtual Status PutCounters(const std::map<std::string, std::map<std::string, int64_t>>& by_node) = 0;
+  virtual Result<std::map<std::string, std::map<std::string, int64_t>>> GetCounters() = 0;
+
+  // Moves the state folder's content aside (STATE_DIR.archived-N) for `run --fresh`. Not while open.
+  static Status Archive(const std::string& state_dir);
+};
+
+}  // namespace anabranch

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/ids.h"
+#include "engine/type.h"
+
+namespace anabranch {
+
+// A column as the plan knows it.
+struct ColumnInfo {
+  std::string name;   // as its maker named it
+  Type type;
+  std::string maker;  // id of the source or node
+};
+
+// A column as one node sees it.
+struct VisibleColumn {
+  std::string name;   // after `rename`s above
+  ColumnId id = 0;
+  Type type;
+  bool nullable = false;  // may be null on a row that reaches the reader
+  bool result = false;    // made by a kind whose columns are results (infer, ensemble)
+  std::string maker;
+};
+
+// The columns a node may read, in the order they were made. Value type.
+class Scope {
+ public:
+  const VisibleColumn* Find(std::string_view name) const;
+  void Add(VisibleColumn column) { columns_.push_back(std::move(column)); }
+  void Remove(std::string_view name);
+  const std::vector<VisibleColumn>& columns() const { return columns_; }
+  std::vector<std::string> Names() const;
+
+ private:
+  std::vector<VisibleColumn> columns_;
+};
+
+}  // namespace anabranch

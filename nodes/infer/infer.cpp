@@ -1,0 +1,7 @@
+#include "nodes/infer/infer.h"
+
+namespace anabranch {
+
+void RegisterNodeInfer(Registry& /*registry*/) {}
+
+}  // namespace anabranch

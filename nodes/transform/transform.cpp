@@ -1,0 +1,7 @@
+#include "nodes/transform/transform.h"
+
+namespace anabranch {
+
+void RegisterNodeTransform(Registry& /*registry*/) {}
+
+}  // namespace anabranch

@@ -1,0 +1,7 @@
+#include "nodes/validate/validate.h"
+
+namespace anabranch {
+
+void RegisterNodeValidate(Registry& /*registry*/) {}
+
+}  // namespace anabranch
