@@ -124,6 +124,11 @@ class TargetProgram {
   virtual bool ExactlyOnce(const SourceProgram& source, std::string* why) const = 0;
   virtual std::unique_ptr<RowEncoder> MakeEncoder(const ResultIdentity& identity) const = 0;
   virtual std::string Describe() const = 0;  // "kafka topic payments.scored"
+  // `run --fresh`: removes the rows that `ledger` owns. Targets whose rows others may have read
+  // already (kafka, sqlite) answer kInvalid: they need a new identity instead.
+  virtual Status Discard(Ledger& /*ledger*/) const {
+    return {Code::kInvalid, Describe() + " cannot be emptied: add --new-identity to write it again under a new identity"};
+  }
 };
 
 // A closed epoch: the rows written since the last commit complete exactly these positions.

@@ -32,7 +32,7 @@ class EncodedRows {
   std::string_view key(const Row& row) const { return {bytes.data() + row.key, row.key_size}; }
   std::string_view value(const Row& row) const { return {bytes.data() + row.value, row.value_size}; }
 
-  // Appends one header to `bytes`; call between setting row.headers and row.headers_size.
+  // Appends one header to `bytes` (a value with data() == nullptr is a null value); call between setting row.headers and row.headers_size.
   void AppendHeader(std::string_view name, std::string_view value);
 
   // Calls visit(name, value) for each header of the row.
@@ -56,7 +56,7 @@ inline void EncodedRows::AppendHeader(std::string_view name, std::string_view va
   const auto put = [this](uint32_t n) { bytes.append(reinterpret_cast<const char*>(&n), sizeof n); };
   put(static_cast<uint32_t>(name.size()));
   bytes.append(name);
-  put(static_cast<uint32_t>(value.size()));
+  put(value.data() == nullptr ? kNone : static_cast<uint32_t>(value.size()));
   bytes.append(value);
 }
 
@@ -68,6 +68,7 @@ void EncodedRows::ForEachHeader(const Row& row, Visit visit) const {
     uint32_t n;
     __builtin_memcpy(&n, p, sizeof n);
     p += sizeof n;
+    if (n == kNone) return std::string_view();
     const std::string_view text(p, n);
     p += n;
     return text;

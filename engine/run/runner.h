@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/cancel.h"
+#include "engine/clock.h"
+#include "engine/plan.h"
+#include "engine/status.h"
+
+namespace anabranch {
+
+struct RunOptions {
+  std::string state_dir;       // holds the ledger; made when absent
+  std::string instance = "0";
+  int workers = 0;             // compute threads; 0 = one per core
+  bool once = false;           // end at what is there now
+  bool fresh = false;          // archive the state and start over
+  bool new_identity = false;   // with fresh: new group, transactional ids and progress keys
+  int64_t tick_ns = 1'000'000'000;  // how often the observer is called
+  const Clock* clock = nullptr;     // default: Clock::Real()
+};
+
+// What one stage did so far in this run.
+struct StageCounts {
+  std::string id;
+  std::string kind;             // "source" for sources
+  int64_t invocations = 0;      // calls with at least one row
+  int64_t rows_in = 0;
+  int64_t rows_out = 0;
+  int64_t filtered = 0;
+  int64_t skipped = 0;
+  int64_t failed = 0;           // record errors, whatever their policy did
+  int64_t dead_lettered = 0;
+  int64_t retried = 0;
+  int64_t busy_ns = 0;
+};
+
+struct RunSnapshot {
+  std::vector<StageCounts> stages;  // in plan order
+  int64_t rows_read = 0;
+  int64_t rows_committed = 0;       // source rows whose effects are durable
+  int64_t elapsed_ns = 0;
+};
+
+struct RunSummary {
+  // Ok: the input ended or a stop was asked for. kStage: `failed_stage` stopped; what was complete is committed.
+  Status status;
+  std::string failed_stage;
+  bool already_done = false;   // a finished bounded input: nothing was run; `note` says since when
+  std::string note;
+  RunSnapshot totals;
+};
+
+// Called from the thread that called RunPlan.
+struct RunObserver {
+  std::function<void(const RunSnapshot&)> tick;
+  std::function<void(const std::string&)> warn;  // one line for the operator's log; any thread
+};
+
+// Runs a plan until its input ends, `cancel` is raised, or a stage stops. Blocks. Opens models first,
+// then targets, then sources; closes in reverse. Every row that was taken in is committed with its
+// effects or left where it was: a second call goes on from there.
+RunSummary RunPlan(const Plan& plan, const RunOptions& options, CancelToken& cancel, const RunObserver& observer);
+
+}  // namespace anabranch
