@@ -50,6 +50,13 @@ def matrix(features, rows):
     return np.column_stack([columns[f][rows] for f in features]).astype(np.float32)
 
 
+def content_of(onnx_model):
+    opsets = sorted(onnx_model.opset_import, key=lambda o: o.domain)  # the exporter's order changes from run to run
+    del onnx_model.opset_import[:]
+    onnx_model.opset_import.extend(opsets)
+    return onnx_model.SerializeToString(deterministic=True)
+
+
 MODELS = {
     # Labels are strings and ZipMap stays on, as the exporter does it by default: output_probability['malignant'].
     "logistic": dict(
@@ -91,7 +98,7 @@ for name, spec in MODELS.items():
         model_optim=True,
         name=f"breast_cancer_{name}",
     )
-    content = onnx_model.SerializeToString(deterministic=True)
+    content = content_of(onnx_model)
     (FOLDER / "models" / f"{name}.onnx").write_bytes(content)
 
     # The positive class is "malignant" in every column.

@@ -39,13 +39,17 @@ model.fit(pixels[train].astype(np.float64), data.target[train].astype(np.int64))
 label = model.predict(rows.astype(np.float64))
 probabilities = model.predict_proba(rows.astype(np.float64))
 
-content = to_onnx(
+onnx_model = to_onnx(
     model,
     initial_types=[("X", FloatTensorType([None, 64]))],
     options={id(model[-1]): {"zipmap": False}},
     target_opset=OPSETS,
     name="digits_mlp",
-).SerializeToString(deterministic=True)
+)
+opsets = sorted(onnx_model.opset_import, key=lambda o: o.domain)  # the exporter's order changes from run to run
+del onnx_model.opset_import[:]
+onnx_model.opset_import.extend(opsets)
+content = onnx_model.SerializeToString(deterministic=True)
 (FOLDER / "models").mkdir(exist_ok=True)
 (FOLDER / "models" / "mlp.onnx").write_bytes(content)
 
