@@ -77,6 +77,15 @@ class SourceProgram {
   // Bounded input ends by itself (files); unbounded ends with --once only.
   virtual bool bounded() const = 0;
   virtual std::string Describe() const = 0;  // "kafka topics payments on localhost:9092"
+  // The names in the header row of CSV input, read when the source was bound; empty for other formats.
+  virtual std::vector<std::string> csv_header() const { return {}; }
+  // What tells this bounded input from another one ("size=120;prefix=9f…"), as it is now; empty = it has no such mark.
+  virtual Result<std::string> Identity() const { return std::string(); }
+  // Whether the input is still the one that `stored_identity` describes; `grown` = data came after its end.
+  virtual Result<bool> SameInput(const std::string& /*stored_identity*/, bool* grown) const {
+    *grown = false;
+    return true;
+  }
 };
 
 // ---------------------------------------------------------------------------------------- targets

@@ -33,6 +33,7 @@ void RecordBatch::Clear(size_t column_count, size_t stage_count) {
   headers.clear();
   header_end.clear();
   payload_bytes = 0;
+  source_errors.clear();
   columns.resize(column_count);
   stages.resize(stage_count);
   text.Clear();
@@ -46,6 +47,8 @@ void RecordBatch::PrepareStages() {
     stage.errors.clear();
     stage.busy_ns = 0;
     stage.model_calls = 0;
+    stage.retried = 0;
+    stage.dead_lettered = 0;
   }
 }
 

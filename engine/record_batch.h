@@ -48,6 +48,8 @@ struct StageRows {
   std::vector<RowError> errors;    // in row order, at most one per row
   uint64_t busy_ns = 0;            // time spent in this stage for this batch
   uint32_t model_calls = 0;
+  uint32_t retried = 0;            // calls made again after a transient error
+  uint32_t dead_lettered = 0;
 };
 
 // N rows of one source on their way through the plan, held by columns. A batch owns its memory
@@ -98,6 +100,9 @@ class RecordBatch {
   std::vector<RowHeader> headers;            // add a row's headers before AddRow()
   std::vector<uint32_t> header_end;
   size_t payload_bytes = 0;
+  // Rows that the source could read no record from (an envelope that is none, a row cut at its bound: "json",
+  // "envelope", "too_large"), in row order. They fail at the stage `source`, before decode.
+  std::vector<RowError> source_errors;
 
   std::vector<Column> columns;      // by ColumnId; only those of this source's stages are filled
   std::vector<StageRows> stages;    // by StageId
