@@ -74,8 +74,8 @@ class [[nodiscard]] Result {
 // Returns the status from the enclosing function unless it is Ok.
 #define RETURN_IF_ERROR(expr)                              \
   do {                                                     \
-    if (::anabranch::Status status_ = (expr); !status_.ok()) { \
-      return status_;                                      \
+    if (::anabranch::Status returned = (expr); !returned.ok()) { \
+      return returned;                                     \
     }                                                      \
   } while (false)
 

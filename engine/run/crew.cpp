@@ -1,0 +1,64 @@
+#include "engine/run/crew.h"
+
+#include <latch>
+
+namespace anabranch {
+
+Crew::Crew(std::vector<std::unique_ptr<PlanWorker>> workers) : workers_(std::move(workers)), idle_(workers_.size()) {
+  for (auto& worker : workers_) threads_.emplace_back([this, &worker] { Loop(*worker); });
+}
+
+Crew::~Crew() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+bool Crew::TryRun(Task task) {
+  {
+    std::lock_guard lock(mutex_);
+    if (idle_ == 0) return false;
+    --idle_;
+    tasks_.push_back(std::move(task));
+  }
+  wake_.notify_one();
+  return true;
+}
+
+void Crew::Loop(PlanWorker& worker) {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return stop_ || !tasks_.empty(); });
+    if (tasks_.empty()) return;
+    Task task = std::move(tasks_.front());
+    tasks_.pop_front();
+    lock.unlock();
+    task(worker);
+    lock.lock();
+    ++idle_;
+  }
+}
+
+void Crew::RunStages(PlanWorker& self, RecordBatch& batch, const std::vector<StageId>& stages,
+                     std::vector<Status>* statuses) {
+  statuses->assign(stages.size(), Status::Ok());
+  std::latch done(static_cast<std::ptrdiff_t>(stages.size()));
+  std::vector<size_t> here = {0};
+  for (size_t i = 1; i < stages.size(); ++i) {
+    const bool handed = TryRun([&, i](PlanWorker& worker) {
+      (*statuses)[i] = worker.RunStage(batch, stages[i]);
+      done.count_down();
+    });
+    if (!handed) here.push_back(i);
+  }
+  for (size_t i : here) {
+    (*statuses)[i] = self.RunStage(batch, stages[i]);
+    done.count_down();
+  }
+  done.wait();
+}
+
+}  // namespace anabranch

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "engine/run/plan_worker.h"
+
+namespace anabranch {
+
+// Compute threads beyond the lanes' own, each with its own PlanWorker. Lanes hand whole batches, and
+// workers hand independent expensive branches, to threads that are idle right now; there is no queue
+// to wait in, so nobody waits for work that has not begun. Thread-safe.
+class Crew : public BranchRunner {
+ public:
+  // A task gets the thread's own worker. Tasks must not throw.
+  using Task = std::function<void(PlanWorker&)>;
+
+  explicit Crew(std::vector<std::unique_ptr<PlanWorker>> workers);
+  ~Crew() override;  // waits for running tasks
+
+  // Starts `task` on an idle thread; false when there is none.
+  bool TryRun(Task task);
+
+  void RunStages(PlanWorker& self, RecordBatch& batch, const std::vector<StageId>& stages,
+                 std::vector<Status>* statuses) override;
+
+ private:
+  void Loop(PlanWorker& worker);
+
+  std::vector<std::unique_ptr<PlanWorker>> workers_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Task> tasks_;  // guarded by mutex_; never longer than the idle threads
+  size_t idle_ = 0;         // guarded by mutex_: threads with neither a task nor a claim on one
+  bool stop_ = false;       // guarded by mutex_
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace anabranch

@@ -1,0 +1,226 @@
+#include "engine/run/lane.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+namespace anabranch {
+namespace {
+
+constexpr int64_t kIdleWaitNs = 50'000'000;
+constexpr int64_t kBusyWaitNs = 1'000'000;
+
+std::vector<Committer*> Pointers(const std::vector<std::unique_ptr<Committer>>& committers) {
+  std::vector<Committer*> pointers;
+  for (const auto& committer : committers) pointers.push_back(committer.get());
+  return pointers;
+}
+
+}  // namespace
+
+Lane::Lane(RunShared& shared, Parts parts)
+    : shared_(shared),
+      parts_(std::move(parts)),
+      writer_(Pointers(parts_.committers), shared.lane_bytes, shared.stop,
+              {[this](const EpochEnd&, int64_t rows) { shared_.counters.AddCommitted(rows); }}),
+      max_in_flight_(shared.crew == nullptr ? 1 : static_cast<size_t>(std::thread::hardware_concurrency()) + 2) {}
+
+Lane::~Lane() = default;
+
+Status Lane::Run() {
+  Status status = Loop();
+  if (!status.ok() && status.code() != Code::kCancelled && status.code() != Code::kFenced) {
+    // What was complete before the failure is good work: commit it, then report.
+    in_flight_.clear();
+    if (writer_.status().ok()) {
+      if (Status s = Finish(); !s.ok()) status = status.WithContext("then, while committing what was complete: " + s.message());
+    }
+  }
+  if (!status.ok() && status.code() != Code::kCancelled) shared_.stop.Raise(CancelToken::kDrain);
+  parts_.source->Close();
+  for (auto& committer : parts_.committers) committer->Close();
+  return status.code() == Code::kCancelled ? Status::Ok() : status;
+}
+
+Status Lane::Loop() {
+  while (!shared_.stop.draining()) {
+    RETURN_IF_ERROR(Step());
+    if (at_end_ && shared_.lanes_at_end.load() >= shared_.lanes) break;
+  }
+  if (shared_.stop.now()) return {Code::kCancelled, "stopped"};
+  RETURN_IF_ERROR(ReleaseFinished(true));
+  return Finish();
+}
+
+Status Lane::Step() {
+  RETURN_IF_ERROR(writer_.status());
+  RETURN_IF_ERROR(ReleaseFinished(false));
+  auto batch = TakeBatch();
+  batch->source = parts_.source_stage;
+  batch->partitions = parts_.partitions.get();
+  auto event = parts_.source->Poll(*batch, shared_.plan.batch, WaitNs());
+  if (!event.ok()) return event.status();
+  return OnEvent(*event, std::move(batch));
+}
+
+Status Lane::OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch) {
+  if (event == SourceEvent::kRows) {
+    if (at_end_) {
+      at_end_ = false;
+      --shared_.lanes_at_end;
+    }
+    shared_.counters.AddRead(batch->rows());
+    Submit(std::move(batch));
+    RETURN_IF_ERROR(ReleaseFinished(false));
+    return CloseEpochIfDue(false);
+  }
+  batch->Clear(shared_.plan.columns.size(), shared_.plan.stages());
+  spare_.push_back(std::move(batch));
+  switch (event) {
+    case SourceEvent::kIdle: return OnIdle();
+    case SourceEvent::kAssigned: return OnAssigned();
+    case SourceEvent::kRevoked: return OnRevoked(false);
+    case SourceEvent::kLost: return OnRevoked(true);
+    case SourceEvent::kEnd: return OnEnd();
+    case SourceEvent::kRows: break;
+  }
+  return Status::Ok();
+}
+
+// Where to go on: the least of what the targets still want and what the source stored; a target that
+// has more suppresses the rows it has. A target without progress begins where the source's stored
+// position is, or, without one, at the source's `start`.
+Status Lane::OnAssigned() {
+  RETURN_IF_ERROR(ReleaseFinished(true));
+  RETURN_IF_ERROR(Finish());
+  const std::vector<PartitionId> partitions = parts_.source->partitions();
+  ASSIGN_OR_RETURN(std::vector<int64_t> next, parts_.source->StoredPositions(partitions));
+  const std::vector<int64_t> stored = next;
+  for (auto& committer : parts_.committers) {
+    ASSIGN_OR_RETURN(const std::vector<int64_t> wanted, committer->Progress(partitions));
+    const bool first = committer == parts_.committers.front();
+    for (size_t i = 0; i < partitions.size(); ++i) {
+      if (stored[i] != kNoPosition) {
+        if (wanted[i] != kNoPosition) next[i] = std::min(next[i], wanted[i]);
+      } else if (first) {
+        next[i] = wanted[i];
+      } else {
+        next[i] = next[i] == kNoPosition || wanted[i] == kNoPosition ? kNoPosition : std::min(next[i], wanted[i]);
+      }
+    }
+  }
+  return parts_.source->Assign(partitions, next);
+}
+
+Status Lane::OnRevoked(bool lost) {
+  if (lost) {
+    for (auto& flight : in_flight_) flight->done.wait(false);
+    in_flight_.clear();
+    open_rows_ = 0;
+    open_bytes_ = 0;
+    RETURN_IF_ERROR(writer_.AbandonOpen());
+  } else {
+    RETURN_IF_ERROR(ReleaseFinished(true));
+    RETURN_IF_ERROR(Finish());
+  }
+  return parts_.source->Release();
+}
+
+Status Lane::OnIdle() {
+  if (!in_flight_.empty()) return ReleaseFinished(false);
+  return CloseEpochIfDue(true);
+}
+
+Status Lane::OnEnd() {
+  if (at_end_) {
+    std::this_thread::sleep_for(std::chrono::nanoseconds(kBusyWaitNs));
+    return Status::Ok();
+  }
+  RETURN_IF_ERROR(ReleaseFinished(true));
+  RETURN_IF_ERROR(Finish());
+  at_end_ = true;
+  ++shared_.lanes_at_end;
+  return Status::Ok();
+}
+
+void Lane::Submit(std::unique_ptr<RecordBatch> batch) {
+  in_flight_.push_back(std::make_unique<InFlight>());
+  InFlight& flight = *in_flight_.back();
+  flight.batch = std::move(batch);
+  const auto compute = [this, &flight](PlanWorker& worker) {
+    flight.status = worker.Run(*flight.batch, shared_.crew);
+    flight.failed_stage = worker.failed_stage();
+    flight.done.store(true, std::memory_order_release);
+    flight.done.notify_all();
+  };
+  if (in_flight_.size() < max_in_flight_ && shared_.crew != nullptr && shared_.crew->TryRun(compute)) return;
+  compute(*parts_.worker);
+}
+
+Status Lane::ReleaseFinished(bool wait_for_all) {
+  while (!in_flight_.empty()) {
+    InFlight& head = *in_flight_.front();
+    if (wait_for_all || in_flight_.size() >= max_in_flight_) head.done.wait(false);
+    if (!head.done.load(std::memory_order_acquire)) return Status::Ok();
+    if (!head.status.ok()) {
+      failed_stage_ = shared_.plan.StageName(head.failed_stage);
+      for (auto& flight : in_flight_) flight->done.wait(false);
+      return head.status;
+    }
+    RETURN_IF_ERROR(Release(head));
+    in_flight_.pop_front();
+  }
+  return Status::Ok();
+}
+
+Status Lane::Release(InFlight& flight) {
+  RecordBatch& batch = *flight.batch;
+  shared_.counters.Add(batch);
+  if (open_rows_ == 0) open_since_ns_ = shared_.clock.NowNs();
+  open_rows_ += batch.rows();
+  open_bytes_ += batch.encoded.bytes();
+  RETURN_IF_ERROR(writer_.Push(std::move(batch.encoded), batch.rows()));
+  batch.encoded = writer_.TakeSpare();
+  batch.Clear(shared_.plan.columns.size(), shared_.plan.stages());
+  spare_.push_back(std::move(flight.batch));
+  return CloseEpochIfDue(false);
+}
+
+// An idle lane closes its epoch at once, unless a commit is running: then the next epoch grows
+// meanwhile, which keeps the number of commits in step with what the targets can take.
+Status Lane::CloseEpochIfDue(bool idle) {
+  if (open_rows_ == 0) return Status::Ok();
+  const EpochLimits& limits = shared_.plan.epoch;
+  const bool full = open_rows_ >= limits.max_rows || open_bytes_ >= limits.max_bytes ||
+                    shared_.clock.NowNs() - open_since_ns_ >= limits.commit_ns;
+  if (!full && !(idle && writer_.idle())) return Status::Ok();
+  open_rows_ = 0;
+  open_bytes_ = 0;
+  return writer_.CloseEpoch();
+}
+
+Status Lane::Finish() {
+  if (open_rows_ > 0) {
+    open_rows_ = 0;
+    open_bytes_ = 0;
+    RETURN_IF_ERROR(writer_.CloseEpoch());
+  }
+  return writer_.WaitIdle();
+}
+
+int64_t Lane::WaitNs() const {
+  return in_flight_.empty() && open_rows_ == 0 ? kIdleWaitNs : kBusyWaitNs;
+}
+
+std::unique_ptr<RecordBatch> Lane::TakeBatch() {
+  if (spare_.empty()) {
+    auto batch = std::make_unique<RecordBatch>();
+    batch->Clear(shared_.plan.columns.size(), shared_.plan.stages());
+    return batch;
+  }
+  auto batch = std::move(spare_.back());
+  spare_.pop_back();
+  return batch;
+}
+
+}  // namespace anabranch

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/cancel.h"
+#include "engine/clock.h"
+#include "engine/plan.h"
+#include "engine/run/counters.h"
+#include "engine/run/crew.h"
+#include "engine/run/epoch_writer.h"
+#include "engine/run/plan_worker.h"
+
+namespace anabranch {
+
+// What all lanes of a run share.
+struct RunShared {
+  const Plan& plan;
+  const Clock& clock;
+  Counters& counters;
+  Crew* crew = nullptr;           // null: every batch is computed on its lane
+  CancelToken& stop;              // raised from outside, or by a lane that failed
+  std::atomic<int> lanes_at_end{0};
+  int lanes = 1;
+  size_t lane_bytes = 0;          // encoded bytes that a lane may hold
+};
+
+// One road through the plan: a source, the batches in flight, the targets' committers. Takes batches,
+// computes them here or on the crew, releases them in the order they were taken, closes epochs. Owned
+// by the runner; Run() is called once, on the lane's thread.
+class Lane {
+ public:
+  struct Parts {
+    StageId source_stage = 0;
+    std::unique_ptr<SourceTable> partitions;
+    std::unique_ptr<Source> source;
+    std::vector<std::unique_ptr<Committer>> committers;  // rank order
+    std::unique_ptr<PlanWorker> worker;
+  };
+  Lane(RunShared& shared, Parts parts);
+  ~Lane();
+
+  // Until the input ends, a stop is asked for, or something fails. On a stage failure the complete
+  // batches before the failing one are committed first. kCancelled is turned into Ok.
+  Status Run();
+  const std::string& failed_stage() const { return failed_stage_; }
+
+ private:
+  // A batch on its way: computed on some thread, released by the lane.
+  struct InFlight {
+    std::unique_ptr<RecordBatch> batch;
+    Status status;
+    StageId failed_stage = 0;
+    std::atomic<bool> done{false};
+  };
+
+  Status Loop();
+  Status Step();
+  Status OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch);
+  Status OnAssigned();
+  Status OnRevoked(bool lost);
+  Status OnIdle();
+  Status OnEnd();
+  void Submit(std::unique_ptr<RecordBatch> batch);
+  Status ReleaseFinished(bool wait_for_all);
+  Status Release(InFlight& flight);
+  Status CloseEpochIfDue(bool idle);
+  Status Finish();
+  int64_t WaitNs() const;
+  std::unique_ptr<RecordBatch> TakeBatch();
+
+  RunShared& shared_;
+  Parts parts_;
+  EpochWriter writer_;
+  std::deque<std::unique_ptr<InFlight>> in_flight_;
+  std::vector<std::unique_ptr<RecordBatch>> spare_;
+  size_t max_in_flight_;
+  bool at_end_ = false;
+  std::string failed_stage_;
+
+  // The open epoch.
+  uint64_t open_rows_ = 0;
+  size_t open_bytes_ = 0;
+  int64_t open_since_ns_ = 0;
+};
+
+}  // namespace anabranch

@@ -1,0 +1,347 @@
+#include "engine/run/plan_worker.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <limits>
+#include <thread>
+
+#include "engine/codec/json_writer.h"
+#include "engine/run/dead_letter.h"
+#include "engine/run/row_key.h"
+
+namespace anabranch {
+namespace {
+
+// A wake-up of another thread costs about 20 µs in a virtual machine; below ten times that a
+// branch is cheaper fused.
+constexpr uint64_t kWorthAThreadNs = 200'000;
+
+Status Guarded(Node& node, const NodeRun& run) {
+  try {
+    return node.Process(run);
+  } catch (const std::exception& e) {
+    return {Code::kInternal, e.what()};
+  }
+}
+
+// Sets a cell from canonical JSON text ("0.5", "true", "\"x\"", "null").
+void SetDefault(const std::string& text, Column& column, uint32_t row) {
+  column.states()[row] = text == "null" ? kNull : kValid;
+  const char* begin = text.data();
+  const char* end = begin + text.size();
+  switch (column.type().kind) {
+    case Kind::kBool: column.values<uint8_t>()[row] = text == "true" ? 1 : 0; break;
+    case Kind::kInt64:
+    case Kind::kTimestamp: std::from_chars(begin, end, column.values<int64_t>()[row]); break;
+    case Kind::kFloat32: std::from_chars(begin, end, column.values<float>()[row]); break;
+    case Kind::kFloat64: std::from_chars(begin, end, column.values<double>()[row]); break;
+    case Kind::kString:
+      column.values<std::string_view>()[row] =
+          text.size() >= 2 ? column.text().Copy(std::string_view(text).substr(1, text.size() - 2)) : std::string_view();
+      break;
+    default: column.states()[row] = kNull;
+  }
+}
+
+}  // namespace
+
+void NodeRun::FailRow(uint32_t row, std::string_view code, std::string message) const {
+  StageRows& state = rows();
+  if (state.outcome[row] == Outcome::kFailed || state.outcome[row] == Outcome::kTimedOut) return;
+  state.outcome[row] = Outcome::kFailed;
+  state.errors.push_back({row, std::string(code), std::move(message)});
+}
+
+void NodeRun::TimeOutRow(uint32_t row, std::string message) const {
+  StageRows& state = rows();
+  if (state.outcome[row] == Outcome::kFailed || state.outcome[row] == Outcome::kTimedOut) return;
+  state.outcome[row] = Outcome::kTimedOut;
+  state.errors.push_back({row, "timeout", std::move(message)});
+}
+
+struct PlanWorker::Stage {
+  std::unique_ptr<Node> node;
+  std::unique_ptr<RowEncoder> encoder;
+  Evaluator evaluator;
+  Column when;
+  std::vector<ExpressionError> when_errors;
+};
+
+PlanWorker::PlanWorker(const Plan& plan, const Clock& clock, StageCosts& costs, const CancelToken& cancel)
+    : plan_(plan), clock_(clock), costs_(costs), cancel_(cancel), stages_(plan.stages()), parallel_(plan.stages()) {}
+
+PlanWorker::~PlanWorker() = default;
+
+Result<std::unique_ptr<PlanWorker>> PlanWorker::Open(const Plan& plan, const Clock& clock, StageCosts& costs,
+                                                     const CancelToken& cancel) {
+  std::unique_ptr<PlanWorker> worker(new PlanWorker(plan, clock, costs, cancel));
+  for (const PlanSource& source : plan.sources) {
+    std::unique_ptr<Decoder> decoder;
+    if (source.format == "csv" && source.schema) {
+      ASSIGN_OR_RETURN(decoder, MakeCsvDecoder(source.decode, source.program->csv_header()));
+    } else if (source.schema) {
+      decoder = MakeJsonDecoder(source.decode);
+    }
+    worker->decoders_.push_back(std::move(decoder));
+  }
+  const size_t first = plan.sources.size();
+  for (size_t i = 0; i < plan.nodes.size(); ++i) {
+    const PlanNode& node = plan.nodes[i];
+    Stage& stage = worker->stages_[first + i];
+    if (auto target = node.program->target()) {
+      stage.encoder = target->MakeEncoder(plan.identity());
+    } else {
+      auto opened = node.program->Open();
+      if (!opened.ok()) return opened.status().WithContext("node \"" + node.id + "\"");
+      stage.node = std::move(opened).value();
+    }
+  }
+  worker->FindBranches();
+  return worker;
+}
+
+void PlanWorker::FindBranches() {
+  const size_t n = plan_.stages();
+  const auto first = static_cast<StageId>(plan_.sources.size());
+  above_.assign(n, std::vector<bool>(n, false));
+  for (StageId lower = first; lower < n; ++lower) {
+    for (StageId input : plan_.node(lower).inputs) {
+      above_[lower][input] = true;
+      for (StageId k = 0; k < input; ++k) above_[lower][k] = above_[lower][k] || above_[input][k];
+    }
+  }
+  for (StageId i = first; i < n; ++i) {
+    for (StageId j = i + 1; j < n; ++j) {
+      if (plan_.node(i).expensive && plan_.node(j).expensive && !above_[j][i]) parallel_[i].push_back(j);
+    }
+  }
+}
+
+Status PlanWorker::Run(RecordBatch& batch, BranchRunner* branches) {
+  batch.PrepareStages();
+  batch.encoded.Clear(plan_.targets.size());
+  batch.encoded.positions = batch.positions;
+  RETURN_IF_ERROR(RunSource(batch));
+  RETURN_IF_ERROR(RunNodes(batch, branches));
+  EncodeDeadLetters(batch);
+  return Status::Ok();
+}
+
+Status PlanWorker::RunSource(RecordBatch& batch) {
+  failed_stage_ = batch.source;
+  const int64_t begin = clock_.NowNs();
+  const PlanSource& source = plan_.sources[batch.source];
+  StageRows& stage = batch.stages[batch.source];
+  std::fill(stage.outcome.begin(), stage.outcome.end(), Outcome::kOk);
+  std::fill(stage.active.begin(), stage.active.end(), uint8_t{1});
+  stage.active_count = batch.rows();
+  for (uint32_t row = 0; row < batch.rows(); ++row) {
+    if (batch.payload[row].size() <= plan_.limits.record_bytes) continue;
+    stage.outcome[row] = Outcome::kFailed;
+    stage.errors.push_back({row, "too_large", "the record has " + std::to_string(batch.payload[row].size()) +
+                                                  " bytes; limits.record_bytes is " +
+                                                  std::to_string(plan_.limits.record_bytes)});
+  }
+  if (decoders_[batch.source]) decoders_[batch.source]->Decode(batch);
+  ApplyKeyRule(source.key, batch);
+  if (source.enforce_schema && source.schema) {
+    const NodeRun run{batch, batch.source, stage.active, stage.active_count, std::numeric_limits<int64_t>::max()};
+    for (uint32_t row = 0; row < batch.rows(); ++row) stage.active[row] = stage.outcome[row] == Outcome::kOk ? 1 : 0;
+    source.schema->Check(batch, stage.active,
+                         [&run](uint32_t row, std::string why) { run.FailRow(row, "schema", std::move(why)); });
+  }
+  if (stage.errors.size() > 1) {
+    std::sort(stage.errors.begin(), stage.errors.end(),
+              [](const RowError& a, const RowError& b) { return a.row < b.row; });
+  }
+  stage.busy_ns = static_cast<uint64_t>(clock_.NowNs() - begin);
+  return Status::Ok();
+}
+
+bool PlanWorker::InBatch(const RecordBatch& batch, StageId stage) const {
+  return plan_.node(stage).from_source[batch.source];
+}
+
+Status PlanWorker::RunNodes(RecordBatch& batch, BranchRunner* branches) {
+  done_.assign(plan_.stages(), 0);
+  std::vector<Status> statuses;
+  for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
+    if (done_[stage] || !InBatch(batch, stage)) continue;
+    together_.assign(1, stage);
+    if (branches != nullptr && !parallel_[stage].empty() && costs_.ns_per_batch(stage) > kWorthAThreadNs) {
+      for (StageId other : parallel_[stage]) {
+        const PlanNode& node = plan_.node(other);
+        const bool ready = std::all_of(node.inputs.begin(), node.inputs.end(), [&](StageId input) {
+          return input < plan_.sources.size() || done_[input] != 0 || !InBatch(batch, input);
+        });
+        if (ready && !done_[other] && InBatch(batch, other) && costs_.ns_per_batch(other) > kWorthAThreadNs) {
+          together_.push_back(other);
+        }
+      }
+    }
+    if (together_.size() == 1) {
+      failed_stage_ = stage;
+      RETURN_IF_ERROR(RunStage(batch, stage));
+      done_[stage] = 1;
+      continue;
+    }
+    branches->RunStages(*this, batch, together_, &statuses);
+    for (size_t i = 0; i < together_.size(); ++i) {
+      done_[together_[i]] = 1;
+      failed_stage_ = together_[i];
+      RETURN_IF_ERROR(std::move(statuses[i]));
+    }
+  }
+  return Status::Ok();
+}
+
+Status PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
+  const int64_t begin = clock_.NowNs();
+  SelectRows(batch, stage);
+  RETURN_IF_ERROR(ApplyWhen(batch, stage));
+  const PlanNode& node = plan_.node(stage);
+  StageRows& rows = batch.stages[stage];
+  if (rows.active_count == 0) {
+    for (ColumnId column : node.makes) batch.columns[column].Reset(plan_.columns[column].type, batch.rows());
+    return Status::Ok();
+  }
+  Status status = stages_[stage].encoder
+                      ? stages_[stage].encoder->Encode(batch, rows.active, &batch.encoded.targets[node.target])
+                      : CallNode(batch, stage);
+  if (!status.ok()) {
+    return {status.code() == Code::kCancelled ? Code::kCancelled : Code::kStage,
+            "node \"" + node.id + "\": " + status.message()};
+  }
+  if (!rows.errors.empty()) RETURN_IF_ERROR(ApplyErrorPolicy(batch, stage));
+  rows.busy_ns = static_cast<uint64_t>(clock_.NowNs() - begin);
+  costs_.Note(stage, rows.busy_ns);
+  return Status::Ok();
+}
+
+// A row is active when every input of its own source let it through; under "join": "any" when one
+// did and no branch failed it.
+void PlanWorker::SelectRows(RecordBatch& batch, StageId stage) {
+  const PlanNode& node = plan_.node(stage);
+  StageRows& rows = batch.stages[stage];
+  const uint32_t n = batch.rows();
+  bool first = true;
+  for (StageId input : node.inputs) {
+    if (input < plan_.sources.size() ? input != batch.source : !InBatch(batch, input)) continue;
+    const Outcome* outcome = batch.stages[input].outcome.data();
+    for (uint32_t row = 0; row < n; ++row) {
+      const uint8_t passed = Passed(outcome[row]) ? 1 : 0;
+      if (first) {
+        rows.active[row] = passed;
+      } else if (!node.join_any) {
+        rows.active[row] &= passed;
+      } else {
+        rows.active[row] |= passed;
+      }
+    }
+    first = false;
+  }
+  if (node.join_any) DropFailedAbove(batch, stage);
+  uint32_t count = 0;
+  for (uint32_t row = 0; row < n; ++row) {
+    count += rows.active[row];
+    rows.outcome[row] = rows.active[row] ? Outcome::kOk : Outcome::kAbsent;
+  }
+  rows.active_count = count;
+}
+
+// A row that failed on a path to this node is gone, though another branch let it through.
+void PlanWorker::DropFailedAbove(RecordBatch& batch, StageId stage) {
+  for (StageId upper = 0; upper < stage; ++upper) {
+    if (!IsAbove(upper, stage)) continue;
+    const StageRows& above = batch.stages[upper];
+    for (const RowError& error : above.errors) {
+      if (!Passed(above.outcome[error.row])) batch.stages[stage].active[error.row] = 0;
+    }
+  }
+}
+
+Status PlanWorker::ApplyWhen(RecordBatch& batch, StageId id) {
+  const PlanNode& node = plan_.node(id);
+  if (!node.when) return Status::Ok();
+  Stage& stage = stages_[id];
+  StageRows& rows = batch.stages[id];
+  stage.when_errors.clear();
+  stage.evaluator.Evaluate(*node.when, batch, rows.active, &stage.when, &stage.when_errors);
+  const auto states = stage.when.states();
+  const auto values = stage.when.values<uint8_t>();
+  uint32_t count = 0;
+  for (uint32_t row = 0; row < batch.rows(); ++row) {
+    if (!rows.active[row]) continue;
+    if ((states[row] & kValid) && values[row]) {
+      ++count;
+    } else {
+      rows.active[row] = 0;
+      rows.outcome[row] = Outcome::kSkipped;
+    }
+  }
+  rows.active_count = count;
+  const NodeRun run{batch, id, rows.active, rows.active_count, 0};
+  for (const ExpressionError& error : stage.when_errors) {
+    run.FailRow(error.row, "expression", std::string("\"when\": ") + error.message);
+  }
+  return Status::Ok();
+}
+
+Status PlanWorker::CallNode(RecordBatch& batch, StageId id) {
+  const PlanNode& node = plan_.node(id);
+  StageRows& rows = batch.stages[id];
+  const size_t errors_before = rows.errors.size();
+  int64_t backoff = node.retry_backoff_ns;
+  for (int attempt = 0;; ++attempt) {
+    const int64_t deadline =
+        node.timeout_ns > 0 ? clock_.NowNs() + node.timeout_ns : std::numeric_limits<int64_t>::max();
+    const NodeRun run{batch, id, rows.active, rows.active_count, deadline};
+    Status status = Guarded(*stages_[id].node, run);
+    if (status.code() != Code::kRetry && status.code() != Code::kTimedOut) return status;
+    if (attempt >= node.retry_max || cancel_.now()) {
+      return {Code::kStage, status.message() + " (after " + std::to_string(attempt + 1) + " attempts)"};
+    }
+    ++rows.retried;
+    rows.errors.resize(errors_before);
+    for (uint32_t row = 0; row < batch.rows(); ++row) {
+      if (rows.active[row]) rows.outcome[row] = Outcome::kOk;
+    }
+    std::this_thread::sleep_for(std::chrono::nanoseconds(backoff));
+    backoff = std::min(backoff * 2, node.retry_max_backoff_ns);
+  }
+}
+
+Status PlanWorker::ApplyErrorPolicy(RecordBatch& batch, StageId id) {
+  const PlanNode& node = plan_.node(id);
+  StageRows& rows = batch.stages[id];
+  std::sort(rows.errors.begin(), rows.errors.end(), [](const RowError& a, const RowError& b) { return a.row < b.row; });
+  if (node.on_record_error == RecordPolicy::kStop) {
+    const RowError& error = rows.errors.front();
+    const SourcePartition& from = batch.partitions->at(batch.partition[error.row]);
+    return {Code::kStage, "node \"" + node.id + "\": record " + from.topic + "/" + std::to_string(from.partition) + "/" +
+                              std::to_string(batch.offset[error.row]) + ": " + error.message +
+                              " (\"on_error\" is \"stop\")"};
+  }
+  if (node.on_record_error != RecordPolicy::kDefault) return Status::Ok();
+  for (const RowError& error : rows.errors) {
+    rows.outcome[error.row] = Outcome::kOk;
+    for (const auto& [column, text] : node.default_values) SetDefault(text, batch.columns[column], error.row);
+  }
+  return Status::Ok();
+}
+
+void PlanWorker::EncodeDeadLetters(RecordBatch& batch) {
+  std::string failed_at;
+  EncodedRows& out = batch.encoded.targets[plan_.dead_letters()];
+  for (StageId stage = 0; stage < plan_.stages(); ++stage) {
+    StageRows& rows = batch.stages[stage];
+    if (rows.errors.empty()) continue;
+    if (stage >= plan_.sources.size() && plan_.node(stage).on_record_error != RecordPolicy::kDeadLetter) continue;
+    if (failed_at.empty()) failed_at = FormatTimestamp(clock_.WallMs() * 1000);
+    for (const RowError& error : rows.errors) AppendDeadLetter(plan_, batch, stage, error, failed_at, &out);
+    rows.dead_lettered = static_cast<uint32_t>(rows.errors.size());
+  }
+}
+
+}  // namespace anabranch
