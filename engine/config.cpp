@@ -135,9 +135,9 @@ const char* ConfigValue::KindName() const {
 }
 
 std::string ConfigValue::Canonical() const {
-  std::string text;
-  AppendCanonical(*this, text);
-  return text;
+  std::string canonical;
+  AppendCanonical(*this, canonical);
+  return canonical;
 }
 
 bool IsAnnotation(std::string_view key) { return key == "$schema" || key == "$comment" || key.substr(0, 2) == "x-"; }
