@@ -59,6 +59,7 @@ void Column::Reset(const Type& type, uint32_t rows) {
   capacity_ = data_bytes_ / value_size_;
   text_.Clear();
   offsets_.clear();
+  misfits_.clear();
   if (type_.kind == Kind::kList) {
     count_ = 0;
     offsets_.push_back(0);
@@ -70,6 +71,12 @@ void Column::Reset(const Type& type, uint32_t rows) {
     data_bytes_ = count_ * value_size_;
     capacity_ = count_;
   }
+}
+
+std::string_view Column::misfit(uint32_t row) const {
+  const auto found = std::lower_bound(misfits_.begin(), misfits_.end(), row,
+                                      [](const Misfit& misfit, uint32_t wanted) { return misfit.row < wanted; });
+  return found != misfits_.end() && found->row == row ? found->text : std::string_view();
 }
 
 void Column::Grow(size_t capacity) {

@@ -17,6 +17,8 @@ enum CellState : uint8_t {
   kMissing = 2,     // the record has no such field
   kWrongType = 4,   // the record's value does not fit the column's type
   kOutOfRange = 6,  // a number that the column's type cannot hold
+  kMissingRequired = 8,  // absent although the schema requires it here; the upper four bits hold the index of the
+                         // first step of its path that is absent (at most 15)
 };
 
 // Bytes that stay where they are until Clear(). Keeps its memory across Clear().
@@ -74,11 +76,21 @@ class Column {
   }
   void EndListRow() { offsets_.push_back(static_cast<uint32_t>(count_)); }
 
+  // What a cell that does not fit held, as text for messages; it must live as long as the batch's payloads.
+  // Noted in row order. Empty when nothing was noted.
+  void NoteMisfit(uint32_t row, std::string_view text) { misfits_.push_back({row, text}); }
+  std::string_view misfit(uint32_t row) const;
+
   // Bytes of strings made by this column's stage (a decoded string may also point into the payload copy).
   Arena& text() { return text_; }
 
  private:
   void Grow(size_t capacity);
+
+  struct Misfit {
+    uint32_t row;
+    std::string_view text;
+  };
 
   Type type_;
   uint32_t rows_ = 0;
@@ -89,6 +101,7 @@ class Column {
   size_t data_bytes_ = 0;
   std::vector<uint8_t> states_;
   std::vector<uint32_t> offsets_;
+  std::vector<Misfit> misfits_;
   Arena text_;
 };
 

@@ -18,10 +18,20 @@ struct SchemaField {
   std::vector<std::string> steps;  // {"a", "b"}
   Type type;
   bool required = false;           // by every object on its path: absent = a record error
+  bool required_here = false;      // by the object that holds it: absent = a record error where that object is present
   bool null_allowed = false;       // "type": ["number", "null"]
   std::string timestamp_unit;      // "s", "ms", "us", "ns" for epoch integers; "" = RFC 3339 text
   std::string decode;              // x-decode of a string: "csv<f32>" …; "" = none
   ColumnId column = 0;             // set when the source is bound
+};
+
+// One object of a schema: the root, then the nested ones, each after its parent.
+struct SchemaObject {
+  std::vector<std::string> steps;   // empty for the root
+  bool required = false;            // by the object that holds it
+  bool null_allowed = false;        // "type": ["object", "null"]
+  bool closed = false;              // "additionalProperties": false
+  std::vector<std::string> unread;  // properties without a type: known, but never a column
 };
 
 // A source's JSON Schema (draft-07) compiled: the columns it gives, and the checks that its
@@ -32,10 +42,12 @@ class RecordSchema {
   const std::vector<SchemaField>& fields() const { return fields_; }
   // An object with "additionalProperties": false at "" (root) or a nested path: keys not named are record errors.
   const std::vector<std::string>& closed_objects() const { return closed_objects_; }
+  const std::vector<SchemaObject>& objects() const { return objects_; }
 
   // Checks the active rows: cell states left by decode (missing, wrong type, range) and the compiled
   // constraints. Calls fail(row, message) for the first broken rule of each bad row, rows in any order.
-  // The message names field, value (cut at 64 bytes) and rule.
+  // The message names field, value (cut at 64 bytes) and rule. Fields whose column was not decoded are not judged:
+  // a plan that enforces a schema decodes all of its fields.
   virtual void Check(const RecordBatch& batch, std::span<const uint8_t> active,
                      const std::function<void(uint32_t, std::string)>& fail) const = 0;
 
@@ -47,6 +59,7 @@ class RecordSchema {
  protected:
   std::vector<SchemaField> fields_;
   std::vector<std::string> closed_objects_;
+  std::vector<SchemaObject> objects_;
 };
 
 // Compiles the schema at `at` (an entry of "schemas"). Keywords that cannot be enforced are faults,
