@@ -1,0 +1,94 @@
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "engine/registry.h"
+#include "topologies/language/check.h"
+
+namespace anabranch {
+
+// What a command may touch: data goes to `out`, talk goes to `err`. Outlives the command.
+struct CommandIo {
+  const Registry& registry;
+  std::ostream& out;
+  std::ostream& err;
+  bool out_colour = false;    // stdout is a terminal and NO_COLOR is not set
+  bool err_colour = false;
+  bool err_terminal = false;  // stderr is a terminal: lines may be repainted
+};
+
+// Exit codes that no Status code stands for (the others: ExitCode in engine/status.h).
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitUnavailable = 69;
+inline constexpr int kExitFaulty = 78;
+inline constexpr int kExitInterrupted = 130;
+
+struct CheckArgs {
+  std::vector<std::string> files;
+  std::string format = "text";  // text | json | github
+  std::vector<std::string> allow_paths;
+};
+struct RunArgs {
+  std::string file;
+  std::vector<std::string> allow_paths;
+  std::string state_dir;  // empty: .anabranch/NAME/INSTANCE beside the file
+  std::string instance = "0";
+  int workers = 0;  // 0: one per core
+  bool once = false;
+  bool fresh = false;
+  bool new_identity = false;
+};
+struct GraphArgs {
+  std::string file;
+  std::string format = "ascii";  // ascii | dot | mermaid | json
+  std::vector<std::string> allow_paths;
+};
+struct ExplainArgs {
+  std::string topic;  // fault code, node kind, connector, "functions" or a topology file
+  std::vector<std::string> allow_paths;
+};
+struct SchemaArgs {};
+struct InitArgs {
+  std::string name = "start";  // of the template
+  std::string path;            // folder or .json file; empty: topology.json here
+  bool list = false;
+};
+struct ModelArgs {
+  std::string file;
+  std::string format = "text";  // text | json
+};
+struct DoctorArgs {
+  std::string file;     // topology whose brokers are asked; may be empty
+  std::string brokers;  // host:port list; may be empty
+  std::vector<std::string> allow_paths;
+};
+struct DocsArgs {
+  std::string folder;
+};
+
+// One function per command, each in the file of its name. They return the exit code and never throw
+// for what a user can cause.
+int CommandCheck(const CheckArgs& args, CommandIo& io);
+int CommandRun(const RunArgs& args, CommandIo& io);
+int CommandGraph(const GraphArgs& args, CommandIo& io);
+int CommandExplain(const ExplainArgs& args, CommandIo& io);
+int CommandSchema(const SchemaArgs& args, CommandIo& io);
+int CommandInit(const InitArgs& args, CommandIo& io);
+int CommandModelInspect(const ModelArgs& args, CommandIo& io);
+int CommandDoctor(const DoctorArgs& args, CommandIo& io);
+int CommandDocs(const DocsArgs& args, CommandIo& io);  // hidden: writes docs/reference/
+
+// The checks that stand before every command that works on a plan: faults are rendered to io.err,
+// and the result has no plan when there is an error (exit 78).
+CheckedTopology CheckForCommand(const std::string& file, const std::vector<std::string>& allow_paths, CommandIo& io);
+
+// Faults of one file as text blocks, with excerpts where the text is at hand.
+void RenderFaults(const CheckedTopology& checked, const std::string& file, bool colour, std::ostream& out);
+
+// "2 errors, 1 warning".
+std::string CountFaults(const std::vector<Fault>& faults);
+
+}  // namespace anabranch

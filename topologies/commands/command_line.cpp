@@ -1,0 +1,284 @@
+#include "topologies/commands/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <ostream>
+
+#include "engine/fault.h"
+
+namespace anabranch {
+namespace {
+
+struct AllArgs {
+  CheckArgs check;
+  RunArgs run;
+  GraphArgs graph;
+  ExplainArgs explain;
+  SchemaArgs schema;
+  InitArgs init;
+  ModelArgs model;
+  DoctorArgs doctor;
+  DocsArgs docs;
+};
+
+// --help with an example before the description.
+class ExampleFirst : public CLI::Formatter {
+ public:
+  explicit ExampleFirst(std::string example) : example_(std::move(example)) {}
+  std::string make_description(const CLI::App* app) const override {
+    return "Example: " + example_ + "\n\n" + CLI::Formatter::make_description(app);
+  }
+
+ private:
+  std::string example_;
+};
+
+using Action = std::function<int(CommandIo&)>;
+
+// The whole command line: the parser, where it puts values, and what each command does with them.
+class CommandLine {
+ public:
+  CommandLine() : app_("Checks and runs topologies: models scored on streams of records.", "anabranch") {
+    app_.formatter(std::make_shared<ExampleFirst>("anabranch check topology.json"));
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", "anabranch " + ProgramVersion());
+    app_.footer("anabranch COMMAND --help tells more about a command.");
+    AddCheck();
+    AddRun();
+    AddGraph();
+    AddExplain();
+    AddSchema();
+    AddInit();
+    AddModel();
+    AddDoctor();
+    AddDocs();
+  }
+
+  CLI::App& app() { return app_; }
+  const Action& action() const { return action_; }
+
+ private:
+  CLI::App* Command(CLI::App& parent, const std::string& name, const std::string& what, const std::string& example) {
+    CLI::App* command = parent.add_subcommand(name, what);
+    command->formatter(std::make_shared<ExampleFirst>(example));
+    return command;
+  }
+
+  void AddFile(CLI::App* command, std::string* file) {
+    command->add_option("FILE", *file, "the topology file")->required()->type_name("");
+  }
+
+  void AddAllowPath(CLI::App* command, std::vector<std::string>* paths) {
+    command->add_option("--allow-path", *paths, "a folder outside the topology's own that its paths may reach; repeatable")
+        ->type_name("DIR")
+        ->allow_extra_args(false);
+  }
+
+  void AddWord(CLI::App* command, const std::string& flag, std::string* value, const std::vector<std::string>& words) {
+    std::string known;
+    for (const std::string& word : words) known += (known.empty() ? "" : "|") + word;
+    command->add_option(flag, *value, "one of " + known)
+        ->type_name("WORD")
+        ->capture_default_str()
+        ->check(CLI::Validator(
+            [words](const std::string& word) {
+              if (std::find(words.begin(), words.end(), word) != words.end()) return std::string();
+              return "\"" + word + "\" is not known; " + Suggest(word, words);
+            },
+            ""));
+  }
+
+  void AddCheck() {
+    CheckArgs& args = args_.check;
+    CLI::App* command = Command(app_, "check", "Checks topology files and reports every fault at once; runs nothing.",
+                                "anabranch check topology.json");
+    command->add_option("FILE", args.files, "topology files")->required()->type_name("");
+    AddWord(command, "--format", &args.format, {"text", "json", "github"});
+    AddAllowPath(command, &args.allow_paths);
+    command->footer("Exit code 0 when all files are sound (warnings allowed), 78 on any error.");
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandCheck(args_.check, io); }; });
+  }
+
+  void AddRun() {
+    RunArgs& args = args_.run;
+    CLI::App* command = Command(app_, "run", "Checks a topology, then runs it until its input ends or it is stopped.",
+                                "anabranch run topology.json --once");
+    AddFile(command, &args.file);
+    command->add_flag("--once", args.once, "stop at the end of what is there now");
+    command->add_option("--instance", args.instance, "name of this process among those that run the topology")
+        ->type_name("ID")
+        ->capture_default_str();
+    command
+        ->add_option("--state-dir", args.state_dir, "where the ledger lives; default .anabranch/NAME/INSTANCE beside FILE")
+        ->type_name("DIR");
+    command->add_option("--workers", args.workers, "compute threads; 0 = one per core")
+        ->type_name("N")
+        ->check(CLI::Range(0, 1024))
+        ->capture_default_str();
+    CLI::Option* fresh = command->add_flag("--fresh", args.fresh, "set the state aside and start over");
+    command
+        ->add_flag("--new-identity", args.new_identity,
+                   "with --fresh: new consumer group, transactional ids and progress keys")
+        ->needs(fresh);
+    AddAllowPath(command, &args.allow_paths);
+    command->footer(
+        "The first SIGINT or SIGTERM drains: what was taken in is finished and committed. The second stops at once;\n"
+        "both lose nothing. Exit code 0 done, 1 a stage stopped, 69 a broker or model is unavailable, 75 try again,\n"
+        "78 the topology is faulty, 130 stopped by the second signal.");
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandRun(args_.run, io); }; });
+  }
+
+  void AddGraph() {
+    GraphArgs& args = args_.graph;
+    CLI::App* command = Command(app_, "graph", "Draws the graph of a topology.",
+                                "anabranch graph topology.json --format mermaid");
+    AddFile(command, &args.file);
+    AddWord(command, "--format", &args.format, {"ascii", "dot", "mermaid", "json"});
+    AddAllowPath(command, &args.allow_paths);
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandGraph(args_.graph, io); }; });
+  }
+
+  void AddExplain() {
+    ExplainArgs& args = args_.explain;
+    CLI::App* command = Command(app_, "explain", "Explains a fault code, a node kind, a connector, the expression "
+                                "functions, or the plan of a topology file.", "anabranch explain AB203");
+    command->add_option("TOPIC", args.topic, "a fault code, node kind, connector, \"functions\", or a topology file")
+        ->required()
+        ->type_name("");
+    AddAllowPath(command, &args.allow_paths);
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandExplain(args_.explain, io); }; });
+  }
+
+  void AddSchema() {
+    CLI::App* command = Command(app_, "schema", "Prints the JSON Schema (draft-07) of topology files, for editors.",
+                                "anabranch schema > topology.schema.json");
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandSchema(args_.schema, io); }; });
+  }
+
+  void AddInit() {
+    InitArgs& args = args_.init;
+    CLI::App* command = Command(app_, "init", "Writes a new topology to start from; overwrites nothing.",
+                                "anabranch init --template score my-scoring");
+    command->add_option("--template", args.name, "which one")->type_name("NAME")->capture_default_str();
+    command->add_flag("--list", args.list, "list the templates and write nothing");
+    command->add_option("PATH", args.path, "a folder, or a file that ends in .json; default topology.json here")
+        ->type_name("");
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandInit(args_.init, io); }; });
+  }
+
+  void AddModel() {
+    ModelArgs& args = args_.model;
+    CLI::App* model = Command(app_, "model", "Works on model files.", "anabranch model inspect models/gbt.onnx");
+    model->require_subcommand(1);
+    CLI::App* command = Command(*model, "inspect", "Shows inputs, outputs, types, shapes and metadata of a model.",
+                                "anabranch model inspect models/gbt.onnx");
+    command->add_option("FILE", args.file, "the model file (ONNX)")->required()->type_name("");
+    AddWord(command, "--format", &args.format, {"text", "json"});
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandModelInspect(args_.model, io); }; });
+  }
+
+  void AddDoctor() {
+    DoctorArgs& args = args_.doctor;
+    CLI::App* command = Command(app_, "doctor", "Shows versions and paths of the libraries in use, and whether brokers "
+                                "answer.", "anabranch doctor topology.json");
+    command->add_option("FILE", args.file, "a topology whose brokers are asked")->type_name("");
+    command->add_option("--brokers", args.brokers, "brokers to ask instead")->type_name("HOST:PORT,...");
+    AddAllowPath(command, &args.allow_paths);
+    command->footer("Asks each broker for at most 5 seconds. Exit code 69 when one does not answer.");
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandDoctor(args_.doctor, io); }; });
+  }
+
+  void AddDocs() {
+    CLI::App* command = Command(app_, "docs", "Writes the reference pages.", "anabranch docs docs/reference");
+    command->group("");  // hidden: for the maintainers of this program
+    command->add_option("DIR", args_.docs.folder, "the folder to write to")->required()->type_name("");
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandDocs(args_.docs, io); }; });
+  }
+
+  AllArgs args_;
+  Action action_;
+  CLI::App app_;
+};
+
+bool Hidden(const CLI::App* app) { return app->get_group().empty(); }
+
+std::vector<std::string> SubcommandNames(const CLI::App* app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app->get_subcommands([](const CLI::App* sub) { return !Hidden(sub); })) {
+    names.push_back(command->get_name());
+  }
+  return names;
+}
+
+std::vector<std::string> FlagNames(const CLI::App* app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app->get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+// The deepest command that was named.
+const CLI::App* NamedCommand(const CLI::App* app) {
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().back();
+  return app;
+}
+
+std::string FullName(const CLI::App* app) {
+  return app->get_parent() == nullptr ? app->get_name() : FullName(app->get_parent()) + " " + app->get_name();
+}
+
+std::string UsageMessage(const CLI::ParseError& error, const CLI::App& app) {
+  const CLI::App* command = NamedCommand(&app);
+  std::vector<std::string> rest = app.remaining(true);
+  if (rest.empty()) return error.what();
+  std::string word = rest.front().substr(0, rest.front().find('='));
+  if (word.starts_with("-")) return "unknown flag " + word + "; " + Suggest(word, FlagNames(command));
+  std::vector<std::string> commands = SubcommandNames(command);
+  if (commands.empty()) return "unexpected argument \"" + word + "\"";
+  return "unknown command \"" + word + "\"; " + Suggest(word, commands);
+}
+
+}  // namespace
+
+int RunCommandLine(const std::vector<std::string>& arguments, CommandIo& io) {
+  CommandLine line;
+  try {
+    line.app().parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    return line.action()(io);
+  } catch (const CLI::CallForHelp&) {
+    io.out << NamedCommand(&line.app())->help();
+    return kExitOk;
+  } catch (const CLI::CallForVersion& version) {
+    io.out << version.what() << "\n";
+    return kExitOk;
+  } catch (const CLI::ParseError& error) {
+    if (arguments.empty()) {
+      io.err << line.app().help();
+    } else {
+      io.err << "anabranch: " << UsageMessage(error, line.app()) << "\n"
+             << "Try: " << FullName(NamedCommand(&line.app())) << " --help\n";
+    }
+    return kExitUsage;
+  } catch (const std::exception& error) {
+    io.err << "anabranch: internal error: " << error.what() << "\n";
+    return ExitCode(Code::kInternal);
+  }
+}
+
+std::vector<std::pair<std::string, std::string>> CommandHelp() {
+  CommandLine line;
+  std::vector<std::pair<std::string, std::string>> help;
+  std::function<void(const CLI::App*)> visit = [&](const CLI::App* app) {
+    std::vector<const CLI::App*> below = app->get_subcommands([](const CLI::App* sub) { return !Hidden(sub); });
+    if (below.empty()) help.emplace_back(FullName(app), app->help(FullName(app)));
+    for (const CLI::App* sub : below) visit(sub);
+  };
+  visit(&line.app());
+  return help;
+}
+
+std::string ProgramVersion() { return ANABRANCH_VERSION; }
+
+}  // namespace anabranch

@@ -1,0 +1,62 @@
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <ostream>
+
+#include "topologies/commands/command.h"
+#include "topologies/commands/reference.h"
+#include "topologies/language/plan_text.h"
+
+namespace anabranch {
+namespace {
+
+// "AB203", "ab203" and "203" name the same code.
+const FaultInfo* FindFault(const std::string& topic) {
+  std::string digits = topic;
+  if (digits.size() > 2 && std::toupper(digits[0]) == 'A' && std::toupper(digits[1]) == 'B') digits.erase(0, 2);
+  if (digits.empty() || digits.size() > 4) return nullptr;
+  if (!std::all_of(digits.begin(), digits.end(), [](unsigned char c) { return std::isdigit(c); })) return nullptr;
+  for (const FaultInfo& info : FaultCatalogue()) {
+    if (static_cast<int>(info.code) == std::stoi(digits)) return &info;
+  }
+  return nullptr;
+}
+
+bool NamesFile(const std::string& topic) {
+  std::error_code error;
+  return topic.ends_with(".json") || topic.find('/') != std::string::npos ||
+         std::filesystem::is_regular_file(topic, error);
+}
+
+std::vector<std::string> Topics(const Registry& registry) {
+  std::vector<std::string> topics = registry.KindNames();
+  for (const std::string& name : registry.ConnectorNames()) topics.push_back(name);
+  topics.push_back("functions");
+  for (const FaultInfo& info : FaultCatalogue()) topics.push_back(FaultName(info.code));
+  return topics;
+}
+
+}  // namespace
+
+int CommandExplain(const ExplainArgs& args, CommandIo& io) {
+  if (const NodeKind* kind = io.registry.FindKind(args.topic)) {
+    io.out << KindPage(kind->spec());
+  } else if (const Connector* connector = io.registry.FindConnector(args.topic)) {
+    io.out << ConnectorPage(connector->spec());
+  } else if (args.topic == "functions") {
+    io.out << FunctionsPage();
+  } else if (const FaultInfo* fault = FindFault(args.topic)) {
+    io.out << FaultSection(*fault);
+  } else if (NamesFile(args.topic)) {
+    CheckedTopology checked = CheckForCommand(args.topic, args.allow_paths, io);
+    if (!checked.ok()) return kExitFaulty;
+    io.out << ExplainPlan(*checked.plan);
+  } else {
+    io.err << "anabranch: nothing is known about \"" << args.topic << "\"; "
+           << Suggest(args.topic, Topics(io.registry)) << "\n";
+    return kExitUsage;
+  }
+  return kExitOk;
+}
+
+}  // namespace anabranch

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/fault.h"
+#include "engine/registry.h"
+
+namespace anabranch {
+
+// Markdown made from the specs, for `explain` and for docs/reference: one source for both.
+std::string KindPage(const NodeKind::Spec& spec);
+std::string ConnectorPage(const Connector::Spec& spec);
+std::string FaultSection(const FaultInfo& info);
+std::string FunctionsPage();
+
+// Every page of docs/reference by its path below that folder.
+std::map<std::string, std::string> ReferencePages(const Registry& registry);
+
+// A shape in a few words: "list of string", "integer >= 1", "json | csv".
+std::string ShapeText(const Shape& shape);
+
+}  // namespace anabranch
