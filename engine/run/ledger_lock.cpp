@@ -1,0 +1,63 @@
+#include "engine/run/ledger_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+namespace anabranch {
+namespace {
+
+std::string ReadPid(int fd) {
+  char text[24];
+  const ssize_t size = pread(fd, text, sizeof text, 0);
+  std::string pid;
+  for (ssize_t i = 0; i < size && text[i] >= '0' && text[i] <= '9'; ++i) pid += text[i];
+  return pid;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<StateLock>> StateLock::Take(const std::string& state_dir) {
+  const std::string path = state_dir + "/lock";
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) {
+    return Status(Code::kUnavailable, "cannot open " + path + ": " + std::strerror(errno) +
+                                          "; the state folder must be writable (--state-dir moves it)");
+  }
+  std::unique_ptr<StateLock> lock(new StateLock(fd));
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return Status(Code::kUnavailable, "cannot lock " + path + ": " + std::strerror(errno));
+    const std::string pid = ReadPid(fd);
+    return Status(Code::kRetry, (pid.empty() ? std::string("another process") : "process " + pid) + " owns " +
+                                    state_dir + "; wait for it or stop it, or give this run its own --instance");
+  }
+  const std::string pid = std::to_string(getpid()) + "\n";
+  if (ftruncate(fd, 0) != 0 || pwrite(fd, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+    return Status(Code::kUnavailable, "cannot write " + path + ": " + std::strerror(errno));
+  }
+  return lock;
+}
+
+StateLock::~StateLock() { close(fd_); }
+
+Status MakePrivateFolder(const std::string& path) {
+  std::filesystem::path made;
+  for (const std::filesystem::path& part : std::filesystem::path(path)) {
+    made /= part;
+    if (mkdir(made.c_str(), 0700) == 0 || errno == EEXIST) continue;
+    std::error_code ignored;
+    if (std::filesystem::is_directory(made, ignored)) continue;
+    return {Code::kUnavailable,
+            "cannot make the state folder " + made.string() + ": " + std::strerror(errno) + "; --state-dir moves it"};
+  }
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return {};
+  return {Code::kUnavailable, path + " is no folder: move it away, or choose another --state-dir"};
+}
+
+}  // namespace anabranch

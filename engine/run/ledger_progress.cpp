@@ -1,0 +1,41 @@
+#include "engine/run/ledger_progress.h"
+
+#include <charconv>
+
+namespace anabranch {
+namespace {
+
+template <typename T>
+bool TakeNumber(std::string_view* text, T* number) {
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), *number);
+  if (error != std::errc() || end == text->data() + text->size() || *end != ' ') return false;
+  text->remove_prefix(static_cast<size_t>(end - text->data()) + 1);
+  return true;
+}
+
+}  // namespace
+
+std::string PrintProgress(const std::map<SourcePartition, int64_t>& next) {
+  std::string text;
+  for (const auto& [from, position] : next) {
+    text += std::to_string(from.partition) + ' ' + std::to_string(position) + ' ' + from.topic + '\n';
+  }
+  return text;
+}
+
+std::optional<std::map<SourcePartition, int64_t>> ParseProgress(std::string_view text) {
+  std::map<SourcePartition, int64_t> next;
+  while (!text.empty()) {
+    SourcePartition from;
+    int64_t position = 0;
+    if (!TakeNumber(&text, &from.partition) || !TakeNumber(&text, &position)) return std::nullopt;
+    const size_t end = text.find('\n');
+    if (end == std::string_view::npos) return std::nullopt;
+    from.topic = text.substr(0, end);
+    text.remove_prefix(end + 1);
+    next[from] = position;
+  }
+  return next;
+}
+
+}  // namespace anabranch
