@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -29,22 +30,25 @@ struct SourcePartition {
 // No position is stored.
 inline constexpr int64_t kNoPosition = -1;
 
-// The partitions that one lane has ever read. Written by the lane's thread while no batch is in
-// flight on another thread; read by all of the lane's threads.
+// The partitions that one lane has ever read. The lane's thread adds; any thread may look up an id
+// that it was handed: entries never move.
 class SourceTable {
  public:
+  static constexpr size_t kMaxPartitions = size_t{1} << 16;
+
+  SourceTable() { partitions_.reserve(kMaxPartitions); }
   PartitionId Find(const SourcePartition& partition) {
     for (size_t i = 0; i < partitions_.size(); ++i) {
-      if (partitions_[i] == partition) return static_cast<PartitionId>(i);
+      if (*partitions_[i] == partition) return static_cast<PartitionId>(i);
     }
-    partitions_.push_back(partition);
+    partitions_.push_back(std::make_unique<SourcePartition>(partition));
     return static_cast<PartitionId>(partitions_.size() - 1);
   }
-  const SourcePartition& at(PartitionId id) const { return partitions_[id]; }
+  const SourcePartition& at(PartitionId id) const { return *partitions_[id]; }
   size_t size() const { return partitions_.size(); }
 
  private:
-  std::vector<SourcePartition> partitions_;
+  std::vector<std::unique_ptr<SourcePartition>> partitions_;
 };
 
 // Rows [first, next) of one source partition, in source offsets. `next` is where to go on.

@@ -31,6 +31,7 @@ Status Lane::Run() {
   Status status = Loop();
   if (!status.ok() && status.code() != Code::kCancelled && status.code() != Code::kFenced) {
     // What was complete before the failure is good work: commit it, then report.
+    WaitForAll();
     in_flight_.clear();
     if (writer_.status().ok()) {
       if (Status s = Finish(); !s.ok()) status = status.WithContext("then, while committing what was complete: " + s.message());
@@ -47,7 +48,10 @@ Status Lane::Loop() {
     RETURN_IF_ERROR(Step());
     if (at_end_ && shared_.lanes_at_end.load() >= shared_.lanes) break;
   }
-  if (shared_.stop.now()) return {Code::kCancelled, "stopped"};
+  if (shared_.stop.now()) {
+    WaitForAll();
+    return {Code::kCancelled, "stopped"};
+  }
   RETURN_IF_ERROR(ReleaseFinished(true));
   return Finish();
 }
@@ -91,6 +95,10 @@ Status Lane::OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch) {
 // has more suppresses the rows it has. A target without progress begins where the source's stored
 // position is, or, without one, at the source's `start`.
 Status Lane::OnAssigned() {
+  if (at_end_) {
+    at_end_ = false;
+    --shared_.lanes_at_end;
+  }
   RETURN_IF_ERROR(ReleaseFinished(true));
   RETURN_IF_ERROR(Finish());
   const std::vector<PartitionId> partitions = parts_.source->partitions();
@@ -114,7 +122,7 @@ Status Lane::OnAssigned() {
 
 Status Lane::OnRevoked(bool lost) {
   if (lost) {
-    for (auto& flight : in_flight_) flight->done.wait(false);
+    WaitForAll();
     in_flight_.clear();
     open_rows_ = 0;
     open_bytes_ = 0;
@@ -144,14 +152,14 @@ Status Lane::OnEnd() {
 }
 
 void Lane::Submit(std::unique_ptr<RecordBatch> batch) {
-  in_flight_.push_back(std::make_unique<InFlight>());
-  InFlight& flight = *in_flight_.back();
-  flight.batch = std::move(batch);
-  const auto compute = [this, &flight](PlanWorker& worker) {
-    flight.status = worker.Run(*flight.batch, shared_.crew);
-    flight.failed_stage = worker.failed_stage();
-    flight.done.store(true, std::memory_order_release);
-    flight.done.notify_all();
+  auto flight = std::make_shared<InFlight>();
+  flight->batch = std::move(batch);
+  in_flight_.push_back(flight);
+  const auto compute = [this, flight](PlanWorker& worker) {
+    flight->status = worker.Run(*flight->batch, shared_.crew);
+    flight->failed_stage = worker.failed_stage();
+    flight->done.store(true, std::memory_order_release);
+    flight->done.notify_all();
   };
   if (in_flight_.size() < max_in_flight_ && shared_.crew != nullptr && shared_.crew->TryRun(compute)) return;
   compute(*parts_.worker);
@@ -164,13 +172,16 @@ Status Lane::ReleaseFinished(bool wait_for_all) {
     if (!head.done.load(std::memory_order_acquire)) return Status::Ok();
     if (!head.status.ok()) {
       failed_stage_ = shared_.plan.StageName(head.failed_stage);
-      for (auto& flight : in_flight_) flight->done.wait(false);
       return head.status;
     }
     RETURN_IF_ERROR(Release(head));
     in_flight_.pop_front();
   }
   return Status::Ok();
+}
+
+void Lane::WaitForAll() {
+  for (auto& flight : in_flight_) flight->done.wait(false);
 }
 
 Status Lane::Release(InFlight& flight) {

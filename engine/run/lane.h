@@ -67,6 +67,7 @@ class Lane {
   void Submit(std::unique_ptr<RecordBatch> batch);
   Status ReleaseFinished(bool wait_for_all);
   Status Release(InFlight& flight);
+  void WaitForAll();
   Status CloseEpochIfDue(bool idle);
   Status Finish();
   int64_t WaitNs() const;
@@ -75,7 +76,7 @@ class Lane {
   RunShared& shared_;
   Parts parts_;
   EpochWriter writer_;
-  std::deque<std::unique_ptr<InFlight>> in_flight_;
+  std::deque<std::shared_ptr<InFlight>> in_flight_;  // shared with the thread that computes it
   std::vector<std::unique_ptr<RecordBatch>> spare_;
   size_t max_in_flight_;
   bool at_end_ = false;

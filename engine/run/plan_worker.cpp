@@ -136,8 +136,12 @@ Status PlanWorker::RunSource(RecordBatch& batch) {
   std::fill(stage.outcome.begin(), stage.outcome.end(), Outcome::kOk);
   std::fill(stage.active.begin(), stage.active.end(), uint8_t{1});
   stage.active_count = batch.rows();
+  for (const RowError& error : batch.source_errors) {
+    stage.outcome[error.row] = Outcome::kFailed;
+    stage.errors.push_back(error);
+  }
   for (uint32_t row = 0; row < batch.rows(); ++row) {
-    if (batch.payload[row].size() <= plan_.limits.record_bytes) continue;
+    if (batch.payload[row].size() <= plan_.limits.record_bytes || stage.outcome[row] != Outcome::kOk) continue;
     stage.outcome[row] = Outcome::kFailed;
     stage.errors.push_back({row, "too_large", "the record has " + std::to_string(batch.payload[row].size()) +
                                                   " bytes; limits.record_bytes is " +

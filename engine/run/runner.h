@@ -8,6 +8,7 @@
 #include "engine/cancel.h"
 #include "engine/clock.h"
 #include "engine/plan.h"
+#include "engine/registry.h"
 #include "engine/status.h"
 
 namespace anabranch {
@@ -63,6 +64,7 @@ struct RunObserver {
 // Runs a plan until its input ends, `cancel` is raised, or a stage stops. Blocks. Opens models first,
 // then targets, then sources; closes in reverse. Every row that was taken in is committed with its
 // effects or left where it was: a second call goes on from there.
-RunSummary RunPlan(const Plan& plan, const RunOptions& options, CancelToken& cancel, const RunObserver& observer);
+RunSummary RunPlan(const Plan& plan, const Registry& registry, const RunOptions& options, CancelToken& cancel,
+                   const RunObserver& observer);
 
 }  // namespace anabranch
