@@ -1,0 +1,98 @@
+#include "engine/testing/memory_source.h"
+
+#include <chrono>
+
+namespace anabranch {
+namespace {
+
+class MemorySource : public Source {
+ public:
+  MemorySource(std::shared_ptr<MemoryInput> input, SourceTable* partitions)
+      : input_(std::move(input)), table_(partitions), id_(partitions->Find({"memory", 0})) {}
+
+  Status Open() override { return Status::Ok(); }
+
+  Result<SourceEvent> Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) override {
+    if (!assigned_) return SourceEvent::kAssigned;
+    std::unique_lock lock(input_->mutex);
+    input_->changed.wait_for(lock, std::chrono::nanoseconds(wait_ns), [this] {
+      return next_ < input_->records.size() || input_->ended || !input_->events.empty();
+    });
+    if (!input_->events.empty()) {
+      const SourceEvent event = input_->events.front();
+      input_->events.pop_front();
+      return event;
+    }
+    if (next_ >= input_->records.size()) return input_->ended ? SourceEvent::kEnd : SourceEvent::kIdle;
+    const auto first = static_cast<int64_t>(next_);
+    while (next_ < input_->records.size() && batch.rows() < limits.max_rows) {
+      const MemoryInput::Record& record = input_->records[next_];
+      batch.AddRow(id_, static_cast<int64_t>(next_), 1'700'000'000'000, record.key, true, record.payload);
+      ++next_;
+    }
+    batch.partitions = table_;
+    batch.positions.push_back({id_, first, static_cast<int64_t>(next_)});
+    return SourceEvent::kRows;
+  }
+
+  std::vector<PartitionId> partitions() const override { return {id_}; }
+
+  Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId>) override {
+    std::lock_guard lock(input_->mutex);
+    return std::vector<int64_t>{input_->stored};
+  }
+
+  Status Assign(std::span<const PartitionId>, std::span<const int64_t> next) override {
+    std::lock_guard lock(input_->mutex);
+    next_ = next[0] == kNoPosition ? 0 : static_cast<size_t>(next[0]);
+    input_->assigned = static_cast<int64_t>(next_);
+    assigned_ = true;
+    return Status::Ok();
+  }
+
+  Status Release() override {
+    assigned_ = false;
+    return Status::Ok();
+  }
+
+  Status CommitPositions(std::span<const PositionRange> positions) override {
+    std::lock_guard lock(input_->mutex);
+    input_->stored = positions[0].next;
+    return Status::Ok();
+  }
+
+  void Close() override {}
+
+ private:
+  std::shared_ptr<MemoryInput> input_;
+  SourceTable* table_;
+  PartitionId id_;
+  size_t next_ = 0;
+  bool assigned_ = false;
+};
+
+}  // namespace
+
+void MemoryInput::Push(std::string key, std::string payload) {
+  std::lock_guard lock(mutex);
+  records.push_back({std::move(key), std::move(payload)});
+  changed.notify_all();
+}
+
+void MemoryInput::End() {
+  std::lock_guard lock(mutex);
+  ended = true;
+  changed.notify_all();
+}
+
+void MemoryInput::Revoke(bool lost) {
+  std::lock_guard lock(mutex);
+  events.push_back(lost ? SourceEvent::kLost : SourceEvent::kRevoked);
+  changed.notify_all();
+}
+
+Result<std::unique_ptr<Source>> MemorySourceProgram::OpenLane(const LaneContext& lane) const {
+  return std::unique_ptr<Source>(std::make_unique<MemorySource>(input_, lane.partitions));
+}
+
+}  // namespace anabranch

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine/connector.h"
+
+namespace anabranch {
+
+// An input in memory, one partition per lane, whose script a test writes: rows, then events. Thread-safe.
+class MemoryInput {
+ public:
+  struct Record {
+    std::string key;
+    std::string payload;
+  };
+  // Appends one record; its offset is its index.
+  void Push(std::string key, std::string payload);
+  void End();                 // the source reports kEnd when all was read
+  void Revoke(bool lost);     // the next poll reports kRevoked / kLost; then the partition is assigned again
+
+  int64_t stored = kNoPosition;  // what StoredPositions answers and CommitPositions writes; guarded by mutex
+  int64_t assigned = kNoPosition;  // where the last Assign began
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<Record> records;
+  bool ended = false;
+  std::deque<SourceEvent> events;
+};
+
+// A source program over a MemoryInput.
+class MemorySourceProgram : public SourceProgram {
+ public:
+  explicit MemorySourceProgram(std::shared_ptr<MemoryInput> input) : input_(std::move(input)) {}
+  int Lanes(int) const override { return 1; }
+  Result<std::unique_ptr<Source>> OpenLane(const LaneContext& lane) const override;
+  bool bounded() const override { return false; }
+  std::string Describe() const override { return "memory"; }
+
+ private:
+  std::shared_ptr<MemoryInput> input_;
+};
+
+}  // namespace anabranch

@@ -1,0 +1,162 @@
+#include "engine/testing/memory_target.h"
+
+#include <chrono>
+
+namespace anabranch {
+namespace {
+
+class PayloadEncoder : public RowEncoder {
+ public:
+  Status Encode(const RecordBatch& batch, std::span<const uint8_t> active, EncodedRows* out) override {
+    for (uint32_t r = 0; r < batch.rows(); ++r) {
+      if (!active[r]) continue;
+      EncodedRows::Row row;
+      row.partition = batch.partition[r];
+      row.offset = batch.offset[r];
+      row.key = static_cast<uint32_t>(out->bytes.size());
+      row.key_size = static_cast<uint32_t>(batch.key[r].size());
+      out->bytes.append(batch.key[r]);
+      row.value = static_cast<uint32_t>(out->bytes.size());
+      row.value_size = static_cast<uint32_t>(batch.payload[r].size());
+      out->bytes.append(batch.payload[r]);
+      out->rows.push_back(row);
+    }
+    return Status::Ok();
+  }
+};
+
+class MemoryCommitter : public Committer {
+ public:
+  MemoryCommitter(std::vector<std::pair<TargetId, std::shared_ptr<MemoryOutput>>> outputs, const CancelToken* cancel)
+      : outputs_(std::move(outputs)), cancel_(cancel) {}
+
+  Status Open() override { return Status::Ok(); }
+
+  Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override {
+    MemoryOutput& first = *outputs_.front().second;
+    std::lock_guard lock(first.mutex);
+    return std::vector<int64_t>(partitions.size(), first.keeps_progress ? first.next : kNoPosition);
+  }
+
+  Status Write(const EncodedBatch& batch) override {
+    for (auto& [target, output] : outputs_) {
+      std::lock_guard lock(output->mutex);
+      const EncodedRows& rows = batch.targets[target];
+      for (const EncodedRows::Row& row : rows.rows) {
+        if (AlreadyWritten(row.offset, output->next)) continue;
+        output->open.push_back({row.offset, std::string(rows.key(row)), std::string(rows.value(row))});
+      }
+    }
+    return Status::Ok();
+  }
+
+  Status Commit(const EpochEnd& end) override {
+    for (auto& [target, output] : outputs_) {
+      std::unique_lock lock(output->mutex);
+      while (output->corked && !cancel_->now()) output->changed.wait_for(lock, std::chrono::milliseconds(5));
+      if (!output->failures.empty()) {
+        Status failure = std::move(output->failures.front());
+        output->failures.pop_front();
+        Drop(*output);
+        return failure;
+      }
+      output->rows.insert(output->rows.end(), output->open.begin(), output->open.end());
+      output->open.clear();
+      output->next = end.positions.front().next;
+      ++output->commit_count;
+      output->changed.notify_all();
+    }
+    return Status::Ok();
+  }
+
+  Status Abort() override {
+    for (auto& [target, output] : outputs_) {
+      std::lock_guard lock(output->mutex);
+      Drop(*output);
+    }
+    return Status::Ok();
+  }
+
+  int rank() const override { return 1; }
+  void Close() override {}
+
+ private:
+  static void Drop(MemoryOutput& output) {
+    output.dropped.insert(output.dropped.end(), output.open.begin(), output.open.end());
+    output.open.clear();
+  }
+
+  std::vector<std::pair<TargetId, std::shared_ptr<MemoryOutput>>> outputs_;
+  const CancelToken* cancel_;
+};
+
+class MemoryConnector : public Connector {
+ public:
+  MemoryConnector() { spec_.name = "memory"; }
+  const Spec& spec() const override { return spec_; }
+  std::shared_ptr<const SourceProgram> BindSource(const ConfigValue&, const std::string&, BindServices&,
+                                                  FaultSink&) const override {
+    return nullptr;
+  }
+  std::shared_ptr<const TargetProgram> BindTarget(const ConfigValue&, const TargetFields&, BindServices&,
+                                                  FaultSink&) const override {
+    return nullptr;
+  }
+  std::shared_ptr<const TargetProgram> BindDeadLetters(const ConfigValue*, const SourceProgram*, const std::string&,
+                                                       BindServices&, FaultSink&) const override {
+    return nullptr;
+  }
+  Result<std::unique_ptr<Committer>> OpenCommitter(const LaneContext& lane,
+                                                   const std::vector<std::pair<TargetId, const TargetProgram*>>& targets,
+                                                   const SourceProgram&, Source&) const override {
+    std::vector<std::pair<TargetId, std::shared_ptr<MemoryOutput>>> outputs;
+    for (const auto& [id, program] : targets) {
+      outputs.emplace_back(id, static_cast<const MemoryTargetProgram*>(program)->output());
+    }
+    return std::unique_ptr<Committer>(std::make_unique<MemoryCommitter>(std::move(outputs), lane.cancel));
+  }
+
+ private:
+  Spec spec_;
+};
+
+}  // namespace
+
+void MemoryOutput::Cork() {
+  std::lock_guard lock(mutex);
+  corked = true;
+}
+
+void MemoryOutput::Uncork() {
+  std::lock_guard lock(mutex);
+  corked = false;
+  changed.notify_all();
+}
+
+void MemoryOutput::FailNextCommit(Status status) {
+  std::lock_guard lock(mutex);
+  failures.push_back(std::move(status));
+}
+
+std::vector<MemoryOutput::Row> MemoryOutput::committed() {
+  std::lock_guard lock(mutex);
+  return rows;
+}
+
+std::vector<MemoryOutput::Row> MemoryOutput::aborted() {
+  std::lock_guard lock(mutex);
+  return dropped;
+}
+
+size_t MemoryOutput::commits() {
+  std::lock_guard lock(mutex);
+  return commit_count;
+}
+
+std::unique_ptr<RowEncoder> MemoryTargetProgram::MakeEncoder(const ResultIdentity&) const {
+  return std::make_unique<PayloadEncoder>();
+}
+
+std::unique_ptr<Connector> MakeMemoryConnector() { return std::make_unique<MemoryConnector>(); }
+
+}  // namespace anabranch

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/run/runner.h"
+#include "engine/testing/plan_builder.h"
+
+namespace anabranch {
+
+// A pipeline in memory: push, cork, run, expect.
+class RunTest : public ::testing::Test {
+ protected:
+  RunTest() {
+    registry.Add(MakeMemoryConnector());
+    options.state_dir = (std::filesystem::temp_directory_path() /
+                         ("anabranch_run_" + std::to_string(::getpid()) + "_" +
+                          ::testing::UnitTest::GetInstance()->current_test_info()->name()))
+                            .string();
+    std::filesystem::remove_all(options.state_dir);
+    options.workers = 1;
+  }
+  ~RunTest() override { std::filesystem::remove_all(options.state_dir); }
+
+  void PushRows(int n) {
+    for (int i = 0; i < n; ++i) {
+      const auto offset = std::to_string(pushed++);
+      input->Push("k" + offset, "v" + offset);
+    }
+  }
+
+  RunSummary RunToEnd() {
+    input->End();
+    return RunPlan(plan.Build(), registry, options, cancel, observer);
+  }
+
+  void RunInBackground() {
+    const Plan& built = plan.Build();
+    thread = std::thread([this, &built] { summary = RunPlan(built, registry, options, cancel, observer); });
+  }
+
+  // Waits (10 s at most) until `done` holds.
+  template <typename Predicate>
+  static bool Eventually(Predicate done) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!done()) {
+      if (std::chrono::steady_clock::now() > until) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return true;
+  }
+
+  static std::vector<int64_t> Offsets(const std::vector<MemoryOutput::Row>& rows) {
+    std::vector<int64_t> offsets;
+    for (const auto& row : rows) offsets.push_back(row.offset);
+    return offsets;
+  }
+  static std::vector<int64_t> Numbers(int64_t begin, int64_t end) {
+    std::vector<int64_t> numbers;
+    for (int64_t i = begin; i < end; ++i) numbers.push_back(i);
+    return numbers;
+  }
+
+  Registry registry;
+  RunOptions options;
+  CancelToken cancel;
+  RunObserver observer;
+  PlanBuilder plan;
+  std::shared_ptr<MemoryInput> input = std::make_shared<MemoryInput>();
+  std::shared_ptr<MemoryOutput> output = std::make_shared<MemoryOutput>();
+  int pushed = 0;
+  std::thread thread;
+  RunSummary summary;
+};
+
+inline Status Pass(const NodeRun&) { return Status::Ok(); }
+
+}  // namespace anabranch
