@@ -14,7 +14,7 @@ struct CommandIo {
   const Registry& registry;
   std::ostream& out;
   std::ostream& err;
-  bool out_colour = false;    // stdout is a terminal and NO_COLOR is not set
+  bool out_colour = false;  // stdout is a terminal and NO_COLOR is not set
   bool err_colour = false;
   bool err_terminal = false;  // stderr is a terminal: lines may be repainted
 };

@@ -70,7 +70,8 @@ class CommandLine {
   }
 
   void AddAllowPath(CLI::App* command, std::vector<std::string>* paths) {
-    command->add_option("--allow-path", *paths, "a folder outside the topology's own that its paths may reach; repeatable")
+    command
+        ->add_option("--allow-path", *paths, "a folder outside the topology's own that its paths may reach; repeatable")
         ->type_name("DIR")
         ->allow_extra_args(false);
   }
@@ -110,7 +111,8 @@ class CommandLine {
         ->type_name("ID")
         ->capture_default_str();
     command
-        ->add_option("--state-dir", args.state_dir, "where the ledger lives; default .anabranch/NAME/INSTANCE beside FILE")
+        ->add_option("--state-dir", args.state_dir,
+                     "where the ledger lives; default .anabranch/NAME/INSTANCE beside FILE")
         ->type_name("DIR");
     command->add_option("--workers", args.workers, "compute threads; 0 = one per core")
         ->type_name("N")
@@ -131,8 +133,8 @@ class CommandLine {
 
   void AddGraph() {
     GraphArgs& args = args_.graph;
-    CLI::App* command = Command(app_, "graph", "Draws the graph of a topology.",
-                                "anabranch graph topology.json --format mermaid");
+    CLI::App* command =
+        Command(app_, "graph", "Draws the graph of a topology.", "anabranch graph topology.json --format mermaid");
     AddFile(command, &args.file);
     AddWord(command, "--format", &args.format, {"ascii", "dot", "mermaid", "json"});
     AddAllowPath(command, &args.allow_paths);
@@ -141,8 +143,10 @@ class CommandLine {
 
   void AddExplain() {
     ExplainArgs& args = args_.explain;
-    CLI::App* command = Command(app_, "explain", "Explains a fault code, a node kind, a connector, the expression "
-                                "functions, or the plan of a topology file.", "anabranch explain AB203");
+    CLI::App* command = Command(app_, "explain",
+                                "Explains a fault code, a node kind, a connector, the expression "
+                                "functions, or the plan of a topology file.",
+                                "anabranch explain AB203");
     command->add_option("TOPIC", args.topic, "a fault code, node kind, connector, \"functions\", or a topology file")
         ->required()
         ->type_name("");
@@ -180,8 +184,10 @@ class CommandLine {
 
   void AddDoctor() {
     DoctorArgs& args = args_.doctor;
-    CLI::App* command = Command(app_, "doctor", "Shows versions and paths of the libraries in use, and whether brokers "
-                                "answer.", "anabranch doctor topology.json");
+    CLI::App* command = Command(app_, "doctor",
+                                "Shows versions and paths of the libraries in use, and whether brokers "
+                                "answer.",
+                                "anabranch doctor topology.json");
     command->add_option("FILE", args.file, "a topology whose brokers are asked")->type_name("");
     command->add_option("--brokers", args.brokers, "brokers to ask instead")->type_name("HOST:PORT,...");
     AddAllowPath(command, &args.allow_paths);

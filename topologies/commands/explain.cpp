@@ -52,8 +52,8 @@ int CommandExplain(const ExplainArgs& args, CommandIo& io) {
     if (!checked.ok()) return kExitFaulty;
     io.out << ExplainPlan(*checked.plan);
   } else {
-    io.err << "anabranch: nothing is known about \"" << args.topic << "\"; "
-           << Suggest(args.topic, Topics(io.registry)) << "\n";
+    io.err << "anabranch: nothing is known about \"" << args.topic << "\"; " << Suggest(args.topic, Topics(io.registry))
+           << "\n";
     return kExitUsage;
   }
   return kExitOk;

@@ -82,7 +82,8 @@ std::string CommandsPage() {
 }
 
 std::string IndexPage(const Registry& registry) {
-  std::string text = "# Reference\n\n- [Commands](commands.md)\n- [Fault codes](faults.md)\n- [Functions](functions.md)\n";
+  std::string text =
+      "# Reference\n\n- [Commands](commands.md)\n- [Fault codes](faults.md)\n- [Functions](functions.md)\n";
   text += "\n## Node kinds\n\n";
   for (const NodeKind* kind : registry.kinds()) {
     const NodeKind::Spec& spec = kind->spec();

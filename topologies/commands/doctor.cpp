@@ -1,0 +1,100 @@
+#include <link.h>
+#include <sqlite3.h>
+
+#include <filesystem>
+#include <ostream>
+
+#include "nodes/infer/onnx.h"
+#include "topologies/commands/broker_probe.h"
+#include "topologies/commands/command.h"
+#include "topologies/commands/command_line.h"
+
+namespace anabranch {
+namespace {
+
+constexpr int kProbeMs = 5000;
+
+// Where a shared library of this process was loaded from, links resolved; "" when it is not loaded.
+std::string LoadedPath(std::string_view name) {
+  struct Search {
+    std::string_view name;
+    std::string path;
+  } search{name, {}};
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, size_t, void* data) {
+        auto* wanted = static_cast<Search*>(data);
+        std::filesystem::path path = info->dlpi_name;
+        if (!path.filename().string().starts_with(wanted->name)) return 0;
+        std::error_code error;
+        std::filesystem::path real = std::filesystem::canonical(path, error);
+        wanted->path = (error ? path : real).string();
+        return 1;
+      },
+      &search);
+  return search.path;
+}
+
+void PrintLibrary(const char* name, const std::string& version, const char* file, std::ostream& out) {
+  std::string path = LoadedPath(file);
+  if (path.empty() && version.empty()) return;
+  out << name << ": " << (version.empty() ? "" : version + "  ") << (path.empty() ? "(linked in)" : path) << "\n";
+}
+
+bool PrintLibraries(std::ostream& out) {
+  out << "anabranch: " << ProgramVersion() << "\n";
+  PrintLibrary("librdkafka", KafkaLibraryVersion(), "librdkafka.so", out);
+  Result<OnnxLibrary> onnx = LoadOnnxLibrary();
+  if (onnx.ok()) {
+    out << "ONNX Runtime: " << onnx->version << "  " << onnx->path << "\n";
+  } else {
+    out << "ONNX Runtime: missing: " << onnx.status().message() << "\n";
+  }
+  PrintLibrary("SQLite", sqlite3_libversion(), "libsqlite3.so", out);
+  PrintLibrary("simdjson", "", "libsimdjson.so", out);
+  PrintLibrary("RE2", "", "libre2.so", out);
+  PrintLibrary("spdlog", "", "libspdlog.so", out);
+  PrintLibrary("xxHash", "", "libxxhash.so", out);
+  return onnx.ok();
+}
+
+bool PrintBrokers(const std::string& name, const std::map<std::string, std::string>& properties, std::ostream& out) {
+  out.flush();
+  Result<std::string> answer = ProbeBrokers(properties, kProbeMs);
+  out << name << ": " << (answer.ok() ? *answer : "no answer: " + answer.status().message()) << "\n";
+  return answer.ok();
+}
+
+std::map<std::string, std::string> Properties(const ConfigValue& kafka) {
+  std::map<std::string, std::string> properties;
+  for (const ConfigValue& property : kafka.children) {
+    if (IsAnnotation(property.name)) continue;
+    properties[property.name] = property.is_string() ? property.text : property.Canonical();
+  }
+  return properties;
+}
+
+bool PrintConnections(const ConfigValue& root, std::ostream& out) {
+  bool ok = true;
+  const ConfigValue* connections = root.Find("connections");
+  if (connections == nullptr) return ok;
+  for (const ConfigValue& connection : connections->children) {
+    const ConfigValue* kafka = connection.Find("kafka");
+    if (kafka != nullptr) ok &= PrintBrokers("connection " + connection.name, Properties(*kafka), out);
+  }
+  return ok;
+}
+
+}  // namespace
+
+int CommandDoctor(const DoctorArgs& args, CommandIo& io) {
+  bool ok = PrintLibraries(io.out);
+  if (!args.brokers.empty())
+    ok &= PrintBrokers("brokers " + args.brokers, {{"bootstrap.servers", args.brokers}}, io.out);
+  if (args.file.empty()) return ok ? kExitOk : kExitUnavailable;
+  CheckedTopology checked = CheckForCommand(args.file, args.allow_paths, io);
+  if (!checked.ok()) return kExitFaulty;
+  if (args.brokers.empty()) ok &= PrintConnections(checked.topology->root, io.out);
+  return ok ? kExitOk : kExitUnavailable;
+}
+
+}  // namespace anabranch

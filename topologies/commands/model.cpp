@@ -1,0 +1,80 @@
+#include "nodes/infer/model.h"
+
+#include <ostream>
+
+#include "engine/codec/json_writer.h"
+#include "topologies/commands/command.h"
+
+namespace anabranch {
+namespace {
+
+void PrintValues(const char* title, const std::vector<ValueInfo>& values, std::ostream& out) {
+  out << title << ":\n";
+  for (const ValueInfo& value : values) {
+    out << "  " << value.name << ": " << value.ToString();
+    for (size_t i = 0; i < value.classes.size(); ++i) out << (i == 0 ? "  classes " : ", ") << value.classes[i];
+    out << "\n";
+  }
+}
+
+void PrintText(const ModelFile& model, std::ostream& out) {
+  const ModelSignature& signature = model.signature;
+  out << model.path << "\n"
+      << "bytes: " << model.bytes.size() << "\nsha256: " << model.sha256 << "\nproducer: " << signature.producer
+      << "\ngraph: " << signature.graph << "\nversion: " << signature.version << "\n";
+  if (!signature.description.empty()) out << "description: " << signature.description << "\n";
+  PrintValues("inputs", signature.inputs, out);
+  PrintValues("outputs", signature.outputs, out);
+  if (!signature.metadata.empty()) out << "metadata:\n";
+  for (const auto& [name, text] : signature.metadata) out << "  " << name << ": " << text << "\n";
+}
+
+std::string Quoted(const std::string& text) {
+  std::string json;
+  AppendJsonString(&json, text);
+  return json;
+}
+
+std::string ValuesJson(const std::vector<ValueInfo>& values) {
+  std::string json;
+  for (const ValueInfo& value : values) {
+    json += std::string(json.empty() ? "" : ", ") + "{\"name\": " + Quoted(value.name) +
+            ", \"type\": " + Quoted(value.ToString());
+    for (size_t i = 0; i < value.classes.size(); ++i) {
+      json += (i == 0 ? ", \"classes\": [" : ", ") + Quoted(value.classes[i]);
+    }
+    json += value.classes.empty() ? "}" : "]}";
+  }
+  return "[" + json + "]";
+}
+
+void PrintJson(const ModelFile& model, std::ostream& out) {
+  const ModelSignature& signature = model.signature;
+  std::string metadata;
+  for (const auto& [name, text] : signature.metadata) {
+    metadata += (metadata.empty() ? "" : ", ") + Quoted(name) + ": " + Quoted(text);
+  }
+  out << "{\"path\": " << Quoted(model.path) << ", \"bytes\": " << model.bytes.size()
+      << ", \"sha256\": " << Quoted(model.sha256) << ", \"producer\": " << Quoted(signature.producer)
+      << ", \"graph\": " << Quoted(signature.graph) << ", \"description\": " << Quoted(signature.description)
+      << ", \"version\": " << signature.version << ",\n \"inputs\": " << ValuesJson(signature.inputs)
+      << ",\n \"outputs\": " << ValuesJson(signature.outputs) << ",\n \"metadata\": {" << metadata << "}}\n";
+}
+
+}  // namespace
+
+int CommandModelInspect(const ModelArgs& args, CommandIo& io) {
+  Result<std::shared_ptr<const ModelFile>> model = ReadModelFile(args.file);
+  if (!model.ok()) {
+    io.err << "anabranch model inspect: " << model.status().message() << "\n";
+    return ExitCode(model.status().code());
+  }
+  if (args.format == "json") {
+    PrintJson(**model, io.out);
+  } else {
+    PrintText(**model, io.out);
+  }
+  return kExitOk;
+}
+
+}  // namespace anabranch

@@ -1,0 +1,171 @@
+#include "topologies/commands/run_view.h"
+
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <ostream>
+
+namespace anabranch {
+namespace {
+
+constexpr int64_t kLogIntervalNs = 10'000'000'000;
+
+double PerSecond(int64_t rows, int64_t ns) {
+  return ns > 0 ? static_cast<double>(rows) * 1e9 / static_cast<double>(ns) : 0;
+}
+
+// Rates between one look and the next.
+class Rates {
+ public:
+  void Move(const RunSnapshot& snapshot) {
+    span_ns_ = snapshot.elapsed_ns - last_.elapsed_ns;
+    earlier_ = std::move(last_);
+    last_ = snapshot;
+  }
+  double In(size_t stage) const { return PerSecond(last_.stages[stage].rows_in - Earlier(stage).rows_in, span_ns_); }
+  double Out(size_t stage) const { return PerSecond(last_.stages[stage].rows_out - Earlier(stage).rows_out, span_ns_); }
+  // Compute threads busy in the stage, in percent of one.
+  double Busy(size_t stage) const {
+    return span_ns_ > 0 ? 100.0 * static_cast<double>(last_.stages[stage].busy_ns - Earlier(stage).busy_ns) /
+                              static_cast<double>(span_ns_)
+                        : 0;
+  }
+  double Read() const { return PerSecond(last_.rows_read - earlier_.rows_read, span_ns_); }
+
+ private:
+  StageCounts Earlier(size_t stage) const {
+    return stage < earlier_.stages.size() ? earlier_.stages[stage] : StageCounts{};
+  }
+  RunSnapshot earlier_, last_;
+  int64_t span_ns_ = 0;
+};
+
+size_t NameWidth(const RunSnapshot& snapshot) {
+  size_t width = 4;
+  for (const StageCounts& stage : snapshot.stages) width = std::max(width, stage.id.size());
+  return std::min<size_t>(width, 32);
+}
+
+class TerminalView : public RunView {
+ public:
+  explicit TerminalView(CommandIo& io) : io_(io) {}
+
+  void Tick(const RunSnapshot& snapshot) override {
+    std::lock_guard lock(mutex_);
+    rates_.Move(snapshot);
+    size_t width = NameWidth(snapshot);
+    block_.clear();
+    for (size_t i = 0; i < snapshot.stages.size(); ++i) {
+      const StageCounts& stage = snapshot.stages[i];
+      std::string id = stage.id.substr(0, width);
+      std::string line = fmt::format("{} {:<{}} {:<9} {:>10.0f} in/s {:>10.0f} out/s {:>4.0f} % busy", Glyph(stage, i),
+                                     id, width, stage.kind, rates_.In(i), rates_.Out(i), rates_.Busy(i));
+      if (stage.failed > 0) line += fmt::format("  {} failed", stage.failed);
+      block_.push_back(std::move(line));
+    }
+    block_.push_back(fmt::format("{} read, {} committed, {:.0f} records/s", snapshot.rows_read, snapshot.rows_committed,
+                                 rates_.Read()));
+    Erase();
+    Paint();
+  }
+
+  void Warn(const std::string& line) override {
+    Above(io_.err_colour ? "\x1b[33mwarning:\x1b[0m " + line : "warning: " + line);
+  }
+  void Note(const std::string& line) override { Above(line); }
+
+ private:
+  std::string Glyph(const StageCounts& stage, size_t index) const {
+    if (stage.failed > 0) return io_.err_colour ? "\x1b[31m!\x1b[0m" : "!";
+    if (rates_.In(index) > 0) return io_.err_colour ? "\x1b[32m>\x1b[0m" : ">";
+    return "-";
+  }
+  // A line of its own, above the block.
+  void Above(const std::string& line) {
+    std::lock_guard lock(mutex_);
+    Erase();
+    io_.err << line << "\n";
+    Paint();
+  }
+  void Erase() {
+    if (painted_ > 0) io_.err << "\x1b[" << painted_ << "A\x1b[J";
+    painted_ = 0;
+  }
+  void Paint() {
+    for (const std::string& line : block_) io_.err << line << "\n";
+    painted_ = block_.size();
+    io_.err.flush();
+  }
+
+  CommandIo& io_;
+  std::mutex mutex_;
+  Rates rates_;  // guarded by mutex_, as all below
+  std::vector<std::string> block_;
+  size_t painted_ = 0;
+};
+
+class LogView : public RunView {
+ public:
+  explicit LogView(CommandIo& io)
+      : log_("anabranch", std::make_shared<spdlog::sinks::ostream_sink_mt>(io.err, /*force_flush=*/true)) {
+    log_.set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  }
+
+  void Tick(const RunSnapshot& snapshot) override {
+    if (snapshot.elapsed_ns - last_ns_ < kLogIntervalNs) return;
+    last_ns_ = snapshot.elapsed_ns;
+    rates_.Move(snapshot);
+    std::string stages;
+    for (size_t i = 0; i < snapshot.stages.size(); ++i) {
+      const StageCounts& stage = snapshot.stages[i];
+      stages += fmt::format(" {}={}/{}", stage.id, stage.rows_in, stage.rows_out);
+      if (stage.failed > 0) stages += fmt::format("(failed {})", stage.failed);
+    }
+    log_.info("read={} committed={} rate={:.0f}/s in/out:{}", snapshot.rows_read, snapshot.rows_committed,
+              rates_.Read(), stages);
+  }
+  void Warn(const std::string& line) override { log_.warn("{}", line); }
+  void Note(const std::string& line) override { log_.info("{}", line); }
+
+ private:
+  spdlog::logger log_;
+  Rates rates_;
+  int64_t last_ns_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<RunView> MakeRunView(CommandIo& io) {
+  if (io.err_terminal) return std::make_unique<TerminalView>(io);
+  return std::make_unique<LogView>(io);
+}
+
+std::string SummaryText(const Plan& plan, const RunSummary& summary) {
+  const RunSnapshot& totals = summary.totals;
+  size_t width = NameWidth(totals);
+  std::string text = fmt::format("{:<{}}  {:<9} {:>12} {:>12} {:>10} {:>10} {:>10}\n", "node", width, "kind", "in",
+                                 "out", "filtered", "skipped", "failed");
+  int64_t dead_lettered = 0;
+  for (const StageCounts& stage : totals.stages) {
+    dead_lettered += stage.dead_lettered;
+    text += fmt::format("{:<{}}  {:<9} {:>12} {:>12} {:>10} {:>10} {:>10}\n", stage.id, width, stage.kind,
+                        stage.rows_in, stage.rows_out, stage.filtered, stage.skipped, stage.failed);
+  }
+  text += fmt::format("{} records read, {} committed in {:.2f} s ({:.0f} records/s)\n", totals.rows_read,
+                      totals.rows_committed, static_cast<double>(totals.elapsed_ns) / 1e9,
+                      PerSecond(totals.rows_committed, totals.elapsed_ns));
+  for (size_t i = 0; i < plan.targets.size(); ++i) {
+    const PlanTarget& target = plan.targets[i];
+    if (target.program == nullptr) continue;
+    bool dead = i == plan.dead_letters();
+    if (dead && dead_lettered == 0) continue;
+    text += fmt::format("{} -> {}{}\n", dead ? "dead letters" : target.id, target.program->Describe(),
+                        dead ? fmt::format(" ({} records)", dead_lettered) : "");
+  }
+  return text;
+}
+
+}  // namespace anabranch

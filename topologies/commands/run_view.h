@@ -1,0 +1,27 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/plan.h"
+#include "engine/run/runner.h"
+#include "topologies/commands/command.h"
+
+namespace anabranch {
+
+// What a user sees of a run, on io.err: on a terminal one repainted line per node, otherwise one log
+// line per interval. Tick is called each second from one thread, Warn from any; thread-safe.
+class RunView {
+ public:
+  virtual ~RunView() = default;
+  virtual void Tick(const RunSnapshot& snapshot) = 0;
+  virtual void Warn(const std::string& line) = 0;
+  virtual void Note(const std::string& line) = 0;
+};
+
+std::unique_ptr<RunView> MakeRunView(CommandIo& io);
+
+// The table at the end: rows per node, records per second, where the outputs are.
+std::string SummaryText(const Plan& plan, const RunSummary& summary);
+
+}  // namespace anabranch
