@@ -27,9 +27,9 @@ class Decoder {
 struct DecodePlan {
   std::shared_ptr<const RecordSchema> schema;
   struct Field {
-    size_t index;      // into schema->fields()
+    size_t index;  // into schema->fields()
     ColumnId column;
-    Type type;         // storage: a tensor may be float32
+    Type type;  // storage: a tensor may be float32
   };
   std::vector<Field> fields;
   size_t max_depth = 64;
@@ -37,7 +37,8 @@ struct DecodePlan {
 
 std::unique_ptr<Decoder> MakeJsonDecoder(DecodePlan plan);
 
-// CSV rows whose cells stand in the order of `header` (the file's first row). kInvalid when a required field has no column.
+// CSV rows whose cells stand in the order of `header` (the file's first row). kInvalid when a required field has no
+// column.
 Result<std::unique_ptr<Decoder>> MakeCsvDecoder(DecodePlan plan, const std::vector<std::string>& header);
 
 // Splits one RFC 4180 row (without its line end) into unescaped cells; views into `row` or `scratch`.

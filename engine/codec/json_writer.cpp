@@ -1,0 +1,167 @@
+#include "engine/codec/json_writer.h"
+
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+
+namespace anabranch {
+namespace {
+
+// True when one of the eight bytes is a quote, a backslash or below 0x20.
+bool NeedsEscape8(const char* p) {
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  constexpr uint64_t kHigh = 0x8080808080808080;
+  uint64_t word = 0;
+  std::memcpy(&word, p, 8);
+  const auto has_zero = [](uint64_t v) { return (v - kOnes) & ~v; };
+  const uint64_t quote = has_zero(word ^ (kOnes * '"'));
+  const uint64_t slash = has_zero(word ^ (kOnes * '\\'));
+  const uint64_t control = (word - kOnes * 0x20) & ~word;
+  return ((quote | slash | control) & kHigh) != 0;
+}
+
+bool NeedsEscape(char c) { return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\'; }
+
+size_t PlainPrefix(std::string_view text) {
+  size_t i = 0;
+  while (i + 8 <= text.size() && !NeedsEscape8(text.data() + i)) i += 8;
+  while (i < text.size() && !NeedsEscape(text[i])) ++i;
+  return i;
+}
+
+void AppendEscape(std::string* out, char c) {
+  switch (c) {
+    case '"': *out += "\\\""; return;
+    case '\\': *out += "\\\\"; return;
+    case '\n': *out += "\\n"; return;
+    case '\r': *out += "\\r"; return;
+    case '\t': *out += "\\t"; return;
+    case '\b': *out += "\\b"; return;
+    case '\f': *out += "\\f"; return;
+    default: break;
+  }
+  constexpr char kHex[] = "0123456789abcdef";
+  *out += "\\u00";
+  out->push_back(kHex[(c >> 4) & 0xF]);
+  out->push_back(kHex[c & 0xF]);
+}
+
+template <typename T>
+void AppendChars(std::string* out, T value) {
+  std::array<char, 32> text;
+  const std::to_chars_result result = std::to_chars(text.data(), text.data() + text.size(), value);
+  out->append(text.data(), static_cast<size_t>(result.ptr - text.data()));
+}
+
+void AppendValue(std::string* out, const Column& column, Kind kind, size_t index) {
+  switch (kind) {
+    case Kind::kBool: *out += column.values<uint8_t>()[index] != 0 ? "true" : "false"; return;
+    case Kind::kInt64: AppendJsonNumber(out, column.values<int64_t>()[index]); return;
+    case Kind::kFloat32: AppendJsonNumber(out, column.values<float>()[index]); return;
+    case Kind::kFloat64: AppendJsonNumber(out, column.values<double>()[index]); return;
+    case Kind::kString: AppendJsonString(out, column.values<std::string_view>()[index]); return;
+    case Kind::kTimestamp:
+      out->push_back('"');
+      *out += FormatTimestamp(column.values<int64_t>()[index]);
+      out->push_back('"');
+      return;
+    default: *out += "null";
+  }
+}
+
+void AppendRange(std::string* out, const Column& column, size_t begin, size_t end) {
+  out->push_back('[');
+  for (size_t i = begin; i < end; ++i) {
+    if (i != begin) out->push_back(',');
+    AppendValue(out, column, column.type().element, i);
+  }
+  out->push_back(']');
+}
+
+// The part of a tensor at `begin` whose dimensions are shape[dimension] and those behind; returns its element count.
+size_t AppendTensor(std::string* out, const Column& column, size_t dimension, size_t begin) {
+  const std::vector<int64_t>& shape = column.type().shape;
+  const auto size = static_cast<size_t>(shape[dimension]);
+  if (dimension + 1 == shape.size()) {
+    AppendRange(out, column, begin, begin + size);
+    return size;
+  }
+  size_t written = 0;
+  out->push_back('[');
+  for (size_t i = 0; i < size; ++i) {
+    if (i != 0) out->push_back(',');
+    written += AppendTensor(out, column, dimension + 1, begin + written);
+  }
+  out->push_back(']');
+  return written;
+}
+
+}  // namespace
+
+void AppendJsonString(std::string* out, std::string_view text) {
+  out->push_back('"');
+  while (true) {
+    const size_t plain = PlainPrefix(text);
+    out->append(text.data(), plain);
+    if (plain == text.size()) break;
+    AppendEscape(out, text[plain]);
+    text.remove_prefix(plain + 1);
+  }
+  out->push_back('"');
+}
+
+void AppendJsonNumber(std::string* out, double value) {
+  if (!std::isfinite(value)) {
+    *out += "null";
+  } else {
+    AppendChars(out, value);
+  }
+}
+
+void AppendJsonNumber(std::string* out, float value) {
+  if (!std::isfinite(value)) {
+    *out += "null";
+  } else {
+    AppendChars(out, value);
+  }
+}
+
+void AppendJsonNumber(std::string* out, int64_t value) { AppendChars(out, value); }
+
+void AppendJsonCell(std::string* out, const Column& column, uint32_t row) {
+  if (!column.valid(row)) {
+    *out += "null";
+    return;
+  }
+  const Type& type = column.type();
+  if (type.kind == Kind::kList) {
+    AppendRange(out, column, column.list_offsets()[row], column.list_offsets()[row + 1]);
+  } else if (type.kind == Kind::kTensor && !type.shape.empty()) {
+    AppendTensor(out, column, 0, static_cast<size_t>(row) * static_cast<size_t>(type.Elements()));
+  } else {
+    AppendValue(out, column, type.IsScalar() ? type.kind : type.element, row);
+  }
+}
+
+JsonRowWriter::JsonRowWriter(const std::vector<TargetFields::Field>& fields) {
+  for (const TargetFields::Field& field : fields) {
+    Piece& piece = pieces_.emplace_back();
+    piece.prefix = pieces_.size() == 1 ? "{" : ",";
+    AppendJsonString(&piece.prefix, field.name);
+    piece.prefix += ':';
+    piece.column = field.column;
+  }
+}
+
+void JsonRowWriter::Append(const RecordBatch& batch, uint32_t row, std::string* out) const {
+  if (pieces_.empty()) out->push_back('{');
+  for (const Piece& piece : pieces_) {
+    *out += piece.prefix;
+    AppendJsonCell(out, batch.columns[piece.column], row);
+  }
+  out->push_back('}');
+}
+
+}  // namespace anabranch
