@@ -1,0 +1,74 @@
+#pragma once
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
+
+// How every benchmark here measures: two sides in one run, alternating, median and range of the
+// ratios of neighbours. The machines are shared: an absolute time is printed, but it is not evidence.
+namespace anabranch::bench {
+
+struct Cost {
+  double wall_s = 0;
+  double cpu_s = 0;  // user + system, all threads of this process
+};
+
+inline double CpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+inline double WallSeconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+struct Spread {
+  double median = 0, min = 0, max = 0;
+};
+
+inline Spread SpreadOf(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t n = values.size();
+  const double median = n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+  return {median, values.front(), values.back()};
+}
+
+// Prints "name median (min..max) unit [floor: at least x]" and remembers whether the floor held.
+class Report {
+ public:
+  void Value(const std::string& name, const Spread& spread, const std::string& unit) {
+    std::printf("%-58s %9.3f (%.3f..%.3f) %s\n", name.c_str(), spread.median, spread.min, spread.max, unit.c_str());
+    std::fflush(stdout);
+  }
+  void AtLeast(const std::string& name, const Spread& spread, const std::string& unit, double floor) {
+    Floor(name, spread, unit, floor, spread.median >= floor, "at least");
+  }
+  void AtMost(const std::string& name, const Spread& spread, const std::string& unit, double ceiling) {
+    Floor(name, spread, unit, ceiling, spread.median <= ceiling, "at most");
+  }
+  // 0 when every floor held.
+  int Finish() const {
+    std::printf("%d passed, %d failed\n", passed_, failed_);
+    return failed_ == 0 ? 0 : 1;
+  }
+
+ private:
+  void Floor(const std::string& name, const Spread& spread, const std::string& unit, double bound, bool held,
+             const char* word) {
+    std::printf("%-58s %9.3f (%.3f..%.3f) %s  [%s %.2f: %s]\n", name.c_str(), spread.median, spread.min, spread.max,
+                unit.c_str(), word, bound, held ? "holds" : "MISSED");
+    std::fflush(stdout);
+    ++(held ? passed_ : failed_);
+  }
+  int passed_ = 0;
+  int failed_ = 0;
+};
+
+}  // namespace anabranch::bench
