@@ -112,13 +112,13 @@ Cost Relay(const std::string& bootstrap, int64_t records) {
   return cost;
 }
 
-const char* const kRaw = R"({"anabranch": 1, "name": "NAME", "delivery": "DELIVERY",
+const char* const kRaw = R"json({"anabranch": 1, "name": "NAME", "delivery": "DELIVERY",
   "connections": {"main": {"kafka": {"bootstrap.servers": "BOOTSTRAP"}}},
   "sources": {"in": {"kafka": {"topics": ["bench.in"]}}},
   "nodes": {"out": {"kind": "persist", "inputs": ["in"], "to": {"kafka": {"topic": "bench.out"}}, "envelope": "raw"}},
-  "dead_letters": {"kafka": {"topic": "bench.dead"}}})";
+  "dead_letters": {"kafka": {"topic": "bench.dead"}}})json";
 
-const char* const kDag = R"({"anabranch": 1, "name": "NAME", "delivery": "DELIVERY",
+const char* const kDag = R"json({"anabranch": 1, "name": "NAME", "delivery": "DELIVERY",
   "connections": {"main": {"kafka": {"bootstrap.servers": "BOOTSTRAP"}}},
   "schemas": {"r": {"type": "object", "required": ["id", "f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8"], "properties": {
     "id": {"type": "string"}, "f1": {"type": "number", "minimum": 0}, "f2": {"type": "number", "minimum": 0},
@@ -134,7 +134,7 @@ const char* const kDag = R"({"anabranch": 1, "name": "NAME", "delivery": "DELIVE
     "mlp": {"kind": "infer", "inputs": ["t3"], "model": "mlp", "features": ["x1", "x2", "x3", "f4", "f5", "f6", "f7", "f8"],
             "outputs": {"score": "Y[0]"}, "batch": {"max_rows": ROWS}},
     "out": {"kind": "persist", "inputs": ["mlp"], "to": {"kafka": {"topic": "bench.out"}}, "fields": ["id", "score"]}},
-  "dead_letters": {"kafka": {"topic": "bench.dead"}}})";
+  "dead_letters": {"kafka": {"topic": "bench.dead"}}})json";
 
 void Replace(std::string* text, const std::string& what, const std::string& with) {
   for (size_t at = 0; (at = text->find(what, at)) != std::string::npos; at += with.size()) text->replace(at, what.size(), with);
@@ -178,6 +178,7 @@ Cost Engine(const Registry& registry, const std::string& bootstrap, const std::s
 }
 
 struct Side {
+  explicit Side(std::string side) : name(std::move(side)) {}
   std::string name;
   std::vector<double> rate, cpu, cpu_ratio, rate_ratio;
   void Add(const Cost& cost, const Cost& relay, int64_t records) {
@@ -212,8 +213,8 @@ int Main(int argc, char** argv) {
   Relay(bootstrap, records);  // a cold broker gives a third of its rate
   Engine(registry, bootstrap, folder, kDag, "at_least_once", records);
 
-  Side relay{"raw relay"}, raw{"source to target, at_least_once"}, dag{"tabular DAG, at_least_once"},
-      exact{"tabular DAG, exactly_once"};
+  Side relay("raw relay"), raw("source to target, at_least_once"), dag("tabular DAG, at_least_once"),
+      exact("tabular DAG, exactly_once");
   for (int i = 0; i < rounds; ++i) {
     const Cost base = Relay(bootstrap, records);
     relay.Add(base, base, records);
