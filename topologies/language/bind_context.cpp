@@ -1,0 +1,98 @@
+#include "topologies/language/bind_context.h"
+
+#include <algorithm>
+
+namespace anabranch {
+
+const VisibleColumn* NodeBinding::Read(const ConfigValue& at, std::string_view name, bool as_float32) {
+  const VisibleColumn* column = scope_.Find(name);
+  if (column == nullptr) {
+    UnknownColumn(at, name);
+    return nullptr;
+  }
+  columns_.NoteRead(column->id, as_float32);
+  reads.push_back(column->id);
+  return column;
+}
+
+void NodeBinding::UnknownColumn(const ConfigValue& at, std::string_view name) {
+  const std::string column = "\"" + std::string(name) + "\"";
+  const std::string reader = "node \"" + node_id() + "\"";
+  const ColumnInfo* elsewhere = columns_.Find(name);
+  if (elsewhere != nullptr) {
+    faults_.Add(
+        FaultCode::kUnknownColumn, at,
+        reader + " reads column " + column + ", which \"" + elsewhere->maker +
+            "\" makes, but which does not reach it on every row",
+        "readable here: " + (scope_.columns().empty() ? std::string("none") : Suggest("", scope_.Names()).substr(7)));
+    return;
+  }
+  faults_.Add(FaultCode::kUnknownColumn, at, reader + " reads column " + column + ", which nothing above it makes",
+              scope_.columns().empty() ? "no column is readable here: the source names no schema"
+                                       : Suggest(name, scope_.Names()));
+}
+
+void NodeBinding::NoteReads(std::span<const ColumnId> columns, bool headers) {
+  for (const ColumnId column : columns) {
+    if (column < columns_.size()) columns_.NoteRead(column, false);
+    reads.push_back(column);
+  }
+  reads_headers = reads_headers || headers;
+}
+
+ColumnId NodeBinding::Make(const ConfigValue& at, std::string_view name, const Type& type, bool nullable) {
+  if (const ColumnInfo* first = columns_.Find(name)) {
+    const std::string column = "column \"" + std::string(name) + "\"";
+    const std::string maker = "node \"" + node_id() + "\"";
+    // The name may stand as a member's name (`set`) or as a string.
+    faults_.AddAtName(FaultCode::kColumnMadeTwice, at,
+                      first->maker == node_id() ? maker + " makes " + column + " twice"
+                                                : column + " is made by \"" + first->maker + "\" and by " + maker,
+                      "columns are written once: give this one another name");
+  }
+  const bool may_be_null = nullable || conditional_;
+  const ColumnId id = columns_.Add(name, type, node_id());
+  makes.push_back(id);
+  changes_.push_back(
+      {Change::Kind::kMake, {std::string(name), id, type, may_be_null, kind_.spec().results, node_id()}, {}});
+  return id;
+}
+
+void NodeBinding::Rename(std::string_view from, std::string_view to) {
+  changes_.push_back({Change::Kind::kRename, {std::string(from), 0, {}, false, false, {}}, std::string(to)});
+}
+
+void NodeBinding::Drop(std::string_view name) {
+  changes_.push_back({Change::Kind::kDrop, {std::string(name), 0, {}, false, false, {}}, {}});
+}
+
+std::vector<std::shared_ptr<const RecordSchema>> NodeBinding::TakeSchemas() {
+  std::vector<std::shared_ptr<const RecordSchema>> taken;
+  if (schemas_ == nullptr) return taken;
+  for (size_t source = 0; source < pending_->size(); ++source) {
+    if (!(*pending_)[source] || schemas_->schemas[source] == nullptr) continue;
+    (*pending_)[source] = false;
+    schemas_->taken[source] = true;
+    taken.push_back(schemas_->schemas[source]);
+  }
+  return taken;
+}
+
+void NodeBinding::Apply(Scope& scope) const {
+  for (const Change& change : changes_) {
+    switch (change.kind) {
+      case Change::Kind::kMake: scope.Add(change.column); break;
+      case Change::Kind::kDrop: scope.Remove(change.column.name); break;
+      case Change::Kind::kRename:
+        if (const VisibleColumn* column = scope.Find(change.column.name)) {
+          VisibleColumn renamed = *column;
+          renamed.name = change.to;
+          scope.Remove(change.column.name);
+          scope.Add(std::move(renamed));
+        }
+        break;
+    }
+  }
+}
+
+}  // namespace anabranch

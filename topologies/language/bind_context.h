@@ -1,0 +1,76 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/registry.h"
+#include "engine/schema/record_schema.h"
+#include "topologies/language/columns.h"
+#include "topologies/language/services.h"
+
+namespace anabranch {
+
+// Schemas of the sources, and which of them some validate node enforces.
+struct SchemaUse {
+  std::vector<std::shared_ptr<RecordSchema>> schemas;  // by source; null = none
+  std::vector<bool> taken;                             // by source: some node checks it
+};
+
+// BindContext for one node. What the node does to the columns below it is kept as a list of changes,
+// applied to the scope afterwards.
+class NodeBinding final : public BindContext {
+ public:
+  NodeBinding(const ConfigValue& config, const NodeKind& kind, const Scope& scope, ColumnTable& columns,
+              Services& services, FaultSink& faults)
+      : config_(config), kind_(kind), scope_(scope), columns_(columns), services_(services), faults_(faults) {}
+
+  const ConfigValue& config() const override { return config_; }
+  const std::string& node_id() const override { return config_.name; }
+  const Scope& scope() const override { return scope_; }
+  FaultSink& faults() override { return faults_; }
+  BindServices& services() override { return services_; }
+  const VisibleColumn* Read(const ConfigValue& at, std::string_view name, bool as_float32) override;
+  void NoteReads(std::span<const ColumnId> reads, bool headers) override;
+  ColumnId Make(const ConfigValue& at, std::string_view name, const Type& type, bool nullable) override;
+  void Rename(std::string_view from, std::string_view to) override;
+  void Drop(std::string_view name) override;
+  std::vector<std::shared_ptr<const RecordSchema>> TakeSchemas() override;
+
+  // `pending`: by source, whether its schema reaches this node unchecked; changed by TakeSchemas.
+  void SetSchemas(SchemaUse* use, std::vector<bool>* pending) {
+    schemas_ = use;
+    pending_ = pending;
+  }
+  // Everything this node makes is null where `when` is not true.
+  void SetConditional() { conditional_ = true; }
+  // Turns the scope above into the scope below.
+  void Apply(Scope& scope) const;
+
+  std::vector<ColumnId> makes;
+  std::vector<ColumnId> reads;
+  bool reads_headers = false;
+
+ private:
+  struct Change {
+    enum class Kind : uint8_t { kMake, kRename, kDrop } kind;
+    VisibleColumn column;  // kMake; otherwise its name
+    std::string to;        // kRename
+  };
+  void UnknownColumn(const ConfigValue& at, std::string_view name);
+
+  const ConfigValue& config_;
+  const NodeKind& kind_;
+  const Scope& scope_;
+  ColumnTable& columns_;
+  Services& services_;
+  FaultSink& faults_;
+  SchemaUse* schemas_ = nullptr;
+  std::vector<bool>* pending_ = nullptr;
+  bool conditional_ = false;
+  std::vector<Change> changes_;
+};
+
+}  // namespace anabranch

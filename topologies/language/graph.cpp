@@ -1,0 +1,204 @@
+#include "topologies/language/graph.h"
+
+#include <algorithm>
+#include <functional>
+#include <queue>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "topologies/language/cycles.h"
+#include "topologies/language/topology_spec.h"
+
+namespace anabranch {
+
+namespace {
+
+constexpr size_t kMaxSuggestions = 200;  // each one looks at every id
+constexpr size_t kLongChain = 100;
+constexpr size_t kNamedEdges = 8;
+
+class GraphCheck {
+ public:
+  GraphCheck(const ConfigValue& root, const Registry& registry, FaultSink& faults)
+      : root_(root), registry_(registry), faults_(faults) {}
+
+  Graph Run() {
+    Collect("sources", true);
+    graph_.sources = graph_.vertices.size();
+    Collect("nodes", false);
+    for (size_t node = graph_.sources; node < graph_.vertices.size(); ++node) Connect(node);
+    CheckCycles();
+    CheckDeadEnds();
+    Order();
+    return std::move(graph_);
+  }
+
+ private:
+  void Collect(const char* section, bool sources);
+  void Connect(size_t node);
+  void ConnectOne(size_t node, const ConfigValue& input);
+  void UnknownInput(size_t node, const ConfigValue& input);
+  void CheckCycles();
+  void ReportCycle(const std::vector<size_t>& chain);
+  const ConfigValue* EdgePlace(size_t from, size_t to) const;
+  void CheckDeadEnds();
+  void Order();
+  const std::string& Id(size_t vertex) const { return graph_.vertices[vertex].entry->name; }
+
+  const ConfigValue& root_;
+  const Registry& registry_;
+  FaultSink& faults_;
+  Graph graph_;
+  std::unordered_map<std::string, size_t> by_id_;
+  std::vector<std::string> ids_;
+  size_t suggestions_ = 0;
+  std::unordered_set<std::string> meant_;  // hints given for unknown inputs
+};
+
+void GraphCheck::Collect(const char* section, bool sources) {
+  const ConfigValue* entries = root_.Find(section);
+  if (entries == nullptr || !entries->is_object()) return;
+  for (const ConfigValue& entry : entries->children) {
+    if (IsAnnotation(entry.name)) continue;
+    Graph::Vertex vertex;
+    vertex.entry = &entry;
+    vertex.source = sources;
+    vertex.persist = !sources && IsPersist(entry.Text("kind"));
+    const auto [at, added] = by_id_.emplace(entry.name, graph_.vertices.size());
+    if (!added) {
+      const ConfigValue& first = *graph_.vertices[at->second].entry;
+      faults_.AddAtName(
+          FaultCode::kDuplicateId, entry,
+          "the id \"" + entry.name + "\" is also a source's, in line " + std::to_string(first.name_place.line),
+          "sources and nodes share one name space: rename one");
+    } else {
+      ids_.push_back(entry.name);
+    }
+    graph_.vertices.push_back(std::move(vertex));
+  }
+}
+
+void GraphCheck::Connect(size_t node) {
+  const ConfigValue& entry = *graph_.vertices[node].entry;
+  if (!entry.is_object()) {
+    graph_.vertices[node].sound = false;
+    return;
+  }
+  const ConfigValue* inputs = entry.Find("inputs");
+  const bool none = inputs == nullptr || (inputs->is_array() && inputs->children.empty());
+  if (none) {
+    faults_.AddAtName(FaultCode::kNoInput, entry, "node \"" + entry.name + "\" has no inputs",
+                      "name a source or node: \"inputs\": [\"" + (ids_.empty() ? "…" : ids_[0]) + "\"]");
+  }
+  if (none || !inputs->is_array()) {
+    graph_.vertices[node].sound = false;
+    return;
+  }
+  for (const ConfigValue& input : inputs->children) {
+    if (input.is_string()) {
+      ConnectOne(node, input);
+    } else {
+      graph_.vertices[node].sound = false;
+    }
+  }
+}
+
+void GraphCheck::ConnectOne(size_t node, const ConfigValue& input) {
+  const auto found = by_id_.find(input.text);
+  if (found == by_id_.end()) return UnknownInput(node, input);
+  Graph::Vertex& from = graph_.vertices[found->second];
+  Graph::Vertex& reader = graph_.vertices[node];
+  const size_t index = found->second;
+  if (std::find(reader.inputs.begin(), reader.inputs.end(), index) != reader.inputs.end()) {
+    faults_.Add(FaultCode::kBadValue, input, "node \"" + Id(node) + "\" names the input \"" + input.text + "\" twice");
+    return;
+  }
+  if (from.persist && index != node) {
+    faults_.Add(FaultCode::kUnknownReference, input,
+                "node \"" + Id(node) + "\" reads \"" + input.text + "\", a persist node: it passes nothing on",
+                "read what \"" + input.text + "\" reads");
+    reader.sound = false;
+    return;
+  }
+  reader.inputs.push_back(index);
+  reader.input_places.push_back(&input);
+  from.readers.push_back(node);
+}
+
+void GraphCheck::UnknownInput(size_t node, const ConfigValue& input) {
+  graph_.vertices[node].sound = false;
+  std::string hint = ++suggestions_ <= kMaxSuggestions ? Suggest(input.text, ids_) : std::string();
+  meant_.insert(hint);
+  faults_.Add(FaultCode::kUnknownReference, input,
+              "node \"" + Id(node) + "\" reads \"" + input.text + "\", which is neither a source nor a node",
+              std::move(hint));
+}
+
+void GraphCheck::CheckCycles() {
+  std::vector<std::vector<size_t>> edges(graph_.vertices.size());
+  for (size_t vertex = 0; vertex < edges.size(); ++vertex) edges[vertex] = graph_.vertices[vertex].readers;
+  for (const auto& chain : FindCycles(edges)) ReportCycle(chain);
+}
+
+// The input of `to` that names `from`.
+const ConfigValue* GraphCheck::EdgePlace(size_t from, size_t to) const {
+  const Graph::Vertex& reader = graph_.vertices[to];
+  const auto at = std::find(reader.inputs.begin(), reader.inputs.end(), from);
+  return reader.input_places[static_cast<size_t>(at - reader.inputs.begin())];
+}
+
+void GraphCheck::ReportCycle(const std::vector<size_t>& chain) {
+  std::string text = "cycle: ";
+  std::string edges;
+  for (size_t i = 0; i < chain.size(); ++i) {
+    const bool named = chain.size() <= kLongChain || i < kLongChain / 2 || i + kLongChain / 2 >= chain.size();
+    if (named) text += Id(chain[i]) + " -> ";
+    if (!named && i == kLongChain / 2) text += "… (" + std::to_string(chain.size() - kLongChain) + " more) … -> ";
+    if (i >= kNamedEdges) continue;
+    const Place& place = EdgePlace(chain[i], chain[(i + 1) % chain.size()])->place;
+    edges += (i ? ", " : "") + std::to_string(place.line) + ":" + std::to_string(place.column);
+  }
+  text += Id(chain[0]);
+  if (chain.size() > kNamedEdges) edges += ", …";
+  const ConfigValue* closing = EdgePlace(chain.back(), chain[0]);
+  faults_.Add(FaultCode::kCycle, *closing, std::move(text),
+              chain.size() == 1 ? "a node cannot read itself" : "take one of these edges out: " + edges);
+}
+
+void GraphCheck::CheckDeadEnds() {
+  for (size_t node = graph_.sources; node < graph_.vertices.size(); ++node) {
+    const Graph::Vertex& vertex = graph_.vertices[node];
+    const std::string_view kind = vertex.entry->Text("kind");
+    // A node without readers is the end of every chain that reaches nothing; one fault names it.
+    if (!vertex.readers.empty() || vertex.persist || registry_.FindKind(kind) == nullptr) continue;
+    if (meant_.count("did you mean \"" + Id(node) + "\"?") != 0) continue;  // its reader misspelt it
+    faults_.AddAtName(FaultCode::kDeadEnd, *vertex.entry,
+                      "nothing reads node \"" + Id(node) + "\", and it writes nowhere",
+                      "add \"" + Id(node) + "\" to the inputs of a node that leads to a persist node, or remove it");
+  }
+}
+
+void GraphCheck::Order() {
+  std::vector<size_t> waiting(graph_.vertices.size());
+  std::priority_queue<size_t, std::vector<size_t>, std::greater<>> ready;
+  for (size_t vertex = 0; vertex < graph_.vertices.size(); ++vertex) {
+    waiting[vertex] = graph_.vertices[vertex].inputs.size();
+    if (waiting[vertex] == 0) ready.push(vertex);
+  }
+  while (!ready.empty()) {
+    const size_t vertex = ready.top();
+    ready.pop();
+    if (vertex >= graph_.sources) graph_.order.push_back(vertex);
+    for (const size_t reader : graph_.vertices[vertex].readers) {
+      if (--waiting[reader] == 0) ready.push(reader);
+    }
+  }
+}
+
+}  // namespace
+
+Graph CheckGraph(const ConfigValue& root, const Registry& registry, FaultSink& faults) {
+  return GraphCheck(root, registry, faults).Run();
+}
+
+}  // namespace anabranch

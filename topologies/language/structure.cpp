@@ -1,0 +1,251 @@
+#include "topologies/language/structure.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "topologies/language/topology_spec.h"
+
+namespace anabranch {
+
+namespace {
+
+constexpr size_t kMaxNodes = 10'000;
+
+ConfigValue* Member(ConfigValue& object, std::string_view name) { return const_cast<ConfigValue*>(object.Find(name)); }
+
+// [a-z][a-z0-9]*, with `extra` allowed behind the first letter.
+bool IsIdentifier(std::string_view text, char extra) {
+  const auto lower = [](char c) { return c >= 'a' && c <= 'z'; };
+  return !text.empty() && lower(text[0]) && std::all_of(text.begin(), text.end(), [&](char c) {
+    return lower(c) || (c >= '0' && c <= '9') || c == extra;
+  });
+}
+
+class StructureCheck {
+ public:
+  StructureCheck(ConfigValue& root, const Registry& registry, FaultSink& faults)
+      : root_(root), registry_(registry), faults_(faults) {}
+
+  Broken Run();
+
+ private:
+  void CheckHead();
+  void ForEach(const char* section, const std::function<bool(ConfigValue&)>& check);
+  bool CheckNode(ConfigValue& node);
+  bool CheckSource(ConfigValue& source);
+  bool CheckModel(ConfigValue& model);
+  bool CheckConnection(ConfigValue& connection);
+  bool CheckConnectorObject(ConfigValue& value, ConnectorUse use, const std::string& what);
+  bool CheckConnectorMember(ConfigValue& member, ConnectorUse use, const std::string& what);
+  void CheckId(const ConfigValue& entry, const char* what);
+
+  ConfigValue& root_;
+  const Registry& registry_;
+  FaultSink& faults_;
+  Broken broken_;
+};
+
+void StructureCheck::CheckId(const ConfigValue& entry, const char* what) {
+  if (IsIdentifier(entry.name, '_')) return;
+  faults_.AddAtName(FaultCode::kBadValue, entry,
+                    std::string(what) + " id \"" + entry.name + "\" is not of the form [a-z][a-z0-9_]*");
+}
+
+void StructureCheck::CheckHead() {
+  const ConfigValue* version = root_.Find("anabranch");
+  if (version != nullptr && version->kind == ConfigValue::Kind::kInteger && version->integer > 1) {
+    faults_.Add(FaultCode::kNotSupported, *version,
+                "format version " + std::to_string(version->integer) + " is not supported by this version",
+                "this version reads \"anabranch\": 1");
+  }
+  const ConfigValue* name = root_.Find("name");
+  if (name != nullptr && name->is_string() && !IsIdentifier(name->text, '-')) {
+    faults_.Add(FaultCode::kBadValue, *name, "the name \"" + name->text + "\" is not of the form [a-z][a-z0-9-]*");
+    broken_.insert(name);
+  }
+}
+
+void StructureCheck::ForEach(const char* section, const std::function<bool(ConfigValue&)>& check) {
+  ConfigValue* entries = Member(root_, section);
+  if (entries == nullptr || !entries->is_object()) return;
+  for (ConfigValue& entry : entries->children) {
+    if (IsAnnotation(entry.name)) continue;
+    if (!entry.is_object()) {
+      faults_.Add(FaultCode::kWrongType, entry,
+                  "\"" + entry.name + "\" in \"" + section + "\" must be an object, not " + entry.KindName());
+      broken_.insert(&entry);
+    } else if (!check(entry)) {
+      broken_.insert(&entry);
+    }
+  }
+}
+
+// {"kafka": {…}}: exactly one connector, with its fields.
+bool StructureCheck::CheckConnectorObject(ConfigValue& value, ConnectorUse use, const std::string& what) {
+  if (!value.is_object()) {
+    faults_.Add(FaultCode::kWrongType, value,
+                what + " must be an object that names a connector, not " + value.KindName(),
+                Suggest("", ConnectorsFor(registry_, use)));
+    return false;
+  }
+  bool usable = true;
+  const ConfigValue* first = nullptr;
+  for (ConfigValue& member : value.children) {
+    if (IsAnnotation(member.name)) continue;
+    if (first != nullptr) {
+      faults_.AddAtName(FaultCode::kUnknownKey, member,
+                        what + " names one connector; \"" + first->name + "\" stands there already");
+      usable = false;
+      continue;
+    }
+    first = &member;
+    usable = CheckConnectorMember(member, use, what) && usable;
+  }
+  if (first == nullptr) {
+    faults_.Add(FaultCode::kMissingKey, value, what + " names no connector",
+                Suggest("", ConnectorsFor(registry_, use)));
+    return false;
+  }
+  return usable;
+}
+
+bool StructureCheck::CheckConnectorMember(ConfigValue& member, ConnectorUse use, const std::string& what) {
+  const Connector* connector = registry_.FindConnector(member.name);
+  if (connector == nullptr || ConnectorFields(*connector, use).empty()) {
+    static constexpr const char* kUses[] = {"read from", "write to", "use a connection of"};
+    faults_.AddAtName(FaultCode::kUnknownKind, member,
+                      connector == nullptr
+                          ? "there is no connector \"" + member.name + "\""
+                          : std::string("nothing can ") + kUses[static_cast<int>(use)] + " \"" + member.name + "\"",
+                      Suggest(member.name, ConnectorsFor(registry_, use)));
+    return false;
+  }
+  if (!member.is_object()) {
+    faults_.Add(FaultCode::kWrongType, member,
+                "\"" + member.name + "\" of " + what + " must be an object, not " + member.KindName());
+    return false;
+  }
+  const bool open = use == ConnectorUse::kConnection;  // its properties are judged by the connector
+  return CheckFields(member, ConnectorFields(*connector, use), "\"" + member.name + "\" of " + what, faults_, open);
+}
+
+bool StructureCheck::CheckConnection(ConfigValue& connection) {
+  const std::string what = "connection \"" + connection.name + "\"";
+  if (!CheckConnectorObject(connection, ConnectorUse::kConnection, what)) return false;
+  for (const ConfigValue& member : connection.children) {
+    const Connector* connector = registry_.FindConnector(member.name);
+    if (connector != nullptr) connector->CheckConnection(member, faults_);
+  }
+  return true;
+}
+
+bool StructureCheck::CheckModel(ConfigValue& model) {
+  const ConfigValue* digest = model.Find("sha256");
+  if (digest != nullptr && digest->is_string()) {
+    const bool hex =
+        digest->text.size() == 64 && digest->text.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+    if (!hex)
+      faults_.Add(FaultCode::kBadValue, *digest, "\"sha256\" of model \"" + model.name + "\" is not 64 hex digits");
+    if (!hex) return false;
+  }
+  return CheckFields(model, ModelFields(), "model \"" + model.name + "\"", faults_);
+}
+
+bool StructureCheck::CheckSource(ConfigValue& source) {
+  const std::string what = "source \"" + source.name + "\"";
+  CheckId(source, "source");
+  bool usable = true;
+  const std::vector<std::string> connectors = ConnectorsFor(registry_, ConnectorUse::kSource);
+  std::vector<FieldSpec> fields = CommonSourceFields();
+  for (const std::string& name : connectors) fields.push_back({name, Shape::Any(), false, "", ""});
+  const auto is_field = [&](const ConfigValue& member) {
+    return IsAnnotation(member.name) ||
+           std::any_of(fields.begin(), fields.end(), [&](const FieldSpec& field) { return field.name == member.name; });
+  };
+  std::vector<ConfigValue*> named;
+  ConfigValue* stranger = nullptr;  // an object under an unknown name is a connector misspelt
+  for (ConfigValue& member : source.children) {
+    if (std::find(connectors.begin(), connectors.end(), member.name) != connectors.end()) named.push_back(&member);
+    if (!is_field(member) && member.is_object()) stranger = &member;
+  }
+  const bool misspelt = named.empty() && stranger != nullptr;
+  if (misspelt) {
+    fields.push_back({stranger->name, Shape::Any(), false, "", ""});
+    usable = CheckConnectorMember(*stranger, ConnectorUse::kSource, what);
+  } else if (named.empty()) {
+    faults_.AddAtName(FaultCode::kMissingKey, source, what + " names no connector", Suggest("", connectors));
+    usable = false;
+  }
+  for (size_t i = 1; i < named.size(); ++i) {
+    faults_.AddAtName(FaultCode::kUnknownKey, *named[i],
+                      what + " names one connector; \"" + named[0]->name + "\" stands there already");
+    usable = false;
+  }
+  if (!named.empty()) usable = CheckConnectorMember(*named[0], ConnectorUse::kSource, what) && usable;
+  return CheckFields(source, fields, what, faults_) && usable;
+}
+
+bool StructureCheck::CheckNode(ConfigValue& node) {
+  const std::string what = "node \"" + node.name + "\"";
+  CheckId(node, "node");
+  const ConfigValue* kind_name = node.Find("kind");
+  const NodeKind* kind = kind_name != nullptr && kind_name->is_string() ? registry_.FindKind(kind_name->text) : nullptr;
+  std::vector<FieldSpec> fields = kind != nullptr ? NodeFields(*kind) : CommonNodeFields();
+  for (FieldSpec& field : fields) {
+    if (field.name == "inputs") field.required = false;  // the graph has its own fault for that
+    if (field.name == "to") field.shape = Shape::Any();  // below
+  }
+  bool usable = CheckFields(node, fields, what, faults_, kind == nullptr);
+  if (kind == nullptr) {
+    if (kind_name != nullptr && kind_name->is_string()) {
+      faults_.Add(FaultCode::kUnknownKind, *kind_name, "there is no node kind \"" + kind_name->text + "\"",
+                  Suggest(kind_name->text, registry_.KindNames()));
+    }
+    return false;
+  }
+  ConfigValue* to = Member(node, "to");
+  const bool has_target = std::any_of(fields.begin(), fields.end(), [](const auto& each) { return each.name == "to"; });
+  if (to != nullptr && has_target) {
+    usable = CheckConnectorObject(*to, ConnectorUse::kTarget, "\"to\" of " + what) && usable;
+  }
+  return usable;
+}
+
+Broken StructureCheck::Run() {
+  if (!root_.is_object()) {
+    faults_.Add(FaultCode::kWrongType, root_, std::string("the file must be an object, not ") + root_.KindName());
+    broken_.insert(&root_);
+    return std::move(broken_);
+  }
+  std::vector<FieldSpec> fields = TopologyFields();
+  for (FieldSpec& field : fields) {
+    if (field.name == "models") field.shape = Shape::Map(Shape::Any());  // entry by entry, below
+  }
+  CheckFields(root_, fields, "the file", faults_);
+  CheckHead();
+  ForEach("connections", [this](ConfigValue& each) { return CheckConnection(each); });
+  ForEach("models", [this](ConfigValue& each) { return CheckModel(each); });
+  ForEach("sources", [this](ConfigValue& each) { return CheckSource(each); });
+  const ConfigValue* nodes = root_.Find("nodes");
+  if (nodes != nullptr && nodes->children.size() > kMaxNodes) {
+    faults_.AddAtName(FaultCode::kTooLarge, *nodes,
+                      "the file has " + std::to_string(nodes->children.size()) + " nodes; a topology has at most " +
+                          std::to_string(kMaxNodes));
+    broken_.insert(&root_);
+    return std::move(broken_);
+  }
+  ForEach("nodes", [this](ConfigValue& each) { return CheckNode(each); });
+  ConfigValue* dead_letters = Member(root_, "dead_letters");
+  if (dead_letters != nullptr && !CheckConnectorObject(*dead_letters, ConnectorUse::kTarget, "\"dead_letters\"")) {
+    broken_.insert(dead_letters);
+  }
+  return std::move(broken_);
+}
+
+}  // namespace
+
+Broken CheckStructure(ConfigValue& root, const Registry& registry, FaultSink& faults) {
+  return StructureCheck(root, registry, faults).Run();
+}
+
+}  // namespace anabranch

@@ -1,0 +1,186 @@
+#include "topologies/language/topology_spec.h"
+
+#include <algorithm>
+
+namespace anabranch {
+
+namespace {
+
+constexpr double kDayMs = 86'400'000;
+constexpr double kGiB = 1024.0 * 1024 * 1024;
+
+Shape RetryShape() {
+  return Shape::Object({
+      {"max", Shape::Integer(0, 1000), false, "3", "How often a batch is tried again after a transient error."},
+      {"backoff_ms", Shape::Number(0, kDayMs), false, "100", "First wait between attempts, in milliseconds; doubles."},
+      {"max_backoff_ms", Shape::Number(0, kDayMs), false, "10000", "Longest wait between attempts, in milliseconds."},
+  });
+}
+
+Shape RecordPolicyShape() {
+  return Shape::OneOf({Shape::Enum({"dead_letter", "skip", "stop"}),
+                       Shape::Object({{"default", Shape::Map(Shape::Any(), true), true, "",
+                                       "Values of the node's columns with which a failed row goes on."}})});
+}
+
+Shape OnErrorShape() {
+  Shape both = Shape::Object({
+      {"record", RecordPolicyShape(), false, "\"dead_letter\"", "What happens to a row that fails."},
+      {"stage", Shape::Enum({"stop"}), false, "\"stop\"", "What happens when the whole stage fails."},
+  });
+  Shape shape = RecordPolicyShape();
+  shape.alternatives.push_back(std::move(both));
+  return shape;
+}
+
+Shape KeyShape() {
+  return Shape::OneOf({
+      Shape::Enum({"record", "position", "uuid"}),
+      Shape::Object({{"field", Shape::Column(), true, "", "A field of the record."}}),
+      Shape::Object({{"header", Shape::String(), true, "", "A header of the record."}}),
+      Shape::Object({{"hash", Shape::List(Shape::Column(), true), true, "", "Fields that are hashed together."}}),
+  });
+}
+
+FieldSpec TimeoutField() {
+  return {"timeout_ms", Shape::Number(0.001, kDayMs), false, "", "Longest time for one batch, in milliseconds."};
+}
+
+FieldSpec OnErrorField() {
+  return {"on_error", OnErrorShape(), false, "\"dead_letter\"", "What happens to a row, or a stage, that fails."};
+}
+
+FieldSpec DescriptionField() { return {"description", Shape::String(), false, "", "For readers; no effect."}; }
+
+Shape BatchShape() {
+  return Shape::Object({
+      {"max_rows", Shape::Integer(1, 65'536), false, "256", "Rows of a micro-batch, at most."},
+      {"max_bytes", Shape::Integer(1024, kGiB), false, "4194304", "Payload bytes of a micro-batch, at most."},
+      {"linger_ms", Shape::Number(0, 60'000), false, "2", "Longest wait for a batch to fill, in milliseconds."},
+  });
+}
+
+Shape EpochShape() {
+  return Shape::Object({
+      {"max_rows", Shape::Integer(1, 1e9), false, "100000", "Rows committed together, at most."},
+      {"max_bytes", Shape::Integer(1024, 4 * kGiB), false, "33554432", "Output bytes committed together, at most."},
+      {"commit_ms", Shape::Number(1, 600'000), false, "100",
+       "Time after which an epoch is committed, in milliseconds."},
+  });
+}
+
+Shape LimitsShape() {
+  return Shape::Object({
+      {"record_bytes", Shape::Integer(1, kGiB), false, "16777216", "A longer record is a record error, in bytes."},
+      {"memory_bytes", Shape::Integer(1 << 20, 1e15), false, "536870912",
+       "Batches and outputs in flight, all lanes together, in bytes."},
+  });
+}
+
+}  // namespace
+
+std::vector<FieldSpec> TopologyFields() {
+  return {
+      {"anabranch", Shape::Integer(1), true, "", "Version of the format: 1."},
+      {"name", Shape::String(), true, "", "[a-z][a-z0-9-]*; group, ids and state folder derive from it."},
+      DescriptionField(),
+      {"owner", Shape::String(), false, "", "Who answers for it; no effect."},
+      {"tags", Shape::List(Shape::String()), false, "", "For readers; no effect."},
+      {"connections", Shape::Map(Shape::Any()), false, "", "How outside systems are reached, by name."},
+      {"schemas", Shape::Map(Shape::Any()), false, "", "JSON Schemas (draft-07) of records, by name."},
+      {"models", Shape::Map(Shape::Object(ModelFields())), false, "", "Model files, by name."},
+      {"sources", Shape::Map(Shape::Any(), true), true, "", "Where records come from, by id."},
+      {"nodes", Shape::Map(Shape::Any(), true), true, "", "The nodes, by id."},
+      {"dead_letters", Shape::Any(), false, "", "Where records that fail are kept."},
+      {"delivery", Shape::Enum({"exactly_once", "at_least_once"}), false, "",
+       "What is promised; default: exactly_once where every target can."},
+      {"defaults",
+       Shape::Object(
+           {{"retry", RetryShape(), false, "", "For nodes without their own."}, TimeoutField(), OnErrorField()}),
+       false, "", "Settings of nodes that do not have their own."},
+      {"batch", BatchShape(), false, "", "The micro-batch."},
+      {"epoch", EpochShape(), false, "", "What is committed together."},
+      {"limits", LimitsShape(), false, "", "Caps; each holds its writer back, none drops."},
+      {"tests", Shape::List(Shape::Map(Shape::Any())), false, "", "Cases for `anabranch test`."},
+  };
+}
+
+std::vector<FieldSpec> CommonNodeFields() {
+  return {
+      {"kind", Shape::String(), true, "", "What the node does."},
+      {"inputs", Shape::List(Shape::String()), true, "", "Ids of the sources and nodes that it reads."},
+      {"join", Shape::Enum({"all", "any"}), false, "\"all\"",
+       "Of several inputs: a row needs all of them, or any (the others' columns are null)."},
+      {"when", Shape::Expression(), false, "", "Rows where it is not true are skipped by this node and go on."},
+      TimeoutField(),
+      {"retry", RetryShape(), false, "", "What is done about transient errors."},
+      OnErrorField(),
+      DescriptionField(),
+  };
+}
+
+std::vector<FieldSpec> NodeFields(const NodeKind& kind) {
+  std::vector<FieldSpec> fields = CommonNodeFields();
+  for (const FieldSpec& own : kind.spec().fields) {
+    const auto same =
+        std::find_if(fields.begin(), fields.end(), [&](const auto& each) { return each.name == own.name; });
+    if (same != fields.end()) {
+      *same = own;
+    } else {
+      fields.push_back(own);
+    }
+  }
+  return fields;
+}
+
+std::vector<FieldSpec> CommonSourceFields() {
+  return {
+      {"format", Shape::Enum({"json", "csv"}), false, "\"json\"", "How a record's value is written."},
+      {"envelope", Shape::Enum({"record"}), false, "",
+       "\"record\": a line of a file is {\"key\", \"value\", \"headers\", \"timestamp\"}."},
+      {"schema", Shape::String(), false, "", "Name of the schema; without one no field can be read."},
+      {"key", KeyShape(), false, "\"record\"", "Where the key of a record comes from."},
+      DescriptionField(),
+  };
+}
+
+std::vector<FieldSpec> ModelFields() {
+  return {
+      {"path", Shape::Path(), true, "", "The model file."},
+      {"sha256", Shape::String(), false, "", "SHA-256 of the file, 64 hex digits: another file is refused."},
+      {"version", Shape::String(), false, "", "Named in result headers and reports."},
+      DescriptionField(),
+  };
+}
+
+const std::vector<FieldSpec>& ConnectorFields(const Connector& connector, ConnectorUse use) {
+  switch (use) {
+    case ConnectorUse::kSource: return connector.spec().source;
+    case ConnectorUse::kTarget: return connector.spec().target;
+    case ConnectorUse::kConnection: break;
+  }
+  return connector.spec().connection;
+}
+
+std::vector<std::string> ConnectorsFor(const Registry& registry, ConnectorUse use) {
+  std::vector<std::string> names;
+  for (const Connector* connector : registry.connectors()) {
+    if (!ConnectorFields(*connector, use).empty()) names.push_back(connector->spec().name);
+  }
+  return names;
+}
+
+bool IsPersist(std::string_view kind) { return kind == "persist"; }
+
+bool IsLaterKey(const ConfigValue& member) {
+  const ConfigValue* object = member.parent;
+  const ConfigValue* section = object != nullptr ? object->parent : nullptr;
+  if (section == nullptr) return false;
+  if (section->name == "nodes" && section->parent != nullptr && section->parent->parent == nullptr) {
+    return member.name == "keep" || member.name == "dead_letter_max" || member.name == "was";
+  }
+  const bool in_limits = object->name == "limits" && section->parent == nullptr;
+  return in_limits && (member.name == "kept_bytes" || member.name == "dead_letters");
+}
+
+}  // namespace anabranch

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/registry.h"
+#include "engine/spec.h"
+
+namespace anabranch {
+
+// The format's own keys, as specs: the structural check and the JSON Schema are both made from these.
+
+// Keys of the file. Sections whose entries depend on the registry are free maps here.
+std::vector<FieldSpec> TopologyFields();
+// Keys that every node may have, whatever its kind.
+std::vector<FieldSpec> CommonNodeFields();
+// The keys of a node of this kind, common ones first.
+std::vector<FieldSpec> NodeFields(const NodeKind& kind);
+// Keys of a source beside its connector's.
+std::vector<FieldSpec> CommonSourceFields();
+std::vector<FieldSpec> ModelFields();
+
+// Which of a connector's field lists an object under its name is checked against.
+enum class ConnectorUse : uint8_t { kSource, kTarget, kConnection };
+const std::vector<FieldSpec>& ConnectorFields(const Connector& connector, ConnectorUse use);
+// Names of the connectors that can be used so.
+std::vector<std::string> ConnectorsFor(const Registry& registry, ConnectorUse use);
+
+// The persist kind: the one whose nodes end the graph.
+bool IsPersist(std::string_view kind);
+
+// Keys that the format names and this version does not act upon: refused as such.
+bool IsLaterKey(const ConfigValue& member);
+
+}  // namespace anabranch
