@@ -124,8 +124,7 @@ Status Lane::OnRevoked(bool lost) {
   if (lost) {
     WaitForAll();
     in_flight_.clear();
-    open_rows_ = 0;
-    open_bytes_ = 0;
+    ForgetOpenEpoch();
     RETURN_IF_ERROR(writer_.AbandonOpen());
   } else {
     RETURN_IF_ERROR(ReleaseFinished(true));
@@ -187,7 +186,8 @@ void Lane::WaitForAll() {
 Status Lane::Release(InFlight& flight) {
   RecordBatch& batch = *flight.batch;
   shared_.counters.Add(batch);
-  if (open_rows_ == 0) open_since_ns_ = shared_.clock.NowNs();
+  if (open_batches_ == 0) open_since_ns_ = shared_.clock.NowNs();
+  ++open_batches_;
   open_rows_ += batch.rows();
   open_bytes_ += batch.encoded.bytes();
   RETURN_IF_ERROR(writer_.Push(std::move(batch.encoded), batch.rows()));
@@ -200,27 +200,31 @@ Status Lane::Release(InFlight& flight) {
 // An idle lane closes its epoch at once, unless a commit is running: then the next epoch grows
 // meanwhile, which keeps the number of commits in step with what the targets can take.
 Status Lane::CloseEpochIfDue(bool idle) {
-  if (open_rows_ == 0) return Status::Ok();
+  if (open_batches_ == 0) return Status::Ok();
   const EpochLimits& limits = shared_.plan.epoch;
   const bool full = open_rows_ >= limits.max_rows || open_bytes_ >= limits.max_bytes ||
                     shared_.clock.NowNs() - open_since_ns_ >= limits.commit_ns;
   if (!full && !(idle && writer_.idle())) return Status::Ok();
-  open_rows_ = 0;
-  open_bytes_ = 0;
+  ForgetOpenEpoch();
   return writer_.CloseEpoch();
 }
 
 Status Lane::Finish() {
-  if (open_rows_ > 0) {
-    open_rows_ = 0;
-    open_bytes_ = 0;
+  if (open_batches_ > 0) {
+    ForgetOpenEpoch();
     RETURN_IF_ERROR(writer_.CloseEpoch());
   }
   return writer_.WaitIdle();
 }
 
+void Lane::ForgetOpenEpoch() {
+  open_batches_ = 0;
+  open_rows_ = 0;
+  open_bytes_ = 0;
+}
+
 int64_t Lane::WaitNs() const {
-  return in_flight_.empty() && open_rows_ == 0 ? kIdleWaitNs : kBusyWaitNs;
+  return in_flight_.empty() && open_batches_ == 0 ? kIdleWaitNs : kBusyWaitNs;
 }
 
 std::unique_ptr<RecordBatch> Lane::TakeBatch() {

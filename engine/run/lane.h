@@ -70,6 +70,7 @@ class Lane {
   void WaitForAll();
   Status CloseEpochIfDue(bool idle);
   Status Finish();
+  void ForgetOpenEpoch();
   int64_t WaitNs() const;
   std::unique_ptr<RecordBatch> TakeBatch();
 
@@ -82,7 +83,8 @@ class Lane {
   bool at_end_ = false;
   std::string failed_stage_;
 
-  // The open epoch.
+  // The open epoch: released and not closed yet.
+  size_t open_batches_ = 0;
   uint64_t open_rows_ = 0;
   size_t open_bytes_ = 0;
   int64_t open_since_ns_ = 0;
