@@ -1,7 +1,104 @@
 #include "connectors/file/file.h"
 
-namespace anabranch {
+#include "connectors/file/file_source.h"
+#include "connectors/file/file_target.h"
 
-void RegisterConnectorFile(Registry& /*registry*/) {}
+namespace anabranch {
+namespace {
+
+Connector::Spec MakeSpec() {
+  Connector::Spec spec;
+  spec.name = "file";
+  spec.summary = "Reads JSON Lines and CSV files; writes results and dead letters as JSON Lines.";
+  spec.about =
+      "As a source: one line of a JSON Lines file is one record; with `\"envelope\": \"record\"` it is "
+      "`{\"key\": …, \"value\": …, \"headers\": {…}, \"timestamp\": ms}`, so that a dead letter file can be read "
+      "again. "
+      "CSV follows RFC 4180 and needs a header row. The run ends with the file; a last line without line end is a "
+      "record, empty lines are skipped. A run of a file that grew goes on where the last one ended.\n\n"
+      "As a target: one line per row, `{\"id\": …, \"key\": …, \"value\": {…}}`, or the fields alone with "
+      "`\"envelope\": \"plain\"` on the persist node, or the payload as it came with `\"raw\"`. The file's length is "
+      "committed in the ledger together with the source positions: after a crash what was not committed is cut off, "
+      "so every row is there exactly once. A file that this pipeline did not make is never overwritten.";
+  spec.source = {
+      {"path", Shape::Path(), true, "", "The file to read."},
+      {"envelope", Shape::Enum({"record"}), false, "",
+       "\"record\": each line is a whole record with key, value, headers and timestamp; JSON only."},
+  };
+  spec.target = {{"path", Shape::Path(), true, "", "The file to append to; made when absent."}};
+  spec.source_example = R"({"file": {"path": "cases.jsonl"}})";
+  spec.target_example = R"({"file": {"path": "predictions.jsonl"}})";
+  return spec;
+}
+
+class FileConnector : public Connector {
+ public:
+  const Spec& spec() const override { return spec_; }
+
+  std::shared_ptr<const SourceProgram> BindSource(const ConfigValue& at, const std::string& source_id,
+                                                  BindServices& services, FaultSink& faults) const override {
+    FileSourceOptions options;
+    options.source_id = source_id;
+    options.csv = at.parent != nullptr && at.parent->Text("format", "json") == "csv";
+    options.record_envelope = at.Text("envelope") == "record";
+    if (options.csv && options.record_envelope) {
+      faults.Add(FaultCode::kBadValue, *at.Find("envelope"), "a CSV row is no record envelope",
+                 "leave \"envelope\" out, or use \"format\": \"json\"");
+      return nullptr;
+    }
+    if (!Resolve(at, services, faults, &options.path)) return nullptr;
+    auto program = MakeFileSource(std::move(options));
+    if (program.ok()) return std::move(program).value();
+    faults.Add(FaultCode::kPath, *at.Find("path"), program.status().message());
+    return nullptr;
+  }
+
+  std::shared_ptr<const TargetProgram> BindTarget(const ConfigValue& at, const TargetFields& fields,
+                                                  BindServices& services, FaultSink& faults) const override {
+    std::string path;
+    if (!Resolve(at, services, faults, &path)) return nullptr;
+    if (fields.envelope.empty() || fields.envelope == "plain" || fields.envelope == "raw") {
+      return MakeFileTarget(std::move(path), fields);
+    }
+    const ConfigValue* envelope = fields.config == nullptr ? nullptr : fields.config->Find("envelope");
+    faults.Add(FaultCode::kBadValue, envelope == nullptr ? at : *envelope,
+               "a file has no envelope \"" + fields.envelope + "\"", Suggest(fields.envelope, {"plain", "raw"}));
+    return nullptr;
+  }
+
+  std::shared_ptr<const TargetProgram> BindDeadLetters(const ConfigValue* at, const SourceProgram* /*source*/,
+                                                       const std::string& /*topology*/, BindServices& services,
+                                                       FaultSink& faults) const override {
+    std::string path;
+    if (at != nullptr && !Resolve(*at, services, faults, &path)) return nullptr;
+    return MakeDeadLetterFile(std::move(path));
+  }
+
+  Result<std::unique_ptr<Committer>> OpenCommitter(
+      const LaneContext& lane, const std::vector<std::pair<TargetId, const TargetProgram*>>& targets,
+      const SourceProgram& /*source_program*/, Source& /*source*/) const override {
+    return MakeFileCommitter(lane, targets, &files_);
+  }
+
+ private:
+  static bool Resolve(const ConfigValue& at, BindServices& services, FaultSink& faults, std::string* path) {
+    const ConfigValue* value = at.Find("path");
+    if (value == nullptr || !value->is_string()) return false;
+    Result<std::string> resolved = services.ResolvePath(value->text);
+    if (resolved.ok()) {
+      *path = std::move(*resolved);
+      return true;
+    }
+    faults.Add(FaultCode::kPath, *value, resolved.status().message());
+    return false;
+  }
+
+  const Spec spec_ = MakeSpec();
+  mutable OpenFiles files_;
+};
+
+}  // namespace
+
+void RegisterConnectorFile(Registry& registry) { registry.Add(std::make_unique<FileConnector>()); }
 
 }  // namespace anabranch

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/ids.h"
+#include "engine/run/ledger.h"
+#include "engine/status.h"
+
+namespace anabranch {
+
+// The one writer of an output file, shared by the lanes of a process. What the ledger's row for it says is the
+// truth: its length (anything behind it is the rest of a write that did not commit, cut off at Open) and the source
+// positions that are in it. Thread-safe.
+//
+// A file that the ledger does not own is never touched: it has no row and the file is not empty. To hand a file
+// over empty (`run --fresh`), put a row of length 0: Ledger::PutTarget(unit, {}).
+class AppendFile {
+ public:
+  // `unit` names the ledger's row; `ledger` outlives the file.
+  // Errors: kInvalid (not owned, shorter than committed, no regular file), kRetry (another process writes it),
+  // kUnavailable (folder missing, I/O); each names the cure.
+  static Result<std::shared_ptr<AppendFile>> Open(const std::string& path, const std::string& unit, Ledger* ledger);
+  ~AppendFile();
+  AppendFile(const AppendFile&) = delete;
+  AppendFile& operator=(const AppendFile&) = delete;
+
+  // Next position of each partition; kNoPosition where none is stored.
+  std::vector<int64_t> Progress(const std::vector<SourcePartition>& partitions);
+  // Appends `bytes` and makes them and `next` durable; positions never go back. After an error the file takes
+  // nothing more: open it again.
+  Status Append(std::string_view bytes, const std::vector<std::pair<SourcePartition, int64_t>>& next);
+
+ private:
+  AppendFile(std::string path, std::string unit, Ledger* ledger)
+      : path_(std::move(path)), unit_(std::move(unit)), ledger_(ledger) {}
+  Status OpenOrCreate();
+  Status TakeOver();
+  Status CheckCommitted(int64_t size);
+  Status CutTo(int64_t length);
+  Status Write(std::string_view bytes);
+  Status Failed(const std::string& what) const;
+
+  const std::string path_;
+  const std::string unit_;
+  Ledger* const ledger_;
+  int fd_ = -1;
+
+  std::mutex mutex_;
+  Ledger::TargetProgress committed_;  // guarded
+  bool owned_ = false;                // the ledger has a row
+  bool broken_ = false;               // guarded
+};
+
+}  // namespace anabranch

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/connector.h"
+
+namespace anabranch {
+
+// One file as a source: JSON Lines or CSV, one lane, one partition "file:SOURCE_ID"/0 whose positions are the byte
+// offsets of rows. Ends at the end of the file. Rows that are longer than 64 MiB or whose envelope cannot be read
+// come with a RecordBatch::source_errors entry.
+struct FileSourceOptions {
+  std::string source_id;
+  std::string path;  // absolute
+  bool csv = false;
+  bool record_envelope = false;  // record_envelope.h
+};
+
+// Reads the header row of CSV. kInvalid when the file cannot be read or its header is none.
+Result<std::shared_ptr<const SourceProgram>> MakeFileSource(FileSourceOptions options);
+
+}  // namespace anabranch

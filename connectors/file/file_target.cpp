@@ -1,0 +1,264 @@
+#include "connectors/file/file_target.h"
+
+#include <optional>
+
+#include "connectors/file/record_envelope.h"
+#include "engine/codec/json_writer.h"
+
+namespace anabranch {
+namespace {
+
+constexpr const char* kDeadLetterFile = "dead_letters.jsonl";
+constexpr size_t kKeptBufferBytes = size_t{4} << 20;
+
+enum class Layout { kEnveloped, kPlain, kRaw, kDeadLetters };
+
+class FileEncoder : public RowEncoder {
+ public:
+  FileEncoder(Layout layout, std::string node_id, const std::vector<TargetFields::Field>& fields)
+      : layout_(layout), node_id_(std::move(node_id)), writer_(fields) {}
+
+  Status Encode(const RecordBatch& batch, std::span<const uint8_t> active, EncodedRows* out) override {
+    for (uint32_t r = 0; r < batch.rows(); ++r) {
+      if (active[r] == 0) continue;
+      EncodedRows::Row row;
+      row.partition = batch.partition[r];
+      row.offset = batch.offset[r];
+      row.timestamp_ms = batch.timestamp_ms[r];
+      row.value = static_cast<uint32_t>(out->bytes.size());
+      AppendLine(batch, r, &out->bytes);
+      row.value_size = static_cast<uint32_t>(out->bytes.size()) - row.value;
+      out->rows.push_back(row);
+    }
+    return {};
+  }
+
+ private:
+  void AppendLine(const RecordBatch& batch, uint32_t r, std::string* out) {
+    if (layout_ == Layout::kRaw) {
+      out->append(batch.payload[r]);
+    } else if (layout_ == Layout::kPlain) {
+      writer_.Append(batch, r, out);
+    } else {
+      AppendIdentity(batch, r, out);
+      writer_.Append(batch, r, out);
+      *out += '}';
+    }
+    *out += '\n';
+  }
+
+  void AppendIdentity(const RecordBatch& batch, uint32_t r, std::string* out) {
+    const SourcePartition& from = batch.partitions->at(batch.partition[r]);
+    id_.assign(from.topic).append("/").append(std::to_string(from.partition)).append("/");
+    id_.append(std::to_string(batch.offset[r])).append("/").append(node_id_);
+    *out += "{\"id\":";
+    AppendJsonString(out, id_);
+    if (batch.key_present[r] == 0) {
+      *out += ",\"key\":null";
+    } else if (IsUtf8(batch.key[r])) {
+      *out += ",\"key\":";
+      AppendJsonString(out, batch.key[r]);
+    } else {
+      *out += ",\"key_base64\":";
+      AppendJsonString(out, Base64(batch.key[r]));
+    }
+    *out += ",\"value\":";
+  }
+
+  const Layout layout_;
+  const std::string node_id_;
+  const JsonRowWriter writer_;
+  std::string id_;
+};
+
+// Dead letters come encoded by the engine; this one, without error headers, serves those who have none.
+class RecordEncoder : public RowEncoder {
+ public:
+  Status Encode(const RecordBatch& batch, std::span<const uint8_t> active, EncodedRows* out) override {
+    for (uint32_t r = 0; r < batch.rows(); ++r) {
+      if (active[r] == 0) continue;
+      EncodedRows::Row row;
+      row.partition = batch.partition[r];
+      row.offset = batch.offset[r];
+      row.timestamp_ms = batch.timestamp_ms[r];
+      const bool original = r < batch.record_key.size();
+      if ((original ? batch.record_key_present : batch.key_present)[r] != 0) {
+        Put((original ? batch.record_key : batch.key)[r], out, &row.key, &row.key_size);
+      }
+      Put(batch.payload[r], out, &row.value, &row.value_size);
+      row.headers = static_cast<uint32_t>(out->bytes.size());
+      for (const RowHeader& header : batch.row_headers(r)) out->AppendHeader(header.name, header.value);
+      row.headers_size = static_cast<uint32_t>(out->bytes.size()) - row.headers;
+      out->rows.push_back(row);
+    }
+    return {};
+  }
+
+ private:
+  static void Put(std::string_view bytes, EncodedRows* out, uint32_t* at, uint32_t* size) {
+    *at = static_cast<uint32_t>(out->bytes.size());
+    *size = static_cast<uint32_t>(bytes.size());
+    out->bytes.append(bytes);
+  }
+};
+
+class FileTargetProgram : public TargetProgram {
+ public:
+  FileTargetProgram(Layout layout, std::string path, std::string node_id, std::vector<TargetFields::Field> fields)
+      : layout_(layout), path_(std::move(path)), node_id_(std::move(node_id)), fields_(std::move(fields)) {}
+
+  std::string commit_unit() const override { return "file:" + (path_.empty() ? kDeadLetterFile : path_); }
+  std::string connector() const override { return "file"; }
+  std::string Describe() const override { return "file " + (path_.empty() ? kDeadLetterFile : path_); }
+
+  bool ExactlyOnce(const SourceProgram& /*source*/, std::string* why) const override {
+    if (why != nullptr) {
+      *why =
+          "the file's length and the source positions are committed together in the ledger, while one instance "
+          "owns the file";
+    }
+    return true;
+  }
+
+  std::unique_ptr<RowEncoder> MakeEncoder(const ResultIdentity& /*identity*/) const override {
+    if (dead_letters()) return std::make_unique<RecordEncoder>();
+    return std::make_unique<FileEncoder>(layout_, node_id_, fields_);
+  }
+
+  bool dead_letters() const { return layout_ == Layout::kDeadLetters; }
+  std::string PathIn(const std::string& state_dir) const {
+    return path_.empty() ? state_dir + "/" + kDeadLetterFile : path_;
+  }
+
+ private:
+  const Layout layout_;
+  const std::string path_;  // empty: the default of dead letters
+  const std::string node_id_;
+  const std::vector<TargetFields::Field> fields_;
+};
+
+// Collects an epoch in memory and appends it at its commit: nothing of it is in the file before.
+class FileCommitter : public Committer {
+ public:
+  struct Target {
+    TargetId id;
+    bool dead_letters;
+  };
+
+  FileCommitter(const LaneContext& lane, std::string path, std::string unit, std::vector<Target> targets,
+                OpenFiles* files)
+      : lane_(lane), path_(std::move(path)), unit_(std::move(unit)), targets_(std::move(targets)), files_(files) {}
+
+  Status Open() override {
+    ASSIGN_OR_RETURN(file_, files_->Get(path_, unit_, lane_.ledger));
+    return {};
+  }
+
+  Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override {
+    std::vector<SourcePartition> named;
+    for (const PartitionId partition : partitions) named.push_back(lane_.partitions->at(partition));
+    return file_->Progress(named);
+  }
+
+  Status Write(const EncodedBatch& batch) override {
+    RETURN_IF_ERROR(LearnProgress(batch.positions));
+    for (const Target& target : targets_) {
+      if (target.id >= batch.targets.size()) continue;
+      const EncodedRows& rows = batch.targets[target.id];
+      for (const EncodedRows::Row& row : rows.rows) RETURN_IF_ERROR(WriteRow(target, rows, row));
+    }
+    return {};
+  }
+
+  Status Commit(const EpochEnd& end) override {
+    std::vector<std::pair<SourcePartition, int64_t>> next;
+    for (const PositionRange& range : end.positions) {
+      next.emplace_back(lane_.partitions->at(range.partition), range.next);
+    }
+    const Status status = file_->Append(buffer_, next);
+    return status.ok() ? Abort() : status;
+  }
+
+  Status Abort() override {
+    buffer_.clear();
+    if (buffer_.capacity() > kKeptBufferBytes) buffer_.shrink_to_fit();
+    next_.clear();
+    return {};
+  }
+
+  int rank() const override { return 1; }
+  void Close() override { file_.reset(); }
+
+ private:
+  // Progress only moves at this lane's own commits: once per partition and epoch is enough.
+  Status LearnProgress(const std::vector<PositionRange>& positions) {
+    for (const PositionRange& range : positions) RETURN_IF_ERROR(NextOf(range.partition).status());
+    return {};
+  }
+
+  Result<int64_t> NextOf(PartitionId partition) {
+    if (partition >= next_.size()) next_.resize(partition + size_t{1});
+    if (!next_[partition]) next_[partition] = file_->Progress({lane_.partitions->at(partition)})[0];
+    return *next_[partition];
+  }
+
+  Status WriteRow(const Target& target, const EncodedRows& rows, const EncodedRows::Row& row) {
+    ASSIGN_OR_RETURN(const int64_t next, NextOf(row.partition));
+    if (AlreadyWritten(row.offset, next)) return {};
+    if (target.dead_letters) {
+      AppendRecordEnvelope(rows, row, &buffer_);
+    } else {
+      buffer_.append(rows.value(row));
+    }
+    return {};
+  }
+
+  const LaneContext& lane_;
+  const std::string path_;
+  const std::string unit_;
+  const std::vector<Target> targets_;
+  OpenFiles* const files_;
+  std::shared_ptr<AppendFile> file_;
+  std::string buffer_;                        // the open epoch
+  std::vector<std::optional<int64_t>> next_;  // by PartitionId; learnt anew in each epoch
+};
+
+Layout LayoutOf(const std::string& envelope) {
+  if (envelope == "raw") return Layout::kRaw;
+  return envelope == "plain" ? Layout::kPlain : Layout::kEnveloped;
+}
+
+}  // namespace
+
+std::shared_ptr<const TargetProgram> MakeFileTarget(std::string path, const TargetFields& fields) {
+  return std::make_shared<FileTargetProgram>(LayoutOf(fields.envelope), std::move(path), fields.node_id, fields.fields);
+}
+
+std::shared_ptr<const TargetProgram> MakeDeadLetterFile(std::string path) {
+  return std::make_shared<FileTargetProgram>(Layout::kDeadLetters, std::move(path), "",
+                                             std::vector<TargetFields::Field>());
+}
+
+Result<std::shared_ptr<AppendFile>> OpenFiles::Get(const std::string& path, const std::string& unit, Ledger* ledger) {
+  const std::lock_guard guard(mutex_);
+  if (std::shared_ptr<AppendFile> file = files_[path].lock()) return file;
+  ASSIGN_OR_RETURN(std::shared_ptr<AppendFile> file, AppendFile::Open(path, unit, ledger));
+  files_[path] = file;
+  return file;
+}
+
+Result<std::unique_ptr<Committer>> MakeFileCommitter(
+    const LaneContext& lane, const std::vector<std::pair<TargetId, const TargetProgram*>>& targets, OpenFiles* files) {
+  std::vector<FileCommitter::Target> mine;
+  const FileTargetProgram* any = nullptr;
+  for (const auto& [id, program] : targets) {
+    any = dynamic_cast<const FileTargetProgram*>(program);
+    if (any == nullptr) return Status(Code::kInternal, program->Describe() + " is no file target");
+    mine.push_back({id, any->dead_letters()});
+  }
+  if (any == nullptr) return Status(Code::kInternal, "a committer without targets");
+  return std::unique_ptr<Committer>(
+      std::make_unique<FileCommitter>(lane, any->PathIn(lane.state_dir), any->commit_unit(), std::move(mine), files));
+}
+
+}  // namespace anabranch

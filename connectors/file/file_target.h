@@ -1,0 +1,37 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "connectors/file/append_file.h"
+#include "engine/connector.h"
+
+namespace anabranch {
+
+// A file as a target: one line per row.
+//   envelope ""       {"id": "<topic>/<partition>/<offset>/<node>", "key": …, "value": {fields}}
+//                     (no key: null; a key that is no UTF-8: "key_base64")
+//   envelope "plain"  {fields}
+//   envelope "raw"    the record's payload as it is
+// Dead letters are whole records (record_envelope.h), by default in STATE_DIR/dead_letters.jsonl.
+std::shared_ptr<const TargetProgram> MakeFileTarget(std::string path, const TargetFields& fields);
+// `path` empty: the default.
+std::shared_ptr<const TargetProgram> MakeDeadLetterFile(std::string path);
+
+// The files that lanes of this process write, by path. Thread-safe.
+class OpenFiles {
+ public:
+  Result<std::shared_ptr<AppendFile>> Get(const std::string& path, const std::string& unit, Ledger* ledger);
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::weak_ptr<AppendFile>> files_;
+};
+
+// `files` outlives the committer.
+Result<std::unique_ptr<Committer>> MakeFileCommitter(
+    const LaneContext& lane, const std::vector<std::pair<TargetId, const TargetProgram*>>& targets, OpenFiles* files);
+
+}  // namespace anabranch

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/status.h"
+
+namespace anabranch {
+
+// Memory that rows point into, followed by kPadding readable bytes (parsers read past the end of a row).
+struct Chunk {
+  static constexpr size_t kPadding = 64;
+  std::unique_ptr<char[]> data;
+  size_t capacity = 0;
+  size_t size = 0;
+  int users = 0;  // guarded by the pool
+};
+
+// Chunks that are given back by whoever drops the last user, and used again. Thread-safe.
+class ChunkPool {
+ public:
+  // An empty chunk with one user.
+  Chunk* Take(size_t capacity);
+  void Hold(Chunk* chunk);
+  void Drop(Chunk* chunk);
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Chunk>> all_;
+  std::vector<Chunk*> free_;
+};
+
+// One row of a file, without its line end.
+struct FileRow {
+  int64_t offset = 0;  // of the row's first byte
+  int64_t next = 0;    // where the next row begins
+  std::string_view text;
+  bool cut = false;  // longer than kMaxBytes: `text` is its beginning
+};
+
+// Reads a file row by row in big pieces, from any row's offset. A row ends with LF or CRLF, the last one with the
+// file; empty rows are skipped. In CSV, line ends inside quotes belong to the row; a quote that never closes ends
+// with its line, so that one bad row costs one row. Used by one thread. Errors: kUnavailable.
+class RowReader {
+ public:
+  static constexpr size_t kMaxBytes = size_t{64} << 20;
+
+  // `path` must be a regular file.
+  static Result<std::unique_ptr<RowReader>> Open(const std::string& path, bool csv);
+  ~RowReader();
+  RowReader(const RowReader&) = delete;
+  RowReader& operator=(const RowReader&) = delete;
+
+  // Where the first row begins: behind a UTF-8 byte order mark.
+  int64_t start() const { return start_; }
+  Result<int64_t> Size() const;
+  // The next row is the one at `offset`. False: a row's middle, not its beginning.
+  Result<bool> Seek(int64_t offset);
+  // False at the end of the file. The row's text lives as long as its chunk: until TakeChunks' user drops it.
+  Result<bool> Next(FileRow* row);
+  // The chunks that rows since the last call lie in, each held once for the caller.
+  std::vector<Chunk*> TakeChunks();
+  const std::shared_ptr<ChunkPool>& pool() const { return pool_; }
+
+ private:
+  RowReader(std::string path, int fd, bool csv) : path_(std::move(path)), fd_(fd), csv_(csv) {}
+  Status FindStart();
+  Status Fill();
+  Status SkipCutRow(FileRow* row);
+  Result<size_t> Read(char* to, size_t size, int64_t offset) const;
+  void UseChunk(Chunk* chunk);
+  void Give(size_t end, size_t line_end, FileRow* row);
+
+  const std::string path_;
+  const int fd_;
+  const bool csv_;
+  const std::shared_ptr<ChunkPool> pool_ = std::make_shared<ChunkPool>();
+  int64_t start_ = 0;
+
+  Chunk* chunk_ = nullptr;     // one user is this reader
+  int64_t chunk_offset_ = 0;   // of the chunk's first byte
+  size_t row_ = 0;             // the next row's first byte in the chunk
+  bool end_ = false;           // the chunk reaches to the file's end
+  std::vector<Chunk*> given_;  // chunks that rows were given from, each held
+};
+
+}  // namespace anabranch
