@@ -17,12 +17,12 @@ struct SchemaField {
   std::string path;                // column name: "a.b" for nested objects
   std::vector<std::string> steps;  // {"a", "b"}
   Type type;
-  bool required = false;           // by every object on its path: absent = a record error
-  bool required_here = false;      // by the object that holds it: absent = a record error where that object is present
-  bool null_allowed = false;       // "type": ["number", "null"]
-  std::string timestamp_unit;      // "s", "ms", "us", "ns" for epoch integers; "" = RFC 3339 text
-  std::string decode;              // x-decode of a string: "csv<f32>" …; "" = none
-  ColumnId column = 0;             // set when the source is bound
+  bool required = false;       // by every object on its path: absent = a record error
+  bool required_here = false;  // by the object that holds it: absent = a record error where that object is present
+  bool null_allowed = false;   // "type": ["number", "null"]
+  std::string timestamp_unit;  // "s", "ms", "us", "ns" for epoch integers; "" = RFC 3339 text
+  std::string decode;          // x-decode of a string: "csv<f32>" …; "" = none
+  ColumnId column = 0;         // set when the source is bound
 };
 
 // One object of a schema: the root, then the nested ones, each after its parent.
