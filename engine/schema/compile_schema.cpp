@@ -18,6 +18,7 @@ class CompiledSchema final : public RecordSchema {
  public:
   void Check(const RecordBatch& batch, std::span<const uint8_t> active,
              const std::function<void(uint32_t, std::string)>& fail) const override {
+    if (!Judges(batch)) return;
     std::vector<uint8_t> failed(batch.rows(), 0);
     const bool all_active = std::all_of(active.begin(), active.end(), [](uint8_t byte) { return byte == 1; });
     const FieldCheck::Fail once = [&](uint32_t row, std::string message) {

@@ -47,9 +47,14 @@ class RecordSchema {
   // Checks the active rows: cell states left by decode (missing, wrong type, range) and the compiled
   // constraints. Calls fail(row, message) for the first broken rule of each bad row, rows in any order.
   // The message names field, value (cut at 64 bytes) and rule. Fields whose column was not decoded are not judged:
-  // a plan that enforces a schema decodes all of its fields.
+  // a plan that enforces a schema decodes all of its fields. This is the one place that enforces a schema, for validate
+  // nodes and for the source's own stage alike; rows it failed are not tested by anything else of that stage.
   virtual void Check(const RecordBatch& batch, std::span<const uint8_t> active,
                      const std::function<void(uint32_t, std::string)>& fail) const = 0;
+
+  // The stage of the source whose batches it judges; batches of other sources pass. Unset: it judges every batch.
+  void SetSource(StageId source) { source_ = source; }
+  bool Judges(const RecordBatch& batch) const { return !source_ || *source_ == batch.source; }
 
   // Called when the source is bound: `columns[i]` is the column of fields()[i].
   void SetColumns(const std::vector<ColumnId>& columns) {
@@ -60,6 +65,7 @@ class RecordSchema {
   std::vector<SchemaField> fields_;
   std::vector<std::string> closed_objects_;
   std::vector<SchemaObject> objects_;
+  std::optional<StageId> source_;
 };
 
 // Compiles the schema at `at` (an entry of "schemas"). Keywords that cannot be enforced are faults,

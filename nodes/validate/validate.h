@@ -4,6 +4,7 @@
 
 namespace anabranch {
 
+// Kind "validate": holds records to the schema of their source and to named rules.
 void RegisterNodeValidate(Registry& registry);
 
 }  // namespace anabranch
