@@ -1,0 +1,98 @@
+#include <librdkafka/rdkafka.h>
+
+#include "connectors/kafka/kafka_committer.h"
+#include "engine/clock.h"
+
+namespace anabranch {
+
+namespace {
+
+constexpr int64_t kDeliverWaitNs =
+    35'000'000'000;  // longer than message.timeout.ms: each record's fate is known by then
+constexpr int kFlushMs = 500;
+constexpr int kMostFailures = 10;
+
+}  // namespace
+
+KafkaAtLeastOnceCommitter::KafkaAtLeastOnceCommitter(const LaneContext& lane, KafkaTargets targets,
+                                                     const SourceProgram& source_program, Source& source)
+    : lane_(lane),
+      targets_(std::move(targets)),
+      consumer_(dynamic_cast<const KafkaSourceProgram*>(&source_program) != nullptr ? static_cast<KafkaSource*>(&source)
+                                                                                    : nullptr),
+      producer_(lane, targets_) {}
+
+KafkaAtLeastOnceCommitter::~KafkaAtLeastOnceCommitter() { Close(); }
+
+Status KafkaAtLeastOnceCommitter::Open() {
+  const std::vector<std::string> topics = TopicsOf(targets_);
+  RETURN_IF_ERROR(
+      CountPartitions(targets_.front().second->settings().options, topics, kConnectWaitNs, lane_.cancel, lane_.warn)
+          .status());
+  return producer_.Start({});
+}
+
+Result<std::vector<int64_t>> KafkaAtLeastOnceCommitter::Progress(std::span<const PartitionId> partitions) {
+  if (consumer_ != nullptr) return consumer_->StoredPositions(partitions);
+  return std::vector<int64_t>(partitions.size(), kNoPosition);
+}
+
+Status KafkaAtLeastOnceCommitter::Write(const EncodedBatch& batch) {
+  if (!producer_.running()) return {Code::kUnavailable, "the Kafka producer is closed"};
+  const Status written = producer_.Write(batch, {}, kDeliverWaitNs);
+  return written.ok() ? written : StartAgain(written);
+}
+
+Status KafkaAtLeastOnceCommitter::Commit(const EpochEnd& end) {
+  if (!producer_.running()) return {Code::kUnavailable, "the Kafka producer is closed"};
+  const Status delivered = Flush();
+  if (!delivered.ok()) return StartAgain(delivered);
+  if (consumer_ != nullptr) {
+    const Status stored = consumer_->CommitPositions(end.positions);
+    // The group is changing hands: what was written stays, the next owner writes it again.
+    if (stored.code() == Code::kRetry) return {Code::kAborted, stored.message()};
+    RETURN_IF_ERROR(stored);
+  }
+  failed_ = 0;
+  return Status::Ok();
+}
+
+Status KafkaAtLeastOnceCommitter::Abort() {
+  if (!producer_.running() || Flush().ok()) return Status::Ok();
+  return producer_.Start({});
+}
+
+Status KafkaAtLeastOnceCommitter::Flush() {
+  const int64_t deadline = Clock::Real().NowNs() + kDeliverWaitNs;
+  while (rd_kafka_outq_len(producer_.handle()) > 0 && producer_.failure().ok()) {
+    if (Clock::Real().NowNs() >= deadline) {
+      return {Code::kTimedOut,
+              "records were not written to " + producer_.servers() + " in time: " + producer_.client().Complaint()};
+    }
+    rd_kafka_flush(producer_.handle(), kFlushMs);
+  }
+  std::string text;
+  if (producer_.client().FatalError(&text) != 0) return {Code::kAborted, "the Kafka producer failed for good: " + text};
+  return producer_.failure();
+}
+
+// The client may still refer to rows: it has to go before the caller hears of the failure.
+Status KafkaAtLeastOnceCommitter::StartAgain(const Status& cause) {
+  const Status kept = cause;  // may be the producer's own
+  producer_.Stop();
+  if (kept.code() == Code::kStage) return kept;
+  if (++failed_ > kMostFailures) {
+    return {Code::kUnavailable, "writing to " + producer_.servers() + " failed " + std::to_string(failed_) +
+                                    " times in a row: " + kept.message()};
+  }
+  RETURN_IF_ERROR(producer_.Start({}));
+  return {Code::kAborted, kept.message()};
+}
+
+void KafkaAtLeastOnceCommitter::Close() {
+  if (!producer_.running()) return;
+  (void)Flush();
+  producer_.Stop();
+}
+
+}  // namespace anabranch

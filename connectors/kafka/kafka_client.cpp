@@ -1,0 +1,242 @@
+#include "connectors/kafka/kafka_client.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+
+#include "engine/clock.h"
+
+namespace anabranch {
+
+namespace {
+
+constexpr int64_t kWarningGapNs = 10'000'000'000;
+
+void OnError(rd_kafka_t* /*client*/, int error, const char* reason, void* opaque) {
+  static_cast<KafkaClient*>(opaque)->NoteError(error, reason);
+}
+
+void OnLog(const rd_kafka_t* client, int level, const char* /*facility*/, const char* text) {
+  if (client == nullptr) return;
+  auto* self = static_cast<KafkaClient*>(rd_kafka_opaque(client));
+  if (self != nullptr) self->NoteLog(level, text);
+}
+
+void OnRebalance(rd_kafka_t* /*client*/, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* partitions,
+                 void* opaque) {
+  static_cast<KafkaClient*>(opaque)->hooks().rebalance(error, partitions);
+}
+
+void OnDelivery(rd_kafka_t* /*client*/, const rd_kafka_message_t* message, void* opaque) {
+  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) static_cast<KafkaClient*>(opaque)->hooks().undelivered(*message);
+}
+
+Status Apply(rd_kafka_conf_t* conf, const std::string& name, const std::string& value, bool ours) {
+  char text[512];
+  if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text, sizeof text) == RD_KAFKA_CONF_OK) return Status::Ok();
+  // The library's text repeats the value, which may be a secret.
+  return {ours ? Code::kInternal : Code::kInvalid, "the value of Kafka property \"" + name + "\" is not accepted"};
+}
+
+bool ForKind(PropertyScope scope, KafkaClient::Kind kind) {
+  if (scope == PropertyScope::kConsumer) return kind == KafkaClient::Kind::kConsumer;
+  if (scope == PropertyScope::kProducer) return kind == KafkaClient::Kind::kProducer;
+  return true;
+}
+
+std::string CreateCommand(const std::string& topic, const std::string& servers) {
+  const std::string server = servers.substr(0, servers.find(','));
+  return "kafka-topics.sh --bootstrap-server " + server + " --create --topic " + topic + " --partitions 4";
+}
+
+// Partitions of one topic; nothing yet while the brokers do not answer.
+struct TopicLook {
+  int error = RD_KAFKA_RESP_ERR__TRANSPORT;
+  int partitions = 0;
+};
+
+TopicLook LookAt(const KafkaClient& client, const std::string& topic, int wait_ms) {
+  TopicLook look;
+  const KafkaTopic handle = client.Topic(topic);
+  const rd_kafka_metadata_t* metadata = nullptr;
+  look.error = rd_kafka_metadata(client.get(), 0, handle.get(), &metadata, wait_ms);
+  if (look.error == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1) {
+    look.error = metadata->topics[0].err;
+    look.partitions = metadata->topics[0].partition_cnt;
+  }
+  if (metadata != nullptr) rd_kafka_metadata_destroy(metadata);
+  return look;
+}
+
+bool IsMissing(int error) {
+  return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+}
+
+}  // namespace
+
+void KafkaDeleter::operator()(rd_kafka_conf_s* conf) const { rd_kafka_conf_destroy(conf); }
+void KafkaDeleter::operator()(rd_kafka_topic_s* topic) const { rd_kafka_topic_destroy(topic); }
+void KafkaDeleter::operator()(rd_kafka_error_s* error) const { rd_kafka_error_destroy(error); }
+void KafkaDeleter::operator()(rd_kafka_topic_partition_list_s* list) const {
+  rd_kafka_topic_partition_list_destroy(list);
+}
+void KafkaDeleter::operator()(rd_kafka_consumer_group_metadata_s* metadata) const {
+  rd_kafka_consumer_group_metadata_destroy(metadata);
+}
+
+std::string ErrorText(int error) {
+  const auto code = static_cast<rd_kafka_resp_err_t>(error);
+  return std::string(rd_kafka_err2name(code)) + ": " + rd_kafka_err2str(code);
+}
+
+KafkaClient::KafkaClient(Kind kind, const ClientOptions& options, ClientHooks hooks)
+    : kind_(kind),
+      hooks_(std::move(hooks)),
+      servers_(options.Servers()),
+      mechanism_(options.Value("sasl.mechanism", options.Value("sasl.mechanisms", "GSSAPI"))),
+      protocol_(options.Value("security.protocol", "plaintext")) {}
+
+Result<std::shared_ptr<KafkaClient>> KafkaClient::Make(Kind kind, const ClientOptions& options,
+                                                       const Settings& defaults, const Settings& fixed,
+                                                       ClientHooks hooks) {
+  RETURN_IF_ERROR(CheckLibraryVersion());
+  std::shared_ptr<KafkaClient> client(new KafkaClient(kind, options, std::move(hooks)));
+  std::unique_ptr<rd_kafka_conf_s, KafkaDeleter> conf(rd_kafka_conf_new());
+  for (const auto& [name, value] : defaults) RETURN_IF_ERROR(Apply(conf.get(), name, value, true));
+  for (const ClientOptions::Property& property : options.properties) {
+    if (ForKind(property.scope, kind)) RETURN_IF_ERROR(Apply(conf.get(), property.name, property.value, false));
+  }
+  for (const auto& [name, value] : fixed) RETURN_IF_ERROR(Apply(conf.get(), name, value, true));
+  RETURN_IF_ERROR(Apply(conf.get(), "log.queue", "true", true));
+  rd_kafka_conf_set_opaque(conf.get(), client.get());
+  rd_kafka_conf_set_error_cb(conf.get(), OnError);
+  rd_kafka_conf_set_log_cb(conf.get(), OnLog);
+  if (client->hooks_.rebalance) rd_kafka_conf_set_rebalance_cb(conf.get(), OnRebalance);
+  if (client->hooks_.undelivered) rd_kafka_conf_set_dr_msg_cb(conf.get(), OnDelivery);
+  char text[512];
+  const auto type = kind == Kind::kConsumer ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER;
+  client->handle_ = rd_kafka_new(type, conf.get(), text, sizeof text);
+  if (client->handle_ == nullptr) {
+    return Status(Code::kInvalid,
+                  "connection \"" + options.connection + "\": the Kafka client refuses its properties: " + text);
+  }
+  conf.release();  // the client owns it now
+  rd_kafka_set_log_queue(client->handle_, nullptr);
+  return client;
+}
+
+KafkaClient::~KafkaClient() {
+  if (handle_ != nullptr) rd_kafka_destroy_flags(handle_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+KafkaTopic KafkaClient::Topic(const std::string& name) const {
+  return KafkaTopic(rd_kafka_topic_new(handle_, name.c_str(), nullptr));
+}
+
+int KafkaClient::FatalError(std::string* text) const {
+  char buffer[512];
+  const int error = rd_kafka_fatal_error(handle_, buffer, sizeof buffer);
+  if (error != 0 && text != nullptr) *text = buffer;
+  return error;
+}
+
+void KafkaClient::NoteError(int error, const char* reason) {
+  const int64_t now = Clock::Real().NowNs();
+  std::string line;
+  {
+    const std::lock_guard lock(mutex_);
+    // "All brokers down" follows the reason why and says less.
+    if (error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || reason_.empty()) {
+      error_ = error;
+      reason_ = reason == nullptr ? rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error)) : reason;
+    }
+    if (error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR__SSL) refused_ = true;
+    if (now < next_warning_ns_) return;
+    next_warning_ns_ = now + kWarningGapNs;
+    line = reason_;
+  }
+  if (hooks_.warn) hooks_.warn("kafka " + servers_ + ": " + line);
+}
+
+void KafkaClient::NoteLog(int level, const char* text) {
+  constexpr int kError = 3;
+  if (level > kError || !hooks_.warn) return;
+  {
+    const std::lock_guard lock(mutex_);
+    const int64_t now = Clock::Real().NowNs();
+    if (now < next_warning_ns_) return;
+    next_warning_ns_ = now + kWarningGapNs;
+  }
+  hooks_.warn("kafka " + servers_ + ": " + text);
+}
+
+std::string KafkaClient::Complaint() const {
+  const std::lock_guard lock(mutex_);
+  switch (error_) {
+    case 0: return "no answer";
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+      return "the log-in with \"sasl.mechanism\" " + mechanism_ + " was refused (" + reason_ +
+             "); look at \"sasl.mechanism\", \"sasl.username\" and \"sasl.password\" of the connection";
+    case RD_KAFKA_RESP_ERR__SSL:
+      return "TLS failed (" + reason_ + "); look at \"security.protocol\" and \"ssl.ca.location\" of the connection";
+    case RD_KAFKA_RESP_ERR__RESOLVE: return reason_ + "; look at \"bootstrap.servers\" of the connection";
+    default:
+      return reason_ + (reason_.find("security.protocol") == std::string::npos
+                            ? std::string()
+                            : " (it is \"" + protocol_ + "\" in the connection)");
+  }
+}
+
+Result<std::vector<int>> CountPartitions(const ClientOptions& options, std::span<const std::string> topics,
+                                         int64_t wait_ns, const CancelToken* cancel,
+                                         const std::function<void(const std::string&)>& warn) {
+  // A consumer, as a producer's look at a topic may make it.
+  ClientHooks hooks;
+  hooks.warn = warn;
+  ASSIGN_OR_RETURN(const std::shared_ptr<KafkaClient> client,
+                   KafkaClient::Make(KafkaClient::Kind::kConsumer, options, {{"reconnect.backoff.max.ms", "500"}},
+                                     {{"allow.auto.create.topics", "false"}}, std::move(hooks)));
+  const int64_t deadline = Clock::Real().NowNs() + wait_ns;
+  std::vector<int> counts;
+  while (counts.size() < topics.size()) {
+    if (cancel != nullptr && cancel->draining()) return Status(Code::kCancelled, "stopped while connecting");
+    const std::string& topic = topics[counts.size()];
+    const TopicLook look = LookAt(*client, topic, 250);
+    rd_kafka_poll(client->get(), 0);
+    if (look.error == RD_KAFKA_RESP_ERR_NO_ERROR && look.partitions > 0) {
+      counts.push_back(look.partitions);
+    } else if (IsMissing(look.error)) {
+      return Status(Code::kUnavailable, "topic \"" + topic + "\" does not exist on " + options.Servers() +
+                                            "; make it: " + CreateCommand(topic, options.Servers()));
+    } else if (look.error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+      return Status(Code::kUnavailable, "topic \"" + topic + "\" may not be seen by this user on " + options.Servers() +
+                                            "; grant DESCRIBE, READ and WRITE on it as needed");
+    } else if (client->refused() || Clock::Real().NowNs() >= deadline) {
+      return Status(Code::kUnavailable, "Kafka brokers " + options.Servers() + " (connection \"" + options.connection +
+                                            "\") cannot be used: " + client->Complaint());
+    }
+  }
+  return counts;
+}
+
+Status CheckLibraryVersion() {
+  struct Bad {
+    int version;
+    const char* why;
+  };
+  constexpr Bad kBad[] = {
+      {0x020500ff, "it stops the program when brokers ask for telemetry"},
+      {0x020600ff, "it cannot read from brokers below 2.7"},
+      {0x020a00ff, "it connects anew for ever when no broker answers"},
+  };
+  const int version = rd_kafka_version();
+  for (const Bad& bad : kBad) {
+    if (bad.version == version) {
+      return {Code::kUnavailable, std::string("librdkafka ") + rd_kafka_version_str() + " cannot be used: " + bad.why +
+                                      "; install the next patch release"};
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace anabranch

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "connectors/kafka/kafka_options.h"
+#include "engine/cancel.h"
+#include "engine/status.h"
+
+// Handles of the client library; its header stays in the source files.
+struct rd_kafka_s;
+struct rd_kafka_conf_s;
+struct rd_kafka_message_s;
+struct rd_kafka_topic_s;
+struct rd_kafka_error_s;
+struct rd_kafka_topic_partition_list_s;
+struct rd_kafka_consumer_group_metadata_s;
+
+namespace anabranch {
+
+struct KafkaDeleter {
+  void operator()(rd_kafka_conf_s* conf) const;
+  void operator()(rd_kafka_topic_s* topic) const;
+  void operator()(rd_kafka_error_s* error) const;
+  void operator()(rd_kafka_topic_partition_list_s* list) const;
+  void operator()(rd_kafka_consumer_group_metadata_s* metadata) const;
+};
+using KafkaTopic = std::unique_ptr<rd_kafka_topic_s, KafkaDeleter>;
+using KafkaError = std::unique_ptr<rd_kafka_error_s, KafkaDeleter>;
+using KafkaPartitions = std::unique_ptr<rd_kafka_topic_partition_list_s, KafkaDeleter>;
+using KafkaGroupMetadata = std::unique_ptr<rd_kafka_consumer_group_metadata_s, KafkaDeleter>;
+
+// How long a start waits for brokers before it says that they cannot be reached.
+inline constexpr int64_t kConnectWaitNs = 10'000'000'000;
+
+// What a client tells its owner. Called on the thread that polls the client.
+struct ClientHooks {
+  std::function<void(int error, rd_kafka_topic_partition_list_s* partitions)> rebalance;  // consumers
+  std::function<void(const rd_kafka_message_s& message)> undelivered;                     // producers
+  std::function<void(const std::string&)> warn;                                           // any thread
+};
+
+// One client of the library: its handle, and what it last complained of. Made with checked options;
+// destroyed for good in the destructor (a consumer does not leave its group there).
+class KafkaClient {
+ public:
+  enum class Kind : uint8_t { kConsumer, kProducer };
+  using Settings = std::vector<std::pair<std::string, std::string>>;
+
+  // `defaults` stand below the user's properties, `fixed` above them. kInvalid when they do not go together.
+  static Result<std::shared_ptr<KafkaClient>> Make(Kind kind, const ClientOptions& options, const Settings& defaults,
+                                                   const Settings& fixed, ClientHooks hooks);
+  ~KafkaClient();
+  KafkaClient(const KafkaClient&) = delete;
+  KafkaClient& operator=(const KafkaClient&) = delete;
+
+  rd_kafka_s* get() const { return handle_; }
+  // Why the brokers cannot be used, as far as the client told: the refused log-in, the name that does not
+  // resolve, the refused connection. Names the property to look at.
+  std::string Complaint() const;
+  // The brokers refused the log-in or TLS failed: waiting longer is of no use.
+  bool refused() const { return refused_.load(std::memory_order_relaxed); }
+  // Code and text when the client can no longer work; 0 otherwise.
+  int FatalError(std::string* text) const;
+  // Topics made here, for their partitioner and cached metadata.
+  KafkaTopic Topic(const std::string& name) const;
+
+  // Called by the library's callbacks.
+  void NoteError(int error, const char* reason);
+  void NoteLog(int level, const char* text);
+  const ClientHooks& hooks() const { return hooks_; }
+
+ private:
+  KafkaClient(Kind kind, const ClientOptions& options, ClientHooks hooks);
+
+  const Kind kind_;
+  const ClientHooks hooks_;
+  const std::string servers_, mechanism_, protocol_;
+  rd_kafka_s* handle_ = nullptr;
+  std::atomic<bool> refused_{false};
+  mutable std::mutex mutex_;
+  int error_ = 0;       // guarded by mutex_, as below
+  std::string reason_;  // of the newest error of a broker
+  int64_t next_warning_ns_ = 0;
+};
+
+// How many partitions each topic has. Waits at most `wait_ns` for the brokers. kUnavailable when they cannot
+// be reached (naming them and the cause) or a topic is missing (naming the command that makes it).
+// Never makes a topic.
+Result<std::vector<int>> CountPartitions(const ClientOptions& options, std::span<const std::string> topics,
+                                         int64_t wait_ns, const CancelToken* cancel,
+                                         const std::function<void(const std::string&)>& warn);
+
+// kUnavailable when the library in use is known to lose or repeat records in ways that cannot be worked around.
+Status CheckLibraryVersion();
+
+// "name: reason" of a library error.
+std::string ErrorText(int error);
+
+}  // namespace anabranch

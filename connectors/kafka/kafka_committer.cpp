@@ -1,0 +1,273 @@
+#include "connectors/kafka/kafka_committer.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include "engine/clock.h"
+
+namespace anabranch {
+
+namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
+constexpr int kCallMs = 2'000;                    // one library call: then a look at the deadline
+constexpr int64_t kStartWaitNs = 30'000'000'000;  // a coordinator may have to load first
+constexpr int64_t kSettleWaitNs = 15'000'000'000;
+constexpr int kMostAborts = 30;
+constexpr int64_t kAbortBackoffNs = 100 * kNsPerMs;
+
+int64_t Now() { return Clock::Real().NowNs(); }
+
+void SleepNs(int64_t ns) {
+  const timespec time{ns / 1'000'000'000, ns % 1'000'000'000};
+  nanosleep(&time, nullptr);
+}
+
+bool IsFence(int error) {
+  return error == RD_KAFKA_RESP_ERR__FENCED || error == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+         error == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+}
+
+std::string TransactionalId(const LaneContext& lane) {
+  return lane.topology + "." + lane.instance + "." + std::to_string(lane.lane);
+}
+
+}  // namespace
+
+KafkaTransactionCommitter::KafkaTransactionCommitter(const LaneContext& lane, KafkaTargets targets,
+                                                     const SourceProgram& source_program, Source& source)
+    : lane_(lane),
+      targets_(std::move(targets)),
+      transactional_id_(TransactionalId(lane)),
+      timeout_ns_(TransactionTimeoutNs(targets_.front().second->settings().options)),
+      positions_(lane, targets_, source_program, source),
+      producer_(lane, targets_) {}
+
+KafkaTransactionCommitter::~KafkaTransactionCommitter() { Close(); }
+
+Status KafkaTransactionCommitter::Open() {
+  const std::vector<std::string> topics = TopicsOf(targets_);
+  RETURN_IF_ERROR(
+      CountPartitions(targets_.front().second->settings().options, topics, kConnectWaitNs, lane_.cancel, lane_.warn)
+          .status());
+  return StartProducer();
+}
+
+// Fences every earlier producer of this id, and ends what it left open.
+Status KafkaTransactionCommitter::StartProducer() {
+  in_transaction_ = false;
+  RETURN_IF_ERROR(producer_.Start(transactional_id_));
+  const int64_t deadline = Now() + kStartWaitNs;
+  while (true) {
+    const KafkaError error(rd_kafka_init_transactions(producer_.handle(), kCallMs));
+    rd_kafka_poll(producer_.handle(), 0);
+    if (error == nullptr) return Status::Ok();
+    const bool again =
+        rd_kafka_error_is_retriable(error.get()) != 0 && Now() < deadline && !producer_.client().refused();
+    if (lane_.cancel != nullptr && lane_.cancel->now()) return {Code::kCancelled, "stopped while connecting"};
+    if (again) continue;
+    const std::string text = "transactional id \"" + transactional_id_ + "\" on " + producer_.servers() +
+                             " cannot be used: " + rd_kafka_error_string(error.get());
+    const bool fenced = IsFence(rd_kafka_error_code(error.get()));
+    producer_.Stop();
+    return {fenced ? Code::kFenced : Code::kUnavailable, text};
+  }
+}
+
+Result<std::vector<int64_t>> KafkaTransactionCommitter::Progress(std::span<const PartitionId> partitions) {
+  ASSIGN_OR_RETURN(std::vector<int64_t> stored, positions_.Stored(partitions));
+  if (positions_.consumer() == nullptr) {
+    for (size_t i = 0; i < partitions.size(); ++i) {
+      if (progress_.size() <= partitions[i]) progress_.resize(partitions[i] + size_t{1}, kNoPosition);
+      progress_[partitions[i]] = stored[i];
+    }
+  }
+  return stored;
+}
+
+Status KafkaTransactionCommitter::Begin() {
+  if (in_transaction_) return Status::Ok();
+  if (!producer_.running()) return {Code::kUnavailable, "the Kafka producer \"" + transactional_id_ + "\" is closed"};
+  const KafkaError error(rd_kafka_begin_transaction(producer_.handle()));
+  if (error != nullptr) {
+    const Status cause(Code::kAborted, std::string("no transaction begun: ") + rd_kafka_error_string(error.get()));
+    RETURN_IF_ERROR(Rebuild(cause, {}));
+    return Aborted(cause);
+  }
+  in_transaction_ = true;
+  began_ns_ = Now();
+  return Status::Ok();
+}
+
+Status KafkaTransactionCommitter::Write(const EncodedBatch& batch) {
+  RETURN_IF_ERROR(Begin());
+  const Status written = producer_.Write(batch, progress_, timeout_ns_);
+  if (written.ok()) return written;
+  const bool fatal = producer_.client().FatalError(nullptr) != 0;
+  return Settle(fatal ? Verdict::kFatal : Verdict::kAbort, written, {.epoch = 0, .positions = batch.positions});
+}
+
+Status KafkaTransactionCommitter::Commit(const EpochEnd& end) {
+  if (!in_transaction_ && end.positions.empty()) return Status::Ok();
+  RETURN_IF_ERROR(Begin());
+  Status cause;
+  Verdict verdict = SendPositions(end, &cause);
+  if (verdict == Verdict::kDone) verdict = EndTransaction(&cause);
+  return Settle(verdict, cause, end);
+}
+
+KafkaTransactionCommitter::Verdict KafkaTransactionCommitter::Judge(const rd_kafka_error_s& error,
+                                                                    Status* cause) const {
+  const int code = rd_kafka_error_code(&error);
+  const bool member_gone = code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+  *cause = {member_gone ? Code::kFenced : Code::kAborted,
+            std::string(rd_kafka_error_name(&error)) + ": " + rd_kafka_error_string(&error)};
+  if (rd_kafka_error_is_fatal(&error) != 0) return Verdict::kFatal;
+  if (rd_kafka_error_txn_requires_abort(&error) != 0) return Verdict::kAbort;
+  return rd_kafka_error_is_retriable(&error) != 0 ? Verdict::kUnknown : Verdict::kFatal;
+}
+
+// Again with the same arguments until the transaction would be timed out by the broker.
+KafkaTransactionCommitter::Verdict KafkaTransactionCommitter::SendPositions(const EpochEnd& end, Status* cause) {
+  if (end.positions.empty()) return Verdict::kDone;
+  const KafkaPartitions list = positions_.ToSend(end);
+  const KafkaGroupMetadata metadata = positions_.Metadata();
+  if (metadata == nullptr) {
+    *cause = {Code::kAborted, "the group gave this consumer's partitions to others"};
+    return Verdict::kAbort;
+  }
+  while (true) {
+    const KafkaError error(
+        rd_kafka_send_offsets_to_transaction(producer_.handle(), list.get(), metadata.get(), kCallMs));
+    if (error == nullptr) return Verdict::kDone;
+    const Verdict verdict = Judge(*error, cause);
+    if (verdict != Verdict::kUnknown) return verdict;
+    if (Now() >= began_ns_ + timeout_ns_) return Verdict::kAbort;  // EndTxn is not out yet: an abort is definite
+  }
+}
+
+KafkaTransactionCommitter::Verdict KafkaTransactionCommitter::EndTransaction(Status* cause) {
+  const int64_t deadline = Now() + kSettleWaitNs;
+  while (true) {
+    const KafkaError error(rd_kafka_commit_transaction(producer_.handle(), kCallMs));
+    rd_kafka_poll(producer_.handle(), 0);
+    if (error == nullptr) return Verdict::kDone;
+    const Verdict verdict = Judge(*error, cause);
+    if (verdict != Verdict::kUnknown) return verdict;
+    if (Now() >= deadline) return Verdict::kUnknown;
+  }
+}
+
+Status KafkaTransactionCommitter::Settle(Verdict verdict, const Status& cause, const EpochEnd& end) {
+  if (verdict == Verdict::kDone) {
+    in_transaction_ = false;
+    rebuilt_ = aborted_ = 0;
+    return Status::Ok();
+  }
+  if (verdict == Verdict::kAbort) return AbortNow(cause);
+  // The commit may be out: only the stored positions tell what became of it.
+  RETURN_IF_ERROR(Rebuild(cause, end.positions));
+  return Resolve(end, cause);
+}
+
+Status KafkaTransactionCommitter::Abort() {
+  if (!in_transaction_) return Status::Ok();
+  const Status aborted = AbortNow({Code::kAborted, "dropped"});
+  return aborted.code() == Code::kAborted ? Status::Ok() : aborted;
+}
+
+// Takes everything back that was produced. Afterwards the client refers to no row any more.
+Status KafkaTransactionCommitter::AbortNow(const Status& cause) {
+  const Status failure = producer_.failure();
+  const int64_t deadline = Now() + kSettleWaitNs;
+  bool aborted = false;
+  while (!aborted) {
+    const KafkaError error(rd_kafka_abort_transaction(producer_.handle(), kCallMs));
+    rd_kafka_poll(producer_.handle(), 0);
+    aborted = error == nullptr;
+    if (!aborted && (rd_kafka_error_is_retriable(error.get()) == 0 || Now() >= deadline)) break;
+  }
+  if (!aborted || rd_kafka_outq_len(producer_.handle()) > 0) {
+    RETURN_IF_ERROR(Rebuild(cause, {}));
+  }
+  in_transaction_ = false;
+  producer_.ForgetFailure();
+  if (cause.code() == Code::kFenced || cause.code() == Code::kStage) return cause;
+  if (failure.code() == Code::kStage) return failure;
+  return Aborted(cause);
+}
+
+Status KafkaTransactionCommitter::Aborted(const Status& cause) {
+  in_transaction_ = false;
+  if (++aborted_ > kMostAborts) {
+    return {Code::kUnavailable, "Kafka transactions of \"" + transactional_id_ + "\" on " + producer_.servers() +
+                                    " failed " + std::to_string(aborted_) + " times in a row: " + cause.message()};
+  }
+  if (aborted_ > 1) SleepNs(kAbortBackoffNs * std::min(aborted_, 20));
+  return {Code::kAborted, cause.message()};
+}
+
+bool KafkaTransactionCommitter::TimedOutByBroker() const {
+  return in_transaction_ && Now() - began_ns_ >= timeout_ns_ * 8 / 10;
+}
+
+// A new client under the same id. Once fenced this would fence the other one back, so only when the broker
+// had timed this transaction out, and, with a consumer, while it still is the member that it was.
+Status KafkaTransactionCommitter::Rebuild(const Status& cause, std::span<const PositionRange> positions) {
+  const bool fenced = IsFence(producer_.client().FatalError(nullptr));
+  const bool timed_out = TimedOutByBroker();
+  producer_.Stop();  // nothing refers to the rows from here on
+  in_transaction_ = false;
+  const bool member =
+      !fenced || positions_.consumer() == nullptr || positions.empty() || positions_.consumer()->StillMember(positions);
+  if (fenced && (!timed_out || !member || rebuilt_ > 0)) {
+    return {Code::kFenced, "another process uses the transactional id \"" + transactional_id_ + "\" on " +
+                               producer_.servers() + ": give each process of this topology its own --instance (" +
+                               cause.message() + ")"};
+  }
+  if (++rebuilt_ > 3) {
+    return {Code::kUnavailable, "the Kafka producer \"" + transactional_id_ + "\" failed for good " +
+                                    std::to_string(rebuilt_) + " times in a row: " + cause.message()};
+  }
+  if (lane_.warn) lane_.warn("the Kafka producer \"" + transactional_id_ + "\" is made anew: " + cause.message());
+  return StartProducer();
+}
+
+Status KafkaTransactionCommitter::Resolve(const EpochEnd& end, const Status& cause) {
+  std::vector<PartitionId> ids;
+  std::vector<int64_t> ends;
+  for (const PositionRange& range : end.positions) {
+    if (range.next <= range.first) continue;
+    ids.push_back(range.partition);
+    ends.push_back(range.next);
+  }
+  ASSIGN_OR_RETURN(const std::vector<int64_t> stored, positions_.Stored(ids));
+  size_t reached = 0;
+  for (size_t i = 0; i < ids.size(); ++i) reached += stored[i] >= ends[i] ? 1 : 0;
+  if (!ids.empty() && reached == ids.size()) {
+    rebuilt_ = aborted_ = 0;
+    return Status::Ok();
+  }
+  if (reached == 0) return Aborted(cause);
+  return {Code::kFenced, "another member of group \"" + positions_.group() + "\" went on with " +
+                             std::to_string(reached) + " of " + std::to_string(ids.size()) +
+                             " partitions of this epoch"};
+}
+
+void KafkaTransactionCommitter::Close() {
+  if (!producer_.running()) return;
+  if (in_transaction_) (void)AbortNow({Code::kAborted, "closed"});
+  producer_.Stop();
+}
+
+Result<std::unique_ptr<Committer>> OpenKafkaCommitter(const LaneContext& lane, KafkaTargets targets,
+                                                      const SourceProgram& source_program, Source& source) {
+  if (targets.empty()) return Status(Code::kInternal, "a Kafka commit unit without targets");
+  if (lane.delivery == Delivery::kExactlyOnce) {
+    return std::unique_ptr<Committer>(
+        std::make_unique<KafkaTransactionCommitter>(lane, std::move(targets), source_program, source));
+  }
+  return std::unique_ptr<Committer>(
+      std::make_unique<KafkaAtLeastOnceCommitter>(lane, std::move(targets), source_program, source));
+}
+
+}  // namespace anabranch

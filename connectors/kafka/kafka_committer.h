@@ -1,0 +1,118 @@
+#pragma once
+
+#include <memory>
+
+#include "connectors/kafka/kafka_producer.h"
+#include "connectors/kafka/kafka_source.h"
+#include "engine/connector.h"
+
+namespace anabranch {
+
+// Exactly once: one transaction per epoch carries rows and positions, under the transactional id
+// name.instance.lane. Positions of a Kafka source go to its group, under the membership that the consumer had
+// when it took its partitions; those of a file go to a group without members, anabranch.NAME.SOURCE, stored on
+// partition 0 of the unit's first topic, with the source's description as the offset's metadata.
+//
+// At least once: an idempotent producer; Commit waits until all is delivered, then the consumer stores its
+// positions.
+//
+// `lane`, the programs of `targets`, `source_program` and `source` must outlive the committer.
+Result<std::unique_ptr<Committer>> OpenKafkaCommitter(const LaneContext& lane, KafkaTargets targets,
+                                                      const SourceProgram& source_program, Source& source);
+
+// Where the positions of the unit's source are stored and how they are sent.
+class KafkaPositions {
+ public:
+  KafkaPositions(const LaneContext& lane, const KafkaTargets& targets, const SourceProgram& source_program,
+                 Source& source);
+  ~KafkaPositions();
+
+  // The lane's consumer; null when the source is not Kafka.
+  KafkaSource* consumer() const { return consumer_; }
+  Result<std::vector<int64_t>> Stored(std::span<const PartitionId> partitions);
+  // What to send within a transaction. Null metadata = the consumer has no partitions.
+  KafkaPartitions ToSend(const EpochEnd& end) const;
+  KafkaGroupMetadata Metadata() const;
+  std::string group() const;
+
+ private:
+  Result<std::vector<int64_t>> StoredByGroup(std::span<const PartitionId> partitions);
+
+  const LaneContext& lane_;
+  const ClientOptions options_;
+  const std::string topic_;        // carries the position of a source that is not Kafka
+  const std::string description_;  // of that source
+  KafkaSource* const consumer_;
+  std::shared_ptr<KafkaClient> reader_;  // asks for it
+};
+
+class KafkaTransactionCommitter : public Committer {
+ public:
+  KafkaTransactionCommitter(const LaneContext& lane, KafkaTargets targets, const SourceProgram& source_program,
+                            Source& source);
+  ~KafkaTransactionCommitter() override;
+
+  Status Open() override;
+  Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override;
+  Status Write(const EncodedBatch& batch) override;
+  Status Commit(const EpochEnd& end) override;
+  Status Abort() override;
+  bool CarriesPositions() const override { return true; }
+  int rank() const override { return 3; }
+  void Close() override;
+
+ private:
+  enum class Verdict : uint8_t { kDone, kAbort, kFatal, kUnknown };
+
+  Status StartProducer();
+  Status Begin();
+  Verdict SendPositions(const EpochEnd& end, Status* cause);
+  Verdict EndTransaction(Status* cause);
+  Verdict Judge(const rd_kafka_error_s& error, Status* cause) const;
+  Status AbortNow(const Status& cause);
+  Status Rebuild(const Status& cause, std::span<const PositionRange> positions);
+  Status Resolve(const EpochEnd& end, const Status& cause);
+  Status Settle(Verdict verdict, const Status& cause, const EpochEnd& end);
+  Status Aborted(const Status& cause);
+  bool TimedOutByBroker() const;
+
+  const LaneContext& lane_;
+  const KafkaTargets targets_;
+  const std::string transactional_id_;
+  const int64_t timeout_ns_;
+  KafkaPositions positions_;
+  KafkaProducer producer_;
+  std::vector<int64_t> progress_;  // by PartitionId; only where the source starts below it
+  bool in_transaction_ = false;
+  int64_t began_ns_ = 0;
+  int rebuilt_ = 0;  // since the last commit, as below
+  int aborted_ = 0;
+};
+
+class KafkaAtLeastOnceCommitter : public Committer {
+ public:
+  KafkaAtLeastOnceCommitter(const LaneContext& lane, KafkaTargets targets, const SourceProgram& source_program,
+                            Source& source);
+  ~KafkaAtLeastOnceCommitter() override;
+
+  Status Open() override;
+  Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override;
+  Status Write(const EncodedBatch& batch) override;
+  Status Commit(const EpochEnd& end) override;
+  Status Abort() override;
+  bool CarriesPositions() const override { return consumer_ != nullptr; }
+  int rank() const override { return 3; }
+  void Close() override;
+
+ private:
+  Status Flush();
+  Status StartAgain(const Status& cause);
+
+  const LaneContext& lane_;
+  const KafkaTargets targets_;
+  KafkaSource* const consumer_;
+  KafkaProducer producer_;
+  int failed_ = 0;  // times since the last commit
+};
+
+}  // namespace anabranch

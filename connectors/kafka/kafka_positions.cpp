@@ -1,0 +1,150 @@
+// The part of a Kafka source that asks brokers about positions.
+#include <librdkafka/rdkafka.h>
+
+#include "connectors/kafka/kafka_source.h"
+#include "engine/clock.h"
+
+namespace anabranch {
+
+namespace {
+
+constexpr int kAskMs = 10'000;
+constexpr int kCommitMs = 10'000;
+
+struct QueueDeleter {
+  void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
+};
+struct EventDeleter {
+  void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
+};
+
+bool GroupChanges(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION || error == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
+         error == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS || error == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST ||
+         error == RD_KAFKA_RESP_ERR__TIMED_OUT;
+}
+
+// The first error of a list of partitions.
+rd_kafka_resp_err_t FirstError(const rd_kafka_topic_partition_list_t& list) {
+  for (int i = 0; i < list.cnt; ++i) {
+    if (list.elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) return list.elems[i].err;
+  }
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+}  // namespace
+
+KafkaPartitions KafkaSource::MakeList(std::span<const PartitionId> partitions) const {
+  KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+  for (const PartitionId id : partitions) {
+    const SourcePartition& partition = lane_.partitions->at(id);
+    rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition);
+  }
+  return list;
+}
+
+Result<std::vector<int64_t>> KafkaSource::StoredPositions(std::span<const PartitionId> partitions) {
+  std::vector<int64_t> stored;
+  if (partitions.empty()) return stored;
+  const KafkaPartitions list = MakeList(partitions);
+  rd_kafka_resp_err_t error = rd_kafka_committed(client_->get(), list.get(), kAskMs);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = FirstError(*list);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return Status(Code::kUnavailable, "the positions of group \"" + group_ + "\" on " + settings_->options.Servers() +
+                                          " cannot be read: " + ErrorText(error) + "; " + client_->Complaint());
+  }
+  for (int i = 0; i < list->cnt; ++i) {
+    stored.push_back(list->elems[i].offset < 0 ? kNoPosition : list->elems[i].offset);
+  }
+  return stored;
+}
+
+Result<int64_t> KafkaSource::Resolve(const SourcePartition& partition, const PositionRule& rule, bool is_end) const {
+  if (rule.kind == PositionRule::Kind::kOffsets) {
+    const auto found = rule.offsets.find(partition);
+    if (found != rule.offsets.end()) return found->second;
+  }
+  int64_t low = 0;
+  int64_t high = 0;
+  const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(client_->get(), partition.topic.c_str(),
+                                                                     partition.partition, &low, &high, kAskMs);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return Status(Code::kUnavailable, Describe(partition) + " does not say what it holds: " + ErrorText(error));
+  }
+  switch (rule.kind) {
+    case PositionRule::Kind::kEarliest: return low;
+    case PositionRule::Kind::kLatest: return high;
+    case PositionRule::Kind::kTimestamp: return OffsetAt(partition, rule.timestamp_ms, high);
+    default: return is_end ? high : low;
+  }
+}
+
+Result<int64_t> KafkaSource::OffsetAt(const SourcePartition& partition, int64_t timestamp_ms, int64_t otherwise) const {
+  const KafkaPartitions list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)->offset = timestamp_ms;
+  rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(client_->get(), list.get(), kAskMs);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = FirstError(*list);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return Status(Code::kUnavailable, Describe(partition) + " does not say what it held at " +
+                                          std::to_string(timestamp_ms) + " ms: " + ErrorText(error));
+  }
+  return list->elems[0].offset < 0 ? otherwise : list->elems[0].offset;
+}
+
+Status KafkaSource::CommitList(rd_kafka_topic_partition_list_t* list) {
+  const std::unique_ptr<rd_kafka_queue_t, QueueDeleter> queue(rd_kafka_queue_new(client_->get()));
+  rd_kafka_resp_err_t error = rd_kafka_commit_queue(client_->get(), list, queue.get(), nullptr, nullptr);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    const std::unique_ptr<rd_kafka_event_t, EventDeleter> event(rd_kafka_queue_poll(queue.get(), kCommitMs));
+    error = event == nullptr ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(event.get());
+    if (event != nullptr && error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      error = FirstError(*rd_kafka_event_topic_partition_list(event.get()));
+    }
+  }
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return Status::Ok();
+  const Code code = error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID || error == RD_KAFKA_RESP_ERR__FATAL ? Code::kFenced
+                    : GroupChanges(error)                                                              ? Code::kRetry
+                                          : Code::kUnavailable;
+  return {code, "the positions of group \"" + group_ + "\" on " + settings_->options.Servers() +
+                    " were not stored: " + ErrorText(error)};
+}
+
+Status KafkaSource::CommitPositions(std::span<const PositionRange> positions) {
+  if (positions.empty()) return Status::Ok();
+  const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
+  for (const PositionRange& range : positions) {
+    const SourcePartition& partition = lane_.partitions->at(range.partition);
+    rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)->offset = range.next;
+  }
+  return CommitList(list.get());
+}
+
+KafkaGroupMetadata KafkaSource::GroupMetadata() const {
+  const std::lock_guard lock(mutex_);
+  if (metadata_ == nullptr) return nullptr;
+  // The library has no copy function but writes and reads the same bytes.
+  const void* bytes = nullptr;
+  size_t size = 0;
+  const KafkaError written(rd_kafka_consumer_group_metadata_write(metadata_.get(), const_cast<void**>(&bytes), &size));
+  if (written != nullptr) return nullptr;
+  rd_kafka_consumer_group_metadata_t* copy = nullptr;
+  const KafkaError read(rd_kafka_consumer_group_metadata_read(&copy, bytes, size));
+  rd_kafka_mem_free(nullptr, const_cast<void*>(bytes));
+  return KafkaGroupMetadata(read == nullptr ? copy : nullptr);
+}
+
+bool KafkaSource::StillMember(std::span<const PositionRange> positions) {
+  if (positions.empty() || rd_kafka_assignment_lost(client_->get()) != 0 || client_->FatalError(nullptr) != 0)
+    return false;
+  std::vector<PartitionId> ids;
+  for (const PositionRange& range : positions) ids.push_back(range.partition);
+  const Result<std::vector<int64_t>> stored = StoredPositions(ids);
+  if (!stored.ok()) return false;
+  const KafkaPartitions list = MakeList(ids);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    list->elems[i].offset = (*stored)[i] == kNoPosition ? positions[i].first : (*stored)[i];
+  }
+  return CommitList(list.get()).ok();
+}
+
+}  // namespace anabranch

@@ -1,0 +1,344 @@
+#include "connectors/kafka/kafka_source.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+
+#include "engine/clock.h"
+
+namespace anabranch {
+
+namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
+constexpr int64_t kJoinWaitNs = 60'000'000'000;
+constexpr int64_t kCloseWaitNs = 5'000'000'000;
+constexpr std::string_view kTraceHeaders[] = {"traceparent", "tracestate"};
+
+int WaitMs(int64_t ns) { return static_cast<int>(std::min<int64_t>((ns + kNsPerMs - 1) / kNsPerMs, 60'000)); }
+
+bool IsTraceHeader(std::string_view name) { return name == kTraceHeaders[0] || name == kTraceHeaders[1]; }
+
+std::string MemberName(const LaneContext& lane) {
+  return lane.topology + "." + lane.instance + "." + std::to_string(lane.lane);
+}
+
+}  // namespace
+
+// The messages whose bytes a batch shows. Keeps their client alive.
+struct KafkaSource::MessageHold {
+  MessageHold(std::shared_ptr<KafkaClient> owner, size_t rows) : client(std::move(owner)) { messages.reserve(rows); }
+  ~MessageHold() { Release(); }
+  MessageHold(const MessageHold&) = delete;
+  MessageHold& operator=(const MessageHold&) = delete;
+  void Release() {
+    for (rd_kafka_message_t* message : messages) rd_kafka_message_destroy(message);
+    messages.clear();
+  }
+  std::shared_ptr<KafkaClient> client;
+  std::vector<rd_kafka_message_t*> messages;
+};
+
+KafkaSource::KafkaSource(std::shared_ptr<const KafkaSourceSettings> settings, const LaneContext& lane)
+    : settings_(std::move(settings)),
+      lane_(lane),
+      group_(settings_->group.empty() ? "anabranch." + lane.topology : settings_->group),
+      bounded_(lane.once || settings_->end.kind != PositionRule::Kind::kNone) {}
+
+KafkaSource::~KafkaSource() { Close(); }
+
+KafkaClient::Settings KafkaSource::FixedSettings() const {
+  return {{"group.id", group_},
+          {"group.instance.id", MemberName(lane_)},
+          {"partition.assignment.strategy", "range"},
+          {"enable.auto.commit", "false"},
+          {"enable.auto.offset.store", "false"},
+          {"isolation.level", "read_committed"},
+          {"auto.offset.reset", "error"},
+          {"check.crcs", "true"},
+          {"allow.auto.create.topics", "false"},
+          {"enable.partition.eof", bounded_ ? "true" : "false"}};
+}
+
+Status KafkaSource::Open() {
+  RETURN_IF_ERROR(
+      CountPartitions(settings_->options, settings_->topics, kConnectWaitNs, lane_.cancel, lane_.warn).status());
+  ClientHooks hooks;
+  hooks.rebalance = [this](int error, rd_kafka_topic_partition_list_t* list) { OnRebalance(error, list); };
+  hooks.warn = lane_.warn;
+  const KafkaClient::Settings defaults = {{"client.id", "anabranch-" + MemberName(lane_)},
+                                          {"session.timeout.ms", "10000"},
+                                          {"heartbeat.interval.ms", "1000"},
+                                          {"queued.min.messages", "100000"},
+                                          {"queued.max.messages.kbytes", "65536"},
+                                          {"fetch.wait.max.ms", "100"},
+                                          {"topic.metadata.refresh.interval.ms", "30000"},
+                                          {"socket.nagle.disable", "true"}};
+  ASSIGN_OR_RETURN(client_, KafkaClient::Make(KafkaClient::Kind::kConsumer, settings_->options, defaults,
+                                              FixedSettings(), std::move(hooks)));
+  rd_kafka_poll_set_consumer(client_->get());
+  queue_ = rd_kafka_queue_get_consumer(client_->get());
+  const KafkaPartitions topics(rd_kafka_topic_partition_list_new(static_cast<int>(settings_->topics.size())));
+  for (const std::string& topic : settings_->topics) {
+    rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
+  }
+  const rd_kafka_resp_err_t error = rd_kafka_subscribe(client_->get(), topics.get());
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return {Code::kUnavailable, "group \"" + group_ + "\" cannot be joined: " + ErrorText(error)};
+  }
+  unassigned_since_ns_ = Clock::Real().NowNs();
+  return Status::Ok();
+}
+
+void KafkaSource::OnRebalance(int error, rd_kafka_topic_partition_list_t* partitions) {
+  if (closing_ || (error != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && error != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)) {
+    rd_kafka_assign(client_->get(), nullptr);
+    return;
+  }
+  taking_ = false;
+  if (error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    event_ = SourceEvent::kAssigned;
+  } else {
+    event_ = rd_kafka_assignment_lost(client_->get()) != 0 ? SourceEvent::kLost : SourceEvent::kRevoked;
+  }
+  event_partitions_.clear();
+  for (int i = 0; i < partitions->cnt; ++i) {
+    event_partitions_.push_back({partitions->elems[i].topic, partitions->elems[i].partition});
+  }
+  rd_kafka_yield(client_->get());  // out of the poll: the lane hears of it at once
+}
+
+SourceEvent KafkaSource::TakeEvent() {
+  told_partitions_.clear();
+  for (const SourcePartition& partition : event_partitions_)
+    told_partitions_.push_back(lane_.partitions->Find(partition));
+  const SourceEvent event = *event_;
+  event_.reset();
+  return event;
+}
+
+std::vector<PartitionId> KafkaSource::partitions() const { return told_partitions_; }
+
+Result<SourceEvent> KafkaSource::Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) {
+  if (!stop_.ok()) return stop_;
+  batch.partitions = lane_.partitions;
+  if (!event_) {
+    auto hold = std::make_shared<MessageHold>(client_, limits.max_rows);
+    Fill(batch, *hold, limits, wait_ns);
+    if (batch.rows() > 0) {
+      ReportPositions(batch);
+      batch.release = [hold = std::move(hold)] { hold->Release(); };
+      return SourceEvent::kRows;
+    }
+  }
+  if (!stop_.ok()) return stop_;
+  if (event_) return TakeEvent();
+  if (AtEnd()) {
+    end_told_ = true;  // from now on a poll waits: other lanes may still hand partitions over
+    return SourceEvent::kEnd;
+  }
+  if (bounded_ && unassigned_since_ns_ != 0 && Clock::Real().NowNs() - unassigned_since_ns_ > kJoinWaitNs) {
+    return Status(Code::kUnavailable, "group \"" + group_ + "\" on " + settings_->options.Servers() +
+                                          " gave no partitions within 60 s: " + client_->Complaint());
+  }
+  return SourceEvent::kIdle;
+}
+
+void KafkaSource::Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits& limits, int64_t wait_ns) {
+  const Clock& clock = Clock::Real();
+  int64_t until = 0;  // first when the first record is awaited, then when the batch closes
+  bool lingering = false;
+  while (batch.rows() < limits.max_rows && batch.payload_bytes < limits.max_bytes && stop_.ok() && !event_) {
+    rd_kafka_message_t* message = rd_kafka_consume_queue(queue_, 0);
+    if (message == nullptr && !event_) {
+      const int64_t now = clock.NowNs();
+      if (until == 0 || (batch.rows() > 0 && !lingering)) {
+        lingering = batch.rows() > 0;
+        until = now + (lingering ? limits.linger_ns : wait_ns);
+      }
+      if (now >= until || (AtEnd() && !end_told_)) return;
+      message = rd_kafka_consume_queue(queue_, WaitMs(until - now));
+    }
+    if (message != nullptr) TakeMessage(message, batch, hold);
+  }
+}
+
+void KafkaSource::TakeMessage(rd_kafka_message_t* message, RecordBatch& batch, MessageHold& hold) {
+  Partition* partition = nullptr;
+  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    TakeError(*message);
+  } else if (taking_) {
+    partition = Find(*message);
+  }
+  const bool wanted = partition != nullptr && message->offset >= partition->next && message->offset < partition->end;
+  if (!wanted || message->payload == nullptr) {
+    if (wanted) {
+      partition->next = message->offset + 1;
+      if (tombstones_.fetch_add(1, std::memory_order_relaxed) == 0 && lane_.warn) {
+        lane_.warn(Describe(partition->name) +
+                   " holds records without a value (tombstones): they are dropped and counted");
+      }
+    } else if (partition != nullptr && message->offset < partition->next) {
+      repeated_.fetch_add(1, std::memory_order_relaxed);
+    }
+  } else {
+    partition->next = message->offset + 1;
+    if (lane_.wants_headers || lane_.pass_headers) AddHeaders(*message, batch);
+    rd_kafka_timestamp_type_t type;
+    const int64_t timestamp = rd_kafka_message_timestamp(message, &type);
+    batch.AddRow(partition->id, message->offset, type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp,
+                 {static_cast<const char*>(message->key), message->key_len}, message->key != nullptr,
+                 {static_cast<const char*>(message->payload), message->len});
+    hold.messages.push_back(message);
+  }
+  if (partition != nullptr && partition->next >= partition->end) partition->done = true;
+  if (hold.messages.empty() || hold.messages.back() != message) rd_kafka_message_destroy(message);
+}
+
+void KafkaSource::TakeError(const rd_kafka_message_t& message) {
+  const std::string servers = settings_->options.Servers();
+  const std::string reason = message.payload != nullptr ? rd_kafka_message_errstr(&message) : ErrorText(message.err);
+  Partition* partition = taking_ && message.rkt != nullptr ? Find(message) : nullptr;
+  const std::string where = partition != nullptr ? Describe(partition->name) : "group \"" + group_ + "\" on " + servers;
+  switch (message.err) {
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+      if (partition != nullptr) partition->done = true;
+      return;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+      stop_ = {Code::kStage,
+               where + " no longer has position " + (partition ? std::to_string(partition->next) : "?") + " (" +
+                   reason + "): records may be lost. Decide where to go on and set it with kafka-consumer-groups.sh " +
+                   "--bootstrap-server " + servers + " --group " + group_ + " --reset-offsets"};
+      return;
+    case RD_KAFKA_RESP_ERR__FATAL: {
+      std::string text;
+      const int fatal = client_->FatalError(&text);
+      const bool fenced = fatal == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+      stop_ = {fenced ? Code::kFenced : Code::kStage, fenced ? "another process runs as \"" + MemberName(lane_) +
+                                                                   "\" in " + where + ": give each its own --instance"
+                                                             : "the Kafka consumer failed for good: " + text};
+      return;
+    }
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+      stop_ = {Code::kStage, where + " at position " + (partition ? std::to_string(partition->next) : "?") +
+                                 " holds a record that is damaged: " + reason};
+      return;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT:
+    case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
+      stop_ = {Code::kUnavailable, where + " cannot be read: " + reason};
+      return;
+    default: client_->NoteError(message.err, reason.c_str());
+  }
+}
+
+void KafkaSource::AddHeaders(const rd_kafka_message_t& message, RecordBatch& batch) const {
+  rd_kafka_headers_t* headers = nullptr;
+  if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+  const char* name;
+  const void* value;
+  size_t size;
+  for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
+    if (lane_.wants_headers || IsTraceHeader(name))
+      batch.headers.push_back({name, {static_cast<const char*>(value), size}});
+  }
+}
+
+KafkaSource::Partition* KafkaSource::Find(const rd_kafka_message_t& message) {
+  if (message.rkt == last_topic_ && message.partition == last_partition_) return &assigned_[last_found_];
+  const std::string_view topic = rd_kafka_topic_name(message.rkt);
+  for (size_t i = 0; i < assigned_.size(); ++i) {
+    if (assigned_[i].name.partition != message.partition || assigned_[i].name.topic != topic) continue;
+    last_topic_ = message.rkt;
+    last_partition_ = message.partition;
+    last_found_ = i;
+    return &assigned_[i];
+  }
+  return nullptr;
+}
+
+void KafkaSource::ReportPositions(RecordBatch& batch) {
+  for (Partition& partition : assigned_) {
+    if (partition.next == partition.reported) continue;
+    batch.positions.push_back({partition.id, partition.reported, partition.next});
+    partition.reported = partition.next;
+  }
+}
+
+bool KafkaSource::AtEnd() const {
+  return bounded_ && taking_ &&
+         std::all_of(assigned_.begin(), assigned_.end(), [](const Partition& p) { return p.done; });
+}
+
+std::string KafkaSource::Describe(const SourcePartition& partition) const {
+  return "topic " + partition.topic + "/" + std::to_string(partition.partition) + " on " + settings_->options.Servers();
+}
+
+Status KafkaSource::Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) {
+  std::vector<Partition> assigned;
+  const KafkaPartitions list = MakeList(partitions);
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    Partition partition{.id = partitions[i], .name = lane_.partitions->at(partitions[i])};
+    partition.next = next[i];
+    if (next[i] == kNoPosition) {
+      ASSIGN_OR_RETURN(partition.next, Resolve(partition.name, settings_->start, false));
+    }
+    if (bounded_) {
+      ASSIGN_OR_RETURN(partition.end, Resolve(partition.name, settings_->end, true));
+    }
+    partition.reported = partition.next;
+    partition.done = partition.next >= partition.end;
+    list->elems[i].offset = partition.next;
+    assigned.push_back(std::move(partition));
+  }
+  const rd_kafka_resp_err_t error = rd_kafka_assign(client_->get(), list.get());
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return {Code::kUnavailable, "group \"" + group_ + "\": partitions cannot be taken: " + ErrorText(error)};
+  }
+  assigned_ = std::move(assigned);
+  last_topic_ = nullptr;
+  unassigned_since_ns_ = 0;
+  taking_ = !event_;
+  end_told_ = false;
+  const std::lock_guard lock(mutex_);
+  metadata_.reset(rd_kafka_consumer_group_metadata(client_->get()));
+  return Status::Ok();
+}
+
+Status KafkaSource::Release() {
+  taking_ = false;
+  assigned_.clear();
+  last_topic_ = nullptr;
+  unassigned_since_ns_ = Clock::Real().NowNs();
+  const rd_kafka_resp_err_t error = rd_kafka_assign(client_->get(), nullptr);
+  // A client that is fatally fenced is no longer a member: there is nothing to give back.
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR__FATAL) return Status::Ok();
+  return {Code::kUnavailable, "group \"" + group_ + "\": partitions cannot be given back: " + ErrorText(error)};
+}
+
+void KafkaSource::Close() {
+  if (client_ == nullptr) return;
+  closing_ = true;
+  taking_ = false;
+  rd_kafka_assign(client_->get(), nullptr);
+  rd_kafka_queue_t* events = rd_kafka_queue_new(client_->get());
+  const KafkaError error(rd_kafka_consumer_close_queue(client_->get(), events));
+  const int64_t deadline = Clock::Real().NowNs() + kCloseWaitNs;
+  while (error == nullptr && rd_kafka_consumer_closed(client_->get()) == 0 && Clock::Real().NowNs() < deadline) {
+    rd_kafka_message_t* message = rd_kafka_consume_queue(events, 50);
+    if (message != nullptr) rd_kafka_message_destroy(message);
+  }
+  rd_kafka_queue_destroy(events);
+  rd_kafka_queue_destroy(queue_);
+  {
+    const std::lock_guard lock(mutex_);
+    metadata_.reset();
+  }
+  client_.reset();  // batches that show messages of it keep it until they let go
+}
+
+}  // namespace anabranch

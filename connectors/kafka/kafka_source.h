@@ -1,0 +1,142 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "connectors/kafka/kafka_client.h"
+#include "engine/connector.h"
+
+struct rd_kafka_queue_s;
+
+namespace anabranch {
+
+// Where reading begins (no position stored) or ends: `start` and `end` of a source.
+struct PositionRule {
+  enum class Kind : uint8_t { kNone, kEarliest, kLatest, kTimestamp, kOffsets };
+  Kind kind = Kind::kNone;
+  int64_t timestamp_ms = 0;
+  std::map<SourcePartition, int64_t> offsets;  // partitions not named: start earliest, end latest
+};
+
+// What a source of a topology says, checked. Immutable, shared by its lanes.
+struct KafkaSourceSettings {
+  ClientOptions options;
+  std::vector<std::string> topics;
+  std::string group;  // empty = anabranch.NAME
+  PositionRule start;
+  PositionRule end;
+};
+
+// One lane's consumer: a static member of the group with the range strategy. The group's events come out of
+// Poll; nothing is assigned or given up before the lane says so. Positions are always explicit: the client
+// never resets one, and records below the expected position are dropped.
+//
+// CommitPositions, StoredPositions, GroupMetadata and StillMember may be called on the writer thread while
+// the lane polls; all else belongs to the lane's thread.
+class KafkaSource : public Source {
+ public:
+  KafkaSource(std::shared_ptr<const KafkaSourceSettings> settings, const LaneContext& lane);
+  ~KafkaSource() override;
+
+  Status Open() override;
+  // kEnd is given again as long as it holds. Keep polling until all lanes are at their end: other members
+  // may still hand partitions over. Errors: kFenced (another process took this member's name), kStage (a
+  // position that the broker no longer has; a record that fails its checksum), kUnavailable.
+  Result<SourceEvent> Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) override;
+  std::vector<PartitionId> partitions() const override;
+  Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId> partitions) override;
+  Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) override;
+  Status Release() override;
+  // kRetry when the group is just changing hands, kFenced, kUnavailable.
+  Status CommitPositions(std::span<const PositionRange> positions) override;
+  void Close() override;
+
+  // Member, generation and instance as of Assign(): what an epoch's positions are sent under, so that a
+  // broker refuses them once the partitions have gone to another member. Null before Assign().
+  KafkaGroupMetadata GroupMetadata() const;
+  // Asks the group's coordinator whether this consumer still is the member that it was at Assign().
+  // Stores nothing new: it commits again what is stored already.
+  bool StillMember(std::span<const PositionRange> positions);
+
+  uint64_t tombstones() const { return tombstones_.load(std::memory_order_relaxed); }  // dropped: null values
+  uint64_t repeated() const { return repeated_.load(std::memory_order_relaxed); }      // dropped: below position
+
+ private:
+  struct Partition {
+    PartitionId id = 0;
+    SourcePartition name;
+    int64_t next = 0;      // of the next record wanted
+    int64_t reported = 0;  // up to where batches have told
+    int64_t end = INT64_MAX;
+    bool done = false;
+  };
+  struct MessageHold;
+
+  void OnRebalance(int error, rd_kafka_topic_partition_list_s* partitions);
+  SourceEvent TakeEvent();
+  void Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits& limits, int64_t wait_ns);
+  void TakeMessage(rd_kafka_message_s* message, RecordBatch& batch, MessageHold& hold);
+  void TakeError(const rd_kafka_message_s& message);
+  void AddHeaders(const rd_kafka_message_s& message, RecordBatch& batch) const;
+  Partition* Find(const rd_kafka_message_s& message);
+  void ReportPositions(RecordBatch& batch);
+  bool AtEnd() const;
+  Result<int64_t> Resolve(const SourcePartition& partition, const PositionRule& rule, bool is_end) const;
+  Result<int64_t> OffsetAt(const SourcePartition& partition, int64_t timestamp_ms, int64_t otherwise) const;
+  KafkaPartitions MakeList(std::span<const PartitionId> partitions) const;
+  Status CommitList(rd_kafka_topic_partition_list_s* list);
+  std::string Describe(const SourcePartition& partition) const;
+  KafkaClient::Settings FixedSettings() const;
+
+  const std::shared_ptr<const KafkaSourceSettings> settings_;
+  const LaneContext& lane_;
+  const std::string group_;
+  const bool bounded_;  // ends by itself: --once or `end`
+
+  std::shared_ptr<KafkaClient> client_;  // also held by the batches that use its messages
+  rd_kafka_queue_s* queue_ = nullptr;
+
+  std::optional<SourceEvent> event_;  // came, not told yet
+  std::vector<SourcePartition> event_partitions_;
+  std::vector<PartitionId> told_partitions_;  // of the event told last
+  std::vector<Partition> assigned_;
+  bool taking_ = false;  // between Assign() and the next event
+  bool closing_ = false;
+  bool end_told_ = false;
+  int64_t unassigned_since_ns_ = 0;
+  Status stop_;                       // told once the rows taken before it are out
+  const void* last_topic_ = nullptr;  // the partition found last: records come in runs
+  int32_t last_partition_ = -1;
+  size_t last_found_ = 0;
+
+  mutable std::mutex mutex_;
+  KafkaGroupMetadata metadata_;  // guarded by mutex_
+  std::atomic<uint64_t> tombstones_{0}, repeated_{0};
+};
+
+class KafkaSourceProgram : public SourceProgram {
+ public:
+  explicit KafkaSourceProgram(std::shared_ptr<const KafkaSourceSettings> settings);
+
+  // Asks the brokers how many partitions there are (bounded; once). They not answering: 1, and Open() says why.
+  int Lanes(int workers) const override;
+  Result<std::unique_ptr<Source>> OpenLane(const LaneContext& lane) const override;
+  bool bounded() const override { return settings_->end.kind != PositionRule::Kind::kNone; }
+  std::string Describe() const override;
+
+  const KafkaSourceSettings& settings() const { return *settings_; }
+
+ private:
+  const std::shared_ptr<const KafkaSourceSettings> settings_;
+  mutable std::mutex mutex_;
+  mutable int partitions_ = 0;  // guarded by mutex_; 0 = not asked yet
+};
+
+}  // namespace anabranch

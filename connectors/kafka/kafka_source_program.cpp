@@ -1,0 +1,32 @@
+#include <algorithm>
+#include <numeric>
+
+#include "connectors/kafka/kafka_source.h"
+
+namespace anabranch {
+
+KafkaSourceProgram::KafkaSourceProgram(std::shared_ptr<const KafkaSourceSettings> settings)
+    : settings_(std::move(settings)) {}
+
+int KafkaSourceProgram::Lanes(int workers) const {
+  const std::lock_guard lock(mutex_);
+  if (partitions_ == 0) {
+    const Result<std::vector<int>> counts =
+        CountPartitions(settings_->options, settings_->topics, kConnectWaitNs, nullptr, nullptr);
+    if (!counts.ok()) return 1;
+    partitions_ = std::accumulate(counts->begin(), counts->end(), 0);
+  }
+  return std::max(1, std::min(workers, partitions_));
+}
+
+Result<std::unique_ptr<Source>> KafkaSourceProgram::OpenLane(const LaneContext& lane) const {
+  return std::unique_ptr<Source>(std::make_unique<KafkaSource>(settings_, lane));
+}
+
+std::string KafkaSourceProgram::Describe() const {
+  std::string text = settings_->topics.size() == 1 ? "kafka topic " : "kafka topics ";
+  for (size_t i = 0; i < settings_->topics.size(); ++i) text += (i == 0 ? "" : ", ") + settings_->topics[i];
+  return text + " on " + settings_->options.Servers();
+}
+
+}  // namespace anabranch

@@ -1,0 +1,121 @@
+#include "connectors/kafka/kafka_target.h"
+
+#include "connectors/kafka/kafka_source.h"
+#include "engine/codec/json_writer.h"
+
+namespace anabranch {
+
+namespace {
+
+constexpr std::string_view kTraceHeaders[] = {"traceparent", "tracestate"};
+
+class DeadLetterEncoder : public RowEncoder {
+ public:
+  Status Encode(const RecordBatch& /*batch*/, std::span<const uint8_t> /*active*/, EncodedRows* /*out*/) override {
+    return {Code::kInternal, "dead letters are encoded by the engine"};
+  }
+};
+
+// The headers that all rows of a batch share stand once in its bytes; every row points at them. A row with
+// headers of its own has its own copy.
+class ResultEncoder : public RowEncoder {
+ public:
+  ResultEncoder(const KafkaTargetProgram::Settings& settings, const ResultIdentity& identity)
+      : writer_(settings.fields), raw_(settings.envelope == "raw"), cloud_events_(settings.envelope == "cloudevents") {
+    EncodedRows shared;
+    if (!identity.topology.empty()) shared.AppendHeader("anabranch.topology", identity.topology);
+    if (!identity.models.empty()) shared.AppendHeader("anabranch.models", identity.models);
+    if (!raw_) shared.AppendHeader("content-type", "application/json");
+    if (cloud_events_) {
+      const std::string name = identity.topology.substr(0, identity.topology.find('@'));
+      shared.AppendHeader("ce_specversion", "1.0");
+      shared.AppendHeader("ce_type", "anabranch.result");
+      shared.AppendHeader("ce_source", "/anabranch/" + name + "/" + settings.node_id);
+    }
+    shared_ = std::move(shared.bytes);
+  }
+
+  Status Encode(const RecordBatch& batch, std::span<const uint8_t> active, EncodedRows* out) override {
+    const auto shared = static_cast<uint32_t>(out->bytes.size());
+    out->bytes.append(shared_);
+    for (uint32_t row = 0; row < batch.rows(); ++row) {
+      if (active[row] != 0) EncodeRow(batch, row, shared, out);
+    }
+    return Status::Ok();
+  }
+
+ private:
+  void EncodeRow(const RecordBatch& batch, uint32_t row, uint32_t shared, EncodedRows* out) const {
+    EncodedRows::Row encoded;
+    encoded.partition = batch.partition[row];
+    encoded.offset = batch.offset[row];
+    encoded.timestamp_ms = batch.timestamp_ms[row];
+    const auto here = [out] { return static_cast<uint32_t>(out->bytes.size()); };
+    if (batch.key_present[row] != 0) {
+      encoded.key = here();
+      out->bytes.append(batch.key[row]);
+      encoded.key_size = here() - encoded.key;
+    }
+    encoded.value = here();
+    if (raw_) {
+      out->bytes.append(batch.payload[row]);
+    } else {
+      writer_.Append(batch, row, &out->bytes);
+    }
+    encoded.value_size = here() - encoded.value;
+    encoded.headers = shared;
+    encoded.headers_size = static_cast<uint32_t>(shared_.size());
+    if (cloud_events_ || !batch.headers.empty()) AddOwnHeaders(batch, row, out, &encoded);
+    out->rows.push_back(encoded);
+  }
+
+  void AddOwnHeaders(const RecordBatch& batch, uint32_t row, EncodedRows* out, EncodedRows::Row* encoded) const {
+    bool own = false;
+    const auto add = [&](std::string_view name, std::string_view value) {
+      if (!own) {
+        encoded->headers = static_cast<uint32_t>(out->bytes.size());
+        out->bytes.append(shared_);
+        own = true;
+      }
+      out->AppendHeader(name, value);
+    };
+    if (cloud_events_ && batch.timestamp_ms[row] >= 0) add("ce_time", FormatTimestamp(batch.timestamp_ms[row] * 1000));
+    for (const RowHeader& header : batch.row_headers(row)) {
+      if (header.name == kTraceHeaders[0] || header.name == kTraceHeaders[1]) add(header.name, header.value);
+    }
+    if (own) encoded->headers_size = static_cast<uint32_t>(out->bytes.size()) - encoded->headers;
+  }
+
+  const JsonRowWriter writer_;
+  const bool raw_;
+  const bool cloud_events_;
+  std::string shared_;
+};
+
+}  // namespace
+
+bool KafkaTargetProgram::ExactlyOnce(const SourceProgram& source, std::string* why) const {
+  const auto* kafka = dynamic_cast<const KafkaSourceProgram*>(&source);
+  if (kafka != nullptr) {
+    const bool same = kafka->settings().options.connection == settings_.options.connection;
+    if (why != nullptr) {
+      *why = same ? "results and positions are in one Kafka transaction"
+                  : "the source is on connection \"" + kafka->settings().options.connection + "\", topic " +
+                        settings_.topic + " on \"" + settings_.options.connection +
+                        "\": one transaction cannot span both";
+    }
+    return same;
+  }
+  if (why != nullptr) {
+    *why = source.bounded() ? "results and the file's position are in one Kafka transaction"
+                            : "this kind of source keeps no position that a Kafka transaction can carry";
+  }
+  return source.bounded();
+}
+
+std::unique_ptr<RowEncoder> KafkaTargetProgram::MakeEncoder(const ResultIdentity& identity) const {
+  if (settings_.dead_letters) return std::make_unique<DeadLetterEncoder>();
+  return std::make_unique<ResultEncoder>(settings_, identity);
+}
+
+}  // namespace anabranch

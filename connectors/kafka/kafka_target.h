@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "connectors/kafka/kafka_options.h"
+#include "engine/connector.h"
+
+namespace anabranch {
+
+// Names of headers on results.
+inline constexpr std::string_view kHeaderId = "anabranch.id";
+inline constexpr std::string_view kHeaderCloudEventId = "ce_id";
+
+// A topic that results or dead letters go to. Rows of results carry only the headers that all or some rows
+// share; `<topic>/<partition>/<offset>/<node>` is put on when the record is produced, made from the row's
+// position. Dead letters carry all their headers.
+class KafkaTargetProgram : public TargetProgram {
+ public:
+  struct Settings {
+    ClientOptions options;
+    std::string topic;
+    std::string node_id;
+    std::string envelope;  // "", "raw", "cloudevents"
+    std::vector<TargetFields::Field> fields;
+    bool dead_letters = false;
+  };
+  explicit KafkaTargetProgram(Settings settings) : settings_(std::move(settings)) {}
+
+  std::string commit_unit() const override { return "kafka:" + settings_.options.connection; }
+  std::string connector() const override { return "kafka"; }
+  bool ExactlyOnce(const SourceProgram& source, std::string* why) const override;
+  // Dead letters are encoded by the engine: their encoder refuses.
+  std::unique_ptr<RowEncoder> MakeEncoder(const ResultIdentity& identity) const override;
+  std::string Describe() const override { return "kafka topic " + settings_.topic; }
+
+  const Settings& settings() const { return settings_; }
+
+ private:
+  const Settings settings_;
+};
+
+}  // namespace anabranch

@@ -1,0 +1,91 @@
+// Positions that a Kafka transaction carries, and how they are read back.
+#include <librdkafka/rdkafka.h>
+
+#include "connectors/kafka/kafka_committer.h"
+
+namespace anabranch {
+
+namespace {
+
+constexpr int kAskMs = 10'000;
+
+KafkaSource* ConsumerOf(const SourceProgram& program, Source& source) {
+  // Made by that program, so of its kind.
+  return dynamic_cast<const KafkaSourceProgram*>(&program) != nullptr ? static_cast<KafkaSource*>(&source) : nullptr;
+}
+
+}  // namespace
+
+KafkaPositions::KafkaPositions(const LaneContext& lane, const KafkaTargets& targets,
+                               const SourceProgram& source_program, Source& source)
+    : lane_(lane),
+      options_(targets.front().second->settings().options),
+      topic_(targets.front().second->settings().topic),
+      description_(source_program.Describe()),
+      consumer_(ConsumerOf(source_program, source)) {}
+
+KafkaPositions::~KafkaPositions() = default;
+
+std::string KafkaPositions::group() const { return "anabranch." + lane_.topology + "." + lane_.source_id; }
+
+Result<std::vector<int64_t>> KafkaPositions::Stored(std::span<const PartitionId> partitions) {
+  return consumer_ != nullptr ? consumer_->StoredPositions(partitions) : StoredByGroup(partitions);
+}
+
+Result<std::vector<int64_t>> KafkaPositions::StoredByGroup(std::span<const PartitionId> partitions) {
+  if (partitions.empty()) return std::vector<int64_t>();
+  if (partitions.size() > 1) {
+    return Status(Code::kInternal, "positions of " + std::to_string(partitions.size()) + " partitions of " +
+                                       description_ + " in group \"" + group() + "\": only one can be kept");
+  }
+  if (reader_ == nullptr) {
+    ClientHooks hooks;
+    hooks.warn = lane_.warn;
+    ASSIGN_OR_RETURN(reader_, KafkaClient::Make(KafkaClient::Kind::kConsumer, options_, {},
+                                                {{"group.id", group()},
+                                                 {"isolation.level", "read_committed"},
+                                                 {"enable.auto.commit", "false"},
+                                                 {"allow.auto.create.topics", "false"}},
+                                                std::move(hooks)));
+  }
+  const KafkaPartitions list(rd_kafka_topic_partition_list_new(1));
+  const rd_kafka_topic_partition_t& stored = *rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), 0);
+  rd_kafka_resp_err_t error = rd_kafka_committed(reader_->get(), list.get(), kAskMs);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = stored.err;
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return Status(Code::kUnavailable, "the position of group \"" + group() + "\" on " + options_.Servers() +
+                                          " cannot be read: " + ErrorText(error));
+  }
+  if (stored.offset < 0) return std::vector<int64_t>{kNoPosition};
+  const std::string_view metadata(static_cast<const char*>(stored.metadata), stored.metadata_size);
+  if (metadata != description_) {
+    return Status(Code::kInvalid, "group \"" + group() + "\" on " + options_.Servers() + " holds the position of \"" +
+                                      std::string(metadata) + "\", not of \"" + description_ +
+                                      "\"; run with --new-identity or under another name");
+  }
+  return std::vector<int64_t>{stored.offset};
+}
+
+KafkaPartitions KafkaPositions::ToSend(const EpochEnd& end) const {
+  KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(end.positions.size())));
+  for (const PositionRange& range : end.positions) {
+    if (consumer_ == nullptr) {
+      rd_kafka_topic_partition_t* element = rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), 0);
+      element->offset = range.next;
+      element->metadata = rd_kafka_mem_malloc(nullptr, description_.size());
+      element->metadata_size = description_.size();
+      __builtin_memcpy(element->metadata, description_.data(), description_.size());
+      continue;
+    }
+    const SourcePartition& partition = lane_.partitions->at(range.partition);
+    rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)->offset = range.next;
+  }
+  return list;
+}
+
+KafkaGroupMetadata KafkaPositions::Metadata() const {
+  if (consumer_ != nullptr) return consumer_->GroupMetadata();
+  return KafkaGroupMetadata(rd_kafka_consumer_group_metadata_new(group().c_str()));
+}
+
+}  // namespace anabranch
