@@ -1,0 +1,217 @@
+#include <algorithm>
+#include <optional>
+
+#include "nodes/infer/bind.h"
+
+namespace anabranch {
+namespace {
+
+bool Accepts(Element element, Kind kind) {
+  switch (element) {
+    case Element::kFloat32:
+    case Element::kFloat64:
+      return kind == Kind::kFloat32 || kind == Kind::kFloat64 || kind == Kind::kInt64 || kind == Kind::kBool;
+    case Element::kInt64:
+    case Element::kInt32: return kind == Kind::kInt64 || kind == Kind::kBool;
+    case Element::kBool: return kind == Kind::kBool;
+    case Element::kString: return kind == Kind::kString;
+    case Element::kOther: break;
+  }
+  return false;
+}
+
+std::string TypeHint(Element element, const Type& type) {
+  if (type.kind == Kind::kList)
+    return "a list of fixed length (\"minItems\" = \"maxItems\") is a tensor and can be a feature";
+  if (type.kind == Kind::kTimestamp) return "make a number of it in a transform";
+  if ((element == Element::kInt64 || element == Element::kInt32) && type.IsNumeric()) {
+    return "make an integer of it in a transform";
+  }
+  if (element == Element::kBool) return "make a comparison of it in a transform";
+  return {};
+}
+
+std::string ShapeText(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ",") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+class InputBinder {
+ public:
+  InputBinder(BindContext& context, InferPlan* plan) : context_(context), plan_(*plan) {}
+
+  bool Bind(const ConfigValue& features) {
+    const std::vector<ValueInfo>& known = plan_.model->signature.inputs;
+    if (!features.is_object()) {
+      if (known.size() != 1) return ListForMany(features);
+      return BindInput(features, known[0]);
+    }
+    return BindObject(features, known);
+  }
+
+ private:
+  bool Fault(FaultCode code, const ConfigValue& at, std::string message, std::string hint = {}) {
+    context_.faults().Add(code, at, std::move(message), std::move(hint));
+    return false;
+  }
+  std::string Described(const ValueInfo& input) const {
+    return "input \"" + input.name + "\" of model \"" + plan_.model_name + "\" takes " + input.ToString();
+  }
+
+  bool ListForMany(const ConfigValue& features) {
+    NoteFeatures(context_, features);
+    std::string names;
+    std::string example;
+    for (const ValueInfo& input : plan_.model->signature.inputs) {
+      names += (names.empty() ? "" : ", ") + input.name;
+      example += (example.empty() ? "\"" : ", \"") + input.name + "\": …";
+    }
+    return Fault(FaultCode::kModelInput, features,
+                 "model \"" + plan_.model_name + "\" has " + std::to_string(plan_.model->signature.inputs.size()) +
+                     " inputs (" + names + "); a list feeds a model with one",
+                 "write an object: {" + example + "}");
+  }
+
+  bool BindObject(const ConfigValue& features, const std::vector<ValueInfo>& known) {
+    std::vector<std::string> names;
+    for (const ValueInfo& input : known) names.push_back(input.name);
+    bool ok = true;
+    for (const ConfigValue& member : features.children) {
+      const auto found = std::ranges::find(known, member.name, &ValueInfo::name);
+      if (found != known.end()) {
+        ok &= BindInput(member, *found);
+        continue;
+      }
+      if (IsAnnotation(member.name)) continue;
+      context_.faults().AddAtName(FaultCode::kModelInput, member,
+                                  "model \"" + plan_.model_name + "\" has no input \"" + member.name + "\"",
+                                  Suggest(member.name, names));
+      NoteFeatures(context_, member);
+      ok = false;
+    }
+    for (const ValueInfo& input : known) {
+      if (features.Find(input.name) != nullptr) continue;
+      ok = Fault(FaultCode::kModelInput, features, Described(input) + ", and no feature feeds it",
+                 "add \"" + input.name + "\": a column, or a list of columns");
+    }
+    return ok;
+  }
+
+  bool BindInput(const ConfigValue& at, const ValueInfo& info) {
+    if (info.form != ValueInfo::Form::kTensor || info.element == Element::kOther) {
+      NoteFeatures(context_, at);
+      return Fault(FaultCode::kModelType, at, Described(info) + ", which no column can feed",
+                   "known: float32, float64, int64, int32, bool, string tensors");
+    }
+    if (info.shape.empty()) {
+      NoteFeatures(context_, at);
+      return Fault(FaultCode::kModelInput, at, Described(info) + ": it has no row dimension");
+    }
+    ModelInput input{info.name, info.element, {info.shape.begin() + 1, info.shape.end()}, 0, {}};
+    std::vector<const VisibleColumn*> columns;
+    if (!ReadColumns(at, info, &input, &columns) || !FixRows(at, info)) return false;
+    const bool tensor = columns.size() == 1 && columns[0]->type.kind == Kind::kTensor;
+    const bool ok = tensor ? FitTensor(at, info, columns[0]->type, &input) : FitColumns(at, info, columns, &input);
+    if (ok) plan_.inputs.push_back(std::move(input));
+    return ok;
+  }
+
+  bool ReadColumns(const ConfigValue& at, const ValueInfo& info, ModelInput* input,
+                   std::vector<const VisibleColumn*>* columns) {
+    bool ok = true;
+    const auto read = [&](const ConfigValue& value) {
+      const VisibleColumn* column = context_.Read(value, value.text, info.element == Element::kFloat32);
+      if (column == nullptr) {
+        ok = false;
+        return;
+      }
+      const Kind kind = column->type.kind == Kind::kTensor ? column->type.element : column->type.kind;
+      if (!Accepts(info.element, kind)) {
+        ok = Fault(FaultCode::kModelType, value,
+                   Described(info) + "; column \"" + column->name + "\" is " + column->type.ToString(),
+                   TypeHint(info.element, column->type));
+        return;
+      }
+      columns->push_back(column);
+      input->columns.push_back({column->id, column->name, column->type.IsScalar() ? 1 : column->type.Elements()});
+      input->width += input->columns.back().elements;
+    };
+    if (at.is_array()) {
+      for (const ConfigValue& item : at.children) read(item);
+    } else {
+      read(at);
+    }
+    return ok;
+  }
+
+  bool FixRows(const ConfigValue& at, const ValueInfo& info) {
+    if (info.shape[0] < 0) return true;
+    if (info.shape[0] == 0) return Fault(FaultCode::kModelInput, at, Described(info) + ": a call with no rows");
+    const auto rows = static_cast<uint32_t>(info.shape[0]);
+    if (plan_.fixed_rows != 0 && plan_.fixed_rows != rows) {
+      return Fault(FaultCode::kModelInput, at,
+                   Described(info) + ", another input " + std::to_string(plan_.fixed_rows) + " rows per call");
+    }
+    plan_.fixed_rows = rows;
+    return true;
+  }
+
+  // One tensor column: a flat one by its number of values, a nested one dimension by dimension.
+  bool FitTensor(const ConfigValue& at, const ValueInfo& info, const Type& type, ModelInput* input) {
+    const auto free = std::ranges::count_if(input->row_shape, [](int64_t d) { return d < 0; });
+    bool fits = false;
+    if (type.shape.size() == 1 && (free == 0 || input->row_shape.size() == 1)) {
+      int64_t elements = 1;
+      for (const int64_t d : input->row_shape) elements *= d;
+      fits = free != 0 || elements == type.shape[0];
+      if (free != 0) input->row_shape = type.shape;
+    } else if (type.shape.size() == input->row_shape.size()) {
+      fits = std::ranges::equal(type.shape, input->row_shape, [](int64_t a, int64_t b) { return b < 0 || a == b; });
+      input->row_shape = type.shape;
+    }
+    if (fits) return true;
+    const std::string& name = input->columns[0].name;
+    return Fault(FaultCode::kModelInput, at.is_array() ? at.children[0] : at,
+                 Described(info) + "; column \"" + name + "\" is " + type.ToString());
+  }
+
+  // Scalars and flat tensors side by side.
+  bool FitColumns(const ConfigValue& at, const ValueInfo& info, const std::vector<const VisibleColumn*>& columns,
+                  ModelInput* input) {
+    for (const VisibleColumn* column : columns) {
+      if (column->type.IsScalar() || column->type.shape.size() == 1) continue;
+      return Fault(FaultCode::kModelInput, at,
+                   "column \"" + column->name + "\" is " + column->type.ToString() +
+                       "; only flat tensors can stand beside other columns");
+    }
+    if (input->row_shape.size() > 1) {
+      return Fault(FaultCode::kModelInput, at,
+                   Described(info) + "; that needs one tensor column of shape " + ShapeText(input->row_shape));
+    }
+    const int64_t expected = input->row_shape.empty() ? 1 : input->row_shape[0];
+    if (expected >= 0 && expected != input->width) {
+      return Fault(FaultCode::kModelInput, at,
+                   Described(info) + ", that is " + std::to_string(expected) + " features; " +
+                       std::to_string(input->width) + (input->width == 1 ? " is" : " are") + " given");
+    }
+    if (!input->row_shape.empty()) input->row_shape[0] = input->width;
+    return true;
+  }
+
+  BindContext& context_;
+  InferPlan& plan_;
+};
+
+}  // namespace
+
+bool BindInputs(BindContext& context, const ConfigValue& features, InferPlan* plan) {
+  return InputBinder(context, plan).Bind(features);
+}
+
+void NoteFeatures(BindContext& context, const ConfigValue& features) {
+  if (features.is_string()) context.Read(features, features.text);
+  for (const ConfigValue& child : features.children) NoteFeatures(context, child);
+}
+
+}  // namespace anabranch

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "nodes/infer/program.h"
+
+namespace anabranch {
+
+// One session with the memory for its calls: fill the inputs, Run, read the outputs. In steady state a call allocates
+// nothing here. One thread, except Terminate().
+class ModelCall {
+ public:
+  // Loads the model. Errors as OnnxSession::Load. `plan` must outlive the call.
+  static Result<std::unique_ptr<ModelCall>> Open(const InferPlan& plan);
+
+  const InferPlan& plan() const { return plan_; }
+
+  // Where the rows of input `i` are written, row-major: numbers, or texts for a string input. Valid until the next
+  // call of this function for this input.
+  void* Numbers(size_t i, uint32_t rows);
+  std::vector<std::string_view>& Texts(size_t i, uint32_t rows);
+  // For the next Run only: input `i` is read from there, output `i` written there.
+  void BorrowInput(size_t i, const void* data) { inputs_[i].borrowed = const_cast<void*>(data); }
+  void BorrowOutput(size_t i, void* data) { outputs_[i].borrowed = data; }
+  // Output `i` may be written in place: its shape is as declared. Settled by the probe.
+  void SetInPlace(size_t i, bool in_place) { outputs_[i].in_place = in_place; }
+  bool in_place(size_t i) const { return outputs_[i].in_place; }
+
+  // Calls the model with `rows` rows. kStage with the runtime's text when the model refuses; kInvalid when an output
+  // does not have one result per row, so that no call will do.
+  Status Run(uint32_t rows);
+
+  // An output of the last Run, valid until the next.
+  struct Output {
+    int64_t width = 0;           // values per row
+    const void* data = nullptr;  // numbers
+    StringContent strings;
+    MapContent maps;
+  };
+  const Output& output(size_t i) const { return outputs_[i].content; }
+
+  void Terminate() { session_->Terminate(); }
+  void ResumeCalls() { session_->ResumeCalls(); }
+  uint32_t calls() const { return calls_; }
+
+ private:
+  struct InputSlot {
+    std::vector<int64_t> shape;
+    std::vector<uint64_t> buffer;  // 8-byte aligned
+    std::vector<std::string_view> texts;
+    void* borrowed = nullptr;
+    OnnxValue value;
+    const void* value_data = nullptr;  // what `value` is a view of
+    uint32_t value_rows = 0;
+  };
+  struct OutputSlot {
+    std::vector<int64_t> shape;
+    std::vector<uint64_t> buffer;
+    void* borrowed = nullptr;
+    bool in_place = false;
+    OnnxValue value;
+    const void* value_data = nullptr;
+    uint32_t value_rows = 0;
+    Output content;
+  };
+
+  explicit ModelCall(const InferPlan& plan);
+  Status PrepareInput(size_t i, uint32_t rows);
+  Status PrepareOutput(size_t i, uint32_t rows);
+  Status ReadOutput(size_t i, uint32_t rows);
+
+  const InferPlan& plan_;
+  std::unique_ptr<OnnxSession> session_;
+  std::vector<InputSlot> inputs_;
+  std::vector<OutputSlot> outputs_;
+  std::vector<const char*> input_names_;
+  std::vector<const char*> output_names_;
+  std::vector<const OrtValue*> input_values_;
+  std::vector<OrtValue*> output_values_;
+  uint32_t calls_ = 0;
+};
+
+}  // namespace anabranch

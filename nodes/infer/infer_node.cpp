@@ -1,0 +1,191 @@
+#include <algorithm>
+#include <exception>
+#include <mutex>
+#include <optional>
+
+#include "nodes/infer/probe.h"
+#include "nodes/infer/program.h"
+#include "nodes/infer/rows.h"
+#include "nodes/infer/watchdog.h"
+
+namespace anabranch {
+namespace {
+
+class InferNode : public Node {
+ public:
+  InferNode(std::shared_ptr<const InferPlan> plan, std::unique_ptr<ModelCall> call, CallShape shape)
+      : plan_(std::move(plan)), call_(std::move(call)), shape_(std::move(shape)) {}
+
+  Status Process(const NodeRun& run) override {
+    try {
+      return Infer(run);
+    } catch (const std::exception& error) {
+      return {Code::kInternal, "model " + plan_->label + ": " + error.what()};
+    }
+  }
+
+ private:
+  Status Infer(const NodeRun& run) {
+    bad_.clear();
+    for (const MadeValue& value : plan_->values) run.batch.columns[value.id].Reset(value.type, run.batch.rows());
+    SelectRows(run, *plan_, &usable_, &rows_, &bad_);
+    const uint32_t calls_before = call_->calls();
+    const Status status = CallAll(run);
+    run.rows().model_calls += call_->calls() - calls_before;
+    RETURN_IF_ERROR(status);
+    Finish(run);
+    return Status::Ok();
+  }
+
+  Status CallAll(const NodeRun& run) {
+    if (rows_.empty()) return Status::Ok();
+    const Watchdog::Guard guard(Watchdog::Process(), run.deadline_ns, [this] { call_->Terminate(); });
+    Status status;
+    for (size_t first = 0; first < rows_.size() && status.ok(); first += shape_.records) {
+      const size_t n = std::min<size_t>(shape_.records, rows_.size() - first);
+      if (!InTime(run, guard)) {
+        TimeOutFrom(first);
+        break;
+      }
+      const std::span<const uint32_t> rows(rows_.data() + first, n);
+      status = CallRows(run, rows);
+      if (status.ok()) continue;
+      if (!InTime(run, guard)) {
+        status = Status::Ok();
+        TimeOutFrom(first);
+        break;
+      }
+      if (status.code() == Code::kStage) status = CallOneByOne(run, rows, guard, status);
+    }
+    if (guard.expired()) call_->ResumeCalls();
+    return status.ok() ? status : Status(Code::kStage, "model " + plan_->label + ": " + status.message());
+  }
+
+  bool InTime(const NodeRun& run, const Watchdog::Guard& guard) const {
+    return run.deadline_ns == INT64_MAX || (!guard.expired() && Clock::Real().NowNs() < run.deadline_ns);
+  }
+
+  Status CallRows(const NodeRun& run, std::span<const uint32_t> rows) {
+    const uint32_t call_rows = shape_.Rows(static_cast<uint32_t>(rows.size()));
+    PackRows(run.batch, rows, call_rows, call_.get());
+    BorrowColumns(run.batch, rows, call_rows, call_.get());
+    RETURN_IF_ERROR(call_->Run(call_rows));
+    return UnpackRows(*call_, rows, run.batch, &bad_);
+  }
+
+  // Finds the rows that the model refuses. All of them, and the rows that it took when it was loaded too: the model
+  // is at fault, not the records.
+  Status CallOneByOne(const NodeRun& run, std::span<const uint32_t> rows, const Watchdog::Guard& guard,
+                      Status refused) {
+    size_t failed = 0;
+    for (const uint32_t& row : rows) {
+      if (!InTime(run, guard)) {
+        TimeOutFrom(static_cast<size_t>(&row - rows_.data()));
+        return Status::Ok();
+      }
+      const Status status = CallRows(run, {&row, 1});
+      if (status.code() == Code::kInvalid) return status;
+      if (status.ok() || !InTime(run, guard)) continue;
+      ++failed;
+      bad_.push_back({row, "model", "model " + plan_->label + ": " + status.message(), false});
+    }
+    if (failed < rows.size() || (shape_.runs && WarmUp(call_.get(), shape_))) return Status::Ok();
+    return refused;
+  }
+
+  void TimeOutFrom(size_t first) {
+    for (size_t i = first; i < rows_.size(); ++i) {
+      bad_.push_back({rows_[i], "timeout", "model " + plan_->label + " did not answer in time", true});
+    }
+  }
+
+  // Rows with results get them, the others their errors, in row order.
+  void Finish(const NodeRun& run) {
+    std::ranges::stable_sort(bad_, {}, &BadRow::row);
+    for (const MadeValue& value : plan_->values) {
+      const std::span<uint8_t> states = run.batch.columns[value.id].states();
+      if (rows_.size() == states.size()) {
+        std::ranges::fill(states, kValid);
+      } else {
+        for (const uint32_t row : rows_) states[row] = kValid;
+      }
+      for (const BadRow& bad : bad_) states[bad.row] = kNull;
+    }
+    for (BadRow& bad : bad_) {
+      if (bad.timed_out) {
+        run.TimeOutRow(bad.row, std::move(bad.message));
+      } else {
+        run.FailRow(bad.row, bad.code, std::move(bad.message));
+      }
+    }
+  }
+
+  const std::shared_ptr<const InferPlan> plan_;
+  const std::unique_ptr<ModelCall> call_;
+  const CallShape shape_;
+  std::vector<uint8_t> usable_;
+  std::vector<uint32_t> rows_;  // that the model is called with
+  std::vector<BadRow> bad_;
+};
+
+class InferProgram : public NodeProgram {
+ public:
+  explicit InferProgram(std::shared_ptr<const InferPlan> plan) : plan_(std::move(plan)) {}
+
+  Result<std::unique_ptr<Node>> Open() const override {
+    try {
+      return OpenNode();
+    } catch (const std::exception& error) {
+      return Status(Code::kStage, "model " + plan_->label + " cannot be loaded: " + error.what());
+    }
+  }
+
+  std::map<std::string, std::string> Facts() const override {
+    std::map<std::string, std::string> facts = {{"model", plan_->label}};
+    const std::lock_guard lock(mutex_);
+    if (plan_->fixed_rows != 0) facts["rows_per_call"] = std::to_string(plan_->fixed_rows);
+    if (plan_->max_rows != 0 && plan_->fixed_rows == 0) facts["rows_per_call"] = std::to_string(plan_->max_rows);
+    if (!shape_) return facts;
+    facts["rows_per_call"] = std::to_string(shape_->records);
+    facts["batch_invariant"] = shape_->invariant ? "yes" : shape_->runs ? "no" : "unknown";
+    if (shape_->fixed_rows != 0) facts["padded_rows"] = std::to_string(shape_->fixed_rows);
+    return facts;
+  }
+
+  std::string FingerprintExtra() const override { return plan_->model->sha256; }
+
+ private:
+  Result<std::unique_ptr<Node>> OpenNode() const {
+    auto call = ModelCall::Open(*plan_);
+    if (!call.ok()) {
+      const Code code = call.status().code() == Code::kUnavailable ? Code::kUnavailable : Code::kStage;
+      return Status(code, "model " + plan_->label + " cannot be loaded: " + call.status().message());
+    }
+    ASSIGN_OR_RETURN(const CallShape shape, Settle(call->get()));
+    for (size_t i = 0; i < shape.in_place.size(); ++i) (*call)->SetInPlace(i, shape.in_place[i]);
+    if (shape.runs) WarmUp(call->get(), shape);
+    return std::unique_ptr<Node>(std::make_unique<InferNode>(plan_, std::move(call).value(), shape));
+  }
+
+  // Probed by the first thread that opens the program, for all.
+  Result<CallShape> Settle(ModelCall* call) const {
+    const std::lock_guard lock(mutex_);
+    if (shape_) return *shape_;
+    auto shape = ProbeModel(call);
+    if (!shape.ok()) return shape.status().WithContext("model " + plan_->label);
+    shape_ = *shape;
+    return *shape_;
+  }
+
+  const std::shared_ptr<const InferPlan> plan_;
+  mutable std::mutex mutex_;
+  mutable std::optional<CallShape> shape_;  // guarded by mutex_
+};
+
+}  // namespace
+
+std::shared_ptr<const NodeProgram> MakeInferProgram(std::shared_ptr<const InferPlan> plan) {
+  return std::make_shared<InferProgram>(std::move(plan));
+}
+
+}  // namespace anabranch

@@ -1,0 +1,208 @@
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "nodes/infer/rows.h"
+
+namespace anabranch {
+namespace {
+
+Kind Stored(const Type& type) { return type.IsScalar() ? type.kind : type.element; }
+
+bool Contiguous(std::span<const uint32_t> rows) { return rows.back() - rows.front() + 1 == rows.size(); }
+
+// ------------------------------------------------------------------ which rows
+
+bool NullAllowed(const InferPlan& plan, const ModelInput& input) {
+  return plan.null_is_nan && (input.element == Element::kFloat32 || input.element == Element::kFloat64);
+}
+
+template <typename T, typename Fits>
+void CheckValues(const Column& column, size_t elements, Fits fits, std::vector<uint8_t>* usable) {
+  const T* values = column.values<T>().data();
+  const uint8_t* states = column.states().data();
+  uint8_t* ok = usable->data();
+  if (elements == 1) {
+    for (size_t row = 0; row < usable->size(); ++row) {
+      ok[row] &= static_cast<uint8_t>(static_cast<uint8_t>(fits(values[row])) | static_cast<uint8_t>(~states[row] & 1));
+    }
+    return;
+  }
+  for (size_t row = 0; row < usable->size(); ++row) {
+    if ((states[row] & kValid) != 0)
+      ok[row] &= std::all_of(values + row * elements, values + (row + 1) * elements, fits);
+  }
+}
+
+bool FitsFloat(double value) { return !(std::fabs(value) > FLT_MAX) || std::isinf(value); }
+bool FitsInt32(int64_t value) { return value >= INT32_MIN && value <= INT32_MAX; }
+
+void CheckColumn(const InferPlan& plan, const ModelInput& input, const Column& column, size_t elements,
+                 std::vector<uint8_t>* usable) {
+  if (!NullAllowed(plan, input)) {
+    const uint8_t* states = column.states().data();
+    for (size_t row = 0; row < usable->size(); ++row) (*usable)[row] &= states[row] & kValid;
+  }
+  const Kind stored = Stored(column.type());
+  if (input.element == Element::kFloat32 && stored == Kind::kFloat64) {
+    CheckValues<double>(column, elements, FitsFloat, usable);
+  } else if (input.element == Element::kInt32 && stored == Kind::kInt64) {
+    CheckValues<int64_t>(column, elements, FitsInt32, usable);
+  }
+}
+
+std::string Held(const Column& column, uint32_t row) {
+  const std::string_view text = column.misfit(row);
+  return text.empty() ? std::string() : " (the record holds " + std::string(text.substr(0, 64)) + ")";
+}
+
+BadRow Explain(const NodeRun& run, const InferPlan& plan, uint32_t row) {
+  for (const ModelInput& input : plan.inputs) {
+    for (const FeatureColumn& feature : input.columns) {
+      const Column& column = run.batch.columns[feature.id];
+      if (!column.valid(row) && !NullAllowed(plan, input)) {
+        return {row, "null_feature",
+                "feature \"" + feature.name + "\" of model " + plan.label + " is null" + Held(column, row), false};
+      }
+      std::vector<uint8_t> usable(row + 1, 1);
+      CheckColumn(plan, input, column, static_cast<size_t>(feature.elements), &usable);
+      if (usable[row]) continue;
+      return {row, "non_finite",
+              "feature \"" + feature.name + "\" of model " + plan.label + " does not fit " + ElementName(input.element),
+              false};
+    }
+  }
+  return {row, "null_feature", "a feature of model " + plan.label + " is null", false};
+}
+
+// ------------------------------------------------------------------ packing
+
+template <typename To, typename From>
+void PackNumbers(const Column& column, std::span<const uint32_t> rows, size_t elements, size_t width, To* to) {
+  const From* from = column.values<From>().data();
+  if (elements == 1 && Contiguous(rows)) {
+    from += rows.front();
+    for (size_t i = 0; i < rows.size(); ++i) to[i * width] = static_cast<To>(from[i]);
+    return;
+  }
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const From* row = from + rows[i] * elements;
+    for (size_t e = 0; e < elements; ++e) to[i * width + e] = static_cast<To>(row[e]);
+  }
+}
+
+template <typename To>
+void PackColumn(const Column& column, std::span<const uint32_t> rows, size_t elements, size_t width, To* to) {
+  switch (Stored(column.type())) {
+    case Kind::kFloat32: PackNumbers<To, float>(column, rows, elements, width, to); break;
+    case Kind::kFloat64: PackNumbers<To, double>(column, rows, elements, width, to); break;
+    case Kind::kInt64: PackNumbers<To, int64_t>(column, rows, elements, width, to); break;
+    case Kind::kBool: PackNumbers<To, uint8_t>(column, rows, elements, width, to); break;
+    default: break;  // refused when the node was bound
+  }
+}
+
+template <typename To>
+void NullsToNan(const Column& column, std::span<const uint32_t> rows, size_t elements, size_t width, To* to) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (column.valid(rows[i])) continue;
+    std::fill_n(to + i * width, elements, std::numeric_limits<To>::quiet_NaN());
+  }
+}
+
+template <typename To>
+void PackInput(const RecordBatch& batch, const ModelInput& input, bool null_is_nan, std::span<const uint32_t> rows,
+               uint32_t call_rows, To* to) {
+  const auto width = static_cast<size_t>(input.width);
+  size_t first = 0;
+  for (const FeatureColumn& feature : input.columns) {
+    const Column& column = batch.columns[feature.id];
+    const auto elements = static_cast<size_t>(feature.elements);
+    PackColumn(column, rows, elements, width, to + first);
+    if constexpr (std::is_floating_point_v<To>) {
+      if (null_is_nan) NullsToNan(column, rows, elements, width, to + first);
+    }
+    first += elements;
+  }
+  const To* last = to + (rows.size() - 1) * width;
+  for (size_t i = rows.size(); i < call_rows; ++i) std::copy_n(last, width, to + i * width);
+}
+
+void PackTexts(const RecordBatch& batch, const ModelInput& input, std::span<const uint32_t> rows, uint32_t call_rows,
+               std::vector<std::string_view>* to) {
+  const auto width = static_cast<size_t>(input.width);
+  for (size_t i = 0; i < call_rows; ++i) {
+    const uint32_t row = rows[std::min(i, rows.size() - 1)];
+    size_t at = i * width;
+    for (const FeatureColumn& feature : input.columns) {
+      const auto elements = static_cast<size_t>(feature.elements);
+      const std::string_view* from = batch.columns[feature.id].values<std::string_view>().data() + row * elements;
+      at =
+          static_cast<size_t>(std::copy_n(from, elements, to->begin() + static_cast<std::ptrdiff_t>(at)) - to->begin());
+    }
+  }
+}
+
+// The column's memory, when it holds exactly what the call reads.
+const void* AsItLies(const RecordBatch& batch, const InferPlan& plan, const ModelInput& input,
+                     std::span<const uint32_t> rows, uint32_t call_rows) {
+  if (input.columns.size() != 1 || rows.size() != call_rows || !Contiguous(rows)) return nullptr;
+  const Column& column = batch.columns[input.columns[0].id];
+  const Kind stored = Stored(column.type());
+  const bool same = (input.element == Element::kFloat32 && stored == Kind::kFloat32) ||
+                    (input.element == Element::kFloat64 && stored == Kind::kFloat64) ||
+                    (input.element == Element::kInt64 && stored == Kind::kInt64) ||
+                    (input.element == Element::kBool && stored == Kind::kBool);
+  if (!same) return nullptr;
+  const auto states = column.states().subspan(rows.front(), rows.size());
+  const auto is_null = [](uint8_t state) { return (state & kValid) == 0; };
+  if (plan.null_is_nan && std::ranges::any_of(states, is_null)) return nullptr;
+  return column.values<char>().data() + rows.front() * static_cast<size_t>(input.width) * ElementSize(input.element);
+}
+
+}  // namespace
+
+void SelectRows(const NodeRun& run, const InferPlan& plan, std::vector<uint8_t>* usable, std::vector<uint32_t>* rows,
+                std::vector<BadRow>* bad) {
+  const uint32_t count = run.batch.rows();
+  usable->assign(count, 1);
+  rows->clear();
+  for (const ModelInput& input : plan.inputs) {
+    for (const FeatureColumn& feature : input.columns) {
+      CheckColumn(plan, input, run.batch.columns[feature.id], static_cast<size_t>(feature.elements), usable);
+    }
+  }
+  for (uint32_t row = 0; row < count; ++row) {
+    if (!run.active[row]) continue;
+    if ((*usable)[row]) {
+      rows->push_back(row);
+    } else {
+      bad->push_back(Explain(run, plan, row));
+    }
+  }
+}
+
+void PackRows(const RecordBatch& batch, std::span<const uint32_t> rows, uint32_t call_rows, ModelCall* call) {
+  const InferPlan& plan = call->plan();
+  for (size_t i = 0; i < plan.inputs.size(); ++i) {
+    const ModelInput& input = plan.inputs[i];
+    if (const void* data = AsItLies(batch, plan, input, rows, call_rows)) {
+      call->BorrowInput(i, data);
+      continue;
+    }
+    const auto pack = [&]<typename To>(To* to) { PackInput(batch, input, plan.null_is_nan, rows, call_rows, to); };
+    switch (input.element) {
+      case Element::kFloat32: pack(static_cast<float*>(call->Numbers(i, call_rows))); break;
+      case Element::kFloat64: pack(static_cast<double*>(call->Numbers(i, call_rows))); break;
+      case Element::kInt64: pack(static_cast<int64_t*>(call->Numbers(i, call_rows))); break;
+      case Element::kInt32: pack(static_cast<int32_t*>(call->Numbers(i, call_rows))); break;
+      case Element::kBool: pack(static_cast<uint8_t*>(call->Numbers(i, call_rows))); break;
+      case Element::kString: PackTexts(batch, input, rows, call_rows, &call->Texts(i, call_rows)); break;
+      case Element::kOther: break;
+    }
+  }
+}
+
+}  // namespace anabranch

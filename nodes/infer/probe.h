@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "nodes/infer/call.h"
+
+namespace anabranch {
+
+// How a model is called, so that a record gets the same bytes whatever its neighbours. Found once per program.
+struct CallShape {
+  uint32_t records = 2;     // records per call, at most
+  uint32_t fixed_rows = 0;  // every call is padded to this many rows; 0 = as many as there are, but never one
+  bool invariant = false;   // results do not vary with the rows of a call
+  bool runs = false;        // the model took the made-up rows of the probe
+  std::vector<bool> in_place;
+
+  // Rows of the call for `n` records: what is missing is filled with copies of the last one.
+  uint32_t Rows(uint32_t n) const { return fixed_rows != 0 ? fixed_rows : n < 2 ? 2 : n; }
+};
+
+// Calls the model with made-up rows (the same in every process) in calls of many sizes and compares the results byte
+// by byte; then, where the plan leaves it open, measures how many records a call should have. Takes about a second at
+// most, two calls where one call takes longer than that. kStage: the outputs are not what the node takes.
+Result<CallShape> ProbeModel(ModelCall* call);
+
+// A call of the usual size with made-up rows. True when the model took them.
+bool WarmUp(ModelCall* call, const CallShape& shape);
+
+}  // namespace anabranch

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/node.h"
+#include "nodes/infer/call.h"
+
+namespace anabranch {
+
+// A row that cannot have a result, and why.
+struct BadRow {
+  uint32_t row = 0;
+  std::string code;
+  std::string message;
+  bool timed_out = false;
+};
+
+// Finds the active rows whose features the model can take, ascending; the others go to `bad`: nulls (unless they are
+// NaN to the model) and numbers that the model's type cannot hold. `usable` is scratch memory.
+void SelectRows(const NodeRun& run, const InferPlan& plan, std::vector<uint8_t>* usable, std::vector<uint32_t>* rows,
+                std::vector<BadRow>* bad);
+
+// Writes `rows` into the call's inputs, padded with copies of the last one up to `call_rows`. A tensor column that
+// lies in memory as the model wants it is not copied.
+void PackRows(const RecordBatch& batch, std::span<const uint32_t> rows, uint32_t call_rows, ModelCall* call);
+
+// Lets outputs that are exactly one column be written into that column; before Run, for unpadded calls.
+void BorrowColumns(RecordBatch& batch, std::span<const uint32_t> rows, uint32_t call_rows, ModelCall* call);
+
+// Whether the outputs of the last call hold what the columns take: numbers of values, classes. kInvalid otherwise.
+Status CheckOutputs(const ModelCall& call);
+
+// Copies the call's results into the columns (values, not states); rows with a number that is not finite go to `bad`
+// unless they are allowed. Errors as CheckOutputs.
+Status UnpackRows(const ModelCall& call, std::span<const uint32_t> rows, RecordBatch& batch, std::vector<BadRow>* bad);
+
+}  // namespace anabranch

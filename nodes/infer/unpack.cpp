@@ -1,0 +1,139 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "nodes/infer/rows.h"
+
+namespace anabranch {
+namespace {
+
+bool Contiguous(std::span<const uint32_t> rows) { return rows.back() - rows.front() + 1 == rows.size(); }
+
+// Values of one output → one column. From and To differ for int32 only.
+template <typename To, typename From>
+void CopyValues(const ModelCall::Output& output, const MadeValue& value, std::span<const uint32_t> rows,
+                Column* column) {
+  const From* from = static_cast<const From*>(output.data) + value.first;
+  To* to = column->values<To>().data();
+  const auto width = static_cast<size_t>(output.width);
+  const auto count = static_cast<size_t>(value.count);
+  if (static_cast<const void*>(from) == static_cast<const void*>(to + rows.front() * count)) return;  // written there
+  if (count == 1 && Contiguous(rows)) {
+    to += rows.front();
+    for (size_t i = 0; i < rows.size(); ++i) to[i] = static_cast<To>(from[i * width]);
+    return;
+  }
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (size_t e = 0; e < count; ++e) to[rows[i] * count + e] = static_cast<To>(from[i * width + e]);
+  }
+}
+
+template <typename T>
+void FindNotFinite(const InferPlan& plan, const MadeValue& value, std::span<const uint32_t> rows, const Column& column,
+                   std::vector<BadRow>* bad) {
+  const T* values = column.values<T>().data();
+  const auto count = static_cast<size_t>(value.count);
+  // x - x is 0 for finite numbers only: one pass without branches, for the common case.
+  T sum = 0;
+  for (const uint32_t row : rows) {
+    for (size_t e = 0; e < count; ++e) sum += values[row * count + e] - values[row * count + e];
+  }
+  if (sum == 0) return;
+  for (const uint32_t row : rows) {
+    const T* begin = values + row * count;
+    if (std::all_of(begin, begin + count, [](T v) { return std::isfinite(v); })) continue;
+    bad->push_back(
+        {row, "non_finite", "output \"" + value.reference + "\" of model " + plan.label + " is not finite", false});
+  }
+}
+
+void CopyTexts(const ModelCall::Output& output, const MadeValue& value, std::span<const uint32_t> rows,
+               Column* column) {
+  // Columns keep their texts themselves: the model's go with the next call.
+  const std::string_view all = column->text().Copy(output.strings.bytes);
+  std::string_view* to = column->values<std::string_view>().data();
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const size_t at = i * static_cast<size_t>(output.width) + static_cast<size_t>(value.first);
+    const std::vector<size_t>& offsets = output.strings.offsets;
+    to[rows[i]] = all.substr(offsets[at], offsets[at + 1] - offsets[at]);
+  }
+}
+
+Status CheckClass(const InferPlan& plan, const ModelCall::Output& output, const MadeValue& value) {
+  const std::vector<std::string>& keys = output.maps.keys;
+  if (std::ranges::find(keys, value.class_name) != keys.end()) return Status::Ok();
+  return {Code::kInvalid, "model " + plan.label + " has no class \"" + value.class_name + "\" for \"" +
+                              value.reference + "\"" +
+                              (keys.empty() ? std::string() : "; " + Suggest(value.class_name, keys))};
+}
+
+void CopyClass(const ModelCall::Output& output, const MadeValue& value, std::span<const uint32_t> rows,
+               Column* column) {
+  const std::vector<std::string>& keys = output.maps.keys;
+  const float* from = output.maps.values.data() + (std::ranges::find(keys, value.class_name) - keys.begin());
+  float* to = column->values<float>().data();
+  for (size_t i = 0; i < rows.size(); ++i) to[rows[i]] = from[i * keys.size()];
+}
+
+Status CheckWidth(const InferPlan& plan, const ModelOutput& output, const MadeValue& value, int64_t width) {
+  const bool whole = value.first == 0 && output.width == value.count;
+  if (whole ? width == value.count : width >= value.first + value.count) return Status::Ok();
+  return {Code::kInvalid, "output \"" + output.name + "\" of model " + plan.label + " has " + std::to_string(width) +
+                              " value(s) per record; \"" + value.reference + "\" needs " +
+                              (whole ? "exactly " : "at least ") + std::to_string(value.first + value.count)};
+}
+
+Status CheckOutput(const ModelCall& call, const MadeValue& value) {
+  const ModelOutput& declared = call.plan().outputs[value.output];
+  const ModelCall::Output& output = call.output(value.output);
+  if (declared.form == ValueInfo::Form::kMaps) return CheckClass(call.plan(), output, value);
+  return CheckWidth(call.plan(), declared, value, output.width);
+}
+
+void CopyOutput(const ModelCall& call, const MadeValue& value, std::span<const uint32_t> rows, Column* column) {
+  const ModelOutput& declared = call.plan().outputs[value.output];
+  const ModelCall::Output& output = call.output(value.output);
+  if (declared.form == ValueInfo::Form::kMaps) return CopyClass(output, value, rows, column);
+  switch (declared.element) {
+    case Element::kFloat32: CopyValues<float, float>(output, value, rows, column); break;
+    case Element::kFloat64: CopyValues<double, double>(output, value, rows, column); break;
+    case Element::kInt64: CopyValues<int64_t, int64_t>(output, value, rows, column); break;
+    case Element::kInt32: CopyValues<int64_t, int32_t>(output, value, rows, column); break;
+    case Element::kBool: CopyValues<uint8_t, uint8_t>(output, value, rows, column); break;
+    case Element::kString: CopyTexts(output, value, rows, column); break;
+    case Element::kOther: break;
+  }
+}
+
+}  // namespace
+
+Status CheckOutputs(const ModelCall& call) {
+  for (const MadeValue& value : call.plan().values) RETURN_IF_ERROR(CheckOutput(call, value));
+  return Status::Ok();
+}
+
+void BorrowColumns(RecordBatch& batch, std::span<const uint32_t> rows, uint32_t call_rows, ModelCall* call) {
+  if (rows.size() != call_rows || !Contiguous(rows)) return;
+  for (const MadeValue& value : call->plan().values) {
+    const ModelOutput& output = call->plan().outputs[value.output];
+    if (!call->in_place(value.output) || output.width != value.count || output.element == Element::kInt32) continue;
+    const size_t bytes = static_cast<size_t>(value.count) * ElementSize(output.element);
+    call->BorrowOutput(value.output, batch.columns[value.id].values<char>().data() + rows.front() * bytes);
+  }
+}
+
+Status UnpackRows(const ModelCall& call, std::span<const uint32_t> rows, RecordBatch& batch, std::vector<BadRow>* bad) {
+  const InferPlan& plan = call.plan();
+  RETURN_IF_ERROR(CheckOutputs(call));
+  for (const MadeValue& value : plan.values) {
+    Column& column = batch.columns[value.id];
+    CopyOutput(call, value, rows, &column);
+    if (plan.allow_nan) continue;
+    const Kind stored = value.type.IsScalar() ? value.type.kind : value.type.element;
+    if (stored == Kind::kFloat32) FindNotFinite<float>(plan, value, rows, column, bad);
+    if (stored == Kind::kFloat64) FindNotFinite<double>(plan, value, rows, column, bad);
+  }
+  return Status::Ok();
+}
+
+}  // namespace anabranch

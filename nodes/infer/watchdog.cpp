@@ -1,0 +1,68 @@
+#include "nodes/infer/watchdog.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "engine/clock.h"
+
+namespace anabranch {
+
+Watchdog& Watchdog::Process() {
+  static Watchdog* const watchdog = new Watchdog;  // its thread lives as long as the process
+  return *watchdog;
+}
+
+Watchdog::Guard::Guard(Watchdog& watchdog, int64_t deadline_ns, std::function<void()> late)
+    : watchdog_(watchdog), deadline_ns_(deadline_ns), late_(std::move(late)) {
+  if (deadline_ns_ == INT64_MAX) return;
+  const std::lock_guard lock(watchdog_.mutex_);
+  if (!watchdog_.started_) {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    std::thread([&watchdog] { watchdog.Watch(); }).detach();
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    watchdog_.started_ = true;
+  }
+  const bool first =
+      std::ranges::all_of(watchdog_.guards_, [&](const Guard* other) { return deadline_ns_ < other->deadline_ns_; });
+  place_ = watchdog_.guards_.insert(watchdog_.guards_.end(), this);
+  if (first) watchdog_.changed_.notify_one();
+}
+
+Watchdog::Guard::~Guard() {
+  if (deadline_ns_ == INT64_MAX) return;
+  const std::lock_guard lock(watchdog_.mutex_);
+  if (!expired()) watchdog_.guards_.erase(place_);
+}
+
+void Watchdog::Watch() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    const int64_t now = Clock::Real().NowNs();
+    int64_t next = INT64_MAX;
+    for (auto place = guards_.begin(); place != guards_.end();) {
+      Guard& guard = **place;
+      if (guard.deadline_ns_ > now) {
+        next = std::min(next, guard.deadline_ns_);
+        ++place;
+        continue;
+      }
+      place = guards_.erase(place);
+      guard.expired_.store(true, std::memory_order_release);
+      guard.late_();
+    }
+    if (next == INT64_MAX) {
+      changed_.wait(lock);
+    } else {
+      changed_.wait_for(lock, std::chrono::nanoseconds(next - now));
+    }
+  }
+}
+
+}  // namespace anabranch

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <mutex>
+
+namespace anabranch {
+
+// Ends work that takes too long: one thread per process, started with the first deadline, calls back at most once per
+// guard. Thread-safe.
+class Watchdog {
+ public:
+  static Watchdog& Process();
+
+  // Calls `late` from the watchdog's thread when `deadline_ns` (of Clock::Real()) passes before the guard goes.
+  // When the destructor returns, `late` neither runs nor will. INT64_MAX: costs nothing.
+  class Guard {
+   public:
+    Guard(Watchdog& watchdog, int64_t deadline_ns, std::function<void()> late);
+    ~Guard();
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+    bool expired() const { return expired_.load(std::memory_order_acquire); }
+
+   private:
+    friend class Watchdog;
+    Watchdog& watchdog_;
+    const int64_t deadline_ns_;
+    const std::function<void()> late_;
+    std::atomic<bool> expired_{false};
+    std::list<Guard*>::iterator place_;
+  };
+
+ private:
+  void Watch();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::list<Guard*> guards_;  // guarded by mutex_, as all below
+  bool started_ = false;
+};
+
+}  // namespace anabranch
