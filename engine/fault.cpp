@@ -76,6 +76,7 @@ void FaultSink::AddInside(FaultCode code, const ConfigValue& at, size_t offset, 
 
 void FaultSink::AddAtPlace(FaultCode code, const Place& place, std::string pointer, std::string message,
                            std::string hint) {
+  if (code < FaultCode::kUnused) ++errors_;
   if (faults_.size() >= kMaxFaults) return;
   Fault fault;
   fault.code = code;
@@ -94,11 +95,6 @@ void FaultSink::Push(FaultCode code, const ConfigValue& at, const Place& place, 
   AddAtPlace(code, place, at.Pointer(), std::move(message), std::move(hint));
 }
 
-size_t FaultSink::errors() const {
-  return static_cast<size_t>(
-      std::count_if(faults_.begin(), faults_.end(), [](const Fault& fault) { return !fault.warning; }));
-}
-
 std::vector<Fault> FaultSink::Sorted() const {
   const auto key = [](const Fault& fault) { return std::tie(fault.place.begin, fault.code, fault.message); };
   std::vector<Fault> sorted = faults_;
@@ -115,7 +111,7 @@ std::string Suggest(std::string_view word, const std::vector<std::string>& known
   if (known.empty()) return {};
   size_t best = std::max<size_t>(1, word.size() / 3);
   const std::string* nearest = nullptr;
-  if (word.size() <= 64) {
+  if (!word.empty() && word.size() <= 64) {
     for (const std::string& each : known) {
       const size_t distance = Distance(word, each, best);
       if (distance < best || (distance == best && nearest == nullptr)) {

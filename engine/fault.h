@@ -85,7 +85,7 @@ class FaultSink {
                  std::string hint = {});
   void AddAtPlace(FaultCode code, const Place& place, std::string pointer, std::string message, std::string hint = {});
 
-  size_t errors() const;
+  size_t errors() const { return errors_; }
   const std::vector<Fault>& faults() const { return faults_; }
   // Sorted by place, then code; the same fault at one place once.
   std::vector<Fault> Sorted() const;
@@ -95,6 +95,7 @@ class FaultSink {
 
   std::string file_;
   std::vector<Fault> faults_;
+  size_t errors_ = 0;
 };
 
 // "did you mean \"amount\"?" for the nearest of `known`, or "known: a, b, c" when none is near

@@ -143,9 +143,10 @@ bool StructureCheck::CheckModel(ConfigValue& model) {
   const ConfigValue* digest = model.Find("sha256");
   if (digest != nullptr && digest->is_string()) {
     const bool hex =
-        digest->text.size() == 64 && digest->text.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+        digest->text.size() == 64 && digest->text.find_first_not_of("0123456789abcdef") == std::string::npos;
     if (!hex)
-      faults_.Add(FaultCode::kBadValue, *digest, "\"sha256\" of model \"" + model.name + "\" is not 64 hex digits");
+      faults_.Add(FaultCode::kBadValue, *digest,
+                  "\"sha256\" of model \"" + model.name + "\" is not 64 lower-case hex digits");
     if (!hex) return false;
   }
   return CheckFields(model, ModelFields(), "model \"" + model.name + "\"", faults_);

@@ -1,0 +1,363 @@
+#include "topologies/language/compile.h"
+
+#include <algorithm>
+#include <exception>
+#include <filesystem>
+#include <utility>
+
+#include "topologies/language/bind_context.h"
+#include "topologies/language/cascade.h"
+#include "topologies/language/delivery.h"
+#include "topologies/language/plan_hash.h"
+#include "topologies/language/scope_join.h"
+#include "topologies/language/settings.h"
+#include "topologies/language/topology_spec.h"
+#include "topologies/language/unused.h"
+
+namespace anabranch {
+
+namespace {
+
+// What is known of a source or node once it was looked at.
+struct Outflow {
+  Scope scope;
+  std::vector<bool> sources;  // by source: its rows come this way
+  std::vector<bool> pending;  // by source: its schema is not enforced yet
+  size_t readers_left = 0;    // the last reader takes the scope away
+  bool bound = false;
+  bool sound = false;  // the scope is complete
+  bool blind = false;  // not even the names of what is missing are known
+};
+
+class Compiler {
+ public:
+  Compiler(const Topology& topology, const Graph& graph, const Broken& broken, const Registry& registry,
+           const CheckOptions& options, FaultSink& faults)
+      : root_(topology.root),
+        graph_(graph),
+        broken_(broken),
+        registry_(registry),
+        faults_(faults),
+        services_(topology.root, registry, PathJudge(topology.file, options.allow_paths)),
+        cascade_(topology.text, faults),
+        file_(topology.file),
+        plan_(std::make_shared<Plan>()),
+        outflows_(graph.vertices.size()) {}
+
+  std::shared_ptr<Plan> Run();
+
+ private:
+  void ReadHead();
+  void CompileUnusedSchemas();
+  void BindSource(size_t source);
+  std::shared_ptr<RecordSchema> BindSchema(const ConfigValue& source, Outflow& out);
+  void MakeSourceColumns(size_t source, RecordSchema& schema, Outflow& out);
+  void BindKey(const ConfigValue& source, const Scope& scope, bool complete, PlanSource& out);
+  void BindNode(size_t vertex);
+  Scope TakeInputs(size_t vertex, Outflow& out, FaultSink& faults);
+  void CompileNode(const ConfigValue& entry, const NodeKind& kind, Scope& scope, Outflow& out, PlanNode& node,
+                   FaultSink& faults);
+  void FinishNode(size_t vertex, const Outflow& out, PlanNode node);
+  void FinishSources();
+  void FinishColumns();
+
+  const ConfigValue& root_;
+  const Graph& graph_;
+  const Broken& broken_;
+  const Registry& registry_;
+  FaultSink& faults_;
+  Services services_;
+  CascadeFilter cascade_;
+  std::string file_;
+  std::shared_ptr<Plan> plan_;
+  ColumnTable columns_;
+  SchemaUse schemas_;
+  std::vector<Outflow> outflows_;            // by vertex
+  std::vector<StageId> stages_;              // by vertex, of bound ones
+  std::vector<const ConfigValue*> entries_;  // of plan_->nodes
+};
+
+std::shared_ptr<Plan> Compiler::Run() {
+  ReadHead();
+  stages_.resize(graph_.vertices.size());
+  schemas_.schemas.resize(graph_.sources);
+  schemas_.taken.resize(graph_.sources);
+  for (size_t source = 0; source < graph_.sources; ++source) BindSource(source);
+  CompileUnusedSchemas();
+  for (const size_t vertex : graph_.order) BindNode(vertex);
+  std::vector<bool> ordered(graph_.vertices.size());
+  for (const size_t vertex : graph_.order) ordered[vertex] = true;
+  for (size_t vertex = graph_.sources; vertex < ordered.size(); ++vertex) {
+    if (!ordered[vertex]) BindNode(vertex);  // in a cycle or below one: bound for what it tells by itself
+  }
+  FinishSources();
+  FinishColumns();
+  DecideDelivery(root_, registry_, broken_, services_, entries_, *plan_, faults_);
+  WarnUnused(root_, graph_, services_, faults_);
+  if (faults_.errors() == 0) plan_->hash = HashPlan(root_, *plan_);
+  return plan_;
+}
+
+void Compiler::ReadHead() {
+  plan_->name = root_.Text("name");
+  std::error_code error;
+  plan_->file = std::filesystem::absolute(file_, error).lexically_normal().string();
+  if (faults_.errors() == 0) ReadTopologySettings(root_, *plan_);
+}
+
+// ------------------------------------------------------------------------------------------ sources
+
+void Compiler::BindSource(size_t source) {
+  const ConfigValue& entry = *graph_.vertices[source].entry;
+  Outflow& out = outflows_[source];
+  out.sources.resize(graph_.sources);
+  out.pending.resize(graph_.sources);
+  out.sources[source] = true;
+  out.readers_left = graph_.vertices[source].readers.size();
+  stages_[source] = static_cast<StageId>(source);
+  PlanSource plan_source;
+  plan_source.id = entry.name;
+  plan_source.format = entry.Text("format", "json");
+  if (const auto schema = BindSchema(entry, out)) {
+    schemas_.schemas[source] = schema;
+    MakeSourceColumns(source, *schema, out);
+    plan_source.schema = schema;
+    out.pending[source] = true;
+  }
+  if (broken_.count(&entry) == 0) {
+    const ConfigValue* member = ConnectorMember(entry, registry_);
+    plan_source.connector = member->name;
+    plan_source.program = registry_.FindConnector(member->name)->BindSource(*member, entry.name, services_, faults_);
+    BindKey(entry, out.scope, out.sound, plan_source);
+  }
+  out.bound = plan_source.program != nullptr;
+  plan_->sources.push_back(std::move(plan_source));
+}
+
+std::shared_ptr<RecordSchema> Compiler::BindSchema(const ConfigValue& source, Outflow& out) {
+  const ConfigValue* name = source.Find("schema");
+  out.sound = name == nullptr;
+  if (name == nullptr) return nullptr;
+  const ConfigValue* entry = name->is_string() ? services_.Section("schemas", name->text) : nullptr;
+  if (entry == nullptr) {
+    out.blind = true;
+    if (name->is_string()) {
+      faults_.Add(FaultCode::kUnknownReference, *name,
+                  "source \"" + source.name + "\" names the schema \"" + name->text + "\", which is not in \"schemas\"",
+                  Suggest(name->text, services_.Names("schemas")));
+    }
+    return nullptr;
+  }
+  auto schema = CompileSchema(*entry, faults_);
+  out.sound = schema != nullptr;
+  if (schema == nullptr) cascade_.AddFaulty(*entry);
+  return schema;
+}
+
+void Compiler::MakeSourceColumns(size_t source, RecordSchema& schema, Outflow& out) {
+  const std::string& id = graph_.vertices[source].entry->name;
+  std::vector<ColumnId> columns;
+  for (const SchemaField& field : schema.fields()) {
+    // Sources share a column of the same name and type, so that their rows can be a union.
+    const ColumnId* same = columns_.FindSame(field.path, field.type);
+    columns.push_back(same != nullptr ? *same : columns_.Add(field.path, field.type, id));
+    out.scope.Add({field.path, columns.back(), field.type, !field.required || field.null_allowed, false, id});
+  }
+  schema.SetColumns(columns);
+}
+
+void Compiler::CompileUnusedSchemas() {
+  const ConfigValue* entries = root_.Find("schemas");
+  if (entries == nullptr || !entries->is_object()) return;
+  for (const ConfigValue& entry : entries->children) {
+    if (!IsAnnotation(entry.name) && !services_.Used("schemas", entry.name)) (void)CompileSchema(entry, faults_);
+  }
+}
+
+void Compiler::BindKey(const ConfigValue& source, const Scope& scope, bool complete, PlanSource& out) {
+  const ConfigValue* key = source.Find("key");
+  if (key == nullptr) return;
+  const auto read = [&](const ConfigValue& at) {
+    const VisibleColumn* column = scope.Find(at.text);
+    if (column == nullptr) {
+      if (!complete) return;
+      faults_.Add(
+          FaultCode::kUnknownColumn, at,
+          "the key of source \"" + source.name + "\" is the field \"" + at.text + "\", which its schema does not have",
+          scope.columns().empty() ? "name a schema with this field" : Suggest(at.text, scope.Names()));
+      return;
+    }
+    if (!column->type.IsScalar()) {
+      faults_.Add(FaultCode::kBadValue, at,
+                  "a key cannot be made from \"" + at.text + "\", a " + column->type.ToString());
+    }
+    columns_.NoteRead(column->id, false);
+    out.key.columns.push_back(column->id);
+  };
+  if (key->is_string()) {
+    out.key.kind = key->text == "position" ? KeyRule::Kind::kPosition
+                   : key->text == "uuid"   ? KeyRule::Kind::kUuid
+                                           : KeyRule::Kind::kRecord;
+  } else if (const ConfigValue* field = key->Find("field")) {
+    out.key.kind = KeyRule::Kind::kField;
+    read(*field);
+  } else if (const ConfigValue* fields = key->Find("hash")) {
+    out.key.kind = KeyRule::Kind::kHash;
+    for (const ConfigValue& each : fields->children) read(each);
+  } else {
+    out.key.kind = KeyRule::Kind::kHeader;
+    out.key.header = key->Text("header");
+    plan_->reads_headers = true;
+  }
+}
+
+// -------------------------------------------------------------------------------------------- nodes
+
+// The scope above a node. The last reader of an input takes its scope instead of a copy.
+Scope Compiler::TakeInputs(size_t vertex, Outflow& out, FaultSink& faults) {
+  const Graph::Vertex& at = graph_.vertices[vertex];
+  const bool any = at.entry->Text("join") == "any";
+  out.sources.resize(graph_.sources);
+  out.pending.resize(graph_.sources);
+  out.sound = at.sound && !at.inputs.empty();
+  out.blind = !out.sound;
+  std::vector<Inflow> inflows;
+  for (size_t i = 0; i < at.inputs.size(); ++i) {
+    const Outflow& in = outflows_[at.inputs[i]];
+    out.sound = out.sound && in.sound;
+    out.blind = out.blind || in.blind || in.sources.empty();  // not looked at yet: it stands in a cycle
+    if (in.sources.empty()) continue;
+    inflows.push_back({&in.scope, &in.sources, at.input_places[i]});
+    for (size_t source = 0; source < graph_.sources; ++source)
+      out.sources[source] = out.sources[source] || in.sources[source];
+  }
+  // Under `all` a row passed every branch, so one that enforces the schema is enough.
+  for (size_t source = 0; source < graph_.sources; ++source) {
+    bool every = true, some = false;
+    for (const size_t input : at.inputs) {
+      const Outflow& in = outflows_[input];
+      if (in.sources.empty() || !in.sources[source]) continue;
+      every = every && in.pending[source];
+      some = some || in.pending[source];
+    }
+    out.pending[source] = any ? some : some && every;
+  }
+  if (inflows.size() == 1 && at.inputs.size() == 1) {
+    Outflow& in = outflows_[at.inputs[0]];
+    if (--in.readers_left == 0) return std::exchange(in.scope, Scope());
+    return in.scope;
+  }
+  Scope joined = JoinScopes(inflows, any, faults);
+  for (const size_t input : at.inputs) {
+    if (outflows_[input].readers_left > 0 && --outflows_[input].readers_left == 0) outflows_[input].scope = Scope();
+  }
+  return joined;
+}
+
+void Compiler::BindNode(size_t vertex) {
+  const ConfigValue& entry = *graph_.vertices[vertex].entry;
+  Outflow out;
+  out.readers_left = graph_.vertices[vertex].readers.size();
+  FaultSink apart(file_);  // for nodes below a faulty one
+  FaultSink joins(file_);
+  Scope scope = TakeInputs(vertex, out, joins);
+  const bool sound_above = out.sound;
+  FaultSink& sink = sound_above ? faults_ : apart;
+  for (const Fault& fault : joins.faults())
+    sink.AddAtPlace(fault.code, fault.place, fault.pointer, fault.message, fault.hint);
+  const NodeKind* kind = registry_.FindKind(entry.Text("kind"));
+  PlanNode node;
+  node.id = entry.name;
+  node.kind = entry.Text("kind");
+  const size_t before = sink.errors();
+  if (kind != nullptr && broken_.count(&entry) == 0) CompileNode(entry, *kind, scope, out, node, sink);
+  if (!sound_above) cascade_.PassOn(apart, out.blind);
+  out.sound = sound_above && joins.errors() == 0 && node.program != nullptr && sink.errors() == before;
+  if (node.program == nullptr || sink.errors() != before) cascade_.AddFaulty(entry);
+  out.bound = node.program != nullptr;
+  out.scope = std::move(scope);
+  if (out.bound && sound_above) FinishNode(vertex, out, std::move(node));
+  outflows_[vertex] = std::move(out);
+}
+
+void Compiler::CompileNode(const ConfigValue& entry, const NodeKind& kind, Scope& scope, Outflow& out, PlanNode& node,
+                           FaultSink& faults) {
+  NodeBinding binding(entry, kind, scope, columns_, services_, faults);
+  binding.SetSchemas(&schemas_, &out.pending);
+  if (const ConfigValue* when = entry.Find("when")) {
+    binding.SetConditional();
+    node.when = CompileExpression(*when, scope, true, faults);
+    if (node.when != nullptr) binding.NoteReads(node.when->reads, node.when->reads_headers);
+  }
+  try {
+    node.program = kind.Bind(binding);
+  } catch (const std::exception& error) {
+    faults.AddAtName(FaultCode::kBadValue, entry, "node \"" + entry.name + "\" cannot be bound: " + error.what());
+  }
+  binding.Apply(scope);
+  std::vector<VisibleColumn> made;
+  for (const VisibleColumn& column : scope.columns()) {
+    if (column.maker == entry.name) made.push_back(column);
+  }
+  if (node.program != nullptr) ReadNodeSettings(entry, root_.Find("defaults"), made, node, faults);
+  node.makes = std::move(binding.makes);
+  node.reads = std::move(binding.reads);
+  std::sort(node.reads.begin(), node.reads.end());
+  node.reads.erase(std::unique(node.reads.begin(), node.reads.end()), node.reads.end());
+  node.expensive = kind.spec().expensive;
+  plan_->reads_headers = plan_->reads_headers || binding.reads_headers;
+}
+
+void Compiler::FinishNode(size_t vertex, const Outflow& out, PlanNode node) {
+  for (const size_t input : graph_.vertices[vertex].inputs) node.inputs.push_back(stages_[input]);
+  node.from_source = out.sources;
+  stages_[vertex] = static_cast<StageId>(graph_.sources + plan_->nodes.size());
+  if (const auto target = node.program->target()) {
+    node.target = static_cast<TargetId>(plan_->targets.size());
+    plan_->targets.push_back({node.id, target});
+    for (size_t source = 0; source < graph_.sources; ++source) {
+      if (out.pending[source]) plan_->sources[source].enforce_schema = true;
+    }
+  }
+  plan_->nodes.push_back(std::move(node));
+  entries_.push_back(graph_.vertices[vertex].entry);
+}
+
+// ------------------------------------------------------------------------------------------- finish
+
+void Compiler::FinishSources() {
+  for (size_t source = 0; source < graph_.sources; ++source) {
+    PlanSource& out = plan_->sources[source];
+    const auto& schema = schemas_.schemas[source];
+    if (schema == nullptr) continue;
+    const bool enforced = out.enforce_schema || schemas_.taken[source];
+    out.decode.schema = schema;
+    for (size_t field = 0; field < schema->fields().size(); ++field) {
+      const ColumnId column = schema->fields()[field].column;
+      if (enforced || columns_.read(column)) out.decode.fields.push_back({field, column, columns_.Storage(column)});
+    }
+  }
+}
+
+void Compiler::FinishColumns() {
+  for (ColumnId column = 0; column < columns_.size(); ++column) {
+    plan_->columns.push_back({columns_.at(column).name, columns_.Storage(column), columns_.at(column).maker});
+  }
+  std::vector<std::string> models;
+  for (const PlanNode& node : plan_->nodes) {
+    const auto facts = node.program->Facts();
+    const auto model = facts.find("model");
+    if (model == facts.end() || std::find(models.begin(), models.end(), model->second) != models.end()) continue;
+    models.push_back(model->second);
+  }
+  for (const std::string& model : models) plan_->models += (plan_->models.empty() ? "" : ",") + model;
+}
+
+}  // namespace
+
+std::shared_ptr<Plan> CompileTopology(const Topology& topology, const Graph& graph, const Broken& broken,
+                                      const Registry& registry, const CheckOptions& options, FaultSink& faults) {
+  return Compiler(topology, graph, broken, registry, options, faults).Run();
+}
+
+}  // namespace anabranch

@@ -1,0 +1,143 @@
+#include "topologies/language/delivery.h"
+
+#include <map>
+
+namespace anabranch {
+
+namespace {
+
+class DeliveryCheck {
+ public:
+  DeliveryCheck(const ConfigValue& root, const Registry& registry, const Broken& broken, Services& services,
+                const std::vector<const ConfigValue*>& entries, Plan& plan, FaultSink& faults)
+      : root_(root),
+        registry_(registry),
+        broken_(broken),
+        services_(services),
+        entries_(entries),
+        plan_(plan),
+        faults_(faults) {}
+
+  void Run() {
+    BindDeadLetters();
+    RefuseSharedTargets();
+    Settle();
+  }
+
+ private:
+  void BindDeadLetters();
+  void RefuseSharedTargets();
+  void Settle();
+  const PlanNode* NodeOf(size_t target) const;
+  const ConfigValue& PlaceOf(size_t target) const;
+
+  const ConfigValue& root_;
+  const Registry& registry_;
+  const Broken& broken_;
+  Services& services_;
+  const std::vector<const ConfigValue*>& entries_;
+  Plan& plan_;
+  FaultSink& faults_;
+};
+
+void DeliveryCheck::BindDeadLetters() {
+  const SourceProgram* source = nullptr;
+  const Connector* connector = nullptr;
+  for (const PlanSource& each : plan_.sources) {
+    if (each.program == nullptr) continue;
+    source = each.program.get();
+    connector = registry_.FindConnector(each.connector);
+    break;
+  }
+  const ConfigValue* at = root_.Find("dead_letters");
+  if (at != nullptr) {
+    if (broken_.count(at) != 0) return;
+    at = ConnectorMember(*at, registry_);
+    if (at == nullptr) return;
+    connector = registry_.FindConnector(at->name);
+  }
+  if (connector == nullptr) return;  // no source could be bound: said already
+  auto program = connector->BindDeadLetters(at, source, plan_.name, services_, faults_);
+  if (program != nullptr) plan_.targets.push_back({"dead_letters", std::move(program)});
+}
+
+const PlanNode* DeliveryCheck::NodeOf(size_t target) const {
+  for (const PlanNode& node : plan_.nodes) {
+    if (node.id == plan_.targets[target].id) return &node;
+  }
+  return nullptr;
+}
+
+// Where the connector of a target stands in the file.
+const ConfigValue& DeliveryCheck::PlaceOf(size_t target) const {
+  const PlanNode* node = NodeOf(target);
+  const ConfigValue* owner = node != nullptr ? entries_[static_cast<size_t>(node - plan_.nodes.data())] : &root_;
+  const ConfigValue* to = owner->Find(node != nullptr ? "to" : "dead_letters");
+  const ConfigValue* member = to != nullptr ? ConnectorMember(*to, registry_) : nullptr;
+  if (member != nullptr) return *member;
+  const ConfigValue* delivery = root_.Find("delivery");
+  return to != nullptr ? *to : delivery != nullptr ? *delivery : *owner;
+}
+
+void DeliveryCheck::RefuseSharedTargets() {
+  std::map<std::string, size_t> first;
+  for (size_t target = 0; target < plan_.targets.size(); ++target) {
+    const std::string what = plan_.targets[target].program->Describe();
+    const auto [at, added] = first.emplace(what, target);
+    if (added) continue;
+    const ConfigValue& place = PlaceOf(target);
+    faults_.AddAtName(
+        FaultCode::kTargetConflict, place,
+        "\"" + plan_.targets[target].id + "\" and \"" + plan_.targets[at->second].id + "\" both write " + what,
+        "give each its own target, or join the branches and write once");
+  }
+}
+
+void DeliveryCheck::Settle() {
+  if (plan_.delivery == Delivery::kAtLeastOnce) return;
+  bool all_can = true;
+  for (size_t target = 0; target < plan_.targets.size(); ++target) {
+    std::string why = WhyNotExactlyOnce(plan_, plan_.targets[target], NodeOf(target));
+    if (why.empty()) why = WhyNotTogether(plan_, target);
+    if (why.empty()) continue;
+    all_can = false;
+    if (!plan_.delivery_given) continue;
+    faults_.AddAtName(FaultCode::kDelivery, PlaceOf(target),
+                      "exactly_once cannot be given by \"" + plan_.targets[target].id + "\" (" +
+                          plan_.targets[target].program->Describe() + "): " + why,
+                      "change the target, or write \"delivery\": \"at_least_once\"");
+  }
+  if (!all_can && !plan_.delivery_given) plan_.delivery = Delivery::kAtLeastOnce;
+}
+
+}  // namespace
+
+std::string WhyNotExactlyOnce(const Plan& plan, const PlanTarget& target, const PlanNode* node) {
+  for (size_t source = 0; source < plan.sources.size(); ++source) {
+    const bool fed = node == nullptr || (source < node->from_source.size() && node->from_source[source]);
+    if (!fed || plan.sources[source].program == nullptr) continue;
+    std::string why;
+    if (target.program->ExactlyOnce(*plan.sources[source].program, &why)) continue;
+    return why.empty() ? "it cannot store rows and progress together" : why;
+  }
+  return {};
+}
+
+std::string WhyNotTogether(const Plan& plan, size_t target) {
+  const TargetProgram& program = *plan.targets[target].program;
+  if (program.connector() != "kafka") return {};  // others keep a progress of their own each
+  for (size_t other = 0; other < target; ++other) {
+    const TargetProgram& before = *plan.targets[other].program;
+    if (before.connector() != "kafka" || before.commit_unit() == program.commit_unit()) continue;
+    return "one transaction reaches one connection, and \"" + plan.targets[other].id + "\" uses another (" +
+           before.commit_unit() + ", " + program.commit_unit() + ")";
+  }
+  return {};
+}
+
+void DecideDelivery(const ConfigValue& root, const Registry& registry, const Broken& broken, Services& services,
+                    const std::vector<const ConfigValue*>& entries, Plan& plan, FaultSink& faults) {
+  DeliveryCheck(root, registry, broken, services, entries, plan, faults).Run();
+}
+
+}  // namespace anabranch

@@ -1,0 +1,26 @@
+#include "topologies/language/plan_hash.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace anabranch {
+
+std::string HashPlan(const ConfigValue& root, const Plan& plan) {
+  std::vector<std::string> parts;
+  for (const ConfigValue& member : root.children) {
+    const std::string& name = member.name;
+    const bool for_readers = name == "description" || name == "owner" || name == "tags" || name == "tests";
+    if (!for_readers && !IsAnnotation(name)) parts.push_back(name + "=" + member.Canonical());
+  }
+  std::sort(parts.begin(), parts.end());
+  for (const PlanNode& node : plan.nodes) parts.push_back(node.id + ":" + node.program->FingerprintExtra());
+  std::string all;
+  for (const std::string& part : parts) (all += part) += '\n';
+  char digits[24];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(XXH3_64bits(all.data(), all.size())));
+  return std::string(digits).substr(0, 12);
+}
+
+}  // namespace anabranch

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "engine/plan.h"
+
+namespace anabranch {
+
+// 12 hex digits over everything in the file that changes what the topology does, and over what its
+// nodes add (model bytes). Descriptions, tags, tests and annotations of the file do not count.
+std::string HashPlan(const ConfigValue& root, const Plan& plan);
+
+}  // namespace anabranch

@@ -1,0 +1,124 @@
+#include "topologies/language/settings.h"
+
+#include <algorithm>
+#include <string>
+
+namespace anabranch {
+
+namespace {
+
+constexpr double kNsPerMs = 1e6;
+
+int64_t Nanoseconds(const ConfigValue& object, std::string_view member, int64_t fallback) {
+  const ConfigValue* value = object.Find(member);
+  return value != nullptr && value->is_number() ? static_cast<int64_t>(value->number * kNsPerMs) : fallback;
+}
+
+bool FitsScalar(const ConfigValue& value, Kind kind) {
+  switch (kind) {
+    case Kind::kBool: return value.kind == ConfigValue::Kind::kBool;
+    case Kind::kInt64: return value.kind == ConfigValue::Kind::kInteger;
+    case Kind::kFloat32:
+    case Kind::kFloat64: return value.is_number();
+    case Kind::kString: return value.is_string();
+    case Kind::kTimestamp: return value.is_string() || value.kind == ConfigValue::Kind::kInteger;
+    case Kind::kList:
+    case Kind::kTensor: break;
+  }
+  return false;
+}
+
+bool FitsType(const ConfigValue& value, const Type& type) {
+  if (type.IsScalar()) return FitsScalar(value, type.kind);
+  if (!value.is_array()) return false;
+  if (type.kind == Kind::kTensor && static_cast<int64_t>(value.children.size()) != type.Elements()) return false;
+  return std::all_of(value.children.begin(), value.children.end(),
+                     [&](const ConfigValue& item) { return FitsScalar(item, type.element); });
+}
+
+void ReadDefaultValues(const ConfigValue& values, const std::vector<VisibleColumn>& columns, PlanNode& out,
+                       FaultSink& faults) {
+  std::vector<std::string> names;
+  for (const VisibleColumn& column : columns) names.push_back(column.name);
+  for (const ConfigValue& value : values.children) {
+    if (IsAnnotation(value.name)) continue;
+    const auto column =
+        std::find_if(columns.begin(), columns.end(), [&](const auto& each) { return each.name == value.name; });
+    if (column == columns.end()) {
+      faults.AddAtName(FaultCode::kUnknownColumn, value,
+                       "node \"" + out.id + "\" makes no column \"" + value.name + "\"", Suggest(value.name, names));
+    } else if (!FitsType(value, column->type)) {
+      faults.Add(
+          FaultCode::kWrongType, value,
+          "the default of \"" + value.name + "\" must be " + column->type.ToString() + ", not " + value.KindName());
+    } else {
+      out.default_values[column->id] = value.Canonical();
+    }
+  }
+  // A column without a value would be null although its readers were told otherwise.
+  for (const VisibleColumn& column : columns) {
+    if (column.nullable || values.Find(column.name) != nullptr) continue;
+    faults.Add(FaultCode::kMissingKey, values,
+               "the default values of node \"" + out.id + "\" have none for \"" + column.name + "\"");
+  }
+}
+
+void ReadRecordPolicy(const ConfigValue& policy, const std::vector<VisibleColumn>& columns, PlanNode& out,
+                      FaultSink& faults) {
+  if (policy.is_string()) {
+    out.on_record_error = policy.text == "skip"   ? RecordPolicy::kSkip
+                          : policy.text == "stop" ? RecordPolicy::kStop
+                                                  : RecordPolicy::kDeadLetter;
+  } else if (const ConfigValue* values = policy.Find("default")) {
+    out.on_record_error = RecordPolicy::kDefault;
+    ReadDefaultValues(*values, columns, out, faults);
+  } else if (const ConfigValue* record = policy.Find("record")) {
+    ReadRecordPolicy(*record, columns, out, faults);
+  }
+}
+
+void ReadRetry(const ConfigValue& object, PlanNode& out) {
+  if (const ConfigValue* retry = object.Find("retry")) {
+    out.retry_max = static_cast<int>(retry->Integer("max", out.retry_max));
+    out.retry_backoff_ns = Nanoseconds(*retry, "backoff_ms", out.retry_backoff_ns);
+    out.retry_max_backoff_ns = Nanoseconds(*retry, "max_backoff_ms", out.retry_max_backoff_ns);
+  }
+  out.timeout_ns = Nanoseconds(object, "timeout_ms", out.timeout_ns);
+}
+
+}  // namespace
+
+void ReadTopologySettings(const ConfigValue& root, Plan& plan) {
+  if (const ConfigValue* batch = root.Find("batch")) {
+    plan.batch.max_rows = static_cast<uint32_t>(batch->Integer("max_rows", plan.batch.max_rows));
+    plan.batch.max_bytes = static_cast<size_t>(batch->Integer("max_bytes", static_cast<int64_t>(plan.batch.max_bytes)));
+    plan.batch.linger_ns = Nanoseconds(*batch, "linger_ms", plan.batch.linger_ns);
+  }
+  if (const ConfigValue* epoch = root.Find("epoch")) {
+    plan.epoch.max_rows = static_cast<uint64_t>(epoch->Integer("max_rows", static_cast<int64_t>(plan.epoch.max_rows)));
+    plan.epoch.max_bytes = static_cast<size_t>(epoch->Integer("max_bytes", static_cast<int64_t>(plan.epoch.max_bytes)));
+    plan.epoch.commit_ns = Nanoseconds(*epoch, "commit_ms", plan.epoch.commit_ns);
+  }
+  if (const ConfigValue* limits = root.Find("limits")) {
+    plan.limits.record_bytes =
+        static_cast<size_t>(limits->Integer("record_bytes", static_cast<int64_t>(plan.limits.record_bytes)));
+    plan.limits.memory_bytes =
+        static_cast<size_t>(limits->Integer("memory_bytes", static_cast<int64_t>(plan.limits.memory_bytes)));
+  }
+  const ConfigValue* delivery = root.Find("delivery");
+  plan.delivery_given = delivery != nullptr;
+  if (delivery != nullptr && delivery->text == "at_least_once") plan.delivery = Delivery::kAtLeastOnce;
+}
+
+void ReadNodeSettings(const ConfigValue& node, const ConfigValue* defaults, const std::vector<VisibleColumn>& columns,
+                      PlanNode& out, FaultSink& faults) {
+  out.description = node.Text("description");
+  out.join_any = node.Text("join") == "any";
+  if (defaults != nullptr) ReadRetry(*defaults, out);
+  ReadRetry(node, out);
+  const ConfigValue* policy = node.Find("on_error");
+  if (policy == nullptr && defaults != nullptr) policy = defaults->Find("on_error");
+  if (policy != nullptr) ReadRecordPolicy(*policy, columns, out, faults);
+}
+
+}  // namespace anabranch

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "engine/fault.h"
+#include "engine/plan.h"
+
+namespace anabranch {
+
+// The parts of the file that become plain numbers and words of the plan. All expect a structurally
+// sound value and fall back to the defaults where there is none.
+
+void ReadTopologySettings(const ConfigValue& root, Plan& plan);  // batch, epoch, limits, delivery
+
+// timeout_ms, retry and on_error of a node; what it leaves out comes from `defaults`. `columns` are those
+// that the node makes, for on_error's default values.
+void ReadNodeSettings(const ConfigValue& node, const ConfigValue* defaults, const std::vector<VisibleColumn>& columns,
+                      PlanNode& out, FaultSink& faults);
+
+}  // namespace anabranch
