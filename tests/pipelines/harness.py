@@ -1,0 +1,409 @@
+"""What the whole-pipeline tests share: the program under test, a real broker, readers and writers of their own.
+
+Nothing here shares code with the engine: records are made, sent and read back with Python's json and sqlite3, with
+confluent-kafka and with kcat. Every wait is bounded, every process that was started is ended by its pid.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = os.environ.get("ANABRANCH_BIN", str(ROOT / "build" / "bin" / "anabranch"))
+# Multiplies the row counts of the long tests: less for sanitizer builds, more for a soak.
+SCALE = float(os.environ.get("ANABRANCH_SCALE", "1"))
+# A sanitizer build or a busy machine is slower: multiplies every time limit.
+PATIENCE = float(os.environ.get("ANABRANCH_PATIENCE", "1"))
+LOGS = pathlib.Path(os.environ.get("ANABRANCH_TEST_LOGS", tempfile.gettempdir()))
+
+EXIT_OK, EXIT_STAGE, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_RETRY, EXIT_FAULTY = 0, 1, 2, 69, 75, 78
+
+
+def scaled(count):
+    return max(1, int(count * SCALE))
+
+
+# --------------------------------------------------------------------------------------------------- the program
+
+
+class Run:
+    """One process of the program, from its start to its end. Output goes to files, so that no pipe fills up."""
+
+    def __init__(self, args, folder, env=None):
+        self.args = [str(a) for a in args]
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=folder))
+        self.started = time.monotonic()
+        environment = {k: v for k, v in os.environ.items() if k != "KAFKA_BROKERS"}
+        environment.update(env or {})
+        with open(self.folder / "stdout", "wb") as out, open(self.folder / "stderr", "wb") as err:
+            self.process = subprocess.Popen([BIN, *self.args], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                            env=environment, cwd=self.folder)
+        self.killed = False
+        self._kept = {}
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def code(self):
+        return self.process.poll()
+
+    @property
+    def seconds(self):
+        return time.monotonic() - self.started
+
+    def _text(self, name):
+        if name in self._kept:
+            return self._kept[name]
+        return (self.folder / name).read_text(errors="replace")
+
+    @property
+    def stdout(self):
+        return self._text("stdout")
+
+    @property
+    def stderr(self):
+        return self._text("stderr")
+
+    def keep_output(self):
+        """Before the folder goes: a failure is reported after the clean-up."""
+        self._kept = {name: self._text(name) for name in ("stdout", "stderr")}
+
+    def running(self):
+        return self.process.poll() is None
+
+    def send(self, number):
+        if self.running():
+            self.process.send_signal(number)
+
+    def wait(self, timeout):
+        """The exit code; a process that outlives its time is ended and fails the test."""
+        try:
+            return self.process.wait(timeout * PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.end()
+            raise AssertionError(f"anabranch {' '.join(self.args)} did not end within {timeout * PATIENCE:.0f} s")
+
+    def kill(self):
+        self.send(signal.SIGKILL)
+        return self.process.wait(20)
+
+    def end(self):
+        if self.running():
+            self.killed = True
+            self.process.send_signal(signal.SIGCONT)
+            self.kill()
+
+    def __str__(self):
+        tail = lambda text: "\n".join(text.splitlines()[-60:])
+        state = "killed by the test" if self.killed else f"exit code {self.code}"
+        return (f"--- anabranch {' '.join(self.args)}  (pid {self.pid}, {state})\n"
+                f"{tail(self.stdout)[-4000:]}\n--- stderr\n{tail(self.stderr)[-8000:]}")
+
+
+class PipelineCase(unittest.TestCase):
+    """A test with a folder of its own. The processes it started are ended, and shown when it fails."""
+
+    maxDiff = 2000
+    broker = None
+
+    def setUp(self):
+        self.runs = []
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="anabranch-"))
+        self.addCleanup(self._clean)
+
+    def _clean(self):
+        for run in self.runs:
+            run.end()
+            run.keep_output()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def evidence(self):
+        parts = [str(run) for run in self.runs[-4:]]
+        if self.broker:
+            parts.append(self.broker.evidence())
+        return "\n".join(parts)
+
+    def start(self, *args, env=None):
+        environment = {"KAFKA_BROKERS": self.broker.address} if self.broker else {}
+        environment.update(env or {})
+        run = Run(args, self.folder, environment)
+        self.runs.append(run)
+        return run
+
+    def anabranch(self, *args, env=None, timeout=60, code=None):
+        """Runs the program to its end. `code`: the exit code it must have."""
+        run = self.start(*args, env=env)
+        run.wait(timeout)
+        if code is not None:
+            self.assertEqual(run.code, code, f"exit code of anabranch {' '.join(run.args)}\n{run.stderr[-3000:]}")
+        return run
+
+    def wait_until(self, what, timeout, test, run=None, pause=0.01):
+        """Waits for `test()` to be true; a `run` that ends meanwhile fails at once."""
+        deadline = time.monotonic() + timeout * PATIENCE
+        while not (answer := test()):
+            if run is not None and not run.running():
+                self.fail(f"the run ended (exit code {run.code}) before: {what}")
+            if time.monotonic() > deadline:
+                self.fail(f"not within {timeout * PATIENCE:.0f} s: {what}")
+            time.sleep(pause)
+        return answer
+
+
+class _Result(unittest.TextTestResult):
+    failed = False
+
+    def _show(self, test):
+        type(self).failed = True
+        with contextlib.suppress(Exception):
+            self.stream.writeln(getattr(test, "evidence", lambda: "")())
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self._show(test)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self._show(test)
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._show(test)
+
+    def startTest(self, test):
+        super().startTest(test)
+        self._begin = time.monotonic()
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self.stream.writeln(f"    {time.monotonic() - self._begin:.1f} s")
+
+
+def main():
+    if not os.access(BIN, os.X_OK):
+        sys.exit(f"{BIN} is not there: build it, or set ANABRANCH_BIN")
+    unittest.main(module="__main__", verbosity=2, testRunner=unittest.TextTestRunner(resultclass=_Result, verbosity=2))
+
+
+# ------------------------------------------------------------------------------------------------------ topologies
+
+
+def load_topology(path):
+    """A topology of ours: JSON with comments on lines of their own."""
+    lines = pathlib.Path(path).read_text().splitlines()
+    return json.loads("\n".join(line for line in lines if not line.lstrip().startswith("//")))
+
+
+def write_json(path, value):
+    path = pathlib.Path(path)
+    path.write_text(json.dumps(value, indent=1))
+    return path
+
+
+def copy_example(name, folder):
+    """A copy of examples/NAME without what earlier runs left there."""
+    target = pathlib.Path(folder) / name
+    shutil.copytree(ROOT / "examples" / name, target,
+                    ignore=shutil.ignore_patterns(".anabranch", "predictions.*", "__pycache__"))
+    return target
+
+
+class Line:
+    """One line of a result file. `value` keeps its bytes, since tests compare those."""
+
+    _shape = re.compile(rb'^\{\s*"id":\s*("(?:[^"\\]|\\.)*"),\s*"key":\s*("(?:[^"\\]|\\.)*"|null),\s*"value":\s*(\{.*\})\s*\}$',
+                        re.S)
+
+    def __init__(self, raw):
+        found = self._shape.match(raw)
+        if not found:
+            raise AssertionError(f"not a result line: {raw[:200]!r}")
+        self.id = json.loads(found.group(1))
+        self.key = json.loads(found.group(2))
+        self.value = found.group(3)
+        self.fields = json.loads(self.value)
+
+
+def read_lines(path):
+    data = pathlib.Path(path).read_bytes()
+    if data and not data.endswith(b"\n"):
+        raise AssertionError(f"{path} ends within a line: …{data[-80:]!r}")
+    return [Line(raw) for raw in data.splitlines()]
+
+
+# ---------------------------------------------------------------------------------------------------------- broker
+
+
+class Broker:
+    """A real Kafka broker on a free port, in a folder of its own; its log stays when a test failed."""
+
+    def __init__(self, properties=()):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="anabranch-broker-"))
+        self.address = None
+        args = [arg for prop in properties for arg in ("--property", prop)]
+        self.address = self._script("start", *args, timeout=120).strip()
+
+    def _script(self, command, *args, timeout=60):
+        done = subprocess.run([str(ROOT / "tests" / "setup" / "broker"), command, str(self.folder), *args],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=timeout * PATIENCE, text=True)
+        if done.returncode != 0:
+            evidence = self.evidence()
+            raise AssertionError(f"broker {command}: exit code {done.returncode}\n{done.stderr}\n{evidence}")
+        return done.stdout
+
+    def evidence(self):
+        log = self.folder / "broker.log"
+        lines = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else ["(no log)"]
+        return "\n".join([f"--- broker, {log}", *lines])
+
+    def stop(self):
+        with contextlib.suppress(Exception):
+            self._script("stop")
+        log = self.folder / "broker.log"
+        if _Result.failed and log.exists():
+            LOGS.mkdir(parents=True, exist_ok=True)
+            kept = LOGS / f"{self.folder.name}.log"
+            shutil.copyfile(log, kept)
+            print(f"the broker's log is kept: {kept}", file=sys.stderr)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def restart(self):
+        """Same port, same data; it was away in between."""
+        self._script("restart", timeout=120)
+
+    def make_topics(self, partitions, config=None):
+        from confluent_kafka.admin import AdminClient, NewTopic
+        admin = AdminClient({"bootstrap.servers": self.address})
+        made = admin.create_topics([NewTopic(name, num_partitions=count, replication_factor=1, config=config or {})
+                                    for name, count in partitions.items()], operation_timeout=30)
+        for future in made.values():
+            future.result(30)
+
+    def produce(self, records, **settings):
+        """Sends records and waits for every acknowledgement. A record is a dict of topic, and of key, value,
+        partition, headers, timestamp where wanted."""
+        from confluent_kafka import Producer
+        producer = Producer({"bootstrap.servers": self.address, "enable.idempotence": True, "linger.ms": 20,
+                             "queue.buffering.max.messages": 1000000, "partitioner": "murmur2_random",
+                             "message.max.bytes": 8 << 20, **settings})
+        failures = []
+
+        def delivered(error, _):
+            if error is not None:
+                failures.append(error)
+
+        for record in records:
+            while True:
+                try:
+                    producer.produce(on_delivery=delivered, **record)
+                    break
+                except BufferError:
+                    producer.poll(0.05)
+        left = producer.flush(60 * PATIENCE)
+        if left or failures:
+            raise AssertionError(f"{left} records not sent, {len(failures)} refused: {failures[:1]}")
+
+    def read(self, topic, isolation="read_committed", timeout=60):
+        """Every record of a topic up to its end, by partition and offset, as confluent-kafka's messages."""
+        from confluent_kafka import Consumer, KafkaError, TopicPartition, OFFSET_BEGINNING
+        consumer = Consumer({"bootstrap.servers": self.address, "group.id": f"reader-{os.getpid()}-{time.monotonic_ns()}",
+                             "enable.auto.commit": False, "enable.partition.eof": True, "isolation.level": isolation,
+                             "auto.offset.reset": "error", "fetch.message.max.bytes": 8 << 20})
+        try:
+            partitions = sorted(consumer.list_topics(topic, timeout=20).topics[topic].partitions)
+            if not partitions:
+                raise AssertionError(f"no topic {topic}")
+            consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
+            found, at_end, deadline = [], set(), time.monotonic() + timeout * PATIENCE
+            while len(at_end) < len(partitions):
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"{topic}: partitions {set(partitions) - at_end} have no end for a reader of "
+                                         f"{isolation} within {timeout} s; {len(found)} records were read")
+                for message in consumer.consume(10000, 0.2):
+                    error = message.error()
+                    if error is None:
+                        found.append(message)
+                    elif error.code() == KafkaError._PARTITION_EOF:
+                        at_end.add(message.partition())
+                    elif not error.retriable():
+                        raise AssertionError(f"{topic}: {error}")
+        finally:
+            consumer.close()
+        found.sort(key=lambda m: (m.partition(), m.offset()))
+        return found
+
+
+class Watcher:
+    """Looks at ends of partitions and at a group's positions, without joining anything."""
+
+    def __init__(self, broker):
+        from confluent_kafka import Consumer
+        self._make = lambda group, isolation: Consumer({"bootstrap.servers": broker.address, "group.id": group,
+                                                        "enable.auto.commit": False, "isolation.level": isolation})
+        self._clients = {}
+        self._lock = threading.Lock()
+
+    def _client(self, group, isolation="read_committed"):
+        with self._lock:
+            if (group, isolation) not in self._clients:
+                self._clients[group, isolation] = self._make(group, isolation)
+            return self._clients[group, isolation]
+
+    def ends(self, topic, partitions, isolation="read_committed"):
+        """Per partition the offset after the last record that a reader of `isolation` may see."""
+        from confluent_kafka import TopicPartition
+        client = self._client("watcher", isolation)
+        return [client.get_watermark_offsets(TopicPartition(topic, p), timeout=20)[1] for p in range(partitions)]
+
+    def committed(self, group, topic, partitions):
+        """Per partition the group's stored position; 0 when there is none."""
+        from confluent_kafka import TopicPartition
+        stored = self._client(group).committed([TopicPartition(topic, p) for p in range(partitions)], timeout=20)
+        return [max(0, at.offset) for at in stored]
+
+    def close(self):
+        for client in self._clients.values():
+            client.close()
+
+
+class KafkaCase(PipelineCase):
+    """One broker for all tests of a class; each test uses topics and a topology name of its own."""
+
+    broker_properties = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.broker = Broker(cls.broker_properties)
+        cls.addClassCleanup(cls.broker.stop)
+        cls.watcher = Watcher(cls.broker)
+        cls.addClassCleanup(cls.watcher.close)
+
+
+def headers_of(message):
+    """Headers as a dict of bytes; a name that comes twice is an error here."""
+    headers = message.headers() or []
+    names = [name for name, _ in headers]
+    if len(set(names)) != len(names):
+        raise AssertionError(f"a header comes twice: {names}")
+    return dict(headers)
+
+
+def closed_port():
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,120 @@
+"""What a user is told when a broker is not there, not as expected, or will not have us. Nothing hangs."""
+import json
+import socket
+import threading
+
+import harness
+from harness import EXIT_OK, EXIT_RETRY, EXIT_UNAVAILABLE
+
+LIMIT = 30  # seconds until the user must know
+
+
+class KafkaErrors(harness.KafkaCase):
+    def setUp(self):
+        super().setUp()
+        self.dir = harness.copy_example("digits", self.folder)
+
+    def topology(self, name, source="errors.in", target="errors.out", dead="errors.dead", connection=None):
+        topology = harness.load_topology(self.dir / "topology.kafka.json")
+        topology["name"] = name
+        topology["sources"]["images"]["kafka"]["topics"] = [source]
+        topology["nodes"]["out"]["to"]["kafka"]["topic"] = target
+        topology["dead_letters"]["kafka"]["topic"] = dead
+        topology["connections"]["main"]["kafka"].update(connection or {})
+        return harness.write_json(self.dir / f"{name}.json", topology)
+
+    def assert_unavailable(self, file, says, env=None):
+        run = self.anabranch("run", "--once", file, env=env, timeout=LIMIT)
+        self.assertEqual(run.code, EXIT_UNAVAILABLE, run.stderr)
+        for text in says:
+            self.assertIn(text, run.stderr)
+        return run
+
+    def test_a_broker_that_is_down_is_named(self):
+        address = f"127.0.0.1:{harness.closed_port()}"
+        self.assert_unavailable(self.topology("down"), [address], {"KAFKA_BROKERS": address})
+
+    def test_a_name_that_does_not_resolve_is_named(self):
+        self.assert_unavailable(self.topology("nowhere"), ["no-such-host.invalid:9092"], {"KAFKA_BROKERS": "no-such-host.invalid:9092"})
+
+    def test_a_port_that_never_answers_is_named(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            held, end = [], threading.Event()
+            server.settimeout(0.2)
+
+            def take():
+                while not end.is_set():
+                    try:
+                        held.append(server.accept()[0])
+                    except TimeoutError:
+                        pass
+
+            thread = threading.Thread(target=take)
+            thread.start()
+            try:
+                address = f"127.0.0.1:{server.getsockname()[1]}"
+                self.assert_unavailable(self.topology("silent"), [address], {"KAFKA_BROKERS": address})
+            finally:
+                end.set()
+                thread.join(5)
+                for connection in held:
+                    connection.close()
+
+    def test_a_missing_topic_comes_with_the_command_that_makes_it(self):
+        self.broker.make_topics({"there.in": 1, "there.out": 1, "there.dead": 1})
+        for missing, topics in (("absent.in", ("absent.in", "there.out", "there.dead")),
+                                ("absent.out", ("there.in", "absent.out", "there.dead")),
+                                ("absent.dead", ("there.in", "there.out", "absent.dead"))):
+            with self.subTest(missing=missing):
+                file = self.topology(missing.replace(".", "-"), *topics)
+                run = self.assert_unavailable(file, [f"--topic {missing}", "--create", self.broker.address])
+                self.assertNotIn("--topic there", run.stderr)
+
+    def test_a_login_that_the_broker_does_not_speak_ends_in_time(self):
+        file = self.topology("wrong-sasl", connection={"security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN",
+                                                       "sasl.username": "scorer", "sasl.password": "${SCORER_PASSWORD}"})
+        run = self.assert_unavailable(file, [self.broker.address], {"SCORER_PASSWORD": "hunter2-not-shown"})
+        self.assertNotIn("hunter2-not-shown", run.stdout + run.stderr, "secrets are never shown")
+
+    def test_tls_on_a_plain_port_ends_in_time(self):
+        file = self.topology("wrong-tls", connection={"security.protocol": "ssl"})
+        self.assert_unavailable(file, [self.broker.address])
+
+    def test_a_second_process_is_told_who_owns_the_state(self):
+        self.broker.make_topics({"owned.in": 2, "owned.out": 1, "owned.dead": 1})
+        cases = (self.dir / "cases.jsonl").read_bytes().splitlines()
+        self.broker.produce({"topic": "owned.in", "value": case} for case in cases[:10])
+        file = self.topology("owned", "owned.in", "owned.out", "owned.dead")
+        first = self.start("run", file)
+        self.wait_until("ten results", 30, lambda: len(self.broker.read("owned.out")) == 10, first, pause=0.2)
+        second = self.anabranch("run", file, timeout=20, code=EXIT_RETRY)
+        self.assertIn(str(first.pid), second.stderr)
+        self.assertTrue(first.running())
+        first.send(15)
+        self.assertEqual(first.wait(20), EXIT_OK, "a run without --once ends on SIGTERM, drained")
+
+    def test_doctor_asks_the_brokers(self):
+        self.broker.make_topics({"doctor.in": 1, "doctor.out": 1, "doctor.dead": 1})
+        run = self.anabranch("doctor", self.topology("doctor", "doctor.in", "doctor.out", "doctor.dead"), code=EXIT_OK, timeout=20)
+        self.assertIn(self.broker.address, run.stdout)
+        address = f"127.0.0.1:{harness.closed_port()}"
+        run = self.anabranch("doctor", "--brokers", address, code=EXIT_UNAVAILABLE, timeout=20)
+        self.assertIn(address, run.stdout + run.stderr)
+
+    def test_the_broker_may_be_away_for_a_while(self):
+        self.broker.make_topics({"away.in": 1, "away.out": 1, "away.dead": 1})
+        cases = (self.dir / "cases.jsonl").read_bytes().splitlines()
+        self.broker.produce({"topic": "away.in", "value": case} for case in cases[:50])
+        run = self.start("run", self.topology("away", "away.in", "away.out", "away.dead"))
+        self.wait_until("fifty results", 30, lambda: len(self.broker.read("away.out")) == 50, run, pause=0.2)
+        self.broker.restart()
+        self.broker.produce({"topic": "away.in", "value": case} for case in cases[50:100])
+        self.wait_until("a hundred results", 60, lambda: len(self.broker.read("away.out")) >= 100, run, pause=0.5)
+        run.send(15)
+        self.assertEqual(run.wait(30), EXIT_OK)
+        keys = [message.key().decode() for message in self.broker.read("away.out")]
+        self.assertEqual(keys, [json.loads(case)["id"] for case in cases[:100]])
+
+
+if __name__ == "__main__":
+    harness.main()
