@@ -287,7 +287,7 @@ class Broker:
 
     def make_topics(self, partitions, config=None):
         from confluent_kafka.admin import AdminClient, NewTopic
-        admin = AdminClient({"bootstrap.servers": self.address})
+        admin = AdminClient({"bootstrap.servers": self.address, **QUIET})
         made = admin.create_topics([NewTopic(name, num_partitions=count, replication_factor=1, config=config or {})
                                     for name, count in partitions.items()], operation_timeout=30)
         for future in made.values():
@@ -299,7 +299,7 @@ class Broker:
         from confluent_kafka import Producer
         producer = Producer({"bootstrap.servers": self.address, "enable.idempotence": True, "linger.ms": 20,
                              "queue.buffering.max.messages": 1000000, "partitioner": "murmur2_random",
-                             "message.max.bytes": 8 << 20, **settings})
+                             "message.max.bytes": 8 << 20, **QUIET, **settings})
         failures = []
 
         def delivered(error, _):
@@ -322,7 +322,7 @@ class Broker:
         from confluent_kafka import Consumer, KafkaError, TopicPartition, OFFSET_BEGINNING
         consumer = Consumer({"bootstrap.servers": self.address, "group.id": f"reader-{os.getpid()}-{time.monotonic_ns()}",
                              "enable.auto.commit": False, "enable.partition.eof": True, "isolation.level": isolation,
-                             "auto.offset.reset": "error", "fetch.message.max.bytes": 8 << 20})
+                             "auto.offset.reset": "error", "fetch.message.max.bytes": 8 << 20, **QUIET})
         try:
             partitions = sorted(consumer.list_topics(topic, timeout=20).topics[topic].partitions)
             if not partitions:
@@ -347,13 +347,29 @@ class Broker:
         return found
 
 
+QUIET = {"log_level": 2, "log.connection.close": False}
+
+
+def patiently(ask, timeout=20):
+    """A broker that just started says "not coordinator" for a moment."""
+    from confluent_kafka import KafkaException
+    deadline = time.monotonic() + timeout * PATIENCE
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 class Watcher:
     """Looks at ends of partitions and at a group's positions, without joining anything."""
 
     def __init__(self, broker):
         from confluent_kafka import Consumer
         self._make = lambda group, isolation: Consumer({"bootstrap.servers": broker.address, "group.id": group,
-                                                        "enable.auto.commit": False, "isolation.level": isolation})
+                                                        "enable.auto.commit": False, "isolation.level": isolation, **QUIET})
         self._clients = {}
         self._lock = threading.Lock()
 
@@ -367,12 +383,13 @@ class Watcher:
         """Per partition the offset after the last record that a reader of `isolation` may see."""
         from confluent_kafka import TopicPartition
         client = self._client("watcher", isolation)
-        return [client.get_watermark_offsets(TopicPartition(topic, p), timeout=20)[1] for p in range(partitions)]
+        return [patiently(lambda: client.get_watermark_offsets(TopicPartition(topic, p), timeout=20))[1] for p in range(partitions)]
 
     def committed(self, group, topic, partitions):
         """Per partition the group's stored position; 0 when there is none."""
         from confluent_kafka import TopicPartition
-        stored = self._client(group).committed([TopicPartition(topic, p) for p in range(partitions)], timeout=20)
+        wanted = [TopicPartition(topic, p) for p in range(partitions)]
+        stored = patiently(lambda: self._client(group).committed(wanted, timeout=20))
         return [max(0, at.offset) for at in stored]
 
     def close(self):
