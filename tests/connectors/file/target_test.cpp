@@ -1,0 +1,311 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "tests/connectors/file/file_fixture.h"
+
+namespace anabranch {
+namespace {
+
+class FileTargetTest : public FileFixture {
+ protected:
+  void SetUp() override {
+    FileFixture::SetUp();
+    Put("in", "");
+    const auto config = LinkConfig(ConfigObject({{"file", ConfigObject({{"path", "in"}})}}));
+    source_program_ = connector_->BindSource(*config->Find("file"), "in", *this, faults_);
+    source_ = std::move(*source_program_->OpenLane(lane_));
+  }
+
+  std::shared_ptr<const TargetProgram> Bind(const std::string& envelope = "", const std::string& path = "out") {
+    config_ = LinkConfig(ConfigObject({{"path", path}}));
+    TargetFields fields;
+    fields.node_id = "keep";
+    fields.envelope = envelope;
+    fields.fields = {{"score", 0, Type::Scalar(Kind::kFloat64), true, nullptr},
+                     {"label", 1, Type::Scalar(Kind::kString), true, nullptr}};
+    return connector_->BindTarget(*config_, fields, *this, faults_);
+  }
+
+  // Rows at offsets first, first+1, … with the score = offset.
+  void Fill(int64_t first, int64_t count, const SourcePartition& from = {"in", 0}) {
+    batch_.Clear(2, 1);
+    batch_.partitions = &table_;
+    const PartitionId partition = table_.Find(from);
+    std::vector<Cell> scores(static_cast<size_t>(count));
+    const std::vector<Cell> labels(scores.size());
+    for (int64_t offset = first; offset < first + count; ++offset) {
+      batch_.AddRow(partition, offset, 5, "k", true, "{\"raw\": 1}");
+      scores[static_cast<size_t>(offset - first)].value = static_cast<double>(offset);
+    }
+    FillColumn(&batch_.columns[0], Type::Scalar(Kind::kFloat64), scores);
+    FillColumn(&batch_.columns[1], Type::Scalar(Kind::kString), labels);
+  }
+  EncodedBatch Encode(const TargetProgram& program) {
+    EncodedBatch encoded;
+    encoded.Clear(1);
+    const std::vector<uint8_t> active(batch_.rows(), 1);
+    EXPECT_TRUE(program.MakeEncoder({})->Encode(batch_, active, &encoded.targets[0]).ok());
+    if (batch_.rows() > 0) {
+      encoded.positions = {{batch_.partition[0], batch_.offset.front(), batch_.offset.back() + 1}};
+    }
+    return encoded;
+  }
+  EncodedBatch Rows(const TargetProgram& program, int64_t first, int64_t count,
+                    const SourcePartition& from = {"in", 0}) {
+    Fill(first, count, from);
+    return Encode(program);
+  }
+  Result<std::unique_ptr<Committer>> Open(const TargetProgram& program) {
+    auto committer = connector_->OpenCommitter(lane_, {{0, &program}}, *source_program_, *source_);
+    if (committer.ok()) RETURN_IF_ERROR((*committer)->Open());
+    return committer;
+  }
+  std::unique_ptr<Committer> MustOpen(const TargetProgram& program) {
+    auto committer = Open(program);
+    EXPECT_TRUE(committer.ok()) << committer.status().message();
+    return committer.ok() ? std::move(*committer) : nullptr;
+  }
+  static Status WriteAndCommit(Committer& committer, const EncodedBatch& batch) {
+    RETURN_IF_ERROR(committer.Write(batch));
+    return committer.Commit({1, batch.positions});
+  }
+  static std::string Lines(int64_t first, int64_t count, const std::string& from = "in/0") {
+    std::string text;
+    for (int64_t offset = first; offset < first + count; ++offset) {
+      text += "{\"id\":\"" + from + "/" + std::to_string(offset) +
+              "/keep\",\"key\":\"k\",\"value\":{\"score\":" + std::to_string(offset) + ",\"label\":null}}\n";
+    }
+    return text;
+  }
+  std::string Message(const TargetProgram& program, Code code) {
+    const auto committer = Open(program);
+    EXPECT_EQ(committer.status().code(), code);
+    return committer.status().message();
+  }
+
+  std::unique_ptr<const ConfigValue> config_;
+  RecordBatch batch_;
+  std::shared_ptr<const SourceProgram> source_program_;
+  std::unique_ptr<Source> source_;
+};
+
+TEST_F(FileTargetTest, LinesHoldIdentityKeyAndFields) {
+  const auto program = Bind();
+  EXPECT_EQ(program->commit_unit(), "file:" + Path("out"));
+  Fill(7, 3);
+  batch_.key[1] = "\xFF";
+  batch_.key_present[2] = 0;
+  FillColumn(&batch_.columns[0], Type::Scalar(Kind::kFloat64), {0.5, nullptr, 2.25});
+  FillColumn(&batch_.columns[1], Type::Scalar(Kind::kString), {"a\"b", "é", nullptr});
+  auto committer = MustOpen(*program);
+  ASSERT_TRUE(WriteAndCommit(*committer, Encode(*program)).ok());
+  EXPECT_EQ(Get("out"),
+            "{\"id\":\"in/0/7/keep\",\"key\":\"k\",\"value\":{\"score\":0.5,\"label\":\"a\\\"b\"}}\n"
+            "{\"id\":\"in/0/8/keep\",\"key_base64\":\"/w==\",\"value\":{\"score\":null,\"label\":\"é\"}}\n"
+            "{\"id\":\"in/0/9/keep\",\"key\":null,\"value\":{\"score\":2.25,\"label\":null}}\n");
+}
+
+TEST_F(FileTargetTest, PlainAndRawEnvelopes) {
+  const auto plain = Bind("plain", "plain");
+  auto committer = MustOpen(*plain);
+  ASSERT_TRUE(WriteAndCommit(*committer, Rows(*plain, 1, 1)).ok());
+  EXPECT_EQ(Get("plain"), "{\"score\":1,\"label\":null}\n");
+  const auto raw = Bind("raw", "raw");
+  committer = MustOpen(*raw);
+  ASSERT_TRUE(WriteAndCommit(*committer, Rows(*raw, 1, 2)).ok());
+  EXPECT_EQ(Get("raw"), "{\"raw\": 1}\n{\"raw\": 1}\n");
+  EXPECT_EQ(Bind("cloudevents"), nullptr);
+  EXPECT_EQ(Bind("", "../x"), nullptr);
+  EXPECT_EQ(faults_.faults().size(), 2u);
+}
+
+TEST_F(FileTargetTest, InactiveRowsAreNotWritten) {
+  const auto program = Bind("plain");
+  Fill(0, 3);
+  EncodedRows rows;
+  ASSERT_TRUE(program->MakeEncoder({})->Encode(batch_, std::vector<uint8_t>{0, 1, 0}, &rows).ok());
+  ASSERT_EQ(rows.rows.size(), 1u);
+  EXPECT_EQ(rows.rows[0].offset, 1);
+}
+
+TEST_F(FileTargetTest, NothingIsVisibleBeforeTheCommitAndAbortDropsIt) {
+  const auto program = Bind();
+  auto committer = MustOpen(*program);
+  ASSERT_TRUE(committer->Write(Rows(*program, 0, 2)).ok());
+  EXPECT_EQ(Get("out"), "");
+  ASSERT_TRUE(committer->Abort().ok());
+  ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 0, 1)).ok());
+  EXPECT_EQ(Get("out"), Lines(0, 1));
+}
+
+TEST_F(FileTargetTest, ResumesFromTheLedgerAndSuppressesWhatItHas) {
+  const auto program = Bind();
+  const PartitionId partition = table_.Find({"in", 0});
+  auto committer = MustOpen(*program);
+  EXPECT_EQ(*committer->Progress(std::vector<PartitionId>{partition}), std::vector<int64_t>{kNoPosition});
+  ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 0, 3)).ok());
+  committer.reset();
+  Restart();
+  committer = MustOpen(*program);
+  EXPECT_EQ(*committer->Progress(std::vector<PartitionId>{partition}), std::vector<int64_t>{3});
+  ASSERT_TRUE(committer->Write(Rows(*program, 1, 4)).ok());
+  ASSERT_TRUE(committer->Commit({2, {{partition, 1, 5}}}).ok());
+  EXPECT_EQ(Get("out"), Lines(0, 5));
+}
+
+TEST_F(FileTargetTest, UncommittedEndIsCutOffAtTheNextOpen) {
+  const auto program = Bind();
+  auto committer = MustOpen(*program);
+  ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 0, 2)).ok());
+  committer.reset();
+  Append("out", Lines(2, 1) + "{\"id\":\"in/0/3/ke");
+  Restart();
+  committer = MustOpen(*program);
+  EXPECT_EQ(Get("out"), Lines(0, 2));
+  ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 2, 2)).ok());
+  EXPECT_EQ(Get("out"), Lines(0, 4));
+}
+
+TEST_F(FileTargetTest, EpochWithoutRowsMovesProgressOnly) {
+  const auto program = Bind();
+  auto committer = MustOpen(*program);
+  const PartitionId partition = table_.Find({"in", 0});
+  ASSERT_TRUE(committer->Commit({1, {{partition, 0, 9}}}).ok());
+  EXPECT_EQ(*committer->Progress(std::vector<PartitionId>{partition}), std::vector<int64_t>{9});
+  EXPECT_EQ(Get("out"), "");
+}
+
+TEST_F(FileTargetTest, ForeignFileIsRefusedAndLeftAlone) {
+  Put("out", "precious\n");
+  const std::string message = Message(*Bind(), Code::kInvalid);
+  EXPECT_NE(message.find("not owned by this pipeline"), std::string::npos) << message;
+  EXPECT_NE(message.find("move it away"), std::string::npos) << message;
+  EXPECT_EQ(Get("out"), "precious\n");
+}
+
+TEST_F(FileTargetTest, ReplacedOrShortenedFileIsRefusedAndLeftAlone) {
+  const auto program = Bind();
+  ASSERT_TRUE(WriteAndCommit(*MustOpen(*program), Rows(*program, 0, 2)).ok());
+  Put("out", "short\n");
+  EXPECT_NE(Message(*program, Code::kInvalid).find("cut or replaced"), std::string::npos);
+  EXPECT_EQ(Get("out"), "short\n");
+  const std::string other(4096, 'x');
+  Put("out", other);
+  EXPECT_NE(Message(*program, Code::kInvalid).find("is not the file"), std::string::npos);
+  EXPECT_EQ(Get("out"), other);
+  std::filesystem::remove(Path("out"));
+  EXPECT_NE(Message(*program, Code::kInvalid).find("is gone"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(Path("out")));
+}
+
+TEST_F(FileTargetTest, FileHandedOverWithARowOfLengthZeroIsEmptied) {
+  Put("out", "old results\n");
+  const auto program = Bind();
+  ASSERT_TRUE(ledger_->PutTarget(program->commit_unit(), {}).ok());
+  MustOpen(*program);
+  EXPECT_EQ(Get("out"), "");
+}
+
+TEST_F(FileTargetTest, FileThatAnotherProcessWritesIsRefused) {
+  Put("out", "");
+  const int fd = open(Path("out").c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(flock(fd, LOCK_EX), 0);
+  EXPECT_NE(Message(*Bind(), Code::kRetry).find("another process writes"), std::string::npos);
+  close(fd);
+}
+
+TEST_F(FileTargetTest, MissingFolderIsNamed) {
+  EXPECT_NE(Message(*Bind("", "no/such/out"), Code::kUnavailable).find("no/such/out"), std::string::npos);
+}
+
+TEST_F(FileTargetTest, LanesShareOneFileEpochByEpoch) {
+  const auto program = Bind();
+  constexpr int kLanes = 4, kEpochs = 20;
+  std::vector<std::unique_ptr<SourceTable>> tables;
+  std::vector<LaneContext> contexts(kLanes, lane_);
+  std::vector<std::vector<EncodedBatch>> batches(kLanes);
+  for (int lane = 0; lane < kLanes; ++lane) {
+    for (int e = 0; e < kEpochs; ++e) batches[lane].push_back(Rows(*program, e * 10, 10, {"in", lane}));
+    contexts[lane].lane = lane;
+  }
+  std::vector<std::thread> threads;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    threads.emplace_back([&, lane] {
+      auto committer = connector_->OpenCommitter(contexts[lane], {{0, program.get()}}, *source_program_, *source_);
+      ASSERT_TRUE(committer.ok() && (*committer)->Open().ok());
+      for (const EncodedBatch& batch : batches[lane]) ASSERT_TRUE(WriteAndCommit(**committer, batch).ok());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::vector<std::string> by_lane(kLanes);
+  std::istringstream lines(Get("out"));
+  for (std::string line; std::getline(lines, line);) by_lane[static_cast<size_t>(line[10] - '0')] += line + "\n";
+  for (int lane = 0; lane < kLanes; ++lane) {
+    EXPECT_EQ(by_lane[lane], Lines(0, kEpochs * 10, "in/" + std::to_string(lane)));
+  }
+  const auto row = ledger_->GetTarget(program->commit_unit());
+  EXPECT_EQ((*row)->length, static_cast<int64_t>(Get("out").size()));
+  EXPECT_EQ((*row)->next.size(), static_cast<size_t>(kLanes));
+}
+
+TEST_F(FileTargetTest, DeadLettersComeBackByteForByteThroughTheRecordEnvelope) {
+  const auto program = connector_->BindDeadLetters(nullptr, nullptr, "demo", *this, faults_);
+  const std::vector<std::pair<std::string, std::string>> plain = {{"h", "v\n\"x\""}, {"anabranch.error.node", "n"}};
+  const std::vector<std::pair<std::string, std::string>> odd = {
+      {"h", "1"}, {"g", std::string("\xFF\0", 2)}, {"h", "2"}};
+  EncodedBatch encoded;
+  encoded.Clear(1);
+  EncodedRows& rows = encoded.targets[0];
+  const auto add = [&](const std::string& key, const std::string& value, const auto& headers) {
+    EncodedRows::Row row;
+    row.partition = table_.Find({"in", 0});
+    row.offset = static_cast<int64_t>(rows.rows.size());
+    row.timestamp_ms = 1'700'000'000'000;
+    row.key = static_cast<uint32_t>(rows.bytes.size());
+    row.key_size = static_cast<uint32_t>(key.size());
+    rows.bytes += key;
+    row.value = static_cast<uint32_t>(rows.bytes.size());
+    row.value_size = static_cast<uint32_t>(value.size());
+    rows.bytes += value;
+    row.headers = static_cast<uint32_t>(rows.bytes.size());
+    for (const auto& [name, text] : headers) rows.AppendHeader(name, text);
+    row.headers_size = static_cast<uint32_t>(rows.bytes.size()) - row.headers;
+    rows.rows.push_back(row);
+  };
+  const std::string binary("\x00\xFF{\n", 4);
+  add("key", "{ \"a\":  1.0, \"b\": \"\\u00e9\"}", plain);
+  add(binary, binary, odd);
+  add("", "", std::vector<std::pair<std::string, std::string>>());
+  ASSERT_TRUE(WriteAndCommit(*MustOpen(*program), encoded).ok());
+
+  std::filesystem::copy(Path("state/dead_letters.jsonl"), Path("again"));
+  config_ = LinkConfig(ConfigObject({{"file", ConfigObject({{"path", "again"}, {"envelope", "record"}})}}));
+  const auto source_program = connector_->BindSource(*config_->Find("file"), "again", *this, faults_);
+  auto source = source_program->OpenLane(lane_);
+  ASSERT_TRUE((*source)->Open().ok());
+  ASSERT_EQ(*(*source)->Poll(batch_, {}, 0), SourceEvent::kAssigned);
+  ASSERT_TRUE((*source)->Assign((*source)->partitions(), std::vector<int64_t>{kNoPosition}).ok());
+  batch_.Clear(0, 0);
+  ASSERT_EQ(*(*source)->Poll(batch_, {}, 0), SourceEvent::kRows);
+  ASSERT_EQ(batch_.rows(), 3u);
+  EXPECT_TRUE(batch_.source_errors.empty()) << batch_.source_errors[0].message;
+  EXPECT_EQ(batch_.payload[0], "{ \"a\":  1.0, \"b\": \"\\u00e9\"}");
+  EXPECT_EQ(batch_.payload[1], binary);
+  EXPECT_EQ(batch_.payload[2], "");
+  EXPECT_EQ(batch_.key[1], binary);
+  EXPECT_TRUE(batch_.key_present[2] == 1 && batch_.key[2].empty());
+  EXPECT_EQ(batch_.timestamp_ms[1], 1'700'000'000'000);
+  const auto headers = [this](uint32_t row) {
+    std::vector<std::pair<std::string, std::string>> list;
+    for (const RowHeader& header : batch_.row_headers(row)) list.emplace_back(header.name, header.value);
+    return list;
+  };
+  EXPECT_EQ(headers(0), plain);
+  EXPECT_EQ(headers(1), odd);
+}
+
+}  // namespace
+}  // namespace anabranch
