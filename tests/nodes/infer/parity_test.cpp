@@ -55,7 +55,7 @@ std::vector<std::string> Names() {
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, InferParity, testing::ValuesIn(Names()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Models, InferParity, testing::ValuesIn(Names()), [](const auto& test) { return test.param; });
 
 }  // namespace
 }  // namespace anabranch
