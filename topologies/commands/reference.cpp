@@ -5,6 +5,7 @@
 #include "engine/codec/json_writer.h"
 #include "engine/expression/expression.h"
 #include "topologies/commands/command_line.h"
+#include "topologies/language/topology_spec.h"
 
 namespace anabranch {
 namespace {
@@ -42,10 +43,10 @@ void CollectFields(const Shape& shape, std::vector<const FieldSpec*>* fields) {
 
 void AppendFields(const std::vector<const FieldSpec*>& fields, size_t depth, std::string* text) {
   for (const FieldSpec* field : fields) {
-    *text += std::string(2 * depth, ' ') + "- `" + field->name + "`: " + ShapeText(field->shape);
-    if (field->required) *text += ", required";
-    if (!field->fallback.empty()) *text += ", default `" + field->fallback + "`";
-    *text += field->doc.empty() ? "\n" : ". " + field->doc + "\n";
+    *text += std::string(2 * depth, ' ') + "- `" + field->name + "` (" + ShapeText(field->shape);
+    if (field->required) *text += "; required";
+    if (!field->fallback.empty()) *text += "; default `" + field->fallback + "`";
+    *text += field->doc.empty() ? ")\n" : "): " + field->doc + "\n";
     std::vector<const FieldSpec*> below;
     CollectFields(field->shape, &below);
     AppendFields(below, depth + 1, text);
@@ -75,6 +76,15 @@ std::string FaultsPage() {
   return text;
 }
 
+// The format's own keys; what a kind or connector adds stands on its page.
+std::string TopologyPage() {
+  std::string text = "# The topology file\n";
+  AppendFieldSection("Keys of the file", TopologyFields(), &text);
+  AppendFieldSection("Keys of a source, beside its connector", CommonSourceFields(), &text);
+  AppendFieldSection("Keys of every node", CommonNodeFields(), &text);
+  return text;
+}
+
 std::string CommandsPage() {
   std::string text = "# Commands\n";
   for (const auto& [name, help] : CommandHelp()) text += "\n## " + name + "\n\n```\n" + help + "```\n";
@@ -83,7 +93,8 @@ std::string CommandsPage() {
 
 std::string IndexPage(const Registry& registry) {
   std::string text =
-      "# Reference\n\n- [Commands](commands.md)\n- [Fault codes](faults.md)\n- [Functions](functions.md)\n";
+      "# Reference\n\n- [The topology file](topology.md)\n- [Commands](commands.md)\n- [Fault codes](faults.md)\n- "
+      "[Functions](functions.md)\n";
   text += "\n## Node kinds\n\n";
   for (const NodeKind* kind : registry.kinds()) {
     const NodeKind::Spec& spec = kind->spec();
@@ -155,6 +166,7 @@ std::string FunctionsPage() {
 std::map<std::string, std::string> ReferencePages(const Registry& registry) {
   std::map<std::string, std::string> pages;
   pages["README.md"] = Headed("nodes/ and connectors/", IndexPage(registry));
+  pages["topology.md"] = Headed("topologies/language/topology_spec.cpp", TopologyPage());
   pages["commands.md"] = Headed("topologies/commands/command_line.cpp", CommandsPage());
   pages["faults.md"] = Headed("engine/fault.cpp", FaultsPage());
   pages["functions.md"] = Headed("engine/expression/", FunctionsPage());

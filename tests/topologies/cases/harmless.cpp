@@ -1,0 +1,42 @@
+#include "tests/topologies/cases/harmless.h"
+
+#include <regex>
+#include <vector>
+
+namespace anabranch {
+namespace {
+
+struct Harmless {
+  const char* pattern;  // of the whole mutation
+  const char* reason;
+};
+
+const std::vector<Harmless>& Table() {
+  static const std::vector<Harmless> table = {
+      {R"(name /(connections|schemas|models|sources|nodes)/[^/]+)",
+       "an id that the user chooses: what refers to the old one is told at the reference"},
+      {R"(name /schemas/.*/properties/[^/]+)", "a field that the user names: who reads the old one is told there"},
+      {R"(name /nodes/[^/]+/(set|outputs|rules)/[^/]+)",
+       "a column or rule that the user names: who reads the old one is told there"},
+      {R"(name /nodes/[^/]+/fields/[^/]+)", "the name under which a column is written: any will do"},
+      {R"((name|value) .*/(x-[^/]*|\$comment|\$schema)(/.*|zz)?( = .*)?)", "an annotation: means nothing, by design"},
+      {R"((name|value) /tests/.*)", "cases for `anabranch test`, which judges them itself"},
+  };
+  return table;
+}
+
+}  // namespace
+
+const char* HarmlessReason(const std::string& mutation) {
+  static const std::vector<std::regex>* patterns = [] {
+    auto* made = new std::vector<std::regex>();
+    for (const Harmless& each : Table()) made->emplace_back(each.pattern);
+    return made;
+  }();
+  for (size_t i = 0; i < patterns->size(); ++i) {
+    if (std::regex_match(mutation, (*patterns)[i])) return Table()[i].reason;
+  }
+  return nullptr;
+}
+
+}  // namespace anabranch

@@ -1,0 +1,2 @@
+target_link_libraries(${name} PRIVATE nlohmann_json::nlohmann_json)
+add_dependencies(${name} anabranch)
