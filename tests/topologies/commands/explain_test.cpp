@@ -52,7 +52,7 @@ TEST_F(Graph, NamesEveryNodeInEveryFormat) {
     EXPECT_EQ(outcome.err, "");
     for (const char* id : {"orders", "shape", "out"}) EXPECT_NE(outcome.out.find(id), std::string::npos) << format;
   }
-  EXPECT_NO_THROW(static_cast<void>(nlohmann::json::parse(Run({"graph", file, "--format", "json"}).out)));
+  EXPECT_TRUE(nlohmann::json::parse(Run({"graph", file, "--format", "json"}).out).is_object());
   EXPECT_TRUE(Run({"graph", file, "--format", "dot"}).out.starts_with("digraph"));
 }
 
