@@ -148,7 +148,7 @@ void AppendJsonCell(std::string* out, const Column& column, uint32_t row) {
 JsonRowWriter::JsonRowWriter(const std::vector<TargetFields::Field>& fields) {
   for (const TargetFields::Field& field : fields) {
     Piece& piece = pieces_.emplace_back();
-    piece.prefix = pieces_.size() == 1 ? "{" : ",";
+    piece.prefix.push_back(pieces_.size() == 1 ? '{' : ',');
     AppendJsonString(&piece.prefix, field.name);
     piece.prefix += ':';
     piece.column = field.column;
