@@ -40,9 +40,11 @@ class FileConnector : public Connector {
     FileSourceOptions options;
     options.source_id = source_id;
     options.csv = at.parent != nullptr && at.parent->Text("format", "json") == "csv";
-    options.record_envelope = at.Text("envelope") == "record";
+    const ConfigValue* envelope = at.Find("envelope");
+    if (envelope == nullptr && at.parent != nullptr) envelope = at.parent->Find("envelope");
+    options.record_envelope = envelope != nullptr && envelope->text == "record";
     if (options.csv && options.record_envelope) {
-      faults.Add(FaultCode::kBadValue, *at.Find("envelope"), "a CSV row is no record envelope",
+      faults.Add(FaultCode::kBadValue, *envelope, "a CSV row is no record envelope",
                  "leave \"envelope\" out, or use \"format\": \"json\"");
       return nullptr;
     }

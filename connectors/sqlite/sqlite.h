@@ -4,6 +4,7 @@
 
 namespace anabranch {
 
+// SQLite tables as targets (sqlite_target.h).
 void RegisterConnectorSqlite(Registry& registry);
 
 }  // namespace anabranch

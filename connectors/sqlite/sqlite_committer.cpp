@@ -1,0 +1,172 @@
+#include <algorithm>
+#include <map>
+
+#include "connectors/sqlite/sqlite_table.h"
+#include "connectors/sqlite/sqlite_target.h"
+#include "engine/run/sqlite.h"
+
+namespace anabranch {
+namespace {
+
+constexpr int kBusyMs = 10'000;
+
+// Holds an epoch's rows and writes them with the positions in one short transaction at its commit, so that lanes
+// and other processes wait for each other no longer than that.
+class SqliteCommitter : public Committer {
+ public:
+  SqliteCommitter(const LaneContext& lane, std::vector<std::pair<TargetId, const SqliteTargetProgram*>> programs)
+      : lane_(lane), programs_(std::move(programs)) {}
+
+  Status Open() override;
+  Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override;
+  Status Write(const EncodedBatch& batch) override;
+  Status Commit(const EpochEnd& end) override;
+  Status Abort() override {
+    for (Target& target : targets_) target.pending.Clear();
+    return {};
+  }
+  int rank() const override { return 0; }
+  void Close() override {
+    targets_.clear();
+    db_.reset();
+  }
+
+ private:
+  struct Target {
+    TargetId id;
+    std::unique_ptr<SqliteTable> table;
+    EncodedRows pending;                     // the open epoch
+    std::map<PartitionId, int64_t> next;     // as this lane last saw it
+    std::map<PartitionId, int64_t> settled;  // what the running commit makes of it
+  };
+
+  Status Claim();
+  Status CommitTarget(Target& target, const EpochEnd& end);
+  Result<int64_t> Settle(Target& target, const PositionRange& range);
+  static Status AfterCommit(const Status& status);
+
+  const LaneContext& lane_;
+  const std::vector<std::pair<TargetId, const SqliteTargetProgram*>> programs_;
+  std::unique_ptr<SqliteDatabase> db_;
+  std::vector<Target> targets_;
+};
+
+Status SqliteCommitter::Open() {
+  ASSIGN_OR_RETURN(db_, SqliteDatabase::Open(programs_[0].second->path(), SqliteDatabase::Mode::kReadWrite, kBusyMs));
+  for (const auto& [id, program] : programs_) {
+    targets_.push_back({id, std::make_unique<SqliteTable>(*program, lane_.topology, *db_), {}, {}, {}});
+  }
+  RETURN_IF_ERROR(Claim());
+  for (Target& target : targets_) RETURN_IF_ERROR(target.table->Prepare());
+  return {};
+}
+
+Status SqliteCommitter::Claim() {
+  SqliteTransaction transaction(*db_);
+  RETURN_IF_ERROR(transaction.Begin());
+  RETURN_IF_ERROR(CreateSqliteBooks(*db_));
+  for (Target& target : targets_) RETURN_IF_ERROR(target.table->Claim());
+  return transaction.Commit();
+}
+
+// The least of the unit's tables; none when one of them has none.
+Result<std::vector<int64_t>> SqliteCommitter::Progress(std::span<const PartitionId> partitions) {
+  std::vector<int64_t> least;
+  for (const PartitionId partition : partitions) {
+    bool first = true;
+    int64_t next = kNoPosition;
+    for (Target& target : targets_) {
+      ASSIGN_OR_RETURN(const int64_t stored, target.table->Progress(lane_.partitions->at(partition)));
+      target.next[partition] = stored;
+      next = first ? stored : std::min(next, stored);
+      first = false;
+    }
+    least.push_back(next);
+  }
+  return least;
+}
+
+Status SqliteCommitter::Write(const EncodedBatch& batch) {
+  for (Target& target : targets_) {
+    if (target.id >= batch.targets.size()) continue;
+    const EncodedRows& rows = batch.targets[target.id];
+    const auto shift = static_cast<uint32_t>(target.pending.bytes.size());
+    target.pending.bytes.append(rows.bytes);
+    for (EncodedRows::Row row : rows.rows) {
+      row.key += shift;
+      row.value += shift;
+      target.pending.rows.push_back(row);
+    }
+  }
+  return {};
+}
+
+Status SqliteCommitter::Commit(const EpochEnd& end) {
+  SqliteTransaction transaction(*db_);
+  Status status = transaction.Begin();
+  for (Target& target : targets_) {
+    if (status.ok()) status = CommitTarget(target, end);
+  }
+  if (status.ok()) status = transaction.Commit();
+  if (status.ok()) {
+    for (Target& target : targets_) {
+      for (const auto& [partition, next] : target.settled) target.next[partition] = next;
+    }
+  }
+  RETURN_IF_ERROR(Abort());
+  return AfterCommit(status);
+}
+
+// A database that stayed busy left no trace: the epoch can be written again.
+Status SqliteCommitter::AfterCommit(const Status& status) {
+  return status.code() == Code::kRetry ? Status(Code::kAborted, status.message()) : status;
+}
+
+Status SqliteCommitter::CommitTarget(Target& target, const EpochEnd& end) {
+  target.settled.clear();
+  std::map<PartitionId, int64_t> stored;
+  for (const PositionRange& range : end.positions) {
+    ASSIGN_OR_RETURN(stored[range.partition], Settle(target, range));
+  }
+  for (const EncodedRows::Row& row : target.pending.rows) {
+    const auto next = stored.find(row.partition);
+    if (next != stored.end() && AlreadyWritten(row.offset, next->second)) continue;
+    RETURN_IF_ERROR(target.table->Upsert(target.pending, row));
+  }
+  return {};
+}
+
+// Moves the progress of one partition on; gives what it was.
+Result<int64_t> SqliteCommitter::Settle(Target& target, const PositionRange& range) {
+  const SourcePartition& from = lane_.partitions->at(range.partition);
+  auto known = target.next.find(range.partition);
+  if (known == target.next.end()) {
+    ASSIGN_OR_RETURN(const int64_t stored, target.table->Progress(from));
+    known = target.next.emplace(range.partition, stored).first;
+  }
+  const int64_t expected = known->second;
+  const int64_t next = std::max(expected, range.next);
+  RETURN_IF_ERROR(target.table->Advance(from, expected, next));
+  target.settled[range.partition] = next;
+  return expected;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Committer>> MakeSqliteCommitter(
+    const LaneContext& lane, const std::vector<std::pair<TargetId, const TargetProgram*>>& targets) {
+  std::vector<std::pair<TargetId, const SqliteTargetProgram*>> programs;
+  for (const auto& [id, program] : targets) {
+    const auto* mine = dynamic_cast<const SqliteTargetProgram*>(program);
+    if (mine == nullptr) return Status(Code::kInternal, program->Describe() + " is no SQLite target");
+    for (const auto& [other_id, other] : programs) {
+      if (other->table() != mine->table()) continue;
+      return Status(Code::kInvalid, "two persist nodes write " + mine->Describe() + ": give each its own \"table\"");
+    }
+    programs.emplace_back(id, mine);
+  }
+  if (programs.empty()) return Status(Code::kInternal, "a committer without targets");
+  return std::unique_ptr<Committer>(std::make_unique<SqliteCommitter>(lane, std::move(programs)));
+}
+
+}  // namespace anabranch

@@ -1,0 +1,164 @@
+#include "connectors/sqlite/sqlite_table.h"
+
+#include <set>
+
+#include "connectors/sqlite/row_codec.h"
+#include "engine/codec/json_writer.h"
+
+namespace anabranch {
+namespace {
+
+constexpr const char* kBooks =
+    "CREATE TABLE IF NOT EXISTS anabranch_targets(table_name TEXT PRIMARY KEY COLLATE NOCASE, topology TEXT NOT NULL,"
+    " upsert TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS anabranch_progress(topology TEXT NOT NULL, target TEXT NOT NULL COLLATE NOCASE,"
+    " topic TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL,"
+    " PRIMARY KEY(topology, target, topic, partition)) WITHOUT ROWID;";
+constexpr const char* kCure = "rename it, or choose another \"table\" or \"path\"";
+
+Status Damaged() { return {Code::kInternal, "an encoded database row cannot be read"}; }
+
+}  // namespace
+
+Status CreateSqliteBooks(SqliteDatabase& db) { return db.Execute(kBooks); }
+
+Status SqliteTable::Invalid(const std::string& text) const {
+  return {Code::kInvalid, "table \"" + program_.table() + "\" in " + program_.path() + " " + text};
+}
+
+Status SqliteTable::Claim() {
+  bool exists = false;
+  {
+    ASSIGN_OR_RETURN(
+        SqliteStatement find,
+        db_.Prepare("SELECT 1 FROM sqlite_schema WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')"));
+    find.BindText(1, program_.table());
+    ASSIGN_OR_RETURN(exists, find.Step());
+  }
+  RETURN_IF_ERROR(CheckOwner(exists));
+  return exists ? CheckColumns() : Create();
+}
+
+Status SqliteTable::CheckOwner(bool exists) {
+  ASSIGN_OR_RETURN(SqliteStatement find,
+                   db_.Prepare("SELECT topology, upsert FROM anabranch_targets WHERE table_name = ?"));
+  find.BindText(1, program_.table());
+  ASSIGN_OR_RETURN(const bool marked, find.Step());
+  if (!exists) return {};
+  if (!marked) return Invalid(std::string("exists and was not made by this pipeline: ") + kCure);
+  if (find.Text(0) != topology_) return Invalid("belongs to the topology \"" + find.Text(0) + "\": " + kCure);
+  if (find.Text(1) == program_.upsert_column()) return {};
+  return Invalid("upserts by \"" + find.Text(1) + "\", the topology says \"" + program_.upsert_column() +
+                 "\": change it back, or choose another \"table\"");
+}
+
+Status SqliteTable::CheckColumns() {
+  ASSIGN_OR_RETURN(SqliteStatement list, db_.Prepare("SELECT lower(name) FROM pragma_table_info(?)"));
+  list.BindText(1, program_.table());
+  std::set<std::string> present;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, list.Step());
+    if (!more) break;
+    present.insert(list.Text(0));
+  }
+  std::string missing;
+  for (const TargetFields::Field& field : program_.fields()) {
+    std::string name = field.name;
+    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    if (present.contains(name)) continue;
+    missing += (missing.empty() ? "" : ", ") + field.name + " " + SqlType(field.type);
+  }
+  if (missing.empty()) return {};
+  return Invalid("lacks columns: " + missing + "; add them (ALTER TABLE … ADD COLUMN), or choose another \"table\"");
+}
+
+Status SqliteTable::Create() {
+  const bool by_id = program_.upsert() == SqliteTargetProgram::Upsert::kId;
+  std::string sql = "CREATE TABLE " + QuoteSqlName(program_.table()) + "(\"id\" TEXT NOT NULL" +
+                    (by_id ? " PRIMARY KEY" : "") + ", \"key\" TEXT" + (by_id ? "" : " NOT NULL PRIMARY KEY");
+  for (const TargetFields::Field& field : program_.fields()) {
+    sql += ", " + QuoteSqlName(field.name) + " " + SqlType(field.type);
+  }
+  RETURN_IF_ERROR(db_.Execute(sql + ")"));
+  // The table is new: progress of one that was dropped by hand would lose its rows.
+  for (const char* statement :
+       {"DELETE FROM anabranch_progress WHERE target = ?", "DELETE FROM anabranch_targets WHERE table_name = ?"}) {
+    ASSIGN_OR_RETURN(SqliteStatement forget, db_.Prepare(statement));
+    forget.BindText(1, program_.table());
+    RETURN_IF_ERROR(forget.Run());
+  }
+  ASSIGN_OR_RETURN(SqliteStatement mark, db_.Prepare("INSERT INTO anabranch_targets VALUES(?, ?, ?)"));
+  mark.BindText(1, program_.table());
+  mark.BindText(2, topology_);
+  mark.BindText(3, program_.upsert_column());
+  return mark.Run();
+}
+
+Status SqliteTable::Prepare() {
+  const std::string key = program_.upsert_column();
+  std::string names = "\"id\", \"key\"", values = "?1, ?2";
+  std::string changes = key == "id" ? "\"key\" = excluded.\"key\"" : "\"id\" = excluded.\"id\"";
+  for (size_t i = 0; i < program_.fields().size(); ++i) {
+    const std::string name = QuoteSqlName(program_.fields()[i].name);
+    names += ", " + name;
+    values += ", ?" + std::to_string(i + 3);
+    changes += ", " + name + " = excluded." + name;
+  }
+  ASSIGN_OR_RETURN(upsert_, db_.Prepare("INSERT INTO " + QuoteSqlName(program_.table()) + "(" + names + ") VALUES(" +
+                                        values + ") ON CONFLICT(\"" + key + "\") DO UPDATE SET " + changes));
+  ASSIGN_OR_RETURN(progress_, db_.Prepare("SELECT next_offset FROM anabranch_progress"
+                                          " WHERE topology = ? AND target = ? AND topic = ? AND partition = ?"));
+  ASSIGN_OR_RETURN(insert_, db_.Prepare("INSERT INTO anabranch_progress(topology, target, topic, partition,"
+                                        " next_offset) VALUES(?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"));
+  ASSIGN_OR_RETURN(update_, db_.Prepare("UPDATE anabranch_progress SET next_offset = ?5 WHERE topology = ?1 AND"
+                                        " target = ?2 AND topic = ?3 AND partition = ?4 AND next_offset = ?6"));
+  return {};
+}
+
+Result<int64_t> SqliteTable::Progress(const SourcePartition& from) {
+  progress_.BindText(1, topology_);
+  progress_.BindText(2, program_.table());
+  progress_.BindText(3, from.topic);
+  progress_.Bind(4, from.partition);
+  const Result<bool> row = progress_.Step();
+  if (!row.ok()) return row.status();
+  const int64_t next = *row ? progress_.Integer(0) : kNoPosition;
+  progress_.Reset();
+  return next;
+}
+
+Status SqliteTable::Advance(const SourcePartition& from, int64_t expected, int64_t next) {
+  SqliteStatement& statement = expected == kNoPosition ? insert_ : update_;
+  statement.BindText(1, topology_);
+  statement.BindText(2, program_.table());
+  statement.BindText(3, from.topic);
+  statement.Bind(4, from.partition);
+  statement.Bind(5, next);
+  if (expected != kNoPosition) statement.Bind(6, expected);
+  RETURN_IF_ERROR(statement.Run());
+  if (db_.changes() == 1) return {};
+  return {Code::kFenced, "another writer moved the progress of " + program_.Describe() + " for " + from.topic + "/" +
+                             std::to_string(from.partition) + " from " + std::to_string(expected) +
+                             ": stop the other process that runs topology \"" + topology_ + "\""};
+}
+
+Status SqliteTable::Upsert(const EncodedRows& rows, const EncodedRows::Row& row) {
+  if (row.key_size != EncodedRows::kNone) {
+    IsUtf8(rows.key(row)) ? upsert_.BindText(2, rows.key(row)) : upsert_.BindBlob(2, rows.key(row));
+  }
+  std::string_view bytes = rows.value(row);
+  StoredCell cell;
+  for (int cells = 0; !bytes.empty(); ++cells) {
+    if (!TakeCell(&bytes, &cell)) return Damaged();
+    const int parameter = cells == 0 ? 1 : cells + 2;
+    switch (cell.tag) {
+      case CellTag::kNull: upsert_.BindNull(parameter); break;
+      case CellTag::kInteger: upsert_.Bind(parameter, cell.integer); break;
+      case CellTag::kReal: upsert_.BindReal(parameter, cell.real); break;
+      case CellTag::kText: upsert_.BindText(parameter, cell.text); break;
+    }
+  }
+  return upsert_.Run().WithContext(program_.Describe());
+}
+
+}  // namespace anabranch

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "connectors/sqlite/sqlite_target.h"
+#include "engine/run/sqlite.h"
+
+namespace anabranch {
+
+// One table on one open connection: its upsert and its progress. Every call stands in the caller's transaction,
+// except Progress. Errors as SqliteDatabase says, and where noted.
+class SqliteTable {
+ public:
+  SqliteTable(const SqliteTargetProgram& program, std::string topology, SqliteDatabase& db)
+      : program_(program), topology_(std::move(topology)), db_(db) {}
+
+  // Creates the table when absent. kInvalid when it is not this topology's, or lacks columns; the message names
+  // the cure.
+  Status Claim();
+  Status Prepare();
+  // kNoPosition when none is stored.
+  Result<int64_t> Progress(const SourcePartition& from);
+  // kFenced when the stored position is not `expected`: another writer moved it.
+  Status Advance(const SourcePartition& from, int64_t expected, int64_t next);
+  Status Upsert(const EncodedRows& rows, const EncodedRows::Row& row);
+
+ private:
+  Status CheckOwner(bool exists);
+  Status CheckColumns();
+  Status Create();
+  Status Invalid(const std::string& text) const;
+
+  const SqliteTargetProgram& program_;
+  const std::string topology_;
+  SqliteDatabase& db_;
+  SqliteStatement upsert_, progress_, insert_, update_;
+};
+
+// The bookkeeping tables; inside the caller's transaction.
+Status CreateSqliteBooks(SqliteDatabase& db);
+
+}  // namespace anabranch

@@ -1,0 +1,64 @@
+#include "connectors/sqlite/sqlite_target.h"
+
+#include "connectors/sqlite/row_codec.h"
+
+namespace anabranch {
+namespace {
+
+// A row's value: the id, then the fields; its key stays apart.
+class SqliteEncoder : public RowEncoder {
+ public:
+  SqliteEncoder(std::string node_id, std::string key_owner, std::vector<TargetFields::Field> fields)
+      : node_id_(std::move(node_id)), key_owner_(std::move(key_owner)), fields_(std::move(fields)) {}
+
+  Status Encode(const RecordBatch& batch, std::span<const uint8_t> active, EncodedRows* out) override {
+    for (uint32_t r = 0; r < batch.rows(); ++r) {
+      if (active[r] != 0) RETURN_IF_ERROR(EncodeRow(batch, r, out));
+    }
+    return {};
+  }
+
+ private:
+  Status EncodeRow(const RecordBatch& batch, uint32_t r, EncodedRows* out) {
+    const SourcePartition& from = batch.partitions->at(batch.partition[r]);
+    id_.assign(from.topic).append("/").append(std::to_string(from.partition)).append("/");
+    id_.append(std::to_string(batch.offset[r])).append("/").append(node_id_);
+    if (!key_owner_.empty() && batch.key_present[r] == 0) {
+      return {Code::kStage, "node \"" + node_id_ + "\": record " + id_.substr(0, id_.rfind('/')) + " has no key, but " +
+                                key_owner_ + " upserts by key: give the source a \"key\", or use \"upsert\": \"id\""};
+    }
+    EncodedRows::Row row;
+    row.partition = batch.partition[r];
+    row.offset = batch.offset[r];
+    row.timestamp_ms = batch.timestamp_ms[r];
+    row.key = static_cast<uint32_t>(out->bytes.size());
+    if (batch.key_present[r] != 0) {
+      row.key_size = static_cast<uint32_t>(batch.key[r].size());
+      out->bytes.append(batch.key[r]);
+    }
+    row.value = static_cast<uint32_t>(out->bytes.size());
+    AppendText(&out->bytes, id_);
+    for (const TargetFields::Field& field : fields_) AppendCell(&out->bytes, batch.columns[field.column], r);
+    row.value_size = static_cast<uint32_t>(out->bytes.size()) - row.value;
+    out->rows.push_back(row);
+    return {};
+  }
+
+  const std::string node_id_;
+  const std::string key_owner_;  // who needs a key; empty: nobody
+  const std::vector<TargetFields::Field> fields_;
+  std::string id_;
+};
+
+}  // namespace
+
+bool SqliteTargetProgram::ExactlyOnce(const SourceProgram& /*source*/, std::string* why) const {
+  if (why != nullptr) *why = "rows and source positions are committed in one database transaction";
+  return true;
+}
+
+std::unique_ptr<RowEncoder> SqliteTargetProgram::MakeEncoder(const ResultIdentity& /*identity*/) const {
+  return std::make_unique<SqliteEncoder>(node_id_, upsert_ == Upsert::kKey ? Describe() : std::string(), fields_);
+}
+
+}  // namespace anabranch
