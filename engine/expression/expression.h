@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,20 +17,26 @@ namespace anabranch {
 struct ExpressionProgram;  // the compiled form; immutable
 
 // A typed, vectorised expression of the topology language, checked against the columns in scope.
+//
+// Rules beyond topology.md: float32 reads as float64; int64 with float64 gives float64; `/` is float64 and follows
+// IEEE (x / 0 is infinite or NaN), as do all maths functions outside their domain. A null operand gives null, but
+// `false && null` is false and `true || null` is true; a null condition of ?: is not true and takes the else side.
+// && || ?: and coalesce raise no error of a side that does not decide. timestamp - timestamp is float64 seconds,
+// timestamp ± number moves it by seconds. NaN equals nothing. Strings compare by bytes. % takes the dividend's sign.
 // Immutable and thread-safe: share it; evaluate it with one Evaluator per thread.
 class Expression {
  public:
   Type type;
   bool nullable = true;
-  std::vector<ColumnId> reads;   // sorted, unique
-  bool reads_headers = false;    // calls header()
+  std::vector<ColumnId> reads;  // sorted, unique
+  bool reads_headers = false;   // calls header()
   std::shared_ptr<const ExpressionProgram> program;
   std::string text;
 };
 
 struct ExpressionFault {
-  FaultCode code;      // kExpressionSyntax, kExpressionType, kExpressionFunction, kUnknownColumn or kPattern
-  size_t offset = 0;   // bytes into the text
+  FaultCode code;     // kExpressionSyntax, kExpressionType, kExpressionFunction, kUnknownColumn or kPattern
+  size_t offset = 0;  // bytes into the text
   size_t length = 0;
   std::string message;
   std::string hint;
@@ -36,6 +44,7 @@ struct ExpressionFault {
 
 struct CompiledExpression {
   std::shared_ptr<const Expression> expression;  // null when there are faults
+  std::optional<Type> likely_type;               // when faulty: the type that it has once mended, where that is clear
   std::vector<ExpressionFault> faults;
 };
 
@@ -46,6 +55,12 @@ CompiledExpression CompileExpression(std::string_view text, const Scope& scope);
 // `wanted_bool` also refuses another result type (conditions and rules). Null when faulty.
 std::shared_ptr<const Expression> CompileExpression(const ConfigValue& at, const Scope& scope, bool wanted_bool,
                                                     FaultSink& faults);
+
+// Hands the faults of compiling the text of `at` on, each at its place inside it.
+void ReportFaults(const CompiledExpression& compiled, const ConfigValue& at, FaultSink& faults);
+
+// The type of a column whose maker is faulty: expressions that read it raise no faults of their own about it.
+Type UnknownType();
 
 // Row faults of an evaluation ("integer overflow", "division by zero").
 struct ExpressionError {
@@ -61,6 +76,7 @@ class Evaluator {
   Evaluator(Evaluator&&) noexcept;
   Evaluator& operator=(Evaluator&&) noexcept;
 
+  // Strings of `out` may point into the columns that were read, never into the evaluator.
   // Writes `expression` for every row into `out` (Reset to the expression's type). Rows whose
   // `active` byte is 0 hold anything valid-looking or null and raise no error. `errors` gets at most
   // one entry per row, in row order; such rows are null.

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/expression/parser.h"
+#include "engine/expression/typed.h"
+#include "engine/scope.h"
+
+namespace anabranch::expression {
+
+// Types `ast` against `scope` and chooses the kernels. Every fault that can be told apart is reported; what follows
+// from a faulty part is not. The root's form is kFaulty when the tree cannot be run.
+TypedTree Check(const Ast& ast, const Scope& scope, std::vector<ExpressionFault>* faults);
+
+// The parts of the check, in two source files: operators (checker.cpp) and calls (checker_calls.cpp).
+class Checker {
+ public:
+  Checker(const Ast& ast, const Scope& scope, std::vector<ExpressionFault>* faults)
+      : ast_(ast), scope_(scope), faults_(faults) {}
+
+  TypedTree Run();
+
+ private:
+  using Id = uint32_t;  // into tree_.nodes
+
+  // ---- operators
+  Id CheckNode(uint32_t index);
+  Id CheckName(const Ast::Node& node);
+  Id CheckUnary(const Ast::Node& node);
+  Id CheckBinary(const Ast::Node& node);
+  Id CheckLogic(const Ast::Node& node, Id left, Id right);
+  Id CheckArithmetic(const Ast::Node& node, Id left, Id right);
+  Id CheckTime(const Ast::Node& node, Id left, Id right);
+  Id CheckComparison(const Ast::Node& node, Id left, Id right);
+  Id CheckIn(const Ast::Node& node, Id value);
+  Id CheckInSet(const Ast::Node& node, const Ast::Node& list, Id value);
+  Id CheckInSequence(const Ast::Node& node, Id value, Id sequence);
+  Id CheckSelect(const Ast::Node& node);
+  Id CheckIndex(const Ast::Node& node);
+
+  // ---- calls
+  Id CheckCall(const Ast::Node& node);
+  Id CheckOverloaded(const Ast::Node& node, std::vector<Id> args);
+  Id CheckIsNull(const Ast::Node& node, std::vector<Id> args);
+  Id CheckCoalesce(const Ast::Node& node, std::vector<Id> args);
+  Id CheckMinMax(const Ast::Node& node, std::vector<Id> args);
+  Id CheckClamp(const Ast::Node& node, std::vector<Id> args);
+  Id CheckReduction(const Ast::Node& node, std::vector<Id> args);
+  Id CheckConcat(const Ast::Node& node, std::vector<Id> args);
+  Id CheckLength(const Ast::Node& node, std::vector<Id> args);
+  Id CheckMatches(const Ast::Node& node, std::vector<Id> args);
+  Id CheckHeader(const Ast::Node& node, std::vector<Id> args);
+  Id WrongArguments(const Ast::Node& node, const std::vector<Id>& args, const std::string& wanted);
+
+  // ---- building
+  const Typed& at(Id id) const { return tree_.nodes[id]; }
+  bool IsFaulty(Id id) const { return at(id).form == Typed::Form::kFaulty; }
+  bool AnyFaulty(const std::vector<Id>& args) const;
+  Id Add(const Ast::Node& node, Typed typed);
+  Id AddLiteral(const Ast::Node& node, Literal literal);
+  // A call of `kernel`; folded when all arguments are literals. Nullable when an argument is or `makes_null`.
+  Id AddCall(const Ast::Node& node, Kernel kernel, const Type& type, std::vector<Id> args, bool makes_null = false,
+             bool lazy = false, std::shared_ptr<const KernelData> data = nullptr);
+  Id AddForm(const Ast::Node& node, Typed::Form form, const Type& type, std::vector<Id> args, bool nullable);
+  // A node whose fault is reported; with the type that it surely has, if any.
+  Id Faulty(const Ast::Node& node);
+  Id Faulty(const Ast::Node& node, const Type& type);
+  void Report(FaultCode code, const Ast::Node& node, std::string message, std::string hint = {});
+  Id TypeFault(const Ast::Node& node, std::string message, std::string hint = {});
+  // Reports a `null` that has no type from its neighbours. False when there was one.
+  bool RefuseNull(const Ast::Node& node, const std::vector<Id>& args, const std::string& hint);
+  Id ToFloat64(Id id);
+  // Brings all to one scalar kind (numbers to float64 unless all int64; null literals take the others' kind). False
+  // when they differ; nothing is reported.
+  bool Unify(std::vector<Id>* args, Kind* kind);
+  std::string TypeName(Id id) const;
+
+  const Ast& ast_;
+  const Scope& scope_;
+  std::vector<ExpressionFault>* faults_;
+  TypedTree tree_;
+};
+
+}  // namespace anabranch::expression

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/expression/kernels.h"
+
+namespace anabranch::expression {
+
+// One way to call a function whose result depends on the kinds of its arguments alone. int64 arguments serve where
+// float64 is wanted and no overload takes them as they are.
+struct Overload {
+  std::string_view name;
+  std::vector<Kind> args;
+  Kind result;
+  Kernel kernel;          // null: the argument itself
+  bool nullable = false;  // may give null for arguments that are not
+  bool lazy = false;      // raises row errors or is dear: worth skipping rows that do not need it
+};
+
+// A function as users read it.
+struct FunctionDoc {
+  std::string_view name;
+  std::string_view usage;  // "log1p(x) → float64"
+  std::string_view about;
+};
+
+const std::vector<Overload>& Overloads();
+const std::vector<FunctionDoc>& FunctionDocs();
+std::vector<std::string> FunctionNames();
+bool IsFunction(std::string_view name);
+
+}  // namespace anabranch::expression

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/expression/expression.h"
+
+namespace anabranch::expression {
+
+enum class TokenKind : uint8_t {
+  kEnd,
+  kName,  // text: the column or function name, back-quotes taken off
+  kInteger,
+  kNumber,
+  kString,    // text: the value, escapes resolved
+  kOperator,  // text: the operator or bracket
+  kTrue,
+  kFalse,
+  kNull,
+  kIn,
+};
+
+struct Token {
+  TokenKind kind = TokenKind::kEnd;
+  size_t offset = 0;  // bytes into the expression
+  size_t length = 0;
+  std::string text;
+  int64_t integer = 0;
+  double number = 0;
+  bool quoted = false;  // a name in back-quotes
+};
+
+// Splits an expression into tokens, the last of kind kEnd. Slips with one clear meaning (`and`, `or`, `not`, `=`) are
+// faults, but read on as what was meant; after any other fault the answer is empty.
+std::optional<std::vector<Token>> Tokenise(std::string_view text, std::vector<ExpressionFault>* faults);
+
+}  // namespace anabranch::expression
