@@ -2,32 +2,17 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include <memory>
-#include <mutex>
+#include <algorithm>
+#include <chrono>
+
+#include "connectors/kafka/kafka_client.h"
 
 namespace anabranch {
 namespace {
 
-constexpr size_t kMessageBytes = 512;
+using Clock = std::chrono::steady_clock;
 
-// The last error of the client's threads, e.g. "Connect to ipv4#127.0.0.1:9 failed: Connection refused".
-struct LastError {
-  std::mutex mutex;
-  std::string text;
-};
-
-void OnError(rd_kafka_t* /*client*/, int /*code*/, const char* reason, void* opaque) {
-  auto* last = static_cast<LastError*>(opaque);
-  std::lock_guard lock(last->mutex);
-  last->text = reason;
-}
-
-struct ConfDelete {
-  void operator()(rd_kafka_conf_t* conf) const { rd_kafka_conf_destroy(conf); }
-};
-struct ClientDelete {
-  void operator()(rd_kafka_t* client) const { rd_kafka_destroy(client); }
-};
+constexpr int kSliceMs = 250;  // between looks at what the client complains of
 
 std::string Brokers(const rd_kafka_metadata_t& metadata) {
   std::string text = std::to_string(metadata.broker_cnt) + (metadata.broker_cnt == 1 ? " broker: " : " brokers: ");
@@ -40,32 +25,21 @@ std::string Brokers(const rd_kafka_metadata_t& metadata) {
 
 }  // namespace
 
-Result<std::string> ProbeBrokers(const std::map<std::string, std::string>& properties, int wait_ms) {
-  LastError last;
-  char message[kMessageBytes];
-  std::unique_ptr<rd_kafka_conf_t, ConfDelete> conf(rd_kafka_conf_new());
-  for (const auto& [name, value] : properties) {
-    if (rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), message, sizeof message) != RD_KAFKA_CONF_OK) {
-      return Status(Code::kInvalid, message);
+Result<std::string> ProbeBrokers(const ClientOptions& options, int wait_ms) {
+  ASSIGN_OR_RETURN(std::shared_ptr<KafkaClient> client,
+                   KafkaClient::Make(KafkaClient::Kind::kProducer, options, {}, {}, {}));
+  const Clock::time_point end = Clock::now() + std::chrono::milliseconds(wait_ms);
+  while (Clock::now() < end && !client->refused()) {
+    const rd_kafka_metadata_t* metadata = nullptr;
+    if (rd_kafka_metadata(client->get(), 0, nullptr, &metadata, kSliceMs) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      std::string text = Brokers(*metadata);
+      rd_kafka_metadata_destroy(metadata);
+      return text;
     }
+    rd_kafka_poll(client->get(), 0);
   }
-  rd_kafka_conf_set_log_cb(conf.get(), nullptr);
-  rd_kafka_conf_set_error_cb(conf.get(), OnError);
-  rd_kafka_conf_set_opaque(conf.get(), &last);
-  std::unique_ptr<rd_kafka_t, ClientDelete> client(
-      rd_kafka_new(RD_KAFKA_PRODUCER, conf.get(), message, sizeof message));
-  if (client == nullptr) return Status(Code::kInvalid, message);
-  static_cast<void>(conf.release());  // the client owns it now
-  const rd_kafka_metadata_t* metadata = nullptr;
-  rd_kafka_resp_err_t error = rd_kafka_metadata(client.get(), 0, nullptr, &metadata, wait_ms);
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    std::string text = Brokers(*metadata);
-    rd_kafka_metadata_destroy(metadata);
-    return text;
-  }
-  rd_kafka_poll(client.get(), 0);
-  std::lock_guard lock(last.mutex);
-  return Status(Code::kUnavailable, last.text.empty() ? rd_kafka_err2str(error) : last.text);
+  std::string cause = client->Complaint();
+  return Status(Code::kUnavailable, cause.empty() ? "no answer in time" : cause);
 }
 
 std::string KafkaLibraryVersion() { return rd_kafka_version_str(); }

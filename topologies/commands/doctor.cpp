@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <ostream>
 
+#include "connectors/kafka/kafka_client.h"
 #include "nodes/infer/onnx.h"
 #include "topologies/commands/broker_probe.h"
 #include "topologies/commands/command.h"
@@ -43,6 +44,8 @@ void PrintLibrary(const char* name, const std::string& version, const char* file
 bool PrintLibraries(std::ostream& out) {
   out << "anabranch: " << ProgramVersion() << "\n";
   PrintLibrary("librdkafka", KafkaLibraryVersion(), "librdkafka.so", out);
+  Status kafka = CheckLibraryVersion();
+  if (!kafka.ok()) out << "librdkafka: " << kafka.message() << "\n";
   Result<OnnxLibrary> onnx = LoadOnnxLibrary();
   if (onnx.ok()) {
     out << "ONNX Runtime: " << onnx->version << "  " << onnx->path << "\n";
@@ -54,23 +57,20 @@ bool PrintLibraries(std::ostream& out) {
   PrintLibrary("RE2", "", "libre2.so", out);
   PrintLibrary("spdlog", "", "libspdlog.so", out);
   PrintLibrary("xxHash", "", "libxxhash.so", out);
-  return onnx.ok();
+  return onnx.ok() && kafka.ok();
 }
 
-bool PrintBrokers(const std::string& name, const std::map<std::string, std::string>& properties, std::ostream& out) {
+bool PrintBrokers(const std::string& name, const ClientOptions& options, std::ostream& out) {
   out.flush();
-  Result<std::string> answer = ProbeBrokers(properties, kProbeMs);
+  Result<std::string> answer = ProbeBrokers(options, kProbeMs);
   out << name << ": " << (answer.ok() ? *answer : "no answer: " + answer.status().message()) << "\n";
   return answer.ok();
 }
 
-std::map<std::string, std::string> Properties(const ConfigValue& kafka) {
-  std::map<std::string, std::string> properties;
-  for (const ConfigValue& property : kafka.children) {
-    if (IsAnnotation(property.name)) continue;
-    properties[property.name] = property.is_string() ? property.text : property.Canonical();
-  }
-  return properties;
+ClientOptions BrokersOnly(const std::string& brokers) {
+  ClientOptions options;
+  options.properties.push_back({"bootstrap.servers", brokers, PropertyScope::kConnection});
+  return options;
 }
 
 bool PrintConnections(const ConfigValue& root, std::ostream& out) {
@@ -79,7 +79,11 @@ bool PrintConnections(const ConfigValue& root, std::ostream& out) {
   if (connections == nullptr) return ok;
   for (const ConfigValue& connection : connections->children) {
     const ConfigValue* kafka = connection.Find("kafka");
-    if (kafka != nullptr) ok &= PrintBrokers("connection " + connection.name, Properties(*kafka), out);
+    if (kafka == nullptr) continue;
+    ClientOptions options;
+    options.connection = connection.name;
+    AddProperties(kafka, &options);
+    ok &= PrintBrokers("connection " + connection.name, options, out);
   }
   return ok;
 }
@@ -88,8 +92,7 @@ bool PrintConnections(const ConfigValue& root, std::ostream& out) {
 
 int CommandDoctor(const DoctorArgs& args, CommandIo& io) {
   bool ok = PrintLibraries(io.out);
-  if (!args.brokers.empty())
-    ok &= PrintBrokers("brokers " + args.brokers, {{"bootstrap.servers", args.brokers}}, io.out);
+  if (!args.brokers.empty()) ok &= PrintBrokers("brokers " + args.brokers, BrokersOnly(args.brokers), io.out);
   if (args.file.empty()) return ok ? kExitOk : kExitUnavailable;
   CheckedTopology checked = CheckForCommand(args.file, args.allow_paths, io);
   if (!checked.ok()) return kExitFaulty;
