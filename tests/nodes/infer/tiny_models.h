@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+
+namespace anabranch {
+
+// Models of a few operators, made as text of ONNX files, for what no library exports: refusing, hanging, mixing.
+// Each has one input X int64[N] and one output Y.
+
+// Y = table[X], float32[N], of the four values 10, 20, 30, 40: refuses X outside [-4, 3].
+std::string LookupModel();
+// The same after adding 100 to X: refuses everything.
+std::string RefusingModel();
+// Y = X, int64[N], after max(X) idle turns of a loop.
+std::string LoopModel();
+// Y = X + sum of all X in the call, int64[N]: a record's result varies with its neighbours.
+std::string MixingModel();
+// Y = sum of all X, int64[]: no result per record.
+std::string SummingModel();
+// LookupModel with its table in another file, "table.bin".
+std::string ExternalModel();
+
+// A folder that goes with the object, with one file in it.
+class ModelFolder {
+ public:
+  ModelFolder(const std::string& file, const std::string& bytes);
+  ~ModelFolder();
+  ModelFolder(const ModelFolder&) = delete;
+  ModelFolder& operator=(const ModelFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace anabranch
