@@ -32,21 +32,25 @@ class ChainSearch {
 
   // The shortest closed chain through `start` with fewer than `below` vertices; empty when none.
   std::vector<size_t> Through(size_t start, size_t below) {
-    std::vector<size_t> level{start};
+    queue_.assign(1, start);
     seen_[start] = start;
-    for (size_t length = 1; length < below && !level.empty(); ++length) {
-      std::vector<size_t> next;
-      for (const size_t from : level) {
-        for (const size_t to : edges_[from]) {
-          if (component_[to] != component_[start] || to == from) continue;
-          if (to == start) return Chain(start, from);
-          if (seen_[to] == start) continue;
-          seen_[to] = start;
-          came_from_[to] = from;
-          next.push_back(to);
-        }
+    size_t level_end = 1;
+    size_t length = 1;  // of a chain that closes on the level being looked at
+    for (size_t at = 0; at < queue_.size(); ++at) {
+      if (at == level_end) {
+        level_end = queue_.size();
+        ++length;
       }
-      level.swap(next);
+      if (length >= below) break;
+      const size_t from = queue_[at];
+      for (const size_t to : edges_[from]) {
+        if (component_[to] != component_[start] || to == from) continue;
+        if (to == start) return Chain(start, from);
+        if (seen_[to] == start) continue;
+        seen_[to] = start;
+        came_from_[to] = from;
+        queue_.push_back(to);
+      }
     }
     return {};
   }
@@ -64,9 +68,11 @@ class ChainSearch {
   const std::vector<size_t>& component_;
   std::vector<size_t> came_from_;
   std::vector<size_t> seen_;  // by the search from this start
+  std::vector<size_t> queue_;
 };
 
-std::vector<size_t> ShortestChain(const std::vector<size_t>& members, ChainSearch& search) {
+// `edges`: how many lead from a member to another.
+std::vector<size_t> ShortestChain(const std::vector<size_t>& members, size_t edges, ChainSearch& search) {
   std::vector<size_t> best;
   size_t below = members.size() + 1;
   for (const size_t start : members) {
@@ -74,7 +80,7 @@ std::vector<size_t> ShortestChain(const std::vector<size_t>& members, ChainSearc
     if (chain.empty()) continue;
     below = chain.size();  // only a shorter one is better
     best = std::move(chain);
-    if (below == 2) break;
+    if (below == 2 || edges == members.size()) break;  // none is shorter; a ring has no other
   }
   std::rotate(best.begin(), std::min_element(best.begin(), best.end()), best.end());
   return best;
@@ -95,7 +101,12 @@ std::vector<std::vector<size_t>> FindCycles(const Edges& edges) {
   }
   ChainSearch search(edges, component);
   for (const auto& each : members) {
-    if (each.size() > 1) cycles.push_back(ShortestChain(each, search));
+    if (each.size() < 2) continue;
+    size_t inner = 0;
+    for (const size_t from : each) {
+      for (const size_t to : edges[from]) inner += to != from && component[to] == component[from];
+    }
+    cycles.push_back(ShortestChain(each, inner, search));
   }
   std::stable_sort(cycles.begin(), cycles.end(), [](const auto& a, const auto& b) { return a[0] < b[0]; });
   return cycles;

@@ -80,6 +80,7 @@ class TreeBuilder : public nlohmann::json_sax<json> {
   FaultSink& faults_;
   ConfigValue root_;
   ConfigValue value_;  // the scalar in the making
+  Place scalar_;       // of the last token, when it was a number or word
   std::vector<Frame> frames_;
   std::string name_;  // of the member whose value comes next
   Place name_place_;
@@ -123,6 +124,7 @@ void TreeBuilder::Name(ConfigValue& value) {
 bool TreeBuilder::Scalar(ConfigValue::Kind kind) {
   value_.kind = kind;
   value_.place = scanner_.Next();
+  scalar_ = kind == ConfigValue::Kind::kString ? Place{} : value_.place;
   if (!Count(value_.place)) return false;
   if (too_large_) {
     too_large_ = false;
@@ -140,6 +142,7 @@ bool TreeBuilder::Open(ConfigValue::Kind kind) {
   Frame frame;
   frame.value.kind = kind;
   frame.value.place = scanner_.Next();
+  scalar_ = Place{};
   if (!Count(frame.value.place)) return false;
   if (frames_.size() >= kMaxDepth) {
     faults_.AddAtPlace(FaultCode::kTooLarge, frame.value.place, {},
@@ -155,6 +158,7 @@ bool TreeBuilder::Open(ConfigValue::Kind kind) {
 
 bool TreeBuilder::Close() {
   frames_.back().value.place.end = scanner_.Next().end;
+  scalar_ = Place{};
   Frame frame = std::move(frames_.back());
   frames_.pop_back();
   Attach(std::move(frame.value), frame.repeated);
@@ -188,6 +192,7 @@ uint32_t TreeBuilder::LineOfFirst(const std::string& name) {
 
 bool TreeBuilder::key(string_t& name) {
   name_place_ = scanner_.Next();
+  scalar_ = Place{};
   const uint32_t first = LineOfFirst(name);
   repeated_ = first != 0;
   if (repeated_) {
@@ -208,7 +213,9 @@ bool TreeBuilder::parse_error(std::size_t /*position*/, const std::string& /*tok
                        "the number " + std::string(scanner_.Text(place)) + " is too large for a 64-bit float");
     return false;
   }
-  const SyntaxFault fault = DescribeSyntax(scanner_, expecting_);
+  const bool split = scalar_.end != 0 && !IsWholeScalar(scanner_.Text(scalar_));
+  const SyntaxFault fault =
+      split ? DescribeScalar(scalar_, scanner_.Text(scalar_)) : DescribeSyntax(scanner_, expecting_);
   faults_.AddAtPlace(FaultCode::kSyntax, fault.place, {}, fault.message, fault.hint);
   return false;
 }

@@ -1,5 +1,6 @@
 #include "topologies/language/plan_text.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "topologies/language/delivery.h"
@@ -190,14 +191,11 @@ std::string ExplainPlan(const Plan& plan) {
   return out;
 }
 
-std::string GraphText(const Plan& plan, GraphFormat format) {
-  switch (format) {
-    case GraphFormat::kAscii: return AsciiGraph(plan);
-    case GraphFormat::kDot: return DotGraph(plan);
-    case GraphFormat::kMermaid: return MermaidGraph(plan);
-    case GraphFormat::kJson: return JsonGraph(plan);
-  }
-  return {};
+std::string GraphText(const Plan& plan, std::string_view format) {
+  if (format == "dot") return DotGraph(plan);
+  if (format == "mermaid") return MermaidGraph(plan);
+  if (format == "json") return JsonGraph(plan);
+  return AsciiGraph(plan);
 }
 
 }  // namespace anabranch

@@ -11,8 +11,7 @@ namespace anabranch {
 // why. Deterministic, ending in a newline.
 std::string ExplainPlan(const Plan& plan);
 
-// The graph of a plan.
-enum class GraphFormat : uint8_t { kAscii, kDot, kMermaid, kJson };
-std::string GraphText(const Plan& plan, GraphFormat format);
+// The graph of a plan; `format` is "ascii" (also for any other word), "dot", "mermaid" or "json".
+std::string GraphText(const Plan& plan, std::string_view format);
 
 }  // namespace anabranch

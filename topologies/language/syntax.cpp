@@ -96,6 +96,32 @@ SyntaxFault AfterValue(Scanner& scanner, char closing, const char* what) {
 
 }  // namespace
 
+bool IsWholeScalar(std::string_view token) {
+  if (token == "true" || token == "false" || token == "null") return true;
+  size_t at = 0;
+  const auto digits = [&] {
+    const size_t begin = at;
+    while (at < token.size() && std::isdigit(static_cast<unsigned char>(token[at]))) ++at;
+    return at - begin;
+  };
+  if (at < token.size() && token[at] == '-') ++at;
+  const size_t first = at;
+  const size_t whole = digits();
+  if (whole == 0 || (whole > 1 && token[first] == '0')) return false;
+  if (at < token.size() && token[at] == '.' && (++at, digits() == 0)) return false;
+  if (at < token.size() && (token[at] == 'e' || token[at] == 'E')) {
+    ++at;
+    if (at < token.size() && (token[at] == '+' || token[at] == '-')) ++at;
+    if (digits() == 0) return false;
+  }
+  return at == token.size();
+}
+
+SyntaxFault DescribeScalar(const Place& place, std::string_view token) {
+  const bool number = std::isdigit(static_cast<unsigned char>(token[0])) || token[0] == '-';
+  return {place, Quoted(token) + (number ? " is not a JSON number" : " is not a JSON value"), HintForWord(token)};
+}
+
 SyntaxFault DescribeSyntax(Scanner scanner, Expecting expecting) {
   if (!scanner.SkipBlank()) return {scanner.Here(2), "the comment is never closed", "end it with */"};
   switch (expecting) {

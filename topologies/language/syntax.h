@@ -16,7 +16,13 @@ struct SyntaxFault {
   std::string hint;
 };
 
+// Whether `token` is a number, true, false or null in full. The library splits "01" and "1x" in two, the scanner does
+// not.
+bool IsWholeScalar(std::string_view token);
+
 // Says what is wrong behind the last good token, on which `scanner` stands.
+// The same for a token that is no whole scalar.
+SyntaxFault DescribeScalar(const Place& place, std::string_view token);
 SyntaxFault DescribeSyntax(Scanner scanner, Expecting expecting);
 
 }  // namespace anabranch
