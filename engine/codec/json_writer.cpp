@@ -48,10 +48,19 @@ void AppendEscape(std::string* out, char c) {
   out->push_back(kHex[c & 0xF]);
 }
 
+// Shortest digits that read back as the value; no exponent from 1e-6 up to 1e21, where people expect none.
 template <typename T>
-void AppendChars(std::string* out, T value) {
-  std::array<char, 32> text;
-  const std::to_chars_result result = std::to_chars(text.data(), text.data() + text.size(), value);
+void AppendFloat(std::string* out, T value) {
+  if (!std::isfinite(value)) {
+    *out += "null";
+    return;
+  }
+  std::array<char, 64> text;
+  char* const end = text.data() + text.size();
+  const T size = std::fabs(value);
+  const bool plain = (size >= T(1e-6) && size < T(1e21)) || size == 0;
+  const std::to_chars_result result = plain ? std::to_chars(text.data(), end, value, std::chars_format::fixed)
+                                            : std::to_chars(text.data(), end, value);
   out->append(text.data(), static_cast<size_t>(result.ptr - text.data()));
 }
 
@@ -112,23 +121,15 @@ void AppendJsonString(std::string* out, std::string_view text) {
   out->push_back('"');
 }
 
-void AppendJsonNumber(std::string* out, double value) {
-  if (!std::isfinite(value)) {
-    *out += "null";
-  } else {
-    AppendChars(out, value);
-  }
-}
+void AppendJsonNumber(std::string* out, double value) { AppendFloat(out, value); }
 
-void AppendJsonNumber(std::string* out, float value) {
-  if (!std::isfinite(value)) {
-    *out += "null";
-  } else {
-    AppendChars(out, value);
-  }
-}
+void AppendJsonNumber(std::string* out, float value) { AppendFloat(out, value); }
 
-void AppendJsonNumber(std::string* out, int64_t value) { AppendChars(out, value); }
+void AppendJsonNumber(std::string* out, int64_t value) {
+  std::array<char, 24> text;
+  const std::to_chars_result result = std::to_chars(text.data(), text.data() + text.size(), value);
+  out->append(text.data(), static_cast<size_t>(result.ptr - text.data()));
+}
 
 void AppendJsonCell(std::string* out, const Column& column, uint32_t row) {
   if (!column.valid(row)) {

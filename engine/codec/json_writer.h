@@ -10,7 +10,8 @@
 
 namespace anabranch {
 
-// Appends JSON text. Numbers are written shortest-round-trip; strings escaped as little as JSON allows.
+// Appends JSON text. Numbers are written shortest-round-trip, without an exponent from 1e-6 up to 1e21; strings escaped
+// as little as JSON allows.
 void AppendJsonString(std::string* out, std::string_view text);
 void AppendJsonNumber(std::string* out, double value);  // not finite: null
 void AppendJsonNumber(std::string* out, float value);

@@ -3,10 +3,10 @@
 #include <re2/re2.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 
+#include "engine/codec/json_writer.h"
 #include "engine/schema/field_words.h"
 
 namespace anabranch {
@@ -86,17 +86,14 @@ bool IsOption(const FieldRules& rules, int64_t value) {
   return std::find(rules.integers.begin(), rules.integers.end(), value) != rules.integers.end();
 }
 
-std::string ShowNumber(double value) {
-  char text[40];
-  return {text, std::to_chars(text, text + sizeof text, value).ptr};
+template <typename T>
+std::string ShowNumber(T value) {
+  std::string text;
+  AppendJsonNumber(&text, value);
+  return text;
 }
-std::string ShowNumber(float value) {
-  char text[40];
-  return {text, std::to_chars(text, text + sizeof text, value).ptr};
-}
-std::string ShowNumber(int64_t value) { return std::to_string(value); }
 
-// Whether a closed range and its limits agree on the value's type.
+// Which limit a value outside of the closed range breaks.
 template <typename T>
 std::string BrokenLimit(const FieldRules& rules, T value, T low, T high) {
   const std::string shown = " is " + ShowNumber(value);
