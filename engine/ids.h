@@ -29,6 +29,8 @@ struct SourcePartition {
 
 // No position is stored.
 inline constexpr int64_t kNoPosition = -1;
+// As a committer's progress: it writes no rows, so it does not care where the source goes on.
+inline constexpr int64_t kWantsNothing = INT64_MAX;
 
 // The partitions that one lane has ever read. The lane's thread adds; any thread may look up an id
 // that it was handed: entries never move.

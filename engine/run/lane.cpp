@@ -102,19 +102,22 @@ Status Lane::OnAssigned() {
   RETURN_IF_ERROR(ReleaseFinished(true));
   RETURN_IF_ERROR(Finish());
   const std::vector<PartitionId> partitions = parts_.source->partitions();
-  ASSIGN_OR_RETURN(std::vector<int64_t> next, parts_.source->StoredPositions(partitions));
-  const std::vector<int64_t> stored = next;
+  ASSIGN_OR_RETURN(const std::vector<int64_t> stored, parts_.source->StoredPositions(partitions));
+  std::vector<int64_t> least(partitions.size(), kWantsNothing);
+  std::vector<bool> unknown(partitions.size(), false);
   for (auto& committer : parts_.committers) {
     ASSIGN_OR_RETURN(const std::vector<int64_t> wanted, committer->Progress(partitions));
-    const bool first = committer == parts_.committers.front();
     for (size_t i = 0; i < partitions.size(); ++i) {
-      if (stored[i] != kNoPosition) {
-        if (wanted[i] != kNoPosition) next[i] = std::min(next[i], wanted[i]);
-      } else if (first) {
-        next[i] = wanted[i];
-      } else {
-        next[i] = next[i] == kNoPosition || wanted[i] == kNoPosition ? kNoPosition : std::min(next[i], wanted[i]);
-      }
+      if (wanted[i] == kNoPosition) unknown[i] = true;
+      if (wanted[i] != kNoPosition) least[i] = std::min(least[i], wanted[i]);
+    }
+  }
+  std::vector<int64_t> next(partitions.size(), kNoPosition);
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    if (stored[i] != kNoPosition) {
+      next[i] = std::min(stored[i], least[i]);
+    } else if (!unknown[i] && least[i] != kWantsNothing) {
+      next[i] = least[i];
     }
   }
   return parts_.source->Assign(partitions, next);
@@ -151,6 +154,9 @@ Status Lane::OnEnd() {
 }
 
 void Lane::Submit(std::unique_ptr<RecordBatch> batch) {
+  // A full batch means that more is waiting: hand it over and poll on. Otherwise it runs here, without a
+  // hop, and idle threads are there for its branches.
+  const bool more_waits = batch->rows() >= shared_.plan.batch.max_rows;
   auto flight = std::make_shared<InFlight>();
   flight->batch = std::move(batch);
   in_flight_.push_back(flight);
@@ -160,7 +166,7 @@ void Lane::Submit(std::unique_ptr<RecordBatch> batch) {
     flight->done.store(true, std::memory_order_release);
     flight->done.notify_all();
   };
-  if (in_flight_.size() < max_in_flight_ && shared_.crew != nullptr && shared_.crew->TryRun(compute)) return;
+  if (more_waits && in_flight_.size() < max_in_flight_ && shared_.crew != nullptr && shared_.crew->TryRun(compute)) return;
   compute(*parts_.worker);
 }
 
@@ -186,10 +192,16 @@ void Lane::WaitForAll() {
 Status Lane::Release(InFlight& flight) {
   RecordBatch& batch = *flight.batch;
   shared_.counters.Add(batch);
+  // A push may wait for room, and only a commit makes room: the open epoch must never hold it all.
+  const size_t bytes = batch.encoded.bytes();
+  if (open_batches_ > 0 && open_bytes_ + bytes > shared_.lane_bytes / 2) {
+    ForgetOpenEpoch();
+    RETURN_IF_ERROR(writer_.CloseEpoch());
+  }
   if (open_batches_ == 0) open_since_ns_ = shared_.clock.NowNs();
   ++open_batches_;
   open_rows_ += batch.rows();
-  open_bytes_ += batch.encoded.bytes();
+  open_bytes_ += bytes;
   RETURN_IF_ERROR(writer_.Push(std::move(batch.encoded), batch.rows()));
   batch.encoded = writer_.TakeSpare();
   batch.Clear(shared_.plan.columns.size(), shared_.plan.stages());

@@ -40,8 +40,10 @@ Status RunState::StartOver(const Plan& plan, const RunOptions& options, int64_t*
     *generation = stored ? std::stoll(*stored) : 0;
     if (options.new_identity) ++*generation;
     for (const PlanTarget& target : plan.targets) {
-      Status discarded = target.program->Discard(*old);
-      if (!discarded.ok() && !(options.new_identity && discarded.code() == Code::kInvalid)) return discarded;
+      if (!target.program->CanDiscard() && !options.new_identity) return target.program->Discard(*old);
+    }
+    for (const PlanTarget& target : plan.targets) {
+      if (target.program->CanDiscard()) RETURN_IF_ERROR(target.program->Discard(*old));
     }
   }
   return Ledger::Archive(options.state_dir);

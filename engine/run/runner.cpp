@@ -22,7 +22,7 @@ class PositionsCommitter : public Committer {
   explicit PositionsCommitter(Source& source) : source_(source) {}
   Status Open() override { return Status::Ok(); }
   Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override {
-    return source_.StoredPositions(partitions);
+    return std::vector<int64_t>(partitions.size(), kWantsNothing);
   }
   Status Write(const EncodedBatch&) override { return Status::Ok(); }
   Status Commit(const EpochEnd& end) override { return source_.CommitPositions(end.positions); }
@@ -229,7 +229,7 @@ RunSummary RunPlan(const Plan& plan, const Registry& registry, const RunOptions&
   }
   if ((*state)->already_done()) {
     summary.already_done = true;
-    summary.note = "finished at " + (*state)->finished_at() + "; the input has not changed since";
+    summary.note = "finished at " + (*state)->finished_at() + "; the input has not changed since (--fresh does it again)";
     return summary;
   }
   summary.status = (*state)->Begin();

@@ -54,6 +54,7 @@ class MemoryCommitter : public Committer {
     for (auto& [target, output] : outputs_) {
       std::unique_lock lock(output->mutex);
       while (output->corked && !cancel_->now()) output->changed.wait_for(lock, std::chrono::milliseconds(5));
+      if (output->corked) return {Code::kCancelled, "stopped while corked"};
       if (!output->failures.empty()) {
         Status failure = std::move(output->failures.front());
         output->failures.pop_front();
