@@ -126,16 +126,21 @@ Status KafkaProducer::Write(const EncodedBatch& batch, std::span<const int64_t> 
 
 Status KafkaProducer::Produce(Target& target, const EncodedRows& rows, const EncodedRows::Row& row,
                               int64_t deadline_ns) {
+  rd_kafka_topic_t* topic = target.topic.get();
   const bool has_key = row.key_size != EncodedRows::kNone;
   const bool has_value = row.value_size != EncodedRows::kNone;
+  // Variables, as the library's macros cast their arguments without parentheses.
+  const char* key = has_key ? rows.bytes.data() + row.key : nullptr;
+  const size_t key_size = has_key ? row.key_size : 0;
+  char* value = has_value ? const_cast<char*>(rows.bytes.data()) + row.value : nullptr;
+  const size_t value_size = has_value ? row.value_size : 0;
+  const int64_t timestamp = std::max<int64_t>(row.timestamp_ms, 0);
   rd_kafka_headers_t* headers = MakeHeaders(target, rows, row);
   while (true) {
-    const rd_kafka_resp_err_t error = rd_kafka_producev(
-        handle(), RD_KAFKA_V_RKT(target.topic.get()), RD_KAFKA_V_MSGFLAGS(0),
-        RD_KAFKA_V_KEY(has_key ? rows.bytes.data() + row.key : nullptr, has_key ? row.key_size : 0),
-        RD_KAFKA_V_VALUE(has_value ? const_cast<char*>(rows.bytes.data()) + row.value : nullptr,
-                         has_value ? row.value_size : 0),
-        RD_KAFKA_V_TIMESTAMP(std::max<int64_t>(row.timestamp_ms, 0)), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+    const rd_kafka_resp_err_t error =
+        rd_kafka_producev(handle(), RD_KAFKA_V_RKT(topic), RD_KAFKA_V_MSGFLAGS(0), RD_KAFKA_V_KEY(key, key_size),
+                          RD_KAFKA_V_VALUE(value, value_size), RD_KAFKA_V_TIMESTAMP(timestamp),
+                          RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return Status::Ok();
     const bool full = error == RD_KAFKA_RESP_ERR__QUEUE_FULL;
     if (full && Clock::Real().NowNs() < deadline_ns && failure_.ok()) {

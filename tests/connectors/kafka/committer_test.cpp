@@ -1,0 +1,372 @@
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include "tests/connectors/kafka/kafka_rig.h"
+
+namespace anabranch {
+namespace {
+
+std::vector<std::string> Values(const std::vector<TestRecord>& records) {
+  std::vector<std::string> values;
+  for (const TestRecord& record : records) values.push_back(record.value.value_or("(null)"));
+  return values;
+}
+
+TEST(KafkaTransaction, MakesRowsAndPositionsVisibleTogether) {
+  const std::string in = TestBroker::MakeTopic("tx.in", 2);
+  const std::string out = TestBroker::MakeTopic("tx.out", 1);
+  WriteNumbered(in, 10, 2);
+  TestLane lane(MakeSourceProgram({in}), "tx");
+  ASSERT_TRUE(lane.source->Open().ok());
+  auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+  ASSERT_TRUE(committer.ok()) << committer.status().message();
+  ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+  const EncodedBatch batch = lane.TakeEncoded();
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  EXPECT_TRUE(ReadAll(out).empty());  // not committed
+  EXPECT_EQ(StoredOffset("anabranch.tx", in, 0), -1);
+  const Status committed = (*committer)->Commit(EndOf(batch));
+  ASSERT_TRUE(committed.ok()) << committed.message();
+  const std::vector<TestRecord> records = ReadAll(out);
+  ASSERT_EQ(records.size(), 10u);
+  std::set<std::string> ids;
+  for (const TestRecord& record : records) {
+    EXPECT_EQ(*record.value, "out:v" + record.key->substr(1));
+    ids.insert(record.Header("anabranch.id"));
+  }
+  EXPECT_EQ(ids.size(), 10u);
+  EXPECT_TRUE(ids.contains(in + "/1/4/out")) << *ids.begin();
+  EXPECT_EQ(StoredOffset("anabranch.tx", in, 0), 5);
+  EXPECT_EQ(StoredOffset("anabranch.tx", in, 1), 5);
+}
+
+TEST(KafkaTransaction, KeepsEventTimeNullValuesAndAllHeadersOfDeadLetters) {
+  const std::string in = TestBroker::MakeTopic("dead.in", 1);
+  const std::string out = TestBroker::MakeTopic("dead.out", 1);
+  WriteNumbered(in, 1, 1);
+  TestLane lane(MakeSourceProgram({in}), "dead");
+  ASSERT_TRUE(lane.source->Open().ok());
+  KafkaTargetProgram::Settings settings;
+  settings.options = TestOptions();
+  settings.topic = out;
+  settings.dead_letters = true;
+  auto committer = lane.OpenCommitter({std::make_shared<KafkaTargetProgram>(settings)});
+  ASSERT_TRUE(committer.ok()) << committer.status().message();
+  ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+  EncodedBatch batch = lane.TakeEncoded();
+  EncodedRows& rows = batch.targets[0];
+  rows.rows[0].timestamp_ms = 1'600'000'000'000;
+  rows.rows[0].value_size = EncodedRows::kNone;
+  rows.rows[0].key_size = EncodedRows::kNone;
+  rows.rows[0].headers = static_cast<uint32_t>(rows.bytes.size());
+  rows.AppendHeader("original", "1");
+  rows.AppendHeader("nothing", {});
+  rows.AppendHeader("anabranch.error.node", "score");
+  rows.rows[0].headers_size = static_cast<uint32_t>(rows.bytes.size()) - rows.rows[0].headers;
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
+  const std::vector<TestRecord> records = ReadAll(out);
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_FALSE(records[0].key);
+  EXPECT_FALSE(records[0].value);
+  EXPECT_EQ(records[0].timestamp_ms, 1'600'000'000'000);
+  ASSERT_EQ(records[0].headers.size(), 3u);
+  EXPECT_EQ(records[0].headers[0].second, "1");
+  EXPECT_EQ(records[0].headers[1].second, std::nullopt);
+  EXPECT_EQ(records[0].headers[2].first, "anabranch.error.node");
+}
+
+TEST(KafkaTransaction, LeavesNothingVisibleAfterAnAbortAndWritesAgain) {
+  const std::string in = TestBroker::MakeTopic("abort.in", 1);
+  const std::string out = TestBroker::MakeTopic("abort.out", 1);
+  WriteNumbered(in, 5, 1);
+  TestLane lane(MakeSourceProgram({in}), "abort");
+  ASSERT_TRUE(lane.source->Open().ok());
+  auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+  ASSERT_TRUE(committer.ok()) << committer.status().message();
+  ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+  const EncodedBatch batch = lane.TakeEncoded();
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // sent, so that there is something to take back
+  ASSERT_TRUE((*committer)->Abort().ok());
+  EXPECT_TRUE(ReadAll(out).empty());
+  EXPECT_EQ(ReadAll(out, false).size(), 5u);
+  EXPECT_EQ(StoredOffset("anabranch.abort", in, 0), -1);
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
+  EXPECT_EQ(Values(ReadAll(out)), (std::vector<std::string>{"out:v0", "out:v1", "out:v2", "out:v3", "out:v4"}));
+}
+
+TEST(KafkaTransaction, CommitsPositionsWithoutRows) {
+  const std::string in = TestBroker::MakeTopic("bare.in", 1);
+  const std::string out = TestBroker::MakeTopic("bare.out", 1);
+  WriteNumbered(in, 5, 1);
+  TestLane lane(MakeSourceProgram({in}), "bare");
+  ASSERT_TRUE(lane.source->Open().ok());
+  auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+  ASSERT_TRUE(committer.ok());
+  ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+  ASSERT_TRUE((*committer)->Commit(EndOf(lane.TakeEncoded())).ok());
+  EXPECT_EQ(StoredOffset("anabranch.bare", in, 0), 5);
+}
+
+TEST(KafkaTransaction, GoesOnWhereTheCommitStopped) {
+  const std::string in = TestBroker::MakeTopic("go.in", 1);
+  const std::string out = TestBroker::MakeTopic("go.out", 1);
+  for (int run = 0; run < 3; ++run) {
+    WriteNumbered(in, 10, 1, run * 10);
+    TestLane lane(MakeSourceProgram({in}), "go");
+    ASSERT_TRUE(lane.source->Open().ok());
+    auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+    ASSERT_TRUE(committer.ok());
+    ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+    EXPECT_EQ(lane.rows.size(), run == 0 ? 10u : 20u - (run == 1 ? 10 : 0)) << run;
+    const EncodedBatch batch = lane.TakeEncoded();
+    ASSERT_TRUE((*committer)->Write(batch).ok());
+    if (run == 1) continue;  // ends without a commit: the next run reads these again
+    ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
+  }
+  const std::vector<TestRecord> records = ReadAll(out);
+  ASSERT_EQ(records.size(), 30u);
+  for (size_t i = 0; i < records.size(); ++i) EXPECT_EQ(*records[i].value, "out:v" + std::to_string(i));
+}
+
+TEST(KafkaTransaction, IsFencedByASecondProducerOfItsName) {
+  const std::string in = TestBroker::MakeTopic("fence.in", 1);
+  const std::string out = TestBroker::MakeTopic("fence.out", 1);
+  WriteNumbered(in, 5, 1);
+  TestLane lane(MakeSourceProgram({in}), "fence");
+  ASSERT_TRUE(lane.source->Open().ok());
+  auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+  ASSERT_TRUE(committer.ok());
+  ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+  const EncodedBatch batch = lane.TakeEncoded();
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  TestLane twin(MakeSourceProgram({in}), "fence");
+  ASSERT_TRUE(twin.source->Open().ok());
+  ASSERT_TRUE(twin.OpenCommitter({MakeTargetProgram(out)}).ok());
+  const Status committed = (*committer)->Commit(EndOf(batch));
+  EXPECT_EQ(committed.code(), Code::kFenced) << committed.message();
+  EXPECT_NE(committed.message().find("--instance"), std::string::npos) << committed.message();
+  EXPECT_TRUE(ReadAll(out).empty());
+  EXPECT_EQ(StoredOffset("anabranch.fence", in, 0), -1);
+}
+
+TEST(KafkaTransaction, IsMadeAnewOnceTheBrokerTimedItOut) {
+  const std::string in = TestBroker::MakeTopic("late.in", 1);
+  const std::string out = TestBroker::MakeTopic("late.out", 1);
+  WriteNumbered(in, 5, 1);
+  const std::vector<std::pair<std::string, std::string>> quick = {{"transaction.timeout.ms", "2000"},
+                                                                  {"message.timeout.ms", "1500"}};
+  TestLane lane(
+      MakeSourceProgram({in}, [&](KafkaSourceSettings& s) { s.options = TestOptions(TestBroker::servers(), quick); }),
+      "late");
+  ASSERT_TRUE(lane.source->Open().ok());
+  KafkaTargetProgram::Settings settings;
+  settings.options = TestOptions(TestBroker::servers(), quick);
+  settings.topic = out;
+  settings.node_id = "out";
+  auto committer = lane.OpenCommitter({std::make_shared<KafkaTargetProgram>(settings)});
+  ASSERT_TRUE(committer.ok()) << committer.status().message();
+  ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+  const EncodedBatch batch = lane.TakeEncoded();
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  // The broker looks for late transactions every 10 s by default.
+  for (int i = 0; i < 130; ++i) ASSERT_TRUE(lane.Step(0.1).ok());
+  const Status late = (*committer)->Commit(EndOf(batch));
+  ASSERT_EQ(late.code(), Code::kAborted) << late.message();
+  EXPECT_TRUE(ReadAll(out).empty());
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  const Status again = (*committer)->Commit(EndOf(batch));
+  ASSERT_TRUE(again.ok()) << again.message();
+  EXPECT_EQ(ReadAll(out).size(), 5u);
+}
+
+TEST(KafkaTransaction, IsRefusedWhenThePartitionsWentToAnotherMember) {
+  const std::string in = TestBroker::MakeTopic("moved.in", 1);
+  const std::string out = TestBroker::MakeTopic("moved.out", 1);
+  WriteNumbered(in, 5, 1);
+  const auto program = MakeSourceProgram({in});
+  TestLane lane(program, "moved");
+  ASSERT_TRUE(lane.source->Open().ok());
+  auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+  ASSERT_TRUE(committer.ok());
+  ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+  const EncodedBatch batch = lane.TakeEncoded();
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  TestLane heir(program, "moved");  // the same member name: takes the membership over
+  ASSERT_TRUE(heir.source->Open().ok());
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(15);
+  while (heir.owned.empty() && std::chrono::steady_clock::now() < deadline) ASSERT_TRUE(heir.Step().ok());
+  const Status committed = (*committer)->Commit(EndOf(batch));
+  EXPECT_EQ(committed.code(), Code::kFenced) << committed.message();
+  EXPECT_TRUE(ReadAll(out).empty());
+  EXPECT_EQ(StoredOffset("anabranch.moved", in, 0), -1);
+}
+
+// A source of one "file" of 100 rows.
+class FileProgram : public SourceProgram {
+ public:
+  class Lane : public Source {
+   public:
+    Status Open() override { return Status::Ok(); }
+    Result<SourceEvent> Poll(RecordBatch&, const BatchLimits&, int64_t) override { return SourceEvent::kEnd; }
+    std::vector<PartitionId> partitions() const override { return {0}; }
+    Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId>) override {
+      return std::vector<int64_t>{kNoPosition};
+    }
+    Status Assign(std::span<const PartitionId>, std::span<const int64_t>) override { return Status::Ok(); }
+    Status Release() override { return Status::Ok(); }
+    Status CommitPositions(std::span<const PositionRange>) override { return Status::Ok(); }
+    void Close() override {}
+  };
+  explicit FileProgram(std::string path) : path_(std::move(path)) {}
+  int Lanes(int) const override { return 1; }
+  Result<std::unique_ptr<Source>> OpenLane(const LaneContext& lane) const override {
+    lane.partitions->Find({"file:in", 0});
+    return std::unique_ptr<Source>(std::make_unique<Lane>());
+  }
+  bool bounded() const override { return true; }
+  std::string Describe() const override { return "file " + path_; }
+
+ private:
+  std::string path_;
+};
+
+EncodedBatch FileRows(int64_t first, int64_t next) {
+  EncodedBatch batch;
+  batch.Clear(1);
+  for (int64_t offset = first; offset < next; offset += 10) {
+    EncodedRows::Row row;
+    row.offset = offset;
+    row.value = static_cast<uint32_t>(batch.targets[0].bytes.size());
+    batch.targets[0].bytes += std::to_string(offset);
+    row.value_size = static_cast<uint32_t>(batch.targets[0].bytes.size()) - row.value;
+    batch.targets[0].rows.push_back(row);
+  }
+  batch.positions = {{0, first, next}};
+  return batch;
+}
+
+TEST(KafkaTransaction, CarriesThePositionOfAFileAndSuppressesWhatIsThere) {
+  const std::string out = TestBroker::MakeTopic("file.out", 1);
+  const PartitionId file[] = {0};
+  {
+    TestLane lane(std::make_shared<FileProgram>("cases.jsonl"), "file");
+    auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+    ASSERT_TRUE(committer.ok()) << committer.status().message();
+    EXPECT_EQ((*committer)->Progress(file).value()[0], kNoPosition);
+    const EncodedBatch batch = FileRows(0, 50);
+    ASSERT_TRUE((*committer)->Write(batch).ok());
+    const Status committed = (*committer)->Commit(EndOf(batch));
+    ASSERT_TRUE(committed.ok()) << committed.message();
+    ASSERT_TRUE((*committer)->Write(FileRows(50, 70)).ok());  // never committed
+  }
+  std::string metadata;
+  EXPECT_EQ(StoredOffset("anabranch.file.in", out, 0, &metadata), 50);
+  EXPECT_EQ(metadata, "file cases.jsonl");
+  TestLane lane(std::make_shared<FileProgram>("cases.jsonl"), "file");
+  auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+  ASSERT_TRUE(committer.ok());
+  EXPECT_EQ((*committer)->Progress(file).value()[0], 50);
+  const EncodedBatch batch = FileRows(30, 80);
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
+  EXPECT_EQ(Values(ReadAll(out)), (std::vector<std::string>{"0", "10", "20", "30", "40", "50", "60", "70"}));
+}
+
+TEST(KafkaTransaction, RefusesThePositionOfAnotherFile) {
+  const std::string out = TestBroker::MakeTopic("other.out", 1);
+  const PartitionId file[] = {0};
+  for (const char* path : {"a.jsonl", "b.jsonl"}) {
+    TestLane lane(std::make_shared<FileProgram>(path), "other");
+    auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+    ASSERT_TRUE(committer.ok());
+    const Result<std::vector<int64_t>> progress = (*committer)->Progress(file);
+    if (std::string(path) == "b.jsonl") {
+      EXPECT_EQ(progress.status().code(), Code::kInvalid);
+      EXPECT_NE(progress.status().message().find("a.jsonl"), std::string::npos) << progress.status().message();
+      return;
+    }
+    ASSERT_TRUE((*committer)->Commit({1, {{0, 0, 10}}}).ok());
+  }
+}
+
+TEST(KafkaTransaction, StopsAtARecordThatIsTooLargeForTheTopic) {
+  const std::string out = TestBroker::MakeTopic("large.out", 1);
+  TestLane lane(std::make_shared<FileProgram>("large.jsonl"), "large");
+  auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+  ASSERT_TRUE(committer.ok());
+  EncodedBatch batch = FileRows(0, 20);
+  EncodedRows& rows = batch.targets[0];
+  rows.rows[1].value = static_cast<uint32_t>(rows.bytes.size());
+  rows.rows[1].value_size = 2'000'000;
+  rows.bytes.append(2'000'000, 'x');
+  const Status written = (*committer)->Write(batch);
+  EXPECT_EQ(written.code(), Code::kStage) << written.message();
+  EXPECT_NE(written.message().find("file:in/0/10/out"), std::string::npos) << written.message();
+  EXPECT_NE(written.message().find("message.max.bytes"), std::string::npos) << written.message();
+  EXPECT_TRUE(ReadAll(out).empty());
+}
+
+TEST(KafkaAtLeastOnce, DeliversThenStoresPositions) {
+  const std::string in = TestBroker::MakeTopic("alo.in", 1);
+  const std::string out = TestBroker::MakeTopic("alo.out", 2);
+  WriteNumbered(in, 10, 1);
+  TestLane lane(MakeSourceProgram({in}), "alo");
+  lane.context.delivery = Delivery::kAtLeastOnce;
+  ASSERT_TRUE(lane.source->Open().ok());
+  auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+  ASSERT_TRUE(committer.ok());
+  EXPECT_TRUE((*committer)->CarriesPositions());
+  ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+  const EncodedBatch batch = lane.TakeEncoded();
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  const Status committed = (*committer)->Commit(EndOf(batch));
+  ASSERT_TRUE(committed.ok()) << committed.message();
+  EXPECT_EQ(ReadAll(out).size(), 10u);
+  EXPECT_EQ(StoredOffset("anabranch.alo", in, 0), 10);
+}
+
+// Partitions that Java's default partitioner gives: murmur2(key) & 0x7fffffff, modulo the count. The hashes are
+// those of the vectors in Apache Kafka's own tests of Utils.murmur2.
+TEST(KafkaPartitioner, PutsKeysWhereJavaClientsPutThem) {
+  constexpr int kPartitions = 7;
+  const std::vector<std::pair<std::string, int32_t>> vectors = {
+      {"21", -973932308},
+      {"foobar", -790332482},
+      {"a-little-bit-long-string", -985981536},
+      {"abc", 479470107},
+      {"a-little-bit-longer-string", -1486304829},
+      {"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971}};
+  const std::string out = TestBroker::MakeTopic("murmur", kPartitions);
+  TestLane lane(std::make_shared<FileProgram>("keys.jsonl"), "murmur");
+  auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+  ASSERT_TRUE(committer.ok());
+  EncodedBatch batch = FileRows(0, static_cast<int64_t>(vectors.size()) * 10);
+  for (size_t i = 0; i < vectors.size(); ++i) {
+    EncodedRows::Row& row = batch.targets[0].rows[i];
+    row.key = static_cast<uint32_t>(batch.targets[0].bytes.size());
+    row.key_size = static_cast<uint32_t>(vectors[i].first.size());
+    batch.targets[0].bytes += vectors[i].first;
+  }
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
+  const std::vector<TestRecord> records = ReadAll(out);
+  ASSERT_EQ(records.size(), vectors.size());
+  for (const auto& [key, hash] : vectors) {
+    for (const TestRecord& record : records) {
+      if (record.key == key) {
+        EXPECT_EQ(record.partition, (hash & 0x7fffffff) % kPartitions) << key;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace anabranch

@@ -1,0 +1,3 @@
+# Runs a real broker: tests/setup/broker.
+target_link_libraries(${name} PRIVATE PkgConfig::RDKAFKA)
+set(labels kafka)

@@ -1,0 +1,249 @@
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include "tests/connectors/kafka/kafka_rig.h"
+
+namespace anabranch {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+TEST(KafkaSource, GivesKeysValuesHeadersAndTimestampsAsTheyWereWritten) {
+  const std::string topic = TestBroker::MakeTopic("records", 1);
+  WriteRecords(topic, {{.key = "a",
+                        .value = "1",
+                        .headers = {{"h", "x"}, {"empty", ""}, {"null", std::nullopt}},
+                        .timestamp_ms = 1'700'000'000'123},
+                       {.key = std::nullopt, .value = std::string("\0\xff", 2), .timestamp_ms = 1},
+                       {.key = "", .value = "", .timestamp_ms = 2}});
+  TestLane lane(MakeSourceProgram({topic}), "as-written");
+  lane.context.wants_headers = true;
+  ASSERT_TRUE(lane.source->Open().ok());
+  while (lane.events.empty()) ASSERT_TRUE(lane.Step().ok());
+  RecordBatch batch;
+  batch.Clear(0, 0);
+  const Result<SourceEvent> event = lane.source->Poll(batch, BatchLimits{}, 10'000'000'000);
+  ASSERT_TRUE(event.ok()) << event.status().message();
+  ASSERT_EQ(*event, SourceEvent::kRows);
+  ASSERT_EQ(batch.rows(), 3u);
+  EXPECT_EQ(batch.key[0], "a");
+  EXPECT_EQ(batch.payload[0], "1");
+  EXPECT_EQ(batch.timestamp_ms[0], 1'700'000'000'123);
+  ASSERT_EQ(batch.row_headers(0).size(), 3u);
+  EXPECT_EQ(batch.row_headers(0)[0].name, "h");
+  EXPECT_EQ(batch.row_headers(0)[0].value, "x");
+  EXPECT_NE(batch.row_headers(0)[1].value.data(), nullptr);
+  EXPECT_EQ(batch.row_headers(0)[2].value.data(), nullptr);
+  EXPECT_FALSE(batch.key_present[1]);
+  EXPECT_EQ(batch.payload[1], std::string_view("\0\xff", 2));
+  EXPECT_TRUE(batch.key_present[2]);
+  EXPECT_EQ(batch.key[2], "");
+  EXPECT_EQ(batch.payload[2], "");
+  ASSERT_EQ(batch.positions.size(), 1u);
+  EXPECT_EQ(batch.positions[0].first, 0);
+  EXPECT_EQ(batch.positions[0].next, 3);
+  lane.source->Close();  // the batch still shows its records
+  EXPECT_EQ(batch.payload[0], "1");
+  batch.Clear(0, 0);
+}
+
+TEST(KafkaSource, HandsOnOnlyTraceHeadersUnlessThePlanReadsHeaders) {
+  const std::string topic = TestBroker::MakeTopic("trace", 1);
+  WriteRecords(topic,
+               {{.key = "a", .value = "1", .headers = {{"h", "x"}, {"traceparent", "00-1"}, {"tracestate", "s"}}}});
+  TestLane lane(MakeSourceProgram({topic}), "trace");
+  lane.context.pass_headers = true;
+  ASSERT_TRUE(lane.source->Open().ok());
+  while (lane.events.empty()) ASSERT_TRUE(lane.Step().ok());
+  RecordBatch batch;
+  batch.Clear(0, 0);
+  ASSERT_TRUE(lane.source->Poll(batch, BatchLimits{}, 10'000'000'000).ok());
+  ASSERT_EQ(batch.rows(), 1u);
+  ASSERT_EQ(batch.row_headers(0).size(), 2u);
+  EXPECT_EQ(batch.row_headers(0)[0].name, "traceparent");
+  EXPECT_EQ(batch.row_headers(0)[1].value, "s");
+  batch.Clear(0, 0);
+}
+
+TEST(KafkaSource, EndsOnceWhatWasThereIsRead) {
+  const std::string topic = TestBroker::MakeTopic("once", 3);
+  WriteNumbered(topic, 1000, 3);
+  TestLane lane(MakeSourceProgram({topic}), "once");
+  ASSERT_TRUE(lane.source->Open().ok());
+  const Status ran = lane.Run(SIZE_MAX);
+  ASSERT_TRUE(ran.ok()) << ran.message();
+  EXPECT_EQ(lane.rows.size(), 1000u);
+  ASSERT_EQ(lane.events.size(), 2u);
+  EXPECT_EQ(lane.events[0], SourceEvent::kAssigned);
+  EXPECT_EQ(lane.events[1], SourceEvent::kEnd);
+  WriteNumbered(topic, 10, 3);  // later than "once"
+  const Result<SourceEvent> after = lane.Step(0.5);
+  ASSERT_TRUE(after.ok());
+  EXPECT_EQ(*after, SourceEvent::kEnd);
+  EXPECT_EQ(lane.rows.size(), 1000u);
+}
+
+TEST(KafkaSource, EndsOnAnEmptyTopicAtOnce) {
+  const std::string topic = TestBroker::MakeTopic("empty", 2);
+  TestLane lane(MakeSourceProgram({topic}), "empty");
+  ASSERT_TRUE(lane.source->Open().ok());
+  const auto begin = Clock::now();
+  ASSERT_TRUE(lane.Run(1, 10).ok());
+  EXPECT_EQ(lane.events.back(), SourceEvent::kEnd);
+  EXPECT_LT(SecondsSince(begin), 8);
+}
+
+TEST(KafkaSource, DropsTombstonesAndGoesPastThem) {
+  const std::string topic = TestBroker::MakeTopic("tombs", 1);
+  WriteRecords(topic, {{.key = "a", .value = "1"}, {.key = "b", .value = std::nullopt}, {.key = "c", .value = "3"}});
+  TestLane lane(MakeSourceProgram({topic}), "tombs");
+  ASSERT_TRUE(lane.source->Open().ok());
+  ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+  ASSERT_EQ(lane.rows.size(), 2u);
+  EXPECT_EQ(lane.rows[1].offset, 2);
+  EXPECT_EQ(lane.kafka().tombstones(), 1u);
+  const EncodedBatch batch = lane.TakeEncoded();
+  ASSERT_EQ(batch.positions.size(), 1u);
+  EXPECT_EQ(batch.positions[0].next, 3);
+  ASSERT_EQ(lane.warnings.size(), 1u);
+  EXPECT_NE(lane.warnings[0].find("tombstones"), std::string::npos);
+}
+
+TEST(KafkaSource, BeginsAndEndsWhereItIsTold) {
+  const std::string topic = TestBroker::MakeTopic("bounds", 1);
+  std::vector<TestRecord> records;
+  for (int i = 0; i < 20; ++i)
+    records.push_back({.key = "k", .value = std::to_string(i), .timestamp_ms = 1'000'000 + i * 1000});
+  WriteRecords(topic, records);
+  TestLane lane(MakeSourceProgram({topic},
+                                  [&](KafkaSourceSettings& s) {
+                                    s.start = {PositionRule::Kind::kOffsets, 0, {{{topic, 0}, 5}}};
+                                    s.end = {PositionRule::Kind::kTimestamp, 1'000'000 + 12 * 1000, {}};
+                                  }),
+                "bounds", 0, false);
+  ASSERT_TRUE(lane.program->bounded());
+  ASSERT_TRUE(lane.source->Open().ok());
+  ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+  ASSERT_EQ(lane.rows.size(), 7u);
+  EXPECT_EQ(lane.rows.front().value, "5");
+  EXPECT_EQ(lane.rows.back().value, "11");
+}
+
+TEST(KafkaSource, BeginsAtLatestWithWhatComesAfter) {
+  const std::string topic = TestBroker::MakeTopic("latest", 1);
+  WriteNumbered(topic, 5, 1);
+  TestLane lane(MakeSourceProgram({topic}, [](KafkaSourceSettings& s) { s.start.kind = PositionRule::Kind::kLatest; }),
+                "latest", 0, false);
+  ASSERT_TRUE(lane.source->Open().ok());
+  while (lane.events.empty()) ASSERT_TRUE(lane.Step().ok());
+  WriteNumbered(topic, 3, 1, 100);
+  ASSERT_TRUE(lane.Run(3).ok());
+  EXPECT_EQ(lane.rows[0].value, "v100");
+}
+
+TEST(KafkaSource, GoesOnAtTheStoredPosition) {
+  const std::string topic = TestBroker::MakeTopic("resume", 2);
+  WriteNumbered(topic, 100, 2);
+  {
+    TestLane lane(MakeSourceProgram({topic}), "resume");
+    ASSERT_TRUE(lane.source->Open().ok());
+    ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+    ASSERT_EQ(lane.rows.size(), 100u);
+    std::vector<PositionRange> ranges = lane.TakeEncoded().positions;
+    for (PositionRange& range : ranges) range.next = 30;
+    const Status stored = lane.source->CommitPositions(ranges);
+    ASSERT_TRUE(stored.ok()) << stored.message();
+  }
+  EXPECT_EQ(StoredOffset("anabranch.resume", topic, 0), 30);
+  const auto begin = Clock::now();
+  TestLane lane(MakeSourceProgram({topic}), "resume");
+  ASSERT_TRUE(lane.source->Open().ok());
+  ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+  EXPECT_EQ(lane.rows.size(), 40u);
+  EXPECT_EQ(lane.rows[0].offset, 30);
+  EXPECT_LT(SecondsSince(begin), 5) << "the static member did not come back at once";
+}
+
+TEST(KafkaSource, SharesPartitionsAndTakesThemOver) {
+  const std::string topic = TestBroker::MakeTopic("share", 4);
+  const auto program = MakeSourceProgram({topic}, [](KafkaSourceSettings& s) {
+    s.options = TestOptions(TestBroker::servers(), {{"session.timeout.ms", "6000"}});
+  });
+  EXPECT_EQ(program->Lanes(2), 2);
+  EXPECT_EQ(program->Lanes(16), 4);
+  TestLane first(program, "share", 0, false);
+  auto second = std::make_unique<TestLane>(program, "share", 1, false);
+  ASSERT_TRUE(first.source->Open().ok());
+  while (first.owned.size() < 4) ASSERT_TRUE(first.Step().ok());
+  ASSERT_TRUE(second->source->Open().ok());
+  const auto deadline = Clock::now() + std::chrono::seconds(20);
+  while ((first.owned.size() != 2 || second->owned.size() != 2) && Clock::now() < deadline) {
+    ASSERT_TRUE(first.Step(0.02).ok());
+    ASSERT_TRUE(second->Step(0.02).ok());
+  }
+  ASSERT_EQ(first.owned.size(), 2u);
+  ASSERT_EQ(second->owned.size(), 2u);
+  EXPECT_EQ(first.events, (std::vector{SourceEvent::kAssigned, SourceEvent::kRevoked, SourceEvent::kAssigned}));
+  WriteNumbered(topic, 400, 4);
+  while (first.rows.size() + second->rows.size() < 400 && Clock::now() < deadline) {
+    ASSERT_TRUE(first.Step(0.02).ok());
+    ASSERT_TRUE(second->Step(0.02).ok());
+  }
+  std::set<std::pair<std::string, int64_t>> seen;
+  for (const TestLane* lane : {&first, second.get()}) {
+    for (const TestLane::Row& row : lane->rows) EXPECT_TRUE(seen.emplace(row.source, row.offset).second);
+  }
+  EXPECT_EQ(seen.size(), 400u);
+  second.reset();  // gone: its session runs out
+  const auto gone = Clock::now();
+  while (first.owned.size() != 4 && SecondsSince(gone) < 20) ASSERT_TRUE(first.Step(0.05).ok());
+  EXPECT_EQ(first.owned.size(), 4u);
+}
+
+TEST(KafkaSource, StopsWhenAPositionIsNoLongerThere) {
+  const std::string topic = TestBroker::MakeTopic("expired", 1);
+  WriteNumbered(topic, 50, 1);
+  {
+    TestLane lane(MakeSourceProgram({topic}), "expired");
+    ASSERT_TRUE(lane.source->Open().ok());
+    ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+    std::vector<PositionRange> ranges = lane.TakeEncoded().positions;
+    ranges[0].next = 10;
+    ASSERT_TRUE(lane.source->CommitPositions(ranges).ok());
+  }
+  TestBroker::DeleteRecordsBefore(topic, 0, 20);
+  TestLane lane(MakeSourceProgram({topic}), "expired");
+  ASSERT_TRUE(lane.source->Open().ok());
+  const Status ran = lane.Run(SIZE_MAX);
+  EXPECT_EQ(ran.code(), Code::kStage) << ran.message();
+  EXPECT_NE(ran.message().find("no longer has position 10"), std::string::npos) << ran.message();
+  EXPECT_NE(ran.message().find("--reset-offsets"), std::string::npos) << ran.message();
+  EXPECT_TRUE(lane.rows.empty());
+}
+
+TEST(KafkaSource, StopsWhenAnotherProcessTakesItsName) {
+  const std::string topic = TestBroker::MakeTopic("twins", 1);
+  TestLane first(MakeSourceProgram({topic}), "twins", 0, false);
+  ASSERT_TRUE(first.source->Open().ok());
+  while (first.owned.empty()) ASSERT_TRUE(first.Step().ok());
+  TestLane second(MakeSourceProgram({topic}), "twins", 0, false);
+  ASSERT_TRUE(second.source->Open().ok());
+  Status stopped;
+  const auto begin = Clock::now();
+  while (stopped.ok() && SecondsSince(begin) < 15) {
+    const Result<SourceEvent> one = first.Step(0.02);
+    if (!one.ok()) stopped = one.status();
+    ASSERT_TRUE(second.Step(0.02).ok());
+  }
+  EXPECT_EQ(stopped.code(), Code::kFenced) << stopped.message();
+  EXPECT_NE(stopped.message().find("--instance"), std::string::npos) << stopped.message();
+  EXPECT_EQ(second.owned.size(), 1u);
+}
+
+}  // namespace
+}  // namespace anabranch
