@@ -261,6 +261,11 @@ class FileSourceProgram : public SourceProgram {
 }  // namespace
 
 Result<std::shared_ptr<const SourceProgram>> MakeFileSource(FileSourceOptions options) {
+  // A file of lines may come later, as the records of a topic do: then the run says that it is not there.
+  if (!options.csv && access(options.path.c_str(), F_OK) != 0 && errno == ENOENT) {
+    return std::shared_ptr<const SourceProgram>(
+        std::make_shared<FileSourceProgram>(std::move(options), std::vector<std::string>()));
+  }
   Result<Opened> opened = OpenFile(options);
   if (!opened.ok()) return Status(Code::kInvalid, opened.status().message());
   return std::shared_ptr<const SourceProgram>(

@@ -18,7 +18,8 @@ struct FileSourceOptions {
   bool record_envelope = false;  // record_envelope.h
 };
 
-// Reads the header row of CSV. kInvalid when the file cannot be read or its header is none.
+// Reads the header row of CSV. kInvalid when the file cannot be read or its header is none. A JSON Lines file that is
+// not there yet is fine: opening the lane tells (kUnavailable).
 Result<std::shared_ptr<const SourceProgram>> MakeFileSource(FileSourceOptions options);
 
 }  // namespace anabranch

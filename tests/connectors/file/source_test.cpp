@@ -136,7 +136,7 @@ TEST_F(FileSourceTest, FaultsNameTheFileAndTheReason) {
     EXPECT_EQ(faults_.faults().size(), 1u);
     return faults_.faults().empty() ? std::string() : faults_.faults()[0].message;
   };
-  EXPECT_NE(fault("missing.jsonl", "json").find("missing.jsonl: No such file"), std::string::npos);
+  EXPECT_NE(fault("missing.csv", "csv").find("missing.csv: No such file"), std::string::npos);
   EXPECT_NE(fault("state", "json").find("no regular file"), std::string::npos);
   EXPECT_NE(fault("../x", "json").find("leaves the folder"), std::string::npos);
   Put("empty", "");
@@ -145,6 +145,14 @@ TEST_F(FileSourceTest, FaultsNameTheFileAndTheReason) {
   EXPECT_NE(fault("twice", "csv").find("\"a\" twice"), std::string::npos);
   Put("csv", "a,b\n");
   EXPECT_NE(fault("csv", "csv", true).find("envelope"), std::string::npos);
+}
+
+TEST_F(FileSourceTest, LinesThatAreNotThereYetAreNoFaultButAreUnavailable) {
+  const auto program = Bind("later.jsonl", "json");
+  ASSERT_NE(program, nullptr);
+  const Result<std::string> identity = program->Identity();
+  EXPECT_EQ(identity.status().code(), Code::kUnavailable);
+  EXPECT_NE(identity.status().message().find("later.jsonl: No such file"), std::string::npos);
 }
 
 TEST_F(FileSourceTest, RowsOutliveTheReaderUntilTheBatchIsCleared) {
