@@ -20,11 +20,11 @@ std::string FaultLine(const Fault& fault) {
 
 }  // namespace
 
-std::string CasesRoot() { return std::string(ANABRANCH_ROOT) + "/tests/cases"; }
+std::string CasesRoot() { return ANABRANCH_ROOT "/tests/cases"; }
 
 std::vector<std::string> CaseNames(const std::string& group) {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(CasesRoot() + "/" + group)) {
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(CasesRoot()) / group)) {
     if (std::filesystem::exists(entry.path() / "topology.json")) names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
@@ -48,7 +48,7 @@ const Registry& WholeRegistry() {
 
 CheckOptions CaseOptions() {
   CheckOptions options;
-  options.allow_paths = {std::string(ANABRANCH_ROOT) + "/tests/models"};
+  options.allow_paths = {ANABRANCH_ROOT "/tests/models"};
   options.env = [](const std::string& name) -> std::optional<std::string> {
     static const std::map<std::string, std::string> known = {
         {"BROKERS", "broker:9092"}, {"ROWS", "64"}, {"SECRET", "hunter2"}, {"EMPTY", ""}};

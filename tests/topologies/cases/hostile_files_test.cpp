@@ -163,8 +163,11 @@ TEST(HostileFile, WithHugeNumbersGetsAFaultAtTheNumber) {
 }
 
 TEST(HostileFile, WithADeepExpressionIsToldInBoundedTime) {
-  for (const std::string& expression : {std::string(100000, '(') + "x" + std::string(100000, ')'),
-                                        std::string(100000, '-') + "x", std::string(100000, '!') + "true"}) {
+  const std::pair<char, const char*> texts[] = {{'(', "x"}, {'-', "x"}, {'!', "true"}};
+  for (const auto& [open, last] : texts) {
+    std::string expression(100000, open);
+    expression += last;
+    if (open == '(') expression.append(100000, ')');
     CheckedTopology checked = CheckWithin(kHead + Transform("last", "in", expression) + kOut, 5);
     EXPECT_FALSE(checked.ok());
   }
@@ -181,7 +184,7 @@ TEST(HostileFile, OfOnlyRepeatedKeysIsToldInBoundedTime) {
 }
 
 TEST(HostileFile, CutAnywhereNeverCrashes) {
-  const std::string text = ReadText(std::string(ANABRANCH_ROOT) + "/examples/digits/topology.json");
+  const std::string text = ReadText(ANABRANCH_ROOT "/examples/digits/topology.json");
   ASSERT_FALSE(text.empty());
   for (size_t length = 0; length < text.size(); length += 7) {
     CheckedTopology checked =

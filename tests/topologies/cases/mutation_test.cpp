@@ -16,7 +16,7 @@ namespace {
 std::vector<std::string> ValidFiles() {
   std::vector<std::string> files;
   for (const std::string& name : CaseNames("valid")) files.push_back("tests/cases/valid/" + name + "/topology.json");
-  const std::filesystem::path examples = std::string(ANABRANCH_ROOT) + "/examples";
+  const std::filesystem::path examples = ANABRANCH_ROOT "/examples";
   for (const auto& entry : std::filesystem::recursive_directory_iterator(examples)) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with("topology") && name.ends_with(".json")) {
@@ -76,7 +76,7 @@ bool ToldThere(const std::vector<Fault>& faults, const Mutation& mutation) {
 class ValidTopologyFile : public testing::TestWithParam<std::string> {};
 
 TEST_P(ValidTopologyFile, TellsEveryMutationAtItsPlace) {
-  const std::string file = std::string(ANABRANCH_ROOT) + "/" + GetParam();
+  const std::string file = ANABRANCH_ROOT "/" + GetParam();
   const std::string text = ReadText(file);
   FaultSink faults(file);
   std::unique_ptr<Topology> topology = ParseTopology(file, text, faults);

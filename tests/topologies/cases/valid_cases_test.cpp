@@ -32,7 +32,7 @@ TEST(Templates, CheckCleanOnceTheirModelsAreThere) {
       }
     }
     CheckedTopology checked =
-        CheckTopologyText(std::string(ANABRANCH_ROOT) + "/tests/topology.json", text, WholeRegistry(), CaseOptions());
+        CheckTopologyText(ANABRANCH_ROOT "/tests/topology.json", text, WholeRegistry(), CaseOptions());
     EXPECT_TRUE(checked.ok()) << made.name << "\n" << Describe(checked.faults);
     EXPECT_TRUE(checked.faults.empty()) << made.name << "\n" << Describe(checked.faults);
   }

@@ -79,7 +79,7 @@ class Reference : public Commands {};
 
 // `anabranch docs docs/reference` writes what this expects.
 TEST_F(Reference, PagesInTheTreeAreTheGeneratedOnes) {
-  const std::string folder = std::string(ANABRANCH_ROOT) + "/docs/reference";
+  const std::string folder = ANABRANCH_ROOT "/docs/reference";
   ASSERT_EQ(Run({"docs", Path("reference")}).code, 0);
   std::vector<std::string> made;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(Path("reference"))) {

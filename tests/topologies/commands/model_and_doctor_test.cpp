@@ -6,7 +6,7 @@
 namespace anabranch {
 namespace {
 
-const std::string kModels = std::string(ANABRANCH_ROOT) + "/tests/models/";
+const std::string kModels = ANABRANCH_ROOT "/tests/models/";
 
 class ModelInspect : public Commands {};
 

@@ -75,7 +75,7 @@ TEST(Structure, JudgesNamesAndVersion) {
   std::string text = TopologyWith("", "in");
   text.replace(text.find("\"t\""), 3, "\"T 1\"");
   text.replace(text.find(": 1,"), 4, ": 2,");
-  EXPECT_EQ(Codes(CheckFake(text)), (Texts{"AB107", "AB104"}));
+  EXPECT_EQ(Codes(CheckFake(text)), (Texts{"AB104", "AB104"}));
 }
 
 TEST(Structure, FindsAMisspeltConnector) {
@@ -83,7 +83,7 @@ TEST(Structure, FindsAMisspeltConnector) {
   text.replace(text.find("{\"disk\""), 7, "{\"disc\"");
   text.replace(text.rfind("{\"disk\""), 7, "{\"dsk\"");
   EXPECT_EQ(Lines(CheckFake(text)),
-            (Texts{"AB205 4:20 there is no connector \"disc\"", "AB205 6:53 there is no connector \"dsk\""}));
+            (Texts{"AB101 4:20 there is no connector \"disc\"", "AB101 6:53 there is no connector \"dsk\""}));
 }
 
 TEST(Structure, FindsAnUnknownKindOnce) {
