@@ -284,7 +284,7 @@ void Compiler::CompileNode(const ConfigValue& entry, const NodeKind& kind, Scope
                            FaultSink& faults) {
   NodeBinding binding(entry, kind, scope, columns_, services_, faults);
   binding.SetSchemas(&schemas_, &out.pending);
-  if (const ConfigValue* when = entry.Find("when")) {
+  if (const ConfigValue* when = entry.Find("when"); when != nullptr && when->is_string()) {
     binding.SetConditional();
     node.when = CompileExpression(*when, scope, true, faults);
     if (node.when != nullptr) binding.NoteReads(node.when->reads, node.when->reads_headers);

@@ -1,6 +1,7 @@
 #include "topologies/language/delivery.h"
 
 #include <map>
+#include <utility>
 
 namespace anabranch {
 
@@ -30,6 +31,7 @@ class DeliveryCheck {
   void Settle();
   const PlanNode* NodeOf(size_t target) const;
   const ConfigValue& PlaceOf(size_t target) const;
+  const ConfigValue& WhatOf(size_t target) const;
 
   const ConfigValue& root_;
   const Registry& registry_;
@@ -79,17 +81,27 @@ const ConfigValue& DeliveryCheck::PlaceOf(size_t target) const {
   return to != nullptr ? *to : delivery != nullptr ? *delivery : *owner;
 }
 
+// The first required value of a target: a file's path, a topic.
+const ConfigValue& DeliveryCheck::WhatOf(size_t target) const {
+  const ConfigValue& place = PlaceOf(target);
+  const Connector* connector = registry_.FindConnector(place.name);
+  if (connector == nullptr) return place;
+  for (const FieldSpec& field : connector->spec().target) {
+    const ConfigValue* value = field.required ? place.Find(field.name) : nullptr;
+    if (value != nullptr) return *value;
+  }
+  return place;
+}
+
 void DeliveryCheck::RefuseSharedTargets() {
   std::map<std::string, size_t> first;
   for (size_t target = 0; target < plan_.targets.size(); ++target) {
     const std::string what = plan_.targets[target].program->Describe();
     const auto [at, added] = first.emplace(what, target);
     if (added) continue;
-    const ConfigValue& place = PlaceOf(target);
-    faults_.AddAtName(
-        FaultCode::kTargetConflict, place,
-        "\"" + plan_.targets[target].id + "\" and \"" + plan_.targets[at->second].id + "\" both write " + what,
-        "give each its own target, or join the branches and write once");
+    faults_.Add(FaultCode::kTargetConflict, WhatOf(target),
+                "\"" + plan_.targets[target].id + "\" and \"" + plan_.targets[at->second].id + "\" both write " + what,
+                "give each its own target, or join the branches and write once");
   }
 }
 
@@ -102,10 +114,16 @@ void DeliveryCheck::Settle() {
     if (why.empty()) continue;
     all_can = false;
     if (!plan_.delivery_given) continue;
-    faults_.AddAtName(FaultCode::kDelivery, PlaceOf(target),
-                      "exactly_once cannot be given by \"" + plan_.targets[target].id + "\" (" +
-                          plan_.targets[target].program->Describe() + "): " + why,
-                      "change the target, or write \"delivery\": \"at_least_once\"");
+    const ConfigValue& place = PlaceOf(target);
+    const ConfigValue* connection = place.Find("connection");
+    std::string message = "exactly_once cannot be given by \"" + plan_.targets[target].id + "\" (" +
+                          plan_.targets[target].program->Describe() + "): " + why;
+    std::string hint = "change the target, or write \"delivery\": \"at_least_once\"";
+    if (connection != nullptr) {
+      faults_.Add(FaultCode::kDelivery, *connection, std::move(message), std::move(hint));
+    } else {
+      faults_.AddAtName(FaultCode::kDelivery, place, std::move(message), std::move(hint));
+    }
   }
   if (!all_can && !plan_.delivery_given) plan_.delivery = Delivery::kAtLeastOnce;
 }

@@ -28,19 +28,23 @@ class GraphCheck {
     Collect("nodes", false);
     for (size_t node = graph_.sources; node < graph_.vertices.size(); ++node) Connect(node);
     CheckCycles();
-    CheckDeadEnds();
     Order();
+    CheckReadersOfPersist();
+    CheckDeadEnds();
     return std::move(graph_);
   }
 
  private:
   void Collect(const char* section, bool sources);
+  bool InputsMisspelt(const ConfigValue& entry) const;
   void Connect(size_t node);
   void ConnectOne(size_t node, const ConfigValue& input);
   void UnknownInput(size_t node, const ConfigValue& input);
   void CheckCycles();
-  void ReportCycle(const std::vector<size_t>& chain);
+  void BeginAtEntry(std::vector<size_t>& chain) const;
+  void ReportCycle(std::vector<size_t> chain);
   const ConfigValue* EdgePlace(size_t from, size_t to) const;
+  void CheckReadersOfPersist();
   void CheckDeadEnds();
   void Order();
   const std::string& Id(size_t vertex) const { return graph_.vertices[vertex].entry->name; }
@@ -52,7 +56,8 @@ class GraphCheck {
   std::unordered_map<std::string, size_t> by_id_;
   std::vector<std::string> ids_;
   size_t suggestions_ = 0;
-  std::unordered_set<std::string> meant_;  // hints given for unknown inputs
+  std::vector<std::pair<size_t, const ConfigValue*>> read_persists_;  // reader, its input
+  std::unordered_set<std::string> meant_;                             // hints given for unknown inputs
 };
 
 void GraphCheck::Collect(const char* section, bool sources) {
@@ -78,6 +83,14 @@ void GraphCheck::Collect(const char* section, bool sources) {
   }
 }
 
+// An unknown key of the node is told to mean "inputs".
+bool GraphCheck::InputsMisspelt(const ConfigValue& entry) const {
+  if (entry.Find("inputs") != nullptr) return false;
+  return std::any_of(faults_.faults().begin(), faults_.faults().end(), [&](const Fault& fault) {
+    return fault.code == FaultCode::kUnknownKey && fault.node == entry.name && fault.hint == "did you mean \"inputs\"?";
+  });
+}
+
 void GraphCheck::Connect(size_t node) {
   const ConfigValue& entry = *graph_.vertices[node].entry;
   if (!entry.is_object()) {
@@ -86,8 +99,9 @@ void GraphCheck::Connect(size_t node) {
   }
   const ConfigValue* inputs = entry.Find("inputs");
   const bool none = inputs == nullptr || (inputs->is_array() && inputs->children.empty());
-  if (none) {
-    faults_.AddAtName(FaultCode::kNoInput, entry, "node \"" + entry.name + "\" has no inputs",
+  if (none && !InputsMisspelt(entry)) {
+    faults_.AddAtName(FaultCode::kNoInput, inputs != nullptr ? *inputs : entry,
+                      "node \"" + entry.name + "\" has no inputs",
                       "name a source or node: \"inputs\": [\"" + (ids_.empty() ? "…" : ids_[0]) + "\"]");
   }
   if (none || !inputs->is_array()) {
@@ -113,13 +127,7 @@ void GraphCheck::ConnectOne(size_t node, const ConfigValue& input) {
     faults_.Add(FaultCode::kBadValue, input, "node \"" + Id(node) + "\" names the input \"" + input.text + "\" twice");
     return;
   }
-  if (from.persist && index != node) {
-    faults_.Add(FaultCode::kUnknownReference, input,
-                "node \"" + Id(node) + "\" reads \"" + input.text + "\", a persist node: it passes nothing on",
-                "read what \"" + input.text + "\" reads");
-    reader.sound = false;
-    return;
-  }
+  if (from.persist && index != node) read_persists_.push_back({node, &input});
   reader.inputs.push_back(index);
   reader.input_places.push_back(&input);
   from.readers.push_back(node);
@@ -147,7 +155,23 @@ const ConfigValue* GraphCheck::EdgePlace(size_t from, size_t to) const {
   return reader.input_places[static_cast<size_t>(at - reader.inputs.begin())];
 }
 
-void GraphCheck::ReportCycle(const std::vector<size_t>& chain) {
+// Begins the chain at the first node that is also fed from outside of it: the edge that closes the chain there is
+// the likeliest one to be wrong.
+void GraphCheck::BeginAtEntry(std::vector<size_t>& chain) const {
+  const std::unordered_set<size_t> inside(chain.begin(), chain.end());
+  const auto entered = [&](size_t vertex) {
+    const auto& inputs = graph_.vertices[vertex].inputs;
+    return std::any_of(inputs.begin(), inputs.end(), [&](size_t input) { return inside.count(input) == 0; });
+  };
+  auto first = chain.end();
+  for (auto at = chain.begin(); at != chain.end(); ++at) {
+    if (entered(*at) && (first == chain.end() || *at < *first)) first = at;
+  }
+  if (first != chain.end()) std::rotate(chain.begin(), first, chain.end());
+}
+
+void GraphCheck::ReportCycle(std::vector<size_t> chain) {
+  BeginAtEntry(chain);
   std::string text = "cycle: ";
   std::string edges;
   for (size_t i = 0; i < chain.size(); ++i) {
@@ -165,12 +189,24 @@ void GraphCheck::ReportCycle(const std::vector<size_t>& chain) {
               chain.size() == 1 ? "a node cannot read itself" : "take one of these edges out: " + edges);
 }
 
+void GraphCheck::CheckReadersOfPersist() {
+  const std::unordered_set<size_t> ordered(graph_.order.begin(), graph_.order.end());
+  for (const auto& [reader, input] : read_persists_) {
+    graph_.vertices[reader].sound = false;
+    if (ordered.count(reader) == 0) continue;  // the cycle tells more
+    faults_.Add(FaultCode::kUnknownReference, *input,
+                "node \"" + Id(reader) + "\" reads \"" + input->text + "\", a persist node: it passes nothing on",
+                "read what \"" + input->text + "\" reads");
+  }
+}
+
 void GraphCheck::CheckDeadEnds() {
   for (size_t node = graph_.sources; node < graph_.vertices.size(); ++node) {
     const Graph::Vertex& vertex = graph_.vertices[node];
     const std::string_view kind = vertex.entry->Text("kind");
     // A node without readers is the end of every chain that reaches nothing; one fault names it.
     if (!vertex.readers.empty() || vertex.persist || registry_.FindKind(kind) == nullptr) continue;
+    if (by_id_.at(Id(node)) != node) continue;                              // its id is another's: said already
     if (meant_.count("did you mean \"" + Id(node) + "\"?") != 0) continue;  // its reader misspelt it
     faults_.AddAtName(FaultCode::kDeadEnd, *vertex.entry,
                       "nothing reads node \"" + Id(node) + "\", and it writes nowhere",

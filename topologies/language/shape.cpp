@@ -209,6 +209,7 @@ bool CheckFields(ConfigValue& object, const std::vector<FieldSpec>& fields, cons
   bool usable = true;
   std::vector<std::string> absent;  // a typo means one of these rather than a key that is there
   std::vector<std::string> known;
+  std::unordered_set<std::string> meant;  // hints given for unknown keys
   for (const FieldSpec& field : fields) {
     known.push_back(field.name);
     if (object.Find(field.name) == nullptr) absent.push_back(field.name);
@@ -225,21 +226,18 @@ bool CheckFields(ConfigValue& object, const std::vector<FieldSpec>& fields, cons
     } else if (!open) {
       std::string hint = Suggest(member.name, absent);
       if (hint.rfind("did you mean", 0) != 0) hint = Suggest(member.name, known);
+      meant.insert(hint);
       faults.AddAtName(FaultCode::kUnknownKey, member, "unknown key \"" + member.name + "\" in " + what, hint);
     }
   }
   for (const FieldSpec& field : fields) {
     if (!field.required || object.Find(field.name) != nullptr) continue;
     usable = false;
-    const bool named = object.name_place.line != 0;
-    std::string message = what + " has no \"" + field.name + "\"";
-    if (named) {
-      faults.AddAtName(FaultCode::kMissingKey, object, std::move(message), field.doc);
-    } else {
-      Place place = object.place;
-      place.end = place.begin + 1;
-      faults.AddAtPlace(FaultCode::kMissingKey, place, object.Pointer(), std::move(message), field.doc);
-    }
+    if (meant.count("did you mean \"" + field.name + "\"?") != 0) continue;  // one mistake, one fault
+    Place place = object.place;
+    place.end = place.begin + 1;
+    faults.AddAtPlace(FaultCode::kMissingKey, place, object.Pointer(), what + " has no \"" + field.name + "\"",
+                      field.doc);
   }
   return usable;
 }

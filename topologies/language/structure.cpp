@@ -54,7 +54,7 @@ void StructureCheck::CheckId(const ConfigValue& entry, const char* what) {
 void StructureCheck::CheckHead() {
   const ConfigValue* version = root_.Find("anabranch");
   if (version != nullptr && version->kind == ConfigValue::Kind::kInteger && version->integer > 1) {
-    faults_.Add(FaultCode::kNotSupported, *version,
+    faults_.Add(FaultCode::kBadValue, *version,
                 "format version " + std::to_string(version->integer) + " is not supported by this version",
                 "this version reads \"anabranch\": 1");
   }
@@ -93,10 +93,10 @@ bool StructureCheck::CheckConnectorObject(ConfigValue& value, ConnectorUse use, 
   for (ConfigValue& member : value.children) {
     if (IsAnnotation(member.name)) continue;
     if (first != nullptr) {
-      faults_.AddAtName(FaultCode::kUnknownKey, member,
-                        what + " names one connector; \"" + first->name + "\" stands there already");
-      usable = false;
-      continue;
+      faults_.Add(FaultCode::kBadValue, value,
+                  what + " names two connectors, \"" + first->name + "\" and \"" + member.name + "\"",
+                  "keep one of them");
+      return false;
     }
     first = &member;
     usable = CheckConnectorMember(member, use, what) && usable;
@@ -113,7 +113,7 @@ bool StructureCheck::CheckConnectorMember(ConfigValue& member, ConnectorUse use,
   const Connector* connector = registry_.FindConnector(member.name);
   if (connector == nullptr || ConnectorFields(*connector, use).empty()) {
     static constexpr const char* kUses[] = {"read from", "write to", "use a connection of"};
-    faults_.AddAtName(FaultCode::kUnknownKind, member,
+    faults_.AddAtName(FaultCode::kUnknownKey, member,
                       connector == nullptr
                           ? "there is no connector \"" + member.name + "\""
                           : std::string("nothing can ") + kUses[static_cast<int>(use)] + " \"" + member.name + "\"",
@@ -177,9 +177,10 @@ bool StructureCheck::CheckSource(ConfigValue& source) {
     faults_.AddAtName(FaultCode::kMissingKey, source, what + " names no connector", Suggest("", connectors));
     usable = false;
   }
-  for (size_t i = 1; i < named.size(); ++i) {
-    faults_.AddAtName(FaultCode::kUnknownKey, *named[i],
-                      what + " names one connector; \"" + named[0]->name + "\" stands there already");
+  if (named.size() > 1) {
+    faults_.Add(FaultCode::kBadValue, source,
+                what + " names two connectors, \"" + named[0]->name + "\" and \"" + named[1]->name + "\"",
+                "keep one of them");
     usable = false;
   }
   if (!named.empty()) usable = CheckConnectorMember(*named[0], ConnectorUse::kSource, what) && usable;
@@ -196,7 +197,7 @@ bool StructureCheck::CheckNode(ConfigValue& node) {
     if (field.name == "inputs") field.required = false;  // the graph has its own fault for that
     if (field.name == "to") field.shape = Shape::Any();  // below
   }
-  bool usable = CheckFields(node, fields, what, faults_, kind == nullptr);
+  CheckFields(node, fields, what, faults_, kind == nullptr);
   if (kind == nullptr) {
     if (kind_name != nullptr && kind_name->is_string()) {
       faults_.Add(FaultCode::kUnknownKind, *kind_name, "there is no node kind \"" + kind_name->text + "\"",
@@ -204,6 +205,9 @@ bool StructureCheck::CheckNode(ConfigValue& node) {
     }
     return false;
   }
+  // A kind relies on its own fields only: with a bad timeout it can still tell what is wrong with its expressions.
+  FaultSink told_already{std::string()};
+  bool usable = CheckFields(node, kind->spec().fields, what, told_already, true);
   ConfigValue* to = Member(node, "to");
   const bool has_target = std::any_of(fields.begin(), fields.end(), [](const auto& each) { return each.name == "to"; });
   if (to != nullptr && has_target) {

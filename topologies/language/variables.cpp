@@ -75,7 +75,6 @@ void Expander::Expand(ConfigValue& value, bool outside) {
   bool changed = false;
   bool from_variable = false;  // value.expanded is set last: places inside are exact until then
   bool secret = outside && NamesSecret(value.name);
-  const bool named_secret = secret;
   size_t at = 0;
   for (size_t next = text.find("${"); next != std::string_view::npos; next = text.find("${", at)) {
     expanded += text.substr(at, next - at);
@@ -94,10 +93,6 @@ void Expander::Expand(ConfigValue& value, bool outside) {
     if (auto found = Evaluate(value, reference, &secret)) expanded += *found;
     at = close + 1;
     from_variable = true;
-  }
-  if (named_secret && !from_variable && !text.empty()) {
-    faults_.Add(FaultCode::kInsecure, value, "the secret \"" + value.name + "\" is written in the file",
-                "take it from a variable or from ${file:/run/secrets/…}");
   }
   value.secret = secret;
   if (!changed && !from_variable) return;
