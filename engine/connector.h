@@ -133,6 +133,8 @@ class TargetProgram {
   virtual bool ExactlyOnce(const SourceProgram& source, std::string* why) const = 0;
   virtual std::unique_ptr<RowEncoder> MakeEncoder(const ResultIdentity& identity) const = 0;
   virtual std::string Describe() const = 0;  // "kafka topic payments.scored"
+  // Whether Discard can do its work. Asked of every target before the first one is emptied.
+  virtual bool CanDiscard() const { return false; }
   // `run --fresh`: removes the rows that `ledger` owns. Targets whose rows others may have read
   // already (kafka, sqlite) answer kInvalid: they need a new identity instead.
   virtual Status Discard(Ledger& /*ledger*/) const {

@@ -36,6 +36,19 @@ Result<std::shared_ptr<AppendFile>> AppendFile::Open(const std::string& path, co
   return file;
 }
 
+// The length in the ledger stays: a crash behind the cut is then seen as a file that was cut, never as one of nobody.
+Status AppendFile::Empty(const std::string& path, const std::string& unit, Ledger* ledger) {
+  ASSIGN_OR_RETURN(const std::optional<Ledger::TargetProgress> row, ledger->GetTarget(unit));
+  if (!row || !std::filesystem::exists(path)) return {};
+  AppendFile file(path, unit, ledger);
+  file.committed_ = *row;
+  int64_t size = 0;
+  RETURN_IF_ERROR(file.OpenOrCreate());
+  RETURN_IF_ERROR(file.Claim(&size));
+  if (size >= row->length) RETURN_IF_ERROR(file.CheckCommitted(size));
+  return file.CutTo(0);
+}
+
 AppendFile::~AppendFile() {
   if (fd_ >= 0) close(fd_);
 }
@@ -58,7 +71,7 @@ Status AppendFile::OpenOrCreate() {
   return {};
 }
 
-Status AppendFile::TakeOver() {
+Status AppendFile::Claim(int64_t* size) {
   struct stat info;
   if (fstat(fd_, &info) != 0) return Failed("read the size of");
   if (!S_ISREG(info.st_mode)) return {Code::kInvalid, path_ + " is no regular file: choose another path"};
@@ -66,14 +79,21 @@ Status AppendFile::TakeOver() {
     if (errno != EWOULDBLOCK) return Failed("lock");
     return {Code::kRetry, "another process writes " + path_ + ": stop it, or choose another path"};
   }
+  *size = info.st_size;
+  return {};
+}
+
+Status AppendFile::TakeOver() {
+  int64_t size = 0;
+  RETURN_IF_ERROR(Claim(&size));
   if (!owned_) {
-    if (info.st_size > 0) {
+    if (size > 0) {
       return {Code::kInvalid, path_ + " exists and is not owned by this pipeline: " + kCure};
     }
     return ledger_->PutTarget(unit_, committed_);
   }
-  RETURN_IF_ERROR(CheckCommitted(info.st_size));
-  return info.st_size > committed_.length ? CutTo(committed_.length) : Status::Ok();
+  RETURN_IF_ERROR(CheckCommitted(size));
+  return size > committed_.length ? CutTo(committed_.length) : Status::Ok();
 }
 
 Status AppendFile::CheckCommitted(int64_t size) {

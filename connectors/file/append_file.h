@@ -19,14 +19,15 @@ namespace anabranch {
 // truth: its length (anything behind it is the rest of a write that did not commit, cut off at Open) and the source
 // positions that are in it. Thread-safe.
 //
-// A file that the ledger does not own is never touched: it has no row and the file is not empty. To hand a file
-// over empty (`run --fresh`), put a row of length 0: Ledger::PutTarget(unit, {}).
+// A file that the ledger does not own is never touched: it has no row and the file is not empty.
 class AppendFile {
  public:
   // `unit` names the ledger's row; `ledger` outlives the file.
   // Errors: kInvalid (not owned, shorter than committed, no regular file), kRetry (another process writes it),
   // kUnavailable (folder missing, I/O); each names the cure.
   static Result<std::shared_ptr<AppendFile>> Open(const std::string& path, const std::string& unit, Ledger* ledger);
+  // Empties the file when the ledger owns it; the ledger's row stays. One that is gone already is no error.
+  static Status Empty(const std::string& path, const std::string& unit, Ledger* ledger);
   ~AppendFile();
   AppendFile(const AppendFile&) = delete;
   AppendFile& operator=(const AppendFile&) = delete;
@@ -41,6 +42,7 @@ class AppendFile {
   AppendFile(std::string path, std::string unit, Ledger* ledger)
       : path_(std::move(path)), unit_(std::move(unit)), ledger_(ledger) {}
   Status OpenOrCreate();
+  Status Claim(int64_t* size);
   Status TakeOver();
   Status CheckCommitted(int64_t size);
   Status CutTo(int64_t length);

@@ -125,6 +125,12 @@ class FileTargetProgram : public TargetProgram {
     return std::make_unique<FileEncoder>(layout_, node_id_, fields_);
   }
 
+  bool CanDiscard() const override { return true; }
+  // The default file of dead letters lies in the state folder, which is archived as a whole.
+  Status Discard(Ledger& ledger) const override {
+    return path_.empty() ? Status::Ok() : AppendFile::Empty(path_, commit_unit(), &ledger);
+  }
+
   bool dead_letters() const { return layout_ == Layout::kDeadLetters; }
   std::string PathIn(const std::string& state_dir) const {
     return path_.empty() ? state_dir + "/" + kDeadLetterFile : path_;

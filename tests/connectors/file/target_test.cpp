@@ -209,6 +209,26 @@ TEST_F(FileTargetTest, FileHandedOverWithARowOfLengthZeroIsEmptied) {
   EXPECT_EQ(Get("out"), "");
 }
 
+TEST_F(FileTargetTest, DiscardEmptiesAFileOfOursAlsoWhenItWasCut) {
+  const auto program = Bind();
+  EXPECT_TRUE(program->CanDiscard());
+  auto committer = MustOpen(*program);
+  ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 0, 3)).ok());
+  committer.reset();
+  ASSERT_TRUE(program->Discard(*ledger_).ok());
+  EXPECT_EQ(Get("out"), "");
+  EXPECT_TRUE(program->Discard(*ledger_).ok()) << "again, after a crash behind the cut";
+  std::filesystem::remove(Path("out"));
+  EXPECT_TRUE(program->Discard(*ledger_).ok()) << "nothing there is nothing to empty";
+}
+
+TEST_F(FileTargetTest, DiscardLeavesAForeignFileAlone) {
+  Put("out", "somebody else's\n");
+  const auto program = Bind();
+  EXPECT_TRUE(program->Discard(*ledger_).ok());
+  EXPECT_EQ(Get("out"), "somebody else's\n");
+}
+
 TEST_F(FileTargetTest, FileThatAnotherProcessWritesIsRefused) {
   Put("out", "");
   const int fd = open(Path("out").c_str(), O_RDWR | O_CLOEXEC);
