@@ -1,5 +1,6 @@
 #include "engine/expression/lexer.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace anabranch::expression {
@@ -62,6 +63,7 @@ class Lexer {
   }
 
   bool Fail(size_t offset, size_t length, std::string message, std::string hint = {}) {
+    length = std::min(length, text_.size() - offset);
     faults_->push_back({FaultCode::kExpressionSyntax, offset, length, std::move(message), std::move(hint)});
     failed_ = true;
     return false;

@@ -92,6 +92,14 @@ struct Printer {
 
 }  // namespace
 
+Cell::Cell(bool v) : value(v) {}
+Cell::Cell(int v) : value(int64_t{v}) {}
+Cell::Cell(int64_t v) : value(v) {}
+Cell::Cell(double v) : value(v) {}
+Cell::Cell(const char* v) : value(std::string(v)) {}
+Cell::Cell(std::string v) : value(std::move(v)) {}
+Cell::Cell(std::vector<Cell> v) : value(std::move(v)) {}
+
 bool Cell::operator==(const Cell& other) const {
   const auto* mine = std::get_if<double>(&value);
   const auto* theirs = std::get_if<double>(&other.value);

@@ -16,13 +16,14 @@ namespace anabranch {
 struct Cell {
   Cell() = default;
   Cell(std::nullptr_t) {}
-  Cell(bool v) : value(v) {}
-  Cell(int v) : value(int64_t{v}) {}
-  Cell(int64_t v) : value(v) {}
-  Cell(double v) : value(v) {}
-  Cell(const char* v) : value(std::string(v)) {}
-  Cell(std::string v) : value(std::move(v)) {}
-  Cell(std::vector<Cell> v) : value(std::move(v)) {}
+  // Defined elsewhere: inlined, they make gcc 12 warn of members of the variant that are not the current one.
+  Cell(bool v);
+  Cell(int v);
+  Cell(int64_t v);
+  Cell(double v);
+  Cell(const char* v);
+  Cell(std::string v);
+  Cell(std::vector<Cell> v);
 
   bool is_null() const { return value.index() == 0; }
   bool operator==(const Cell& other) const;
