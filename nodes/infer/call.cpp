@@ -3,10 +3,6 @@
 namespace anabranch {
 namespace {
 
-void Reserve(std::vector<uint64_t>* buffer, size_t bytes) {
-  if (buffer->size() * sizeof(uint64_t) < bytes) buffer->resize((bytes + 7) / 8);
-}
-
 size_t RowBytes(int64_t width, Element element) { return static_cast<size_t>(width) * ElementSize(element); }
 
 }  // namespace
@@ -34,8 +30,7 @@ Result<std::unique_ptr<ModelCall>> ModelCall::Open(const InferPlan& plan) {
 
 void* ModelCall::Numbers(size_t i, uint32_t rows) {
   const ModelInput& input = plan_.inputs[i];
-  Reserve(&inputs_[i].buffer, rows * RowBytes(input.width, input.element));
-  return inputs_[i].buffer.data();
+  return inputs_[i].buffer.Reserve(rows * RowBytes(input.width, input.element));
 }
 
 std::vector<std::string_view>& ModelCall::Texts(size_t i, uint32_t rows) {
@@ -68,8 +63,8 @@ Status ModelCall::PrepareOutput(size_t i, uint32_t rows) {
     return Status::Ok();
   }
   const ModelOutput& output = plan_.outputs[i];
-  Reserve(&slot.buffer, rows * RowBytes(output.width, output.element));
-  void* data = slot.borrowed != nullptr ? slot.borrowed : slot.buffer.data();
+  void* own = slot.buffer.Reserve(rows * RowBytes(output.width, output.element));
+  void* data = slot.borrowed != nullptr ? slot.borrowed : own;
   slot.borrowed = nullptr;
   if (slot.value == nullptr || slot.value_data != data || slot.value_rows != rows) {
     slot.shape[0] = rows;

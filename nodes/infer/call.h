@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "nodes/infer/aligned_buffer.h"
 #include "nodes/infer/program.h"
 
 namespace anabranch {
@@ -22,6 +23,9 @@ class ModelCall {
   // call of this function for this input.
   void* Numbers(size_t i, uint32_t rows);
   std::vector<std::string_view>& Texts(size_t i, uint32_t rows);
+  // Whether memory of others may be used at all: without it Borrow… must not be called. Settled by the probe.
+  void SetBorrows(bool borrows) { borrows_ = borrows; }
+  bool borrows() const { return borrows_; }
   // For the next Run only: input `i` is read from there, output `i` written there.
   void BorrowInput(size_t i, const void* data) { inputs_[i].borrowed = const_cast<void*>(data); }
   void BorrowOutput(size_t i, void* data) { outputs_[i].borrowed = data; }
@@ -49,7 +53,7 @@ class ModelCall {
  private:
   struct InputSlot {
     std::vector<int64_t> shape;
-    std::vector<uint64_t> buffer;  // 8-byte aligned
+    AlignedBuffer buffer;
     std::vector<std::string_view> texts;
     void* borrowed = nullptr;
     OnnxValue value;
@@ -58,7 +62,7 @@ class ModelCall {
   };
   struct OutputSlot {
     std::vector<int64_t> shape;
-    std::vector<uint64_t> buffer;
+    AlignedBuffer buffer;
     void* borrowed = nullptr;
     bool in_place = false;
     OnnxValue value;
@@ -81,6 +85,7 @@ class ModelCall {
   std::vector<const OrtValue*> input_values_;
   std::vector<OrtValue*> output_values_;
   uint32_t calls_ = 0;
+  bool borrows_ = false;
 };
 
 }  // namespace anabranch

@@ -147,6 +147,7 @@ class InferProgram : public NodeProgram {
     if (plan_->max_rows != 0 && plan_->fixed_rows == 0) facts["rows_per_call"] = std::to_string(plan_->max_rows);
     if (!shape_) return facts;
     facts["rows_per_call"] = std::to_string(shape_->records);
+    facts["in_place"] = shape_->borrows ? "yes" : "no";
     facts["batch_invariant"] = shape_->invariant ? "yes" : shape_->runs ? "no" : "unknown";
     if (shape_->fixed_rows != 0) facts["padded_rows"] = std::to_string(shape_->fixed_rows);
     return facts;
@@ -162,7 +163,7 @@ class InferProgram : public NodeProgram {
       return Status(code, "model " + plan_->label + " cannot be loaded: " + call.status().message());
     }
     ASSIGN_OR_RETURN(const CallShape shape, Settle(call->get()));
-    for (size_t i = 0; i < shape.in_place.size(); ++i) (*call)->SetInPlace(i, shape.in_place[i]);
+    shape.ApplyTo(call->get());
     if (shape.runs) WarmUp(call->get(), shape);
     return std::unique_ptr<Node>(std::make_unique<InferNode>(plan_, std::move(call).value(), shape));
   }

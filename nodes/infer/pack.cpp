@@ -188,7 +188,8 @@ void PackRows(const RecordBatch& batch, std::span<const uint32_t> rows, uint32_t
   const InferPlan& plan = call->plan();
   for (size_t i = 0; i < plan.inputs.size(); ++i) {
     const ModelInput& input = plan.inputs[i];
-    if (const void* data = AsItLies(batch, plan, input, rows, call_rows)) {
+    const void* data = call->borrows() ? AsItLies(batch, plan, input, rows, call_rows) : nullptr;
+    if (data != nullptr) {
       call->BorrowInput(i, data);
       continue;
     }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::array<uint32_t, 12> kSizes = {2, 3, 4, 5, 7, 8, 16, 33, 64, 100, 128, 256};
 constexpr std::array<uint32_t, 3> kCandidates = {16, 64, 256};
+constexpr std::array<size_t, 3> kShifts = {1, 3, 4};
 constexpr uint32_t kMostRows = 256;
 constexpr uint32_t kPaddedRows = 16;
 constexpr int64_t kBudgetNs = 1'000'000'000;
@@ -48,11 +49,23 @@ class Prober {
   // Results of `count` made-up rows, from calls with `records` each (the first with `lead` fewer), padded to `rows`
   // where that is not 0.
   Result<std::vector<std::string>> Results(uint32_t count, uint32_t records, uint32_t rows, uint32_t lead = 0) {
+    return Results(count, records, rows, lead, 0);
+  }
+
+  // The same with inputs and outputs `shift` values off their usual place in memory.
+  Result<std::vector<std::string>> ShiftedResults(uint32_t count, uint32_t rows, size_t shift) {
+    return Results(count, rows, rows, 0, shift);
+  }
+
+ private:
+  Result<std::vector<std::string>> Results(uint32_t count, uint32_t records, uint32_t rows, uint32_t lead,
+                                           size_t shift) {
     std::vector<std::string> results;
     for (uint32_t first = 0; first < count;) {
       const uint32_t n = std::min(first == 0 ? records - lead : records, count - first);
       const uint32_t call_rows = rows != 0 ? rows : std::max(n, 2U);
       Fill(first, n, call_rows);
+      if (shift != 0) Shift(call_rows, shift);
       RETURN_IF_ERROR(call_.Run(call_rows));
       for (uint32_t row = 0; row < n; ++row) results.push_back(RowBytes(row));
       first += n;
@@ -60,7 +73,24 @@ class Prober {
     return results;
   }
 
- private:
+  void Shift(uint32_t rows, size_t shift) {
+    shifted_.resize(plan_.inputs.size() + plan_.outputs.size());
+    for (size_t i = 0; i < plan_.inputs.size(); ++i) {
+      const size_t size = ElementSize(plan_.inputs[i].element);
+      if (size == 0) continue;
+      const size_t bytes = rows * static_cast<size_t>(plan_.inputs[i].width) * size;
+      char* to = static_cast<char*>(shifted_[i].Reserve(bytes + shift * size)) + shift * size;
+      std::memcpy(to, call_.Numbers(i, rows), bytes);
+      call_.BorrowInput(i, to);
+    }
+    for (size_t i = 0; i < plan_.outputs.size(); ++i) {
+      if (!call_.in_place(i)) continue;
+      const size_t size = ElementSize(plan_.outputs[i].element);
+      const size_t bytes = (rows * static_cast<size_t>(plan_.outputs[i].width) + shift) * size;
+      call_.BorrowOutput(i, static_cast<char*>(shifted_[plan_.inputs.size() + i].Reserve(bytes)) + shift * size);
+    }
+  }
+
   uint64_t Hash(size_t input, uint32_t row, size_t element) const {
     return Mix(Mix((static_cast<uint64_t>(input) << 32) + row) + element);
   }
@@ -113,6 +143,7 @@ class Prober {
 
   ModelCall& call_;
   const InferPlan& plan_;
+  std::vector<AlignedBuffer> shifted_;
 };
 
 // Lets outputs be written in place where the model's own shapes allow it, and sees that the results stay the same.
@@ -175,6 +206,14 @@ bool SameInAllPlaces(Prober* prober, uint32_t rows) {
   return std::equal(alone->begin(), alone->end(), expected->begin());
 }
 
+bool SameWhereverItLies(Prober* prober, uint32_t rows) {
+  const auto expected = prober->Results(2 * rows, rows, rows);
+  return expected.ok() && std::ranges::all_of(kShifts, [&](size_t shift) {
+           const auto got = prober->ShiftedResults(2 * rows, rows, shift);
+           return got.ok() && *got == *expected;
+         });
+}
+
 uint32_t FastestSize(ModelCall* call, Prober* prober, uint32_t most) {
   uint32_t best = most;
   int64_t best_ns = std::numeric_limits<int64_t>::max();
@@ -228,7 +267,13 @@ Result<CallShape> ProbeModel(ModelCall* call) {
     }
   }
   if (plan.max_rows != 0) shape.records = std::min(shape.records, plan.max_rows);
+  shape.borrows = SameWhereverItLies(&prober, shape.Rows(std::min(shape.records, kPaddedRows)));
   return shape;
+}
+
+void CallShape::ApplyTo(ModelCall* call) const {
+  for (size_t i = 0; i < in_place.size(); ++i) call->SetInPlace(i, in_place[i]);
+  call->SetBorrows(borrows);
 }
 
 bool WarmUp(ModelCall* call, const CallShape& shape) {

@@ -9,11 +9,14 @@ namespace anabranch {
 
 // How a model is called, so that a record gets the same bytes whatever its neighbours. Found once per program.
 struct CallShape {
-  uint32_t records = 2;     // records per call, at most
-  uint32_t fixed_rows = 0;  // every call is padded to this many rows; 0 = as many as there are, but never one
-  bool invariant = false;   // results do not vary with the rows of a call
-  bool runs = false;        // the model took the made-up rows of the probe
-  std::vector<bool> in_place;
+  uint32_t records = 2;        // records per call, at most
+  uint32_t fixed_rows = 0;     // every call is padded to this many rows; 0 = as many as there are, but never one
+  bool invariant = false;      // results do not vary with the rows of a call
+  bool runs = false;           // the model took the made-up rows of the probe
+  std::vector<bool> in_place;  // per output: written where the caller says
+  bool borrows = false;        // results do not vary with where inputs and outputs lie in memory
+
+  void ApplyTo(ModelCall* call) const;
 
   // Rows of the call for `n` records: what is missing is filled with copies of the last one.
   uint32_t Rows(uint32_t n) const { return fixed_rows != 0 ? fixed_rows : n < 2 ? 2 : n; }

@@ -113,7 +113,7 @@ Status CheckOutputs(const ModelCall& call) {
 }
 
 void BorrowColumns(RecordBatch& batch, std::span<const uint32_t> rows, uint32_t call_rows, ModelCall* call) {
-  if (rows.size() != call_rows || !Contiguous(rows)) return;
+  if (!call->borrows() || rows.size() != call_rows || !Contiguous(rows)) return;
   for (const MadeValue& value : call->plan().values) {
     const ModelOutput& output = call->plan().outputs[value.output];
     if (!call->in_place(value.output) || output.width != value.count || output.element == Element::kInt32) continue;
