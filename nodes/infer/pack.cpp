@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cfloat>
 #include <cmath>
 #include <cstring>
@@ -39,14 +40,27 @@ void CheckValues(const Column& column, size_t elements, Fits fits, std::vector<u
 bool FitsFloat(double value) { return !(std::fabs(value) > FLT_MAX) || std::isinf(value); }
 bool FitsInt32(int64_t value) { return value >= INT32_MIN && value <= INT32_MAX; }
 
+// Whether a look at each value is needed: one that is greater than a float, infinite or not a number, on any row.
+bool MayNotFit(std::span<const double> values) {
+  constexpr auto kGreatest = std::bit_cast<int64_t>(static_cast<double>(FLT_MAX));
+  int64_t found = 0;
+  for (const double value : values) {
+    found |= kGreatest - (std::bit_cast<int64_t>(value) & std::numeric_limits<int64_t>::max());
+  }
+  return found < 0;
+}
+
 void CheckColumn(const InferPlan& plan, const ModelInput& input, const Column& column, size_t elements,
                  std::vector<uint8_t>* usable) {
   if (!NullAllowed(plan, input)) {
     const uint8_t* states = column.states().data();
-    for (size_t row = 0; row < usable->size(); ++row) (*usable)[row] &= states[row] & kValid;
+    uint8_t* ok = usable->data();
+    const size_t rows = usable->size();
+    for (size_t row = 0; row < rows; ++row) ok[row] &= states[row] & kValid;
   }
   const Kind stored = Stored(column.type());
   if (input.element == Element::kFloat32 && stored == Kind::kFloat64) {
+    if (!MayNotFit(column.values<double>().first(usable->size() * elements))) return;
     CheckValues<double>(column, elements, FitsFloat, usable);
   } else if (input.element == Element::kInt32 && stored == Kind::kInt64) {
     CheckValues<int64_t>(column, elements, FitsInt32, usable);
