@@ -16,6 +16,9 @@ constexpr const char* kBooks =
     " PRIMARY KEY(topology, target, topic, partition)) WITHOUT ROWID;";
 constexpr const char* kCure = "rename it, or choose another \"table\" or \"path\"";
 
+// A topology under a new identity (NAME.gN) goes on owning its tables.
+std::string_view NameOf(std::string_view identity) { return identity.substr(0, identity.find('.')); }
+
 Status Damaged() { return {Code::kInternal, "an encoded database row cannot be read"}; }
 
 }  // namespace
@@ -46,7 +49,8 @@ Status SqliteTable::CheckOwner(bool exists) {
   ASSIGN_OR_RETURN(const bool marked, find.Step());
   if (!exists) return {};
   if (!marked) return Invalid(std::string("exists and was not made by this pipeline: ") + kCure);
-  if (find.Text(0) != topology_) return Invalid("belongs to the topology \"" + find.Text(0) + "\": " + kCure);
+  if (NameOf(find.Text(0)) != NameOf(topology_))
+    return Invalid("belongs to the topology \"" + find.Text(0) + "\": " + kCure);
   if (find.Text(1) == program_.upsert_column()) return {};
   return Invalid("upserts by \"" + find.Text(1) + "\", the topology says \"" + program_.upsert_column() +
                  "\": change it back, or choose another \"table\"");

@@ -331,6 +331,8 @@ TEST_F(SqliteTest, TableOfAnotherTopologyOrWithOtherColumnsIsRefused) {
   EXPECT_NE(Refused(*Bind(kScore, "key")).find("upserts by \"id\""), std::string::npos);
   lane_.topology = "other";
   EXPECT_NE(Refused(*Bind()).find("belongs to the topology \"demo\""), std::string::npos);
+  lane_.topology = "demo.g1";
+  MustOpen(*Bind());
   lane_.topology = "demo";
   Sql("ALTER TABLE scores ADD COLUMN label TEXT");
   MustOpen(*Bind(wider));
