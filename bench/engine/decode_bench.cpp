@@ -51,12 +51,12 @@ std::vector<std::string> TabularRecords() {
   std::vector<std::string> records;
   for (size_t i = 0; i < kRecords; ++i) {
     char text[400];
-    std::snprintf(text, sizeof text,
-                  R"({"id":"pay-%08zu","card":"4556-%04zu-%04zu-1881","amount":%.2f,"country":"%s","home":"DE",)"
-                  R"("age":%zu,"balance":%.4f,"tries":%zu,"online":%s,"note":"card present, chip read"})",
-                  i, i * 7919 % 10000, i * 104729 % 10000, static_cast<double>(i * 977 % 99991) / 100,
-                  i % 3 ? "DE" : "FR", 18 + i % 70, static_cast<double>(i * 7907 % 999983) / 3, i % 4,
-                  i % 2 ? "true" : "false");
+    std::snprintf(
+        text, sizeof text,
+        R"({"id":"pay-%08zu","card":"4556-%04zu-%04zu-1881","amount":%.2f,"country":"%s","home":"DE",)"
+        R"("age":%zu,"balance":%.4f,"tries":%zu,"online":%s,"note":"card present, chip read, receipt by mail, desk 12"})",
+        i, i * 7919 % 10000, i * 104729 % 10000, static_cast<double>(i * 977 % 99991) / 100, i % 3 ? "DE" : "FR",
+        18 + i % 70, static_cast<double>(i * 7907 % 999983) / 3, i % 4, i % 2 ? "true" : "false");
     records.emplace_back(text);
   }
   return records;

@@ -58,8 +58,9 @@ class JsonDecoder final : public Decoder {
     KeyNode::Entry* previous = nullptr;
     while (true) {
       std::string_view key;
-      if (!walk_.Key(&key) || !Unescape(&key)) return false;
-      KeyNode::Entry* entry = node.Find(key, previous);
+      const char* wide = walk_.wide();
+      if (!walk_.Key(&key) || !Unescape(&key, &wide)) return false;
+      KeyNode::Entry* entry = node.Find(key, previous, wide);
       if (entry != nullptr) previous = entry;
       if (node.closed && (entry == nullptr || !entry->known)) return Unknown(node, key);
       if (entry == nullptr || entry->use == KeyNode::Use::kIgnored) {
@@ -76,12 +77,13 @@ class JsonDecoder final : public Decoder {
     }
   }
 
-  bool Unescape(std::string_view* key) {
+  bool Unescape(std::string_view* key, const char** wide) {
     if (!walk_.has_escapes() || key->find('\\') == std::string_view::npos) return true;
     key_.resize(key->size());
     size_t length = 0;
     if (!UnescapeJson(*key, key_.data(), &length)) return walk_.BadEscape();
     *key = std::string_view(key_).substr(0, length);
+    *wide = nullptr;
     return true;
   }
 

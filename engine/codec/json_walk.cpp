@@ -14,6 +14,7 @@ constexpr char kBadEscape[] = "an escape that JSON does not have, or half of a s
 bool JsonWalk::Begin(std::string_view text) {
   base_ = text.data();
   size_ = text.size();
+  wide_ = size_ < 8 ? nullptr : base_ + size_ - 8;
   depth_ = 0;
   const JsonIndex::Fault fault = index_.Build(text);
   at_ = index_.begin();

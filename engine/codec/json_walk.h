@@ -32,11 +32,12 @@ class JsonWalk {
 
   // The key at the cursor and the colon; `raw` is what stands between the quotes.
   bool Key(std::string_view* raw);
+  const char* wide() const { return wide_; }
   bool has_escapes() const { return has_escapes_; }
 
   // Scalars at the cursor, which moves behind them. False without a fault when there is another value.
   bool TryNumber(ScannedNumber* number) {
-    if (!ScanNumber(pointer(), number) || !Blank(number->end, at_[1])) return false;
+    if (!ScanNumber(pointer(), number, wide_) || !Blank(number->end, at_[1])) return false;
     ++at_;
     return true;
   }
@@ -86,6 +87,7 @@ class JsonWalk {
   const uint32_t* at_ = nullptr;
   const uint32_t* end_ = nullptr;
   size_t size_ = 0;
+  const char* wide_ = nullptr;  // the last place where eight bytes can be read
   size_t depth_ = 0;
   const size_t max_depth_;
   bool has_escapes_ = false;

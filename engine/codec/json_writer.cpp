@@ -59,8 +59,8 @@ void AppendFloat(std::string* out, T value) {
   char* const end = text.data() + text.size();
   const T size = std::fabs(value);
   const bool plain = (size >= T(1e-6) && size < T(1e21)) || size == 0;
-  const std::to_chars_result result = plain ? std::to_chars(text.data(), end, value, std::chars_format::fixed)
-                                            : std::to_chars(text.data(), end, value);
+  const std::to_chars_result result =
+      plain ? std::to_chars(text.data(), end, value, std::chars_format::fixed) : std::to_chars(text.data(), end, value);
   out->append(text.data(), static_cast<size_t>(result.ptr - text.data()));
 }
 

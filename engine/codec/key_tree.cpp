@@ -65,11 +65,19 @@ bool Settle(KeyNode& node) {
 
 }  // namespace
 
-KeyNode::Entry& KeyNode::Add(std::string_view key) {
-  Entry* last = entries_.empty() ? nullptr : &entries_.back();
+KeyNode::Entry& KeyNode::Append(std::string_view key) {
   Entry& entry = entries_.emplace_back();
   entry.key = key;
+  const size_t head = std::min<size_t>(key.size(), 8);
+  std::memcpy(&entry.head, key.data(), head);
+  std::memset(&entry.head_mask, 0xFF, head);
   by_key_.emplace(entry.key, &entry);
+  return entry;
+}
+
+KeyNode::Entry& KeyNode::Add(std::string_view key) {
+  Entry* last = entries_.empty() ? nullptr : &entries_.back();
+  Entry& entry = Append(key);
   (last == nullptr ? first_ : last->next) = &entry;
   return entry;
 }
@@ -83,10 +91,7 @@ KeyNode::Entry* KeyNode::Lookup(std::string_view key) {
   if (Entry* entry = Get(key)) return entry;
   if (learnt_ == kMaxLearnt || key.size() > kMaxLearntKey || closed) return nullptr;
   ++learnt_;
-  Entry& entry = entries_.emplace_back();
-  entry.key = key;
-  by_key_.emplace(entry.key, &entry);
-  return &entry;
+  return &Append(key);
 }
 
 std::unique_ptr<KeyNode> MakeKeyTree(const DecodePlan& plan) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <string>
@@ -27,6 +28,8 @@ class KeyNode {
     std::unique_ptr<KeyNode> object;  // kObject
     uint64_t seen = 0;                // the last record that had it
     Entry* next = nullptr;            // the key that came after it last time
+    uint64_t head = 0;                // the key's first eight bytes, and which bits of them count
+    uint64_t head_mask = 0;
   };
 
   bool closed = false;
@@ -36,10 +39,10 @@ class KeyNode {
   std::vector<uint32_t> slots_below;  // wanted fields in it and below
 
   // The entry of `key` where `previous` (null = none) was the key before it; null when the key is unknown to the
-  // schema and was not learnt.
-  Entry* Find(std::string_view key, Entry* previous) {
+  // schema and was not learnt. Eight bytes may be read where they begin at or before `wide`.
+  Entry* Find(std::string_view key, Entry* previous, const char* wide) {
     Entry*& guess = previous == nullptr ? first_ : previous->next;
-    if (guess != nullptr && guess->key == key) return guess;
+    if (guess != nullptr && Same(*guess, key, wide)) return guess;
     Entry* found = Lookup(key);
     if (found != nullptr) guess = found;
     return found;
@@ -50,6 +53,15 @@ class KeyNode {
   std::deque<Entry>& entries() { return entries_; }
 
  private:
+  static bool Same(const Entry& entry, std::string_view key, const char* wide) {
+    if (entry.key.size() != key.size()) return false;
+    if (key.data() > wide) return entry.key == key;
+    uint64_t word = 0;
+    std::memcpy(&word, key.data(), 8);
+    if (((word ^ entry.head) & entry.head_mask) != 0) return false;
+    return key.size() <= 8 || std::memcmp(entry.key.data() + 8, key.data() + 8, key.size() - 8) == 0;
+  }
+  Entry& Append(std::string_view key);
   Entry* Lookup(std::string_view key);
 
   std::deque<Entry> entries_;

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 
 namespace anabranch {
@@ -26,11 +28,28 @@ inline constexpr int64_t kExponentLimit = 1'000'000;  // beyond it every number 
 
 inline bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
 
+// Eight digits at once, first digit in the lowest byte; false when one of the bytes is no digit.
+inline bool EightDigits(const char* p, uint64_t* value) {
+  if constexpr (std::endian::native != std::endian::little) return false;
+  uint64_t word = 0;
+  std::memcpy(&word, p, 8);
+  const uint64_t above = word + 0x4646464646464646;
+  word -= 0x3030303030303030;
+  if (((above | word) & 0x8080808080808080) != 0) return false;
+  word = word * 10 + (word >> 8);
+  constexpr uint64_t kPairs = 0x000000FF000000FF;
+  *value =
+      ((word & kPairs) * (100 + (uint64_t{1000000} << 32)) + ((word >> 16) & kPairs) * (1 + (uint64_t{10000} << 32))) >>
+      32;
+  return true;
+}
+
 }  // namespace number_detail
 
 // Reads the number at `p`; false when there is none. A byte that is neither digit, sign, dot nor e must follow the
-// text within reach (JSON: the closing brace), so that no length is needed.
-inline bool ScanNumber(const char* p, ScannedNumber* out) {
+// text within reach (JSON: the closing brace), so that no length is needed. Eight bytes may be read where they begin
+// at or before `wide`.
+inline bool ScanNumber(const char* p, ScannedNumber* out, const char* wide = nullptr) {
   using number_detail::IsDigit;
   out->begin = p;
   out->negative = *p == '-';
@@ -44,6 +63,8 @@ inline bool ScanNumber(const char* p, ScannedNumber* out) {
   out->integer = true;
   if (*p == '.') {
     const char* fraction = ++p;
+    for (uint64_t eight = 0; p <= wide && number_detail::EightDigits(p, &eight); p += 8)
+      digits = digits * 100'000'000 + eight;
     while (IsDigit(*p)) digits = digits * 10 + static_cast<uint64_t>(*p++ - '0');
     if (p == fraction) return false;
     exponent = fraction - p;
