@@ -34,7 +34,13 @@ TEST(JsonWriter, WritesNumbersShortest) {
   EXPECT_EQ(Number(0.1), "0.1");
   EXPECT_EQ(Number(0.1F), "0.1");
   EXPECT_EQ(Number(5.0), "5");
+  EXPECT_EQ(Number(5e6), "5000000");
+  EXPECT_EQ(Number(5e6F), "5000000");
+  EXPECT_EQ(Number(1e20), "100000000000000000000");
   EXPECT_EQ(Number(1e21), "1e+21");
+  EXPECT_EQ(Number(0.000001), "0.000001");
+  EXPECT_EQ(Number(1e-7), "1e-07");
+  EXPECT_EQ(Number(0.0), "0");
   EXPECT_EQ(Number(-0.0), "-0");
   EXPECT_EQ(Number(1.0 / 3), "0.3333333333333333");
   EXPECT_EQ(Number(1.0F / 3), "0.33333334");
