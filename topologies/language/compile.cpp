@@ -164,6 +164,7 @@ void Compiler::MakeSourceColumns(size_t source, RecordSchema& schema, Outflow& o
     out.scope.Add({field.path, columns.back(), field.type, !field.required || field.null_allowed, false, id});
   }
   schema.SetColumns(columns);
+  schema.SetSource(static_cast<StageId>(source));
 }
 
 void Compiler::CompileUnusedSchemas() {
@@ -263,8 +264,11 @@ void Compiler::BindNode(size_t vertex) {
   Scope scope = TakeInputs(vertex, out, joins);
   const bool sound_above = out.sound;
   FaultSink& sink = sound_above ? faults_ : apart;
-  for (const Fault& fault : joins.faults())
-    sink.AddAtPlace(fault.code, fault.place, fault.pointer, fault.message, fault.hint);
+  if (sound_above) {  // otherwise a clash may come from a column that was told to be made twice
+    for (const Fault& fault : joins.faults()) {
+      faults_.AddAtPlace(fault.code, fault.place, fault.pointer, fault.message, fault.hint);
+    }
+  }
   const NodeKind* kind = registry_.FindKind(entry.Text("kind"));
   PlanNode node;
   node.id = entry.name;
