@@ -173,8 +173,9 @@ ConfigValue SetUpCase(const ModelCase& model, NodeRunner* runner) {
     AddMember(&features, input.name, std::move(columns));
   }
   if (model.inputs.size() == 1) {
-    features = features.children[0];
-    if (!features.is_array()) features = ConfigList({features});
+    ConfigValue only = features.children[0];
+    features = std::move(only);
+    if (!features.is_array()) features = ConfigList({std::move(features)});
   }
   ConfigValue outputs = ConfigObject({});
   for (const ModelCase::Value& output : model.outputs) {
