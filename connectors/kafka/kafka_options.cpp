@@ -86,7 +86,7 @@ void CheckMember(const ConfigValue& member, PropertyScope where, bool insecure, 
                    member.KindName());
     return;
   }
-  if (rule->secret && !member.secret && !member.expanded) {
+  if (rule->secret && !member.expanded) {
     faults.Add(FaultCode::kForbiddenProperty, member,
                "\"" + member.name + "\" is a secret and stands in the file in clear",
                "use \"${NAME_OF_A_VARIABLE}\" or \"${file:/run/secrets/name}\"");
