@@ -6,6 +6,11 @@ namespace anabranch {
 
 namespace {
 
+// What a node says that finds nothing to write or to read.
+bool IsAboutTheWholeNode(const Fault& fault) {
+  return fault.pointer == "/nodes/" + fault.node || fault.pointer == "/nodes/" + fault.node + "/fields";
+}
+
 // Faults that may follow from a column whose maker is faulty.
 bool HangsOnColumns(FaultCode code) {
   switch (code) {
@@ -28,6 +33,7 @@ void CascadeFilter::AddFaulty(const ConfigValue& entry) {
 }
 
 bool CascadeFilter::IsConsequence(const Fault& fault, bool blind) const {
+  if (fault.code == FaultCode::kBadValue || fault.code == FaultCode::kMissingKey) return IsAboutTheWholeNode(fault);
   if (fault.code != FaultCode::kUnknownColumn) return false;
   if (blind) return true;
   std::string name = text_.substr(fault.place.begin, fault.place.end - fault.place.begin);
@@ -40,8 +46,9 @@ bool CascadeFilter::IsConsequence(const Fault& fault, bool blind) const {
 
 void CascadeFilter::PassOn(const FaultSink& found, bool blind) {
   const auto& all = found.faults();
-  const bool misses_columns =
-      blind || std::any_of(all.begin(), all.end(), [&](const Fault& fault) { return IsConsequence(fault, blind); });
+  const bool misses_columns = blind || std::any_of(all.begin(), all.end(), [&](const Fault& fault) {
+                                return fault.code == FaultCode::kUnknownColumn && IsConsequence(fault, blind);
+                              });
   for (const Fault& fault : all) {
     if (IsConsequence(fault, blind) ||
         (misses_columns && fault.code != FaultCode::kUnknownColumn && HangsOnColumns(fault.code))) {
@@ -49,6 +56,50 @@ void CascadeFilter::PassOn(const FaultSink& found, bool blind) {
     }
     faults_.AddAtPlace(fault.code, fault.place, fault.pointer, fault.message, fault.hint);
   }
+}
+
+namespace {
+
+constexpr size_t kMaxCauses = 100;  // beyond that a user has other worries
+
+bool IsErrorBelow(const Fault& fault, std::string_view section) {
+  return !fault.warning && fault.pointer.starts_with(section);
+}
+
+std::string LastStep(const std::string& pointer) { return pointer.substr(pointer.rfind('/') + 1); }
+
+// Faults that others may follow from.
+bool IsCause(const Fault& fault) {
+  return fault.code == FaultCode::kVariable || fault.code == FaultCode::kUnknownReference ||
+         fault.code == FaultCode::kColumnMadeTwice || IsErrorBelow(fault, "/schemas/") ||
+         IsErrorBelow(fault, "/sources/");
+}
+
+bool FollowsFrom(const Fault& fault, const Fault& cause) {
+  const bool unused = fault.code == FaultCode::kUnused;
+  if (cause.code == FaultCode::kVariable && fault.pointer == cause.pointer) return fault.code != FaultCode::kVariable;
+  if (cause.code == FaultCode::kUnknownReference && unused &&
+      cause.hint.find("\"" + LastStep(fault.pointer) + "\"") != std::string::npos) {
+    return true;
+  }
+  if (cause.code == FaultCode::kColumnMadeTwice && fault.code == FaultCode::kTypeConflict) {
+    return fault.message.find("two columns \"" + LastStep(cause.pointer) + "\"") != std::string::npos;
+  }
+  const bool no_schema = IsErrorBelow(cause, "/schemas/") || IsErrorBelow(cause, "/sources/");
+  return no_schema && unused && !fault.node.empty();
+}
+
+}  // namespace
+
+std::vector<Fault> WithoutConsequences(std::vector<Fault> faults) {
+  std::vector<Fault> causes;
+  for (const Fault& fault : faults) {
+    if (IsCause(fault) && causes.size() < kMaxCauses) causes.push_back(fault);
+  }
+  std::erase_if(faults, [&](const Fault& fault) {
+    return std::any_of(causes.begin(), causes.end(), [&](const Fault& cause) { return FollowsFrom(fault, cause); });
+  });
+  return faults;
 }
 
 }  // namespace anabranch

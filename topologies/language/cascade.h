@@ -2,6 +2,7 @@
 
 #include <string>
 #include <unordered_set>
+#include <vector>
 
 #include "engine/fault.h"
 
@@ -25,5 +26,10 @@ class CascadeFilter {
   FaultSink& faults_;
   std::unordered_set<std::string> names_;
 };
+
+// Drops what only follows from another fault of the list: the value of a variable that is not set, an entry that is
+// unused because its reader misspells it, two columns of one name below the fault that says so, a node that finds
+// nothing to do with a faulty schema. Keeps the order.
+std::vector<Fault> WithoutConsequences(std::vector<Fault> faults);
 
 }  // namespace anabranch

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "topologies/language/cascade.h"
 #include "topologies/language/compile.h"
 #include "topologies/language/graph.h"
 #include "topologies/language/structure.h"
@@ -24,7 +25,7 @@ CheckedTopology CheckParsed(std::unique_ptr<Topology> topology, const Registry& 
     checked.topology = std::move(topology);
   }
   if (faults.errors() > 0) checked.plan = nullptr;
-  checked.faults = faults.Sorted();
+  checked.faults = WithoutConsequences(faults.Sorted());
   return checked;
 }
 

@@ -264,10 +264,8 @@ void Compiler::BindNode(size_t vertex) {
   Scope scope = TakeInputs(vertex, out, joins);
   const bool sound_above = out.sound;
   FaultSink& sink = sound_above ? faults_ : apart;
-  if (sound_above) {  // otherwise a clash may come from a column that was told to be made twice
-    for (const Fault& fault : joins.faults()) {
-      faults_.AddAtPlace(fault.code, fault.place, fault.pointer, fault.message, fault.hint);
-    }
+  for (const Fault& fault : joins.faults()) {
+    sink.AddAtPlace(fault.code, fault.place, fault.pointer, fault.message, fault.hint);
   }
   const NodeKind* kind = registry_.FindKind(entry.Text("kind"));
   PlanNode node;

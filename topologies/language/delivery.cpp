@@ -110,7 +110,7 @@ void DeliveryCheck::Settle() {
   bool all_can = true;
   for (size_t target = 0; target < plan_.targets.size(); ++target) {
     std::string why = WhyNotExactlyOnce(plan_, plan_.targets[target], NodeOf(target));
-    if (why.empty()) why = WhyNotTogether(plan_, target);
+    if (why.empty() && all_can) why = WhyNotTogether(plan_, target);  // beside a fault it is its consequence
     if (why.empty()) continue;
     all_can = false;
     if (!plan_.delivery_given) continue;

@@ -18,7 +18,7 @@ void DecideDelivery(const ConfigValue& root, const Registry& registry, const Bro
 
 // Why one target cannot be exactly once; empty when it can. `node` null = the dead letters.
 std::string WhyNotExactlyOnce(const Plan& plan, const PlanTarget& target, const PlanNode* node);
-// Why the targets cannot be so together; empty when they can.
+// Why a target cannot be so together with those before it; empty when it can.
 std::string WhyNotTogether(const Plan& plan, size_t target);
 
 }  // namespace anabranch

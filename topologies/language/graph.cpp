@@ -100,9 +100,13 @@ void GraphCheck::Connect(size_t node) {
   const ConfigValue* inputs = entry.Find("inputs");
   const bool none = inputs == nullptr || (inputs->is_array() && inputs->children.empty());
   if (none && !InputsMisspelt(entry)) {
-    faults_.AddAtName(FaultCode::kNoInput, inputs != nullptr ? *inputs : entry,
-                      "node \"" + entry.name + "\" has no inputs",
-                      "name a source or node: \"inputs\": [\"" + (ids_.empty() ? "…" : ids_[0]) + "\"]");
+    const std::string message = "node \"" + entry.name + "\" has no inputs";
+    const std::string hint = "name a source or node: \"inputs\": [\"" + (ids_.empty() ? "…" : ids_[0]) + "\"]";
+    if (inputs != nullptr) {
+      faults_.Add(FaultCode::kNoInput, *inputs, message, hint);
+    } else {
+      faults_.AddAtName(FaultCode::kNoInput, entry, message, hint);
+    }
   }
   if (none || !inputs->is_array()) {
     graph_.vertices[node].sound = false;
@@ -206,6 +210,7 @@ void GraphCheck::CheckDeadEnds() {
     const std::string_view kind = vertex.entry->Text("kind");
     // A node without readers is the end of every chain that reaches nothing; one fault names it.
     if (!vertex.readers.empty() || vertex.persist || registry_.FindKind(kind) == nullptr) continue;
+    if (vertex.inputs.empty()) continue;                                    // it was told to read nothing
     if (by_id_.at(Id(node)) != node) continue;                              // its id is another's: said already
     if (meant_.count("did you mean \"" + Id(node) + "\"?") != 0) continue;  // its reader misspelt it
     faults_.AddAtName(FaultCode::kDeadEnd, *vertex.entry,

@@ -136,7 +136,8 @@ bool CheckText(const ConfigValue& value, const Shape& shape, FaultSink& faults) 
                Suggest(value.text, shape.words));
     return false;
   }
-  const bool needs_text = shape.non_empty || shape.kind != Form::kString;
+  // An empty expression is told by its compiler.
+  const bool needs_text = shape.non_empty || shape.kind == Form::kColumn || shape.kind == Form::kPath;
   if (!needs_text || !value.text.empty()) return true;
   faults.Add(FaultCode::kBadValue, value, Label(value) + " is empty; it must be " + Wanted(shape));
   return false;
@@ -261,7 +262,8 @@ bool CheckShape(ConfigValue& value, const Shape& shape, const std::string& what,
     case Form::kMap: return CheckElements(value, shape, what, faults);
     case Form::kObject: {
       const bool entry = value.parent != nullptr && value.parent->parent != nullptr;
-      return CheckFields(value, shape.fields, entry ? Label(value) + " of " + what : what, faults);
+      const std::string label = entry ? Label(value) + " of " + what : Label(value);
+      return CheckFields(value, shape.fields, label, faults);
     }
     default: return CheckText(value, shape, faults);
   }

@@ -34,12 +34,20 @@ TEST(Render, ShowsTheLineWithACaret) {
             "      |               ^^^^^^^ did you mean \"amount\"?\n");
 }
 
+std::string Repeated(size_t count, char c) { return std::string(count, c); }
+
+std::string Joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += part;
+  return text;
+}
+
 TEST(Render, CutsLongLinesAroundTheCaret) {
-  const std::string text = std::string(500, 'a') + "\"X\"" + std::string(500, 'b');
+  const std::string text = Joined({Repeated(500, 'a'), "\"X\"", Repeated(500, 'b')});
   const std::string shown = RenderText(FaultAt(text, "\"X\""), text, false);
-  EXPECT_NE(shown.find("…" + std::string(50, 'a') + "\"X\"" + std::string(57, 'b') + "…\n"), std::string::npos)
-      << shown;
-  EXPECT_NE(shown.find("| " + std::string(51, ' ') + "^^^ did"), std::string::npos) << shown;
+  const std::string line = Joined({"…", Repeated(50, 'a'), "\"X\"", Repeated(57, 'b'), "…\n"});
+  EXPECT_NE(shown.find(line), std::string::npos) << shown;
+  EXPECT_NE(shown.find(Joined({"| ", Repeated(51, ' '), "^^^ did"})), std::string::npos) << shown;
 }
 
 TEST(Render, CountsCharactersRatherThanBytes) {
@@ -47,7 +55,7 @@ TEST(Render, CountsCharactersRatherThanBytes) {
       "\"gr\xC3\xB6\xC3\x9F"
       "e\": \"X\"";
   const std::string shown = RenderText(FaultAt(text, "\"X\""), text, false);
-  EXPECT_NE(shown.find("| " + std::string(9, ' ') + "^^^ did"), std::string::npos) << shown;
+  EXPECT_NE(shown.find(Joined({"| ", Repeated(9, ' '), "^^^ did"})), std::string::npos) << shown;
 }
 
 TEST(Render, WorksWithoutTheText) {

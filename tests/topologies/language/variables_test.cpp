@@ -69,6 +69,12 @@ TEST(Variables, WithoutValueAreFaultsAtTheirPlace) {
             "AB005 8+27 the variable EMPTY is not set: must not be empty");
 }
 
+TEST(Variables, WithoutValueAreTheOnlyFaultOfTheirValue) {
+  std::string text = TopologyWith("", "in");
+  text.replace(text.find("in.jsonl"), 8, "${NONE}/../../x");
+  EXPECT_EQ(Codes(CheckFake(text)), std::vector<std::string>{"AB005"});
+}
+
 TEST(Variables, WrittenWronglyAreFaults) {
   EXPECT_EQ(OneFault(Expand(R"({"a": "x${HOST"})")), "AB005 9+6 \"${\" is never closed");
   EXPECT_EQ(OneFault(Expand(R"({"a": "${2}"})")), "AB005 8+4 \"${2}\" is no variable");
