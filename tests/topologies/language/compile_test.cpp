@@ -180,9 +180,9 @@ TEST(Delivery, RefusesATargetThatIsWrittenTwice) {
   EXPECT_EQ(
       Faults("\"p\": {\"kind\": \"persist\", \"inputs\": [\"in\"], \"to\": {\"disk\": {\"path\": \"out.jsonl\"}}},\n",
              "in"),
-      (Texts{"AB602 7:53 \"out\" and \"p\" both write disk out.jsonl"}));
+      (Texts{"AB602 7:70 \"out\" and \"p\" both write disk out.jsonl"}));
   EXPECT_EQ(Faults("", "in", ",\n\"dead_letters\": {\"disk\": {\"path\": \"out.jsonl\"}}"),
-            (Texts{"AB602 7:18 \"dead_letters\" and \"out\" both write disk out.jsonl"}));
+            (Texts{"AB602 7:35 \"dead_letters\" and \"out\" both write disk out.jsonl"}));
 }
 
 TEST(Compile, KeepsPathsInsideOfTheFolder) {

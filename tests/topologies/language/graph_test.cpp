@@ -72,10 +72,11 @@ TEST(Graph, FindsUnknownInputsWithASuggestion) {
 TEST(Graph, FindsDeadEndsMissingInputsAndReadersOfPersist) {
   EXPECT_EQ(Check(Make("lost", "\"in\""), "in"),
             (Texts{"AB206 6:1 nothing reads node \"lost\", and it writes nowhere"}));
-  EXPECT_EQ(Check(Make("n", ""), "n"), (Texts{"AB208 6:1 node \"n\" has no inputs"}));
+  EXPECT_EQ(Check(Make("n", ""), "n"), (Texts{"AB208 6:33 node \"n\" has no inputs"}));
   EXPECT_EQ(Check("\"n\": {\"kind\": \"make\"},\n", "n"), (Texts{"AB208 6:1 node \"n\" has no inputs"}));
-  EXPECT_EQ(Check(Make("n", "\"out\""), "n"),
-            (Texts{"AB202 6:34 node \"n\" reads \"out\", a persist node: it passes nothing on"}));
+  const std::string second = R"("p": {"kind": "persist", "inputs": ["out"], "to": {"disk": {"path": "p"}}},)";
+  EXPECT_EQ(Check(second, "in"), (Texts{"AB202 6:37 node \"p\" reads \"out\", a persist node: it passes nothing on"}));
+  EXPECT_EQ(Check(Make("n", "\"out\""), "n"), (Texts{"AB201 6:34 cycle: n -> out -> n"}));
   EXPECT_EQ(Check(Make("n", "\"in\", \"in\""), "n"), (Texts{"AB104 6:40 node \"n\" names the input \"in\" twice"}));
 }
 
