@@ -335,17 +335,22 @@ Status PlanWorker::ApplyErrorPolicy(RecordBatch& batch, StageId id) {
   return Status::Ok();
 }
 
+// In source order, whatever stage the rows failed in: order per partition holds for this target too.
 void PlanWorker::EncodeDeadLetters(RecordBatch& batch) {
-  std::string failed_at;
-  EncodedRows& out = batch.encoded.targets[plan_.dead_letters()];
+  std::vector<std::pair<const RowError*, StageId>> letters;
   for (StageId stage = 0; stage < plan_.stages(); ++stage) {
     StageRows& rows = batch.stages[stage];
     if (rows.errors.empty()) continue;
     if (stage >= plan_.sources.size() && plan_.node(stage).on_record_error != RecordPolicy::kDeadLetter) continue;
-    if (failed_at.empty()) failed_at = FormatTimestamp(clock_.WallMs() * 1000);
-    for (const RowError& error : rows.errors) AppendDeadLetter(plan_, batch, stage, error, failed_at, &out);
+    for (const RowError& error : rows.errors) letters.emplace_back(&error, stage);
     rows.dead_lettered = static_cast<uint32_t>(rows.errors.size());
   }
+  if (letters.empty()) return;
+  std::stable_sort(letters.begin(), letters.end(),
+                   [](const auto& a, const auto& b) { return a.first->row < b.first->row; });
+  const std::string failed_at = FormatTimestamp(clock_.WallMs() * 1000);
+  EncodedRows& out = batch.encoded.targets[plan_.dead_letters()];
+  for (const auto& [error, stage] : letters) AppendDeadLetter(plan_, batch, stage, *error, failed_at, &out);
 }
 
 }  // namespace anabranch

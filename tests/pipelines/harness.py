@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 
@@ -367,47 +366,47 @@ class Watcher:
     """Looks at ends of partitions and at a group's positions, without joining anything."""
 
     def __init__(self, broker):
-        from confluent_kafka import Consumer
-        self._make = lambda group, isolation: Consumer({"bootstrap.servers": broker.address, "group.id": group,
-                                                        "enable.auto.commit": False, "isolation.level": isolation, **QUIET})
-        self._clients = {}
-        self._lock = threading.Lock()
-
-    def _client(self, group, isolation="read_committed"):
-        with self._lock:
-            if (group, isolation) not in self._clients:
-                self._clients[group, isolation] = self._make(group, isolation)
-            return self._clients[group, isolation]
+        from confluent_kafka.admin import AdminClient
+        self._admin = AdminClient({"bootstrap.servers": broker.address, **QUIET})
 
     def ends(self, topic, partitions, isolation="read_committed"):
         """Per partition the offset after the last record that a reader of `isolation` may see."""
-        from confluent_kafka import TopicPartition
-        client = self._client("watcher", isolation)
-        return [patiently(lambda: client.get_watermark_offsets(TopicPartition(topic, p), timeout=20))[1] for p in range(partitions)]
+        from confluent_kafka import IsolationLevel, TopicPartition
+        from confluent_kafka.admin import OffsetSpec
+        level = IsolationLevel.READ_COMMITTED if isolation == "read_committed" else IsolationLevel.READ_UNCOMMITTED
+
+        def ask():
+            wanted = {TopicPartition(topic, p): OffsetSpec.latest() for p in range(partitions)}
+            found = self._admin.list_offsets(wanted, isolation_level=level, request_timeout=20)
+            return {at.partition: answer.result(20).offset for at, answer in found.items()}
+
+        offsets = patiently(ask)
+        return [offsets[p] for p in range(partitions)]
 
     def committed(self, group, topic, partitions):
         """Per partition the group's stored position; 0 when there is none."""
-        from confluent_kafka import TopicPartition
-        wanted = [TopicPartition(topic, p) for p in range(partitions)]
-        stored = patiently(lambda: self._client(group).committed(wanted, timeout=20))
-        return [max(0, at.offset) for at in stored]
+        from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
-    def close(self):
-        for client in self._clients.values():
-            client.close()
+        def ask():
+            wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p) for p in range(partitions)])
+            answer = self._admin.list_consumer_group_offsets([wanted], request_timeout=20)[group].result(20)
+            return {at.partition: max(0, at.offset) for at in answer.topic_partitions}
+
+        offsets = patiently(ask)
+        return [offsets[p] for p in range(partitions)]
 
 
 class KafkaCase(PipelineCase):
-    """One broker for all tests of a class; each test uses topics and a topology name of its own."""
+    """One broker for all tests of a file; each test uses topics and a topology name of its own."""
 
     broker_properties = ()
 
     @classmethod
     def setUpClass(cls):
-        cls.broker = Broker(cls.broker_properties)
-        cls.addClassCleanup(cls.broker.stop)
+        if PipelineCase.broker is None:
+            PipelineCase.broker = Broker(cls.broker_properties)
+            unittest.addModuleCleanup(PipelineCase.broker.stop)
         cls.watcher = Watcher(cls.broker)
-        cls.addClassCleanup(cls.watcher.close)
 
 
 def headers_of(message):

@@ -41,7 +41,7 @@ def topology(name):
         "dead_letters": {"kafka": {"topic": "payments.dead"}},
         "delivery": "exactly_once",
         # Short epochs and small batches: there is a middle to stop in.
-        "batch": {"max_rows": 64}, "epoch": {"commit_ms": 50},
+        "batch": {"max_rows": 16}, "epoch": {"commit_ms": 50},
     }
 
 
@@ -136,7 +136,7 @@ class ExactlyOnce(harness.KafkaCase):
 
     def stopped_in_the_middle(self, workers):
         self.prepare(f"stopped-{workers}")
-        run = self.start_until(0.25, "--workers", workers)
+        run = self.start_until(0.2, "--workers", workers)
         run.send(signal.SIGTERM)
         self.assertEqual(run.wait(30), EXIT_OK)
         self.assert_in_the_middle()
@@ -156,7 +156,7 @@ class ExactlyOnce(harness.KafkaCase):
     def test_killed_three_times_in_the_middle(self):
         self.prepare("killed")
         open_partitions, positions = 0, [0] * PARTITIONS
-        for share in (0.15, 0.35, 0.55):
+        for share in (0.12, 0.35, 0.6):
             run = self.start_until(share, "--workers", 2)
             run.kill()
             self.assertEqual(run.code, -signal.SIGKILL)
@@ -171,7 +171,7 @@ class ExactlyOnce(harness.KafkaCase):
         self.prepare("twins")
         a = self.start("run", self.file, "--instance", "a", "--workers", 1)
         b = self.start("run", self.file, "--instance", "b", "--workers", 1)
-        self.wait_until("a quarter of the results", 60, lambda: self.done() >= RECORDS * 0.25, a)
+        self.wait_until("a fifth of the results", 60, lambda: self.done() >= RECORDS * 0.2, a)
         self.assertTrue(b.running(), b.stderr)
         a.send(signal.SIGTERM)
         self.assertEqual(a.wait(30), EXIT_OK)
