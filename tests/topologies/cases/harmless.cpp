@@ -20,6 +20,16 @@ const std::vector<Harmless>& Table() {
        "a column or rule that the user names: who reads the old one is told there"},
       {R"(name /nodes/[^/]+/fields/[^/]+)", "the name under which a column is written: any will do"},
       {R"((name|value) .*/(x-[^/]*|\$comment|\$schema)(/.*|zz)?( = .*)?)", "an annotation: means nothing, by design"},
+      {R"(value /schemas/.*/properties/[^/]+ = true)",
+       "JSON Schema's `true`: any value will do; who reads the field as a column is told there"},
+      {R"(value /schemas/.*/(title|description|default|examples) = .*)",
+       "an annotation of JSON Schema: means nothing to a check of records"},
+      {R"(value /schemas/.*/const = null)",
+       "a schema that no value satisfies is a schema all the same: it is enforced"},
+      {R"(value /connections/[^/]+/kafka/[^/]+ = 7)",
+       "properties of librdkafka are texts: a number is a way to write one"},
+      {R"(value /(nodes/twice/timeout_ms|batch/max_rows) = 7)",
+       "no other type: the text that stands there is a variable which gives a number"},
       {R"((name|value) /tests/.*)", "cases for `anabranch test`, which judges them itself"},
   };
   return table;

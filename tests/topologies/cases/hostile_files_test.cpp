@@ -102,7 +102,8 @@ TEST(HostileFile, OfTenMegabytesInOneStringWorks) {
 
 TEST(HostileFile, OfTenMegabytesOfKeysIsToldInBoundedTime) {
   std::string members;
-  for (int i = 0; members.size() < (10u << 20); ++i) members += "\"key" + std::to_string(i) + "\": 1,\n";
+  for (int i = 0; members.size() < (10u << 20); ++i)
+    members += "\"a_key_of_some_length_" + std::to_string(i) + "\": 1,\n";
   CheckedTopology checked = CheckWithin("{" + members + Chain(1).substr(1), 30);
   EXPECT_TRUE(Has(checked, FaultCode::kUnknownKey));
 }
@@ -126,7 +127,9 @@ TEST(HostileFile, NestedAHundredThousandDeepIsRefused) {
   }
 }
 
-TEST(HostileFile, WithNulInvalidUtf8OrByteOrderMarkGetsASyntaxFault) {
+TEST(HostileFile, WithAByteOrderMarkWorks) { EXPECT_TRUE(CheckWithin("\xef\xbb\xbf" + Chain(1), 5).ok()); }
+
+TEST(HostileFile, WithNulOrInvalidUtf8GetsASyntaxFault) {
   const std::string good = Chain(1);
   const size_t inside = good.find("hostile") + 2;
   const std::pair<const char*, std::string> texts[] = {
@@ -138,7 +141,6 @@ TEST(HostileFile, WithNulInvalidUtf8OrByteOrderMarkGetsASyntaxFault) {
       {"cut sequence", std::string(good).insert(inside, "\xe2\x82")},
       {"control character", std::string(good).insert(inside, "\x01")},
       {"lone escaped surrogate", std::string(good).insert(inside, "\\ud800")},
-      {"byte order mark", "\xef\xbb\xbf" + good},
       {"UTF-16", std::string("\xff\xfe{\0", 4)},
   };
   for (const auto& [what, text] : texts) {
