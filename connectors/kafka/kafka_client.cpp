@@ -10,6 +10,8 @@ namespace anabranch {
 
 namespace {
 
+constexpr int64_t kMissingWaitNs = 2'000'000'000;
+constexpr int kLookAgainMs = 100;
 constexpr int64_t kWarningGapNs = 10'000'000'000;
 
 void OnError(rd_kafka_t* /*client*/, int error, const char* reason, void* opaque) {
@@ -197,6 +199,7 @@ Result<std::vector<int>> CountPartitions(const ClientOptions& options, std::span
                    KafkaClient::Make(KafkaClient::Kind::kConsumer, options, {{"reconnect.backoff.max.ms", "500"}},
                                      {{"allow.auto.create.topics", "false"}}, std::move(hooks)));
   const int64_t deadline = Clock::Real().NowNs() + wait_ns;
+  const int64_t missing_until = Clock::Real().NowNs() + kMissingWaitNs;
   std::vector<int> counts;
   while (counts.size() < topics.size()) {
     if (cancel != nullptr && cancel->draining()) return Status(Code::kCancelled, "stopped while connecting");
@@ -205,6 +208,8 @@ Result<std::vector<int>> CountPartitions(const ClientOptions& options, std::span
     rd_kafka_poll(client->get(), 0);
     if (look.error == RD_KAFKA_RESP_ERR_NO_ERROR && look.partitions > 0) {
       counts.push_back(look.partitions);
+    } else if (IsMissing(look.error) && Clock::Real().NowNs() < missing_until) {
+      rd_kafka_poll(client->get(), kLookAgainMs);  // perhaps it is just being made
     } else if (IsMissing(look.error)) {
       return Status(Code::kUnavailable, "topic \"" + topic + "\" does not exist on " + options.Servers() +
                                             "; make it: " + CreateCommand(topic, options.Servers()));

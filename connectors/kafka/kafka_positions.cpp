@@ -1,6 +1,9 @@
 // The part of a Kafka source that asks brokers about positions.
 #include <librdkafka/rdkafka.h>
 
+#include <chrono>
+#include <thread>
+
 #include "connectors/kafka/kafka_source.h"
 #include "engine/clock.h"
 
@@ -9,6 +12,7 @@ namespace anabranch {
 namespace {
 
 constexpr int kAskMs = 10'000;
+constexpr int kAskAgainMs = 50;
 constexpr int kCommitMs = 10'000;
 
 struct QueueDeleter {
@@ -30,6 +34,24 @@ rd_kafka_resp_err_t FirstError(const rd_kafka_topic_partition_list_t& list) {
     if (list.elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) return list.elems[i].err;
   }
   return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+// A leader that moves or a topic that is just being made: the same question gets an answer soon.
+bool Passing(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+         error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+         error == RD_KAFKA_RESP_ERR__TRANSPORT;
+}
+
+// Asks again while the trouble is passing, at most kAskMs.
+template <typename Ask>
+rd_kafka_resp_err_t AskPatiently(const Ask& ask) {
+  const int64_t deadline = Clock::Real().NowNs() + int64_t{kAskMs} * 1'000'000;
+  while (true) {
+    const rd_kafka_resp_err_t error = ask();
+    if (!Passing(error) || Clock::Real().NowNs() >= deadline) return error;
+    std::this_thread::sleep_for(std::chrono::milliseconds(kAskAgainMs));
+  }
 }
 
 }  // namespace
@@ -66,8 +88,10 @@ Result<int64_t> KafkaSource::Resolve(const SourcePartition& partition, const Pos
   }
   int64_t low = 0;
   int64_t high = 0;
-  const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(client_->get(), partition.topic.c_str(),
-                                                                     partition.partition, &low, &high, kAskMs);
+  const rd_kafka_resp_err_t error = AskPatiently([&] {
+    return rd_kafka_query_watermark_offsets(client_->get(), partition.topic.c_str(), partition.partition, &low, &high,
+                                            kAskMs);
+  });
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return Status(Code::kUnavailable, Describe(partition) + " does not say what it holds: " + ErrorText(error));
   }
@@ -81,9 +105,12 @@ Result<int64_t> KafkaSource::Resolve(const SourcePartition& partition, const Pos
 
 Result<int64_t> KafkaSource::OffsetAt(const SourcePartition& partition, int64_t timestamp_ms, int64_t otherwise) const {
   const KafkaPartitions list(rd_kafka_topic_partition_list_new(1));
-  rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)->offset = timestamp_ms;
-  rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(client_->get(), list.get(), kAskMs);
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = FirstError(*list);
+  rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition);
+  const rd_kafka_resp_err_t error = AskPatiently([&] {
+    list->elems[0].offset = timestamp_ms;
+    const rd_kafka_resp_err_t asked = rd_kafka_offsets_for_times(client_->get(), list.get(), kAskMs);
+    return asked == RD_KAFKA_RESP_ERR_NO_ERROR ? FirstError(*list) : asked;
+  });
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return Status(Code::kUnavailable, Describe(partition) + " does not say what it held at " +
                                           std::to_string(timestamp_ms) + " ms: " + ErrorText(error));

@@ -3,6 +3,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "engine/clock.h"
 
@@ -12,6 +13,7 @@ namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kJoinWaitNs = 60'000'000'000;
+constexpr int64_t kSessionMarginMs = 2'000;
 constexpr int64_t kCloseWaitNs = 5'000'000'000;
 constexpr std::string_view kTraceHeaders[] = {"traceparent", "tracestate"};
 
@@ -61,8 +63,9 @@ KafkaClient::Settings KafkaSource::FixedSettings() const {
 }
 
 Status KafkaSource::Open() {
-  RETURN_IF_ERROR(
-      CountPartitions(settings_->options, settings_->topics, kConnectWaitNs, lane_.cancel, lane_.warn).status());
+  ASSIGN_OR_RETURN(const std::vector<int> counts,
+                   CountPartitions(settings_->options, settings_->topics, kConnectWaitNs, lane_.cancel, lane_.warn));
+  for (const int count : counts) fair_share_ += static_cast<size_t>(count / std::max(lane_.lanes, 1));
   ClientHooks hooks;
   hooks.rebalance = [this](int error, rd_kafka_topic_partition_list_t* list) { OnRebalance(error, list); };
   hooks.warn = lane_.warn;
@@ -270,8 +273,15 @@ void KafkaSource::ReportPositions(RecordBatch& batch) {
 }
 
 bool KafkaSource::AtEnd() const {
-  return bounded_ && taking_ &&
-         std::all_of(assigned_.begin(), assigned_.end(), [](const Partition& p) { return p.done; });
+  return bounded_ && taking_ && !AwaitsMore() &&
+         std::all_of(assigned_.begin(), assigned_.end(), [](const Partition& partition) { return partition.done; });
+}
+
+// A lane of an earlier run keeps its partitions until its session runs out: an end before that would leave them unread.
+bool KafkaSource::AwaitsMore() const {
+  if (assigned_.size() >= fair_share_) return false;
+  const int64_t session_ms = std::strtoll(settings_->options.Value("session.timeout.ms", "10000").c_str(), nullptr, 10);
+  return Clock::Real().NowNs() - assigned_since_ns_ < (session_ms + kSessionMarginMs) * kNsPerMs;
 }
 
 std::string KafkaSource::Describe(const SourcePartition& partition) const {
@@ -302,6 +312,7 @@ Status KafkaSource::Assign(std::span<const PartitionId> partitions, std::span<co
   assigned_ = std::move(assigned);
   last_topic_ = nullptr;
   unassigned_since_ns_ = 0;
+  assigned_since_ns_ = Clock::Real().NowNs();
   taking_ = !event_;
   end_told_ = false;
   const std::lock_guard lock(mutex_);

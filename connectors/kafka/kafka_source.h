@@ -88,6 +88,7 @@ class KafkaSource : public Source {
   Partition* Find(const rd_kafka_message_s& message);
   void ReportPositions(RecordBatch& batch);
   bool AtEnd() const;
+  bool AwaitsMore() const;
   Result<int64_t> Resolve(const SourcePartition& partition, const PositionRule& rule, bool is_end) const;
   Result<int64_t> OffsetAt(const SourcePartition& partition, int64_t timestamp_ms, int64_t otherwise) const;
   KafkaPartitions MakeList(std::span<const PartitionId> partitions) const;
@@ -111,6 +112,8 @@ class KafkaSource : public Source {
   bool closing_ = false;
   bool end_told_ = false;
   int64_t unassigned_since_ns_ = 0;
+  int64_t assigned_since_ns_ = 0;
+  size_t fair_share_ = 0;             // partitions that a lane has at least when this process is the whole group
   Status stop_;                       // told once the rows taken before it are out
   const void* last_topic_ = nullptr;  // the partition found last: records come in runs
   int32_t last_partition_ = -1;

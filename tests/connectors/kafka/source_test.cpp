@@ -179,7 +179,10 @@ TEST(KafkaSource, SharesPartitionsAndTakesThemOver) {
   TestLane first(program, "share", 0, false);
   auto second = std::make_unique<TestLane>(program, "share", 1, false);
   ASSERT_TRUE(first.source->Open().ok());
-  while (first.owned.size() < 4) ASSERT_TRUE(first.Step().ok());
+  while (first.owned.size() < 4) {
+    const Result<SourceEvent> step = first.Step();
+    ASSERT_TRUE(step.ok()) << step.status().message();
+  }
   ASSERT_TRUE(second->source->Open().ok());
   const auto deadline = Clock::now() + std::chrono::seconds(20);
   while ((first.owned.size() != 2 || second->owned.size() != 2) && Clock::now() < deadline) {
@@ -203,6 +206,32 @@ TEST(KafkaSource, SharesPartitionsAndTakesThemOver) {
   const auto gone = Clock::now();
   while (first.owned.size() != 4 && SecondsSince(gone) < 20) ASSERT_TRUE(first.Step(0.05).ok());
   EXPECT_EQ(first.owned.size(), 4u);
+}
+
+TEST(KafkaSource, EndsOnlyAfterTheLanesOfAnEarlierRunAreGone) {
+  const std::string topic = TestBroker::MakeTopic("fewer", 4);
+  WriteNumbered(topic, 40, 4);
+  const auto program = MakeSourceProgram({topic}, [](KafkaSourceSettings& s) {
+    s.options = TestOptions(TestBroker::servers(), {{"session.timeout.ms", "6000"}});
+  });
+  {
+    TestLane first(program, "fewer", 0, false);
+    TestLane second(program, "fewer", 1, false);
+    ASSERT_TRUE(first.source->Open().ok());
+    ASSERT_TRUE(second.source->Open().ok());
+    const auto deadline = Clock::now() + std::chrono::seconds(20);
+    while ((first.owned.size() != 2 || second.owned.size() != 2) && Clock::now() < deadline) {
+      ASSERT_TRUE(first.Step(0.02).ok());
+      ASSERT_TRUE(second.Step(0.02).ok());
+    }
+    ASSERT_EQ(second.owned.size(), 2u);
+  }
+  TestLane alone(program, "fewer");
+  ASSERT_TRUE(alone.source->Open().ok());
+  ASSERT_TRUE(alone.Run(SIZE_MAX).ok());
+  std::set<std::pair<std::string, int64_t>> seen;
+  for (const TestLane::Row& row : alone.rows) seen.emplace(row.source, row.offset);
+  EXPECT_EQ(seen.size(), 40u);
 }
 
 TEST(KafkaSource, StopsWhenAPositionIsNoLongerThere) {
