@@ -235,6 +235,10 @@ std::string FullName(const CLI::App* app) {
   return app->get_parent() == nullptr ? app->get_name() : FullName(app->get_parent()) + " " + app->get_name();
 }
 
+std::string HelpOf(const CLI::App* app) {
+  return app->help(app->get_parent() == nullptr ? "" : FullName(app->get_parent()));
+}
+
 std::string UsageMessage(const CLI::ParseError& error, const CLI::App& app) {
   const CLI::App* command = NamedCommand(&app);
   std::vector<std::string> rest = app.remaining(true);
@@ -254,7 +258,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, CommandIo& io) {
     line.app().parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     return line.action()(io);
   } catch (const CLI::CallForHelp&) {
-    io.out << NamedCommand(&line.app())->help();
+    io.out << HelpOf(NamedCommand(&line.app()));
     return kExitOk;
   } catch (const CLI::CallForVersion& version) {
     io.out << version.what() << "\n";
@@ -278,7 +282,7 @@ std::vector<std::pair<std::string, std::string>> CommandHelp() {
   std::vector<std::pair<std::string, std::string>> help;
   std::function<void(const CLI::App*)> visit = [&](const CLI::App* app) {
     std::vector<const CLI::App*> below = app->get_subcommands([](const CLI::App* sub) { return !Hidden(sub); });
-    if (below.empty()) help.emplace_back(FullName(app), app->help(FullName(app)));
+    if (below.empty()) help.emplace_back(FullName(app), HelpOf(app));
     for (const CLI::App* sub : below) visit(sub);
   };
   visit(&line.app());

@@ -5,8 +5,6 @@
 namespace anabranch {
 namespace {
 
-using testing::Test;
-
 TEST_F(Commands, WithoutArgumentsTellUsageAndGiveTwo) {
   Outcome outcome = Run({});
   EXPECT_EQ(outcome.code, 2);
@@ -23,6 +21,7 @@ TEST_F(Commands, TellVersion) {
 TEST_F(Commands, HelpBeginsWithAnExample) {
   for (const auto& [name, help] : CommandHelp()) {
     EXPECT_TRUE(help.starts_with("Example: " + name)) << help;
+    EXPECT_NE(help.find("Usage: " + name + " "), std::string::npos) << help;
   }
   Outcome outcome = Run({"check", "--help"});
   EXPECT_EQ(outcome.code, 0);
