@@ -8,6 +8,13 @@
 
 namespace anabranch {
 
+// Sanitizers make everything slower; bounds on time are multiplied by this.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr int kSlower = 10;
+#else
+inline constexpr int kSlower = 1;
+#endif
+
 // A registry of small parts, so that the language is tested without the real kinds and connectors:
 //   make     {"set": {column: "column it reads" or ""}, "model": …}   a result kind; the columns are float64
 //   filter   {"where": expression text, not compiled}; "needs": [columns]

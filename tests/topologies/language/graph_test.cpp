@@ -32,7 +32,7 @@ TEST(Cycles, OfTenThousandAreFoundInTime) {
   for (size_t i = 0; i < edges.size(); ++i) edges[i] = {(i + 1) % edges.size()};
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(FindCycles(edges)[0].size(), 10'000u);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2 * kSlower));
 }
 
 TEST(Cycles, OfADenseComponentAreFoundInTime) {
@@ -42,7 +42,7 @@ TEST(Cycles, OfADenseComponentAreFoundInTime) {
   edges.back() = {0};
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(FindCycles(edges)[0].size(), 1'001u);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2 * kSlower));
 }
 
 TEST(Graph, NamesTheClosedChain) {
