@@ -333,6 +333,10 @@ Status KafkaSource::Release() {
 
 void KafkaSource::Close() {
   if (client_ == nullptr) return;
+  if (tombstones() > 0 && lane_.warn) {
+    lane_.warn("source \"" + lane_.source_id + "\", lane " + std::to_string(lane_.lane) + ": " +
+               std::to_string(tombstones()) + " without a value (tombstones) dropped");
+  }
   closing_ = true;
   taking_ = false;
   rd_kafka_assign(client_->get(), nullptr);

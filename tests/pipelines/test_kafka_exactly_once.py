@@ -13,7 +13,7 @@ CARDS = 997
 SOURCE = "payments"
 
 
-def topology(name):
+def topology(name, commit_ms):
     """validate -> two transforms -> two models -> ensemble -> persist."""
     number = {"type": "number", "minimum": -10, "maximum": 10}
     inputs = [f"x{i}" for i in range(8)]
@@ -41,7 +41,7 @@ def topology(name):
         "dead_letters": {"kafka": {"topic": "payments.dead"}},
         "delivery": "exactly_once",
         # Short epochs and small batches: there is a middle to stop in.
-        "batch": {"max_rows": 16}, "epoch": {"commit_ms": 50},
+        "batch": {"max_rows": 16}, "epoch": {"commit_ms": commit_ms},
     }
 
 
@@ -73,11 +73,11 @@ class ExactlyOnce(harness.KafkaCase):
         for model in ("mlp_8_64_64_1", "linear_regressor"):
             shutil.copy(harness.ROOT / "tests" / "models" / f"{model}.onnx", models)
 
-    def prepare(self, name):
+    def prepare(self, name, commit_ms=50):
         self.name = name
         self.target = f"{name}.scored"
         self.broker.make_topics({self.target: PARTITIONS})
-        self.file = harness.write_json(self.folder / f"{name}.json", topology(name))
+        self.file = harness.write_json(self.folder / f"{name}.json", topology(name, commit_ms))
 
     def done(self):
         """Committed results; each transaction leaves a marker at its end, so this counts a few more than there are."""
@@ -154,10 +154,12 @@ class ExactlyOnce(harness.KafkaCase):
         self.stopped_in_the_middle(4)
 
     def test_killed_three_times_in_the_middle(self):
-        self.prepare("killed")
+        self.prepare("killed", commit_ms=200)
         open_partitions, positions = 0, [0] * PARTITIONS
         for share in (0.12, 0.35, 0.6):
             run = self.start_until(share, "--workers", 2)
+            # Progress is seen right behind a commit: wait for the next transaction to have rows.
+            self.wait_until("rows in flight", 20, lambda: self.uncommitted() >= 2, run)
             run.kill()
             self.assertEqual(run.code, -signal.SIGKILL)
             open_partitions = max(open_partitions, self.uncommitted())
