@@ -26,8 +26,8 @@ std::string Chain(int nodes) {
   std::string above = "in";
   for (int i = 0; i < nodes; ++i) {
     const std::string id = "n" + std::to_string(i);
-    text += "\"" + id + "\": {\"kind\": \"transform\", \"inputs\": [\"" + above + "\"], \"set\": {\"x" + std::to_string(i) +
-            "\": \"a * 1.5 + b\"}},";
+    text += "\"" + id + "\": {\"kind\": \"transform\", \"inputs\": [\"" + above + "\"], \"set\": {\"x" +
+            std::to_string(i) + "\": \"a * 1.5 + b\"}},";
     above = id;
   }
   return text + R"("out": {"kind": "persist", "inputs": [")" + above +

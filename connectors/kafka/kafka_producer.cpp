@@ -147,7 +147,7 @@ Status KafkaProducer::Produce(Target& target, const EncodedRows& rows, const Enc
       rd_kafka_poll(handle(), kFullQueuePollMs);
       continue;
     }
-    rd_kafka_headers_destroy(headers);
+    if (headers != nullptr) rd_kafka_headers_destroy(headers);
     if (!failure_.ok()) return failure_;
     const std::string text = "record " + std::string(RecordId(target, row)) + " was not taken for topic " +
                              target.program->settings().topic + " on " + servers_ + ": " + ErrorText(error) +
@@ -157,6 +157,7 @@ Status KafkaProducer::Produce(Target& target, const EncodedRows& rows, const Enc
 }
 
 rd_kafka_headers_t* KafkaProducer::MakeHeaders(Target& target, const EncodedRows& rows, const EncodedRows::Row& row) {
+  if (!target.program->settings().headers) return nullptr;
   rd_kafka_headers_t* headers = rd_kafka_headers_new(8);
   const auto add = [headers](std::string_view name, std::string_view value) {
     rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(),

@@ -21,7 +21,11 @@ class DeadLetterEncoder : public RowEncoder {
 class ResultEncoder : public RowEncoder {
  public:
   ResultEncoder(const KafkaTargetProgram::Settings& settings, const ResultIdentity& identity)
-      : writer_(settings.fields), raw_(settings.envelope == "raw"), cloud_events_(settings.envelope == "cloudevents") {
+      : writer_(settings.fields),
+        raw_(settings.envelope == "raw"),
+        cloud_events_(settings.envelope == "cloudevents"),
+        headers_(settings.headers) {
+    if (!headers_) return;
     EncodedRows shared;
     if (!identity.topology.empty()) shared.AppendHeader("anabranch.topology", identity.topology);
     if (!identity.models.empty()) shared.AppendHeader("anabranch.models", identity.models);
@@ -65,7 +69,7 @@ class ResultEncoder : public RowEncoder {
     encoded.value_size = here() - encoded.value;
     encoded.headers = shared;
     encoded.headers_size = static_cast<uint32_t>(shared_.size());
-    if (cloud_events_ || !batch.headers.empty()) AddOwnHeaders(batch, row, out, &encoded);
+    if (headers_ && (cloud_events_ || !batch.headers.empty())) AddOwnHeaders(batch, row, out, &encoded);
     out->rows.push_back(encoded);
   }
 
@@ -89,6 +93,7 @@ class ResultEncoder : public RowEncoder {
   const JsonRowWriter writer_;
   const bool raw_;
   const bool cloud_events_;
+  const bool headers_;
   std::string shared_;
 };
 

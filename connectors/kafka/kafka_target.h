@@ -24,6 +24,7 @@ class KafkaTargetProgram : public TargetProgram {
     std::string node_id;
     std::string envelope;  // "", "raw", "cloudevents"
     std::vector<TargetFields::Field> fields;
+    bool headers = true;   // results say who made them
     bool dead_letters = false;
   };
   explicit KafkaTargetProgram(Settings settings) : settings_(std::move(settings)) {}
