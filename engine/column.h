@@ -12,11 +12,11 @@ namespace anabranch {
 
 // What a cell holds. Readers test `state & kValid` only; `validate` tells the rest apart.
 enum CellState : uint8_t {
-  kNull = 0,        // an explicit null, or a row the maker did not work on
+  kNull = 0,  // an explicit null, or a row the maker did not work on
   kValid = 1,
-  kMissing = 2,     // the record has no such field
-  kWrongType = 4,   // the record's value does not fit the column's type
-  kOutOfRange = 6,  // a number that the column's type cannot hold
+  kMissing = 2,          // the record has no such field
+  kWrongType = 4,        // the record's value does not fit the column's type
+  kOutOfRange = 6,       // a number that the column's type cannot hold
   kMissingRequired = 8,  // absent although the schema requires it here; the upper four bits hold the index of the
                          // first step of its path that is absent (at most 15)
 };

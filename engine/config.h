@@ -24,14 +24,14 @@ class ConfigValue {
 
   Kind kind = Kind::kNull;
   bool boolean = false;
-  int64_t integer = 0;   // kInteger
-  double number = 0;     // kInteger and kNumber
-  std::string text;      // kString: the value, variables expanded
-  bool expanded = false; // kString: holds text that came from a variable
-  bool secret = false;   // never print `text`
+  int64_t integer = 0;                // kInteger
+  double number = 0;                  // kInteger and kNumber
+  std::string text;                   // kString: the value, variables expanded
+  bool expanded = false;              // kString: holds text that came from a variable
+  bool secret = false;                // never print `text`
   std::vector<ConfigValue> children;  // items or members
 
-  std::string name;      // of a member of an object
+  std::string name;  // of a member of an object
   Place name_place;
   Place place;
   const ConfigValue* parent = nullptr;

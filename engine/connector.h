@@ -102,7 +102,7 @@ struct TargetFields {
   std::string node_id;
   StageId stage_hint = 0;
   std::vector<Field> fields;
-  std::string envelope;        // "", "plain", "raw", "cloudevents": judged by the connector
+  std::string envelope;                 // "", "plain", "raw", "cloudevents": judged by the connector
   const ConfigValue* config = nullptr;  // the persist node's object
 };
 
@@ -138,7 +138,8 @@ class TargetProgram {
   // `run --fresh`: removes the rows that `ledger` owns. Targets whose rows others may have read
   // already (kafka, sqlite) answer kInvalid: they need a new identity instead.
   virtual Status Discard(Ledger& /*ledger*/) const {
-    return {Code::kInvalid, Describe() + " cannot be emptied: add --new-identity to write it again under a new identity"};
+    return {Code::kInvalid,
+            Describe() + " cannot be emptied: add --new-identity to write it again under a new identity"};
   }
 };
 
@@ -172,14 +173,14 @@ class Committer {
 
 // What a lane gives to the connectors it opens. Outlives them.
 struct LaneContext {
-  std::string topology;       // name
+  std::string topology;  // name
   std::string instance = "0";
   int lane = 0;
   int lanes = 1;
   Delivery delivery = Delivery::kExactlyOnce;
-  bool once = false;          // end at what is there now
-  bool wants_headers = false; // the plan reads record headers
-  bool pass_headers = false;  // hand traceparent / tracestate on
+  bool once = false;           // end at what is there now
+  bool wants_headers = false;  // the plan reads record headers
+  bool pass_headers = false;   // hand traceparent / tracestate on
   std::string source_id;
   std::string state_dir;
   SourceTable* partitions = nullptr;
@@ -195,12 +196,12 @@ class Connector {
   virtual ~Connector() = default;
 
   struct Spec {
-    std::string name;                    // a noun: "kafka"
+    std::string name;  // a noun: "kafka"
     std::string summary;
     std::string about;
-    std::vector<FieldSpec> source;       // fields inside {"kafka": {…}} of a source; empty = no source
-    std::vector<FieldSpec> target;       // fields inside "to": {"kafka": {…}}; empty = no target
-    std::vector<FieldSpec> connection;   // fields of a connection; empty = needs none
+    std::vector<FieldSpec> source;               // fields inside {"kafka": {…}} of a source; empty = no source
+    std::vector<FieldSpec> target;               // fields inside "to": {"kafka": {…}}; empty = no target
+    std::vector<FieldSpec> connection;           // fields of a connection; empty = needs none
     std::string source_example, target_example;  // JSON
   };
   virtual const Spec& spec() const = 0;

@@ -16,7 +16,7 @@ class EncodedRows {
   static constexpr uint32_t kNone = 0xffffffff;  // as a length: null
 
   struct Row {
-    int64_t offset = 0;        // source position: with `partition` the identity of the row
+    int64_t offset = 0;  // source position: with `partition` the identity of the row
     int64_t timestamp_ms = -1;
     uint32_t key = 0, key_size = kNone;
     uint32_t value = 0, value_size = kNone;
@@ -32,7 +32,8 @@ class EncodedRows {
   std::string_view key(const Row& row) const { return {bytes.data() + row.key, row.key_size}; }
   std::string_view value(const Row& row) const { return {bytes.data() + row.value, row.value_size}; }
 
-  // Appends one header to `bytes` (a value with data() == nullptr is a null value); call between setting row.headers and row.headers_size.
+  // Appends one header to `bytes` (a value with data() == nullptr is a null value); call between setting row.headers
+  // and row.headers_size.
   void AppendHeader(std::string_view name, std::string_view value);
 
   // Calls visit(name, value) for each header of the row.

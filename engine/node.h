@@ -45,7 +45,7 @@ class BindContext {
 
   virtual const ConfigValue& config() const = 0;  // structure already checked against the kind's fields
   virtual const std::string& node_id() const = 0;
-  virtual const Scope& scope() const = 0;         // what the node may read
+  virtual const Scope& scope() const = 0;  // what the node may read
   virtual FaultSink& faults() = 0;
   virtual BindServices& services() = 0;
 
@@ -115,14 +115,14 @@ class NodeKind {
   virtual ~NodeKind() = default;
 
   struct Spec {
-    std::string name;                // a verb: "infer"
-    std::string summary;             // one sentence
-    std::string about;               // a few paragraphs of Markdown for `explain` and the reference
-    std::vector<FieldSpec> fields;   // beside the common ones (kind, inputs, when, on_error, …)
-    std::string example;             // a pasteable node object (JSON); a test binds it
-    int version = 1;                 // raised by hand when the kind's results change
-    bool results = false;            // its columns are written by persist by default
-    bool expensive = false;          // worth its own thread when branches are independent (measured at run time)
+    std::string name;               // a verb: "infer"
+    std::string summary;            // one sentence
+    std::string about;              // a few paragraphs of Markdown for `explain` and the reference
+    std::vector<FieldSpec> fields;  // beside the common ones (kind, inputs, when, on_error, …)
+    std::string example;            // a pasteable node object (JSON); a test binds it
+    int version = 1;                // raised by hand when the kind's results change
+    bool results = false;           // its columns are written by persist by default
+    bool expensive = false;         // worth its own thread when branches are independent (measured at run time)
   };
   virtual const Spec& spec() const = 0;
 

@@ -45,16 +45,16 @@ struct PlanNode {
   std::string kind;
   std::shared_ptr<const NodeProgram> program;
   std::vector<StageId> inputs;
-  std::vector<bool> from_source;               // by source StageId: descends from it
+  std::vector<bool> from_source;  // by source StageId: descends from it
   bool join_any = false;
-  std::shared_ptr<const Expression> when;      // null = always
+  std::shared_ptr<const Expression> when;  // null = always
   std::vector<ColumnId> makes;
   std::vector<ColumnId> reads;
   bool expensive = false;
-  TargetId target = 0;                         // persist nodes only
+  TargetId target = 0;  // persist nodes only
   RecordPolicy on_record_error = RecordPolicy::kDeadLetter;
   std::map<ColumnId, std::string> default_values;  // canonical JSON text per made column
-  int64_t timeout_ns = 0;                      // 0 = none
+  int64_t timeout_ns = 0;                          // 0 = none
   int retry_max = 3;
   int64_t retry_backoff_ns = 100'000'000;
   int64_t retry_max_backoff_ns = 10'000'000'000;

@@ -42,13 +42,13 @@ struct RowHeader {
 
 // The state of one stage for one batch. Written by that stage (or the executor on its behalf) only.
 struct StageRows {
-  std::vector<Outcome> outcome;    // one per row
-  std::vector<uint8_t> active;     // 1 = the stage works on the row
-  uint32_t active_count = 0;       // active_count == rows: every row is active
-  std::vector<RowError> errors;    // in row order, at most one per row
-  uint64_t busy_ns = 0;            // time spent in this stage for this batch
+  std::vector<Outcome> outcome;  // one per row
+  std::vector<uint8_t> active;   // 1 = the stage works on the row
+  uint32_t active_count = 0;     // active_count == rows: every row is active
+  std::vector<RowError> errors;  // in row order, at most one per row
+  uint64_t busy_ns = 0;          // time spent in this stage for this batch
   uint32_t model_calls = 0;
-  uint32_t retried = 0;            // calls made again after a transient error
+  uint32_t retried = 0;  // calls made again after a transient error
   uint32_t dead_lettered = 0;
 };
 
@@ -96,18 +96,18 @@ class RecordBatch {
   std::vector<uint8_t> key_present;
   std::vector<std::string_view> record_key;  // the key as it came, kept for dead letters (filled by decode)
   std::vector<uint8_t> record_key_present;
-  std::vector<std::string_view> payload;     // the value as it came, byte for byte
-  std::vector<RowHeader> headers;            // add a row's headers before AddRow()
+  std::vector<std::string_view> payload;  // the value as it came, byte for byte
+  std::vector<RowHeader> headers;         // add a row's headers before AddRow()
   std::vector<uint32_t> header_end;
   size_t payload_bytes = 0;
   // Rows that the source could read no record from (an envelope that is none, a row cut at its bound: "json",
   // "envelope", "too_large"), in row order. They fail at the stage `source`, before decode.
   std::vector<RowError> source_errors;
 
-  std::vector<Column> columns;      // by ColumnId; only those of this source's stages are filled
-  std::vector<StageRows> stages;    // by StageId
-  EncodedBatch encoded;             // what leaves: filled by persist stages and dead letters
-  Arena text;                       // payload copies, made keys, header bytes
+  std::vector<Column> columns;    // by ColumnId; only those of this source's stages are filled
+  std::vector<StageRows> stages;  // by StageId
+  EncodedBatch encoded;           // what leaves: filled by persist stages and dead letters
+  Arena text;                     // payload copies, made keys, header bytes
 
   // Things that keep the views above alive, e.g. the messages of a Kafka client: given back at Clear().
   std::function<void()> release;

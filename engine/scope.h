@@ -12,14 +12,14 @@ namespace anabranch {
 
 // A column as the plan knows it.
 struct ColumnInfo {
-  std::string name;   // as its maker named it
+  std::string name;  // as its maker named it
   Type type;
   std::string maker;  // id of the source or node
 };
 
 // A column as one node sees it.
 struct VisibleColumn {
-  std::string name;   // after `rename`s above
+  std::string name;  // after `rename`s above
   ColumnId id = 0;
   Type type;
   bool nullable = false;  // may be null on a row that reaches the reader

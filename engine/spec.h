@@ -14,7 +14,7 @@ struct FieldSpec;
 // Schema, `explain` and the reference pages, so that a key is described in one place only.
 struct Shape {
   enum class Kind : uint8_t {
-    kAny,         // checked by its reader
+    kAny,  // checked by its reader
     kString,
     kBool,
     kInteger,
@@ -35,7 +35,7 @@ struct Shape {
   std::vector<Shape> alternatives;  // kOneOf
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
-  bool non_empty = false;           // lists, maps and strings
+  bool non_empty = false;  // lists, maps and strings
 
   static Shape Any() { return {}; }
   static Shape String() { return Of(Kind::kString); }

@@ -72,11 +72,11 @@ class [[nodiscard]] Result {
 #define ANABRANCH_CONCAT(a, b) ANABRANCH_CONCAT_(a, b)
 
 // Returns the status from the enclosing function unless it is Ok.
-#define RETURN_IF_ERROR(expr)                              \
-  do {                                                     \
+#define RETURN_IF_ERROR(expr)                                    \
+  do {                                                           \
     if (::anabranch::Status returned = (expr); !returned.ok()) { \
-      return returned;                                     \
-    }                                                      \
+      return returned;                                           \
+    }                                                            \
   } while (false)
 
 // Evaluates a Result; returns its status or assigns its value.

@@ -25,9 +25,7 @@ struct Type {
 
   static Type Scalar(Kind kind) { return {kind, kind, {}}; }
   static Type List(Kind element) { return {Kind::kList, element, {}}; }
-  static Type Tensor(Kind element, std::vector<int64_t> shape) {
-    return {Kind::kTensor, element, std::move(shape)};
-  }
+  static Type Tensor(Kind element, std::vector<int64_t> shape) { return {Kind::kTensor, element, std::move(shape)}; }
 
   bool operator==(const Type& other) const;
   bool IsScalar() const { return kind != Kind::kList && kind != Kind::kTensor; }

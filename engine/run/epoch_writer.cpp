@@ -157,7 +157,8 @@ Status EpochWriter::CommitOne(Committer& committer, const EpochEnd& end) {
     if (status.ok()) status = committer.Commit(end);
   }
   if (status.code() == Code::kAborted) {
-    return {Code::kRetry, "the epoch was aborted " + std::to_string(kCommitAttempts) + " times, last: " + status.message()};
+    return {Code::kRetry,
+            "the epoch was aborted " + std::to_string(kCommitAttempts) + " times, last: " + status.message()};
   }
   return status;
 }

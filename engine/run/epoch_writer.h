@@ -68,13 +68,13 @@ class EpochWriter {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Item> queue_;             // guarded
-  std::vector<EncodedBatch> spare_;    // guarded
-  size_t held_bytes_ = 0;              // guarded: queued and pinned
-  bool busy_ = false;                  // guarded
-  bool abandon_ = false;               // guarded
-  bool stop_ = false;                  // guarded
-  Status status_;                      // guarded
+  std::deque<Item> queue_;           // guarded
+  std::vector<EncodedBatch> spare_;  // guarded
+  size_t held_bytes_ = 0;            // guarded: queued and pinned
+  bool busy_ = false;                // guarded
+  bool abandon_ = false;             // guarded
+  bool stop_ = false;                // guarded
+  Status status_;                    // guarded
   std::thread thread_;
 };
 

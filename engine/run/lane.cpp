@@ -34,7 +34,8 @@ Status Lane::Run() {
     WaitForAll();
     in_flight_.clear();
     if (writer_.status().ok()) {
-      if (Status s = Finish(); !s.ok()) status = status.WithContext("then, while committing what was complete: " + s.message());
+      if (Status s = Finish(); !s.ok())
+        status = status.WithContext("then, while committing what was complete: " + s.message());
     }
   }
   if (!status.ok() && status.code() != Code::kCancelled) shared_.stop.Raise(CancelToken::kDrain);
@@ -166,7 +167,8 @@ void Lane::Submit(std::unique_ptr<RecordBatch> batch) {
     flight->done.store(true, std::memory_order_release);
     flight->done.notify_all();
   };
-  if (more_waits && in_flight_.size() < max_in_flight_ && shared_.crew != nullptr && shared_.crew->TryRun(compute)) return;
+  if (more_waits && in_flight_.size() < max_in_flight_ && shared_.crew != nullptr && shared_.crew->TryRun(compute))
+    return;
   compute(*parts_.worker);
 }
 
@@ -235,9 +237,7 @@ void Lane::ForgetOpenEpoch() {
   open_bytes_ = 0;
 }
 
-int64_t Lane::WaitNs() const {
-  return in_flight_.empty() && open_batches_ == 0 ? kIdleWaitNs : kBusyWaitNs;
-}
+int64_t Lane::WaitNs() const { return in_flight_.empty() && open_batches_ == 0 ? kIdleWaitNs : kBusyWaitNs; }
 
 std::unique_ptr<RecordBatch> Lane::TakeBatch() {
   if (spare_.empty()) {

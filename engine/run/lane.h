@@ -21,11 +21,11 @@ struct RunShared {
   const Plan& plan;
   const Clock& clock;
   Counters& counters;
-  Crew* crew = nullptr;           // null: every batch is computed on its lane
-  CancelToken& stop;              // raised from outside, or by a lane that failed
+  Crew* crew = nullptr;  // null: every batch is computed on its lane
+  CancelToken& stop;     // raised from outside, or by a lane that failed
   std::atomic<int> lanes_at_end{0};
   int lanes = 1;
-  size_t lane_bytes = 0;          // encoded bytes that a lane may hold
+  size_t lane_bytes = 0;  // encoded bytes that a lane may hold
 };
 
 // One road through the plan: a source, the batches in flight, the targets' committers. Takes batches,

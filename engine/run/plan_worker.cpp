@@ -143,9 +143,9 @@ Status PlanWorker::RunSource(RecordBatch& batch) {
   for (uint32_t row = 0; row < batch.rows(); ++row) {
     if (batch.payload[row].size() <= plan_.limits.record_bytes || stage.outcome[row] != Outcome::kOk) continue;
     stage.outcome[row] = Outcome::kFailed;
-    stage.errors.push_back({row, "too_large", "the record has " + std::to_string(batch.payload[row].size()) +
-                                                  " bytes; limits.record_bytes is " +
-                                                  std::to_string(plan_.limits.record_bytes)});
+    stage.errors.push_back({row, "too_large",
+                            "the record has " + std::to_string(batch.payload[row].size()) +
+                                " bytes; limits.record_bytes is " + std::to_string(plan_.limits.record_bytes)});
   }
   if (decoders_[batch.source]) decoders_[batch.source]->Decode(batch);
   ApplyKeyRule(source.key, batch);
@@ -323,8 +323,8 @@ Status PlanWorker::ApplyErrorPolicy(RecordBatch& batch, StageId id) {
   if (node.on_record_error == RecordPolicy::kStop) {
     const RowError& error = rows.errors.front();
     const SourcePartition& from = batch.partitions->at(batch.partition[error.row]);
-    return {Code::kStage, "node \"" + node.id + "\": record " + from.topic + "/" + std::to_string(from.partition) + "/" +
-                              std::to_string(batch.offset[error.row]) + ": " + error.message +
+    return {Code::kStage, "node \"" + node.id + "\": record " + from.topic + "/" + std::to_string(from.partition) +
+                              "/" + std::to_string(batch.offset[error.row]) + ": " + error.message +
                               " (\"on_error\" is \"stop\")"};
   }
   if (node.on_record_error != RecordPolicy::kDefault) return Status::Ok();

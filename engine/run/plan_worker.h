@@ -79,11 +79,11 @@ class PlanWorker {
   StageCosts& costs_;
   const CancelToken& cancel_;
   std::vector<Stage> stages_;
-  std::vector<std::unique_ptr<Decoder>> decoders_;          // by source
-  std::vector<std::vector<bool>> above_;                    // by stage: which stages lie on a path to it
-  std::vector<std::vector<StageId>> parallel_;              // by stage: later expensive stages independent of it
-  std::vector<StageId> together_;                           // scratch
-  std::vector<uint8_t> done_;                               // scratch, by stage
+  std::vector<std::unique_ptr<Decoder>> decoders_;  // by source
+  std::vector<std::vector<bool>> above_;            // by stage: which stages lie on a path to it
+  std::vector<std::vector<StageId>> parallel_;      // by stage: later expensive stages independent of it
+  std::vector<StageId> together_;                   // scratch
+  std::vector<uint8_t> done_;                       // scratch, by stage
   StageId failed_stage_ = 0;
 };
 

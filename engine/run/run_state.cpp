@@ -93,10 +93,10 @@ Status RunState::End(const RunSummary& summary, bool input_ended) {
   RETURN_IF_ERROR(ledger_->Put(facts));
   std::map<std::string, std::map<std::string, int64_t>> counters;
   for (const StageCounts& stage : summary.totals.stages) {
-    counters[stage.id] = {{"invocations", stage.invocations}, {"rows_in", stage.rows_in},
-                          {"rows_out", stage.rows_out},       {"filtered", stage.filtered},
-                          {"skipped", stage.skipped},         {"failed", stage.failed},
-                          {"dead_lettered", stage.dead_lettered}, {"retried", stage.retried}};
+    counters[stage.id] = {
+        {"invocations", stage.invocations},     {"rows_in", stage.rows_in}, {"rows_out", stage.rows_out},
+        {"filtered", stage.filtered},           {"skipped", stage.skipped}, {"failed", stage.failed},
+        {"dead_lettered", stage.dead_lettered}, {"retried", stage.retried}};
   }
   return ledger_->PutCounters(counters);
 }

@@ -229,7 +229,8 @@ RunSummary RunPlan(const Plan& plan, const Registry& registry, const RunOptions&
   }
   if ((*state)->already_done()) {
     summary.already_done = true;
-    summary.note = "finished at " + (*state)->finished_at() + "; the input has not changed since (--fresh does it again)";
+    summary.note =
+        "finished at " + (*state)->finished_at() + "; the input has not changed since (--fresh does it again)";
     return summary;
   }
   summary.status = (*state)->Begin();

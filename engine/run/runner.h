@@ -14,12 +14,12 @@
 namespace anabranch {
 
 struct RunOptions {
-  std::string state_dir;       // holds the ledger; made when absent
+  std::string state_dir;  // holds the ledger; made when absent
   std::string instance = "0";
-  int workers = 0;             // compute threads; 0 = one per core
-  bool once = false;           // end at what is there now
-  bool fresh = false;          // archive the state and start over
-  bool new_identity = false;   // with fresh: new group, transactional ids and progress keys
+  int workers = 0;                  // compute threads; 0 = one per core
+  bool once = false;                // end at what is there now
+  bool fresh = false;               // archive the state and start over
+  bool new_identity = false;        // with fresh: new group, transactional ids and progress keys
   int64_t tick_ns = 1'000'000'000;  // how often the observer is called
   const Clock* clock = nullptr;     // default: Clock::Real()
 };
@@ -27,13 +27,13 @@ struct RunOptions {
 // What one stage did so far in this run.
 struct StageCounts {
   std::string id;
-  std::string kind;             // "source" for sources
-  int64_t invocations = 0;      // calls with at least one row
+  std::string kind;         // "source" for sources
+  int64_t invocations = 0;  // calls with at least one row
   int64_t rows_in = 0;
   int64_t rows_out = 0;
   int64_t filtered = 0;
   int64_t skipped = 0;
-  int64_t failed = 0;           // record errors, whatever their policy did
+  int64_t failed = 0;  // record errors, whatever their policy did
   int64_t dead_lettered = 0;
   int64_t retried = 0;
   int64_t busy_ns = 0;
@@ -42,7 +42,7 @@ struct StageCounts {
 struct RunSnapshot {
   std::vector<StageCounts> stages;  // in plan order
   int64_t rows_read = 0;
-  int64_t rows_committed = 0;       // source rows whose effects are durable
+  int64_t rows_committed = 0;  // source rows whose effects are durable
   int64_t elapsed_ns = 0;
 };
 
@@ -50,7 +50,7 @@ struct RunSummary {
   // Ok: the input ended or a stop was asked for. kStage: `failed_stage` stopped; what was complete is committed.
   Status status;
   std::string failed_stage;
-  bool already_done = false;   // a finished bounded input: nothing was run; `note` says since when
+  bool already_done = false;  // a finished bounded input: nothing was run; `note` says since when
   std::string note;
   RunSnapshot totals;
 };

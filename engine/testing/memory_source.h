@@ -21,10 +21,10 @@ class MemoryInput {
   };
   // Appends one record; its offset is its index.
   void Push(std::string key, std::string payload);
-  void End();                 // the source reports kEnd when all was read
-  void Revoke(bool lost);     // the next poll reports kRevoked / kLost; then the partition is assigned again
+  void End();              // the source reports kEnd when all was read
+  void Revoke(bool lost);  // the next poll reports kRevoked / kLost; then the partition is assigned again
 
-  int64_t stored = kNoPosition;  // what StoredPositions answers and CommitPositions writes; guarded by mutex
+  int64_t stored = kNoPosition;    // what StoredPositions answers and CommitPositions writes; guarded by mutex
   int64_t assigned = kNoPosition;  // where the last Assign began
   std::mutex mutex;
   std::condition_variable changed;

@@ -107,9 +107,9 @@ class MemoryConnector : public Connector {
                                                        BindServices&, FaultSink&) const override {
     return nullptr;
   }
-  Result<std::unique_ptr<Committer>> OpenCommitter(const LaneContext& lane,
-                                                   const std::vector<std::pair<TargetId, const TargetProgram*>>& targets,
-                                                   const SourceProgram&, Source&) const override {
+  Result<std::unique_ptr<Committer>> OpenCommitter(
+      const LaneContext& lane, const std::vector<std::pair<TargetId, const TargetProgram*>>& targets,
+      const SourceProgram&, Source&) const override {
     std::vector<std::pair<TargetId, std::shared_ptr<MemoryOutput>>> outputs;
     for (const auto& [id, program] : targets) {
       outputs.emplace_back(id, static_cast<const MemoryTargetProgram*>(program)->output());

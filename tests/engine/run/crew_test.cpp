@@ -71,10 +71,12 @@ TEST_F(CrewRun, IndependentExpensiveBranchesOfOneBatchRunAtTheSameTime) {
 TEST_F(CrewRun, AFailureOnTheCrewStillCommitsTheCompletePrefixOnly) {
   options.workers = 4;
   const StageId in = plan.Source(input);
-  plan.Persist("out", {plan.Node("breaks", {in}, [](const NodeRun& run) {
-                 RETURN_IF_ERROR(Jitter()(run));
-                 return run.batch.offset[0] == 400 ? Status(Code::kStage, "broken") : Status::Ok();
-               })},
+  plan.Persist("out",
+               {plan.Node("breaks", {in},
+                          [](const NodeRun& run) {
+                            RETURN_IF_ERROR(Jitter()(run));
+                            return run.batch.offset[0] == 400 ? Status(Code::kStage, "broken") : Status::Ok();
+                          })},
                output);
   PushRows(2000);
   const RunSummary run = RunToEnd();

@@ -28,10 +28,12 @@ TEST_F(Epochs, NoEpochIsCommittedWithoutRows) {
 TEST_F(Epochs, AnAbortedEpochIsWrittenAgainWithTheSameBytesAndNothingIsComputedTwice) {
   int calls = 0;
   const StageId in = plan.Source(input);
-  plan.Persist("out", {plan.Node("count", {in}, [&calls](const NodeRun&) {
-                 ++calls;
-                 return Status::Ok();
-               })},
+  plan.Persist("out",
+               {plan.Node("count", {in},
+                          [&calls](const NodeRun&) {
+                            ++calls;
+                            return Status::Ok();
+                          })},
                output);
   PushRows(4);
   output->FailNextCommit({Code::kAborted, "fenced by nobody"});
@@ -69,10 +71,12 @@ TEST_F(Epochs, TheBytesHeldForACorkedTargetAreBounded) {
   plan.plan().limits.memory_bytes = 16 << 10;
   std::atomic<int64_t> computed{0};
   const StageId in = plan.Source(input);
-  plan.Persist("out", {plan.Node("count", {in}, [&computed](const NodeRun& run) {
-                 computed += run.active_count;
-                 return Status::Ok();
-               })},
+  plan.Persist("out",
+               {plan.Node("count", {in},
+                          [&computed](const NodeRun& run) {
+                            computed += run.active_count;
+                            return Status::Ok();
+                          })},
                output);
   output->Cork();
   PushRows(20'000);
@@ -88,10 +92,12 @@ TEST_F(Epochs, TheBytesHeldForACorkedTargetAreBounded) {
 
 TEST_F(Epochs, AStageThatStopsCommitsTheCompleteBatchesBeforeIt) {
   const StageId in = plan.Source(input);
-  plan.Persist("out", {plan.Node("breaks", {in}, [](const NodeRun& run) {
-                 if (run.batch.offset[0] >= 8) return Status(Code::kStage, "the model is gone");
-                 return Status::Ok();
-               })},
+  plan.Persist("out",
+               {plan.Node("breaks", {in},
+                          [](const NodeRun& run) {
+                            if (run.batch.offset[0] >= 8) return Status(Code::kStage, "the model is gone");
+                            return Status::Ok();
+                          })},
                output);
   PushRows(20);
   const RunSummary run = RunToEnd();
@@ -102,10 +108,12 @@ TEST_F(Epochs, AStageThatStopsCommitsTheCompleteBatchesBeforeIt) {
 TEST_F(Epochs, ADrainCommitsWhatWasTakenInAndTheNextRunGoesOnFromThere) {
   const StageId in = plan.Source(input);
   std::atomic<bool> once{false};
-  plan.Persist("out", {plan.Node("stop", {in}, [&](const NodeRun& run) {
-                 if (run.batch.offset[0] >= 40 && !once.exchange(true)) cancel.Raise(CancelToken::kDrain);
-                 return Status::Ok();
-               })},
+  plan.Persist("out",
+               {plan.Node("stop", {in},
+                          [&](const NodeRun& run) {
+                            if (run.batch.offset[0] >= 40 && !once.exchange(true)) cancel.Raise(CancelToken::kDrain);
+                            return Status::Ok();
+                          })},
                output);
   PushRows(2000);
   RunSummary first = RunToEnd();

@@ -19,10 +19,10 @@ class RunTest : public ::testing::Test {
  protected:
   RunTest() {
     registry.Add(MakeMemoryConnector());
-    options.state_dir = (std::filesystem::temp_directory_path() /
-                         ("anabranch_run_" + std::to_string(::getpid()) + "_" +
-                          ::testing::UnitTest::GetInstance()->current_test_info()->name()))
-                            .string();
+    options.state_dir =
+        (std::filesystem::temp_directory_path() / ("anabranch_run_" + std::to_string(::getpid()) + "_" +
+                                                   ::testing::UnitTest::GetInstance()->current_test_info()->name()))
+            .string();
     std::filesystem::remove_all(options.state_dir);
     options.workers = 1;
   }
