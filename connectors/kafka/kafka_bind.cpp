@@ -124,6 +124,21 @@ bool ParsePosition(const ConfigValue* at, const std::vector<std::string>& topics
   return true;
 }
 
+// What stands beside the connector in a source and means something to files only.
+bool CheckForm(const ConfigValue& at, FaultSink& faults) {
+  if (at.parent == nullptr) return true;
+  const size_t before = faults.errors();
+  if (const ConfigValue* envelope = at.parent->Find("envelope")) {
+    faults.Add(FaultCode::kBadValue, *envelope, "a Kafka record has its key, headers and time beside its value",
+               "leave \"envelope\" out: it is how a line of a file holds them");
+  }
+  if (const ConfigValue* format = at.parent->Find("format"); format != nullptr && format->text == "csv") {
+    faults.Add(FaultCode::kBadValue, *format, "a Kafka record has no header row, which CSV needs",
+               "leave \"format\" out: the values of records are JSON");
+  }
+  return faults.errors() == before;
+}
+
 bool CheckEnvelope(const ConfigValue& at, const TargetFields& fields, FaultSink& faults) {
   if (fields.envelope.empty() || fields.envelope == "raw" || fields.envelope == "cloudevents") return true;
   const ConfigValue* place = fields.config == nullptr ? nullptr : fields.config->Find("envelope");
@@ -162,6 +177,7 @@ std::shared_ptr<const KafkaSourceProgram> BindKafkaSource(const ConfigValue& at,
                                                           FaultSink& faults) {
   auto settings = std::make_shared<KafkaSourceSettings>();
   bool good = FindConnection(at, services, faults, &settings->options);
+  good = CheckForm(at, faults) && good;
   if (const ConfigValue* topics = at.Find("topics")) {
     for (const ConfigValue& topic : topics->children) {
       if (!topic.is_string()) continue;

@@ -135,7 +135,7 @@ std::vector<FieldSpec> NodeFields(const NodeKind& kind) {
 
 std::vector<FieldSpec> CommonSourceFields() {
   return {
-      {"format", Shape::Enum({"json", "csv"}), false, "\"json\"", "How a record's value is written."},
+      {"format", Shape::Enum({"json", "csv"}), false, "\"json\"", "How a record's value is written; csv is for files."},
       {"envelope", Shape::Enum({"record"}), false, "",
        "\"record\": a line of a file is {\"key\", \"value\", \"headers\", \"timestamp\"}."},
       {"schema", Shape::String(), false, "", "Name of the schema; without one no field can be read."},
