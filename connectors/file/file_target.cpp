@@ -71,37 +71,6 @@ class FileEncoder : public RowEncoder {
   std::string id_;
 };
 
-// Dead letters come encoded by the engine; this one, without error headers, serves those who have none.
-class RecordEncoder : public RowEncoder {
- public:
-  Status Encode(const RecordBatch& batch, std::span<const uint8_t> active, EncodedRows* out) override {
-    for (uint32_t r = 0; r < batch.rows(); ++r) {
-      if (active[r] == 0) continue;
-      EncodedRows::Row row;
-      row.partition = batch.partition[r];
-      row.offset = batch.offset[r];
-      row.timestamp_ms = batch.timestamp_ms[r];
-      const bool original = r < batch.record_key.size();
-      if ((original ? batch.record_key_present : batch.key_present)[r] != 0) {
-        Put((original ? batch.record_key : batch.key)[r], out, &row.key, &row.key_size);
-      }
-      Put(batch.payload[r], out, &row.value, &row.value_size);
-      row.headers = static_cast<uint32_t>(out->bytes.size());
-      for (const RowHeader& header : batch.row_headers(r)) out->AppendHeader(header.name, header.value);
-      row.headers_size = static_cast<uint32_t>(out->bytes.size()) - row.headers;
-      out->rows.push_back(row);
-    }
-    return {};
-  }
-
- private:
-  static void Put(std::string_view bytes, EncodedRows* out, uint32_t* at, uint32_t* size) {
-    *at = static_cast<uint32_t>(out->bytes.size());
-    *size = static_cast<uint32_t>(bytes.size());
-    out->bytes.append(bytes);
-  }
-};
-
 class FileTargetProgram : public TargetProgram {
  public:
   FileTargetProgram(Layout layout, std::string path, std::string node_id, std::vector<TargetFields::Field> fields)
@@ -121,7 +90,7 @@ class FileTargetProgram : public TargetProgram {
   }
 
   std::unique_ptr<RowEncoder> MakeEncoder(const ResultIdentity& /*identity*/) const override {
-    if (dead_letters()) return std::make_unique<RecordEncoder>();
+    if (dead_letters()) return nullptr;  // they come encoded by the engine
     return std::make_unique<FileEncoder>(layout_, node_id_, fields_);
   }
 

@@ -9,13 +9,6 @@ namespace {
 
 constexpr std::string_view kTraceHeaders[] = {"traceparent", "tracestate"};
 
-class DeadLetterEncoder : public RowEncoder {
- public:
-  Status Encode(const RecordBatch& /*batch*/, std::span<const uint8_t> /*active*/, EncodedRows* /*out*/) override {
-    return {Code::kInternal, "dead letters are encoded by the engine"};
-  }
-};
-
 // The headers that all rows of a batch share stand once in its bytes; every row points at them. A row with
 // headers of its own has its own copy.
 class ResultEncoder : public RowEncoder {
@@ -119,7 +112,7 @@ bool KafkaTargetProgram::ExactlyOnce(const SourceProgram& source, std::string* w
 }
 
 std::unique_ptr<RowEncoder> KafkaTargetProgram::MakeEncoder(const ResultIdentity& identity) const {
-  if (settings_.dead_letters) return std::make_unique<DeadLetterEncoder>();
+  if (settings_.dead_letters) return nullptr;  // they come encoded by the engine
   return std::make_unique<ResultEncoder>(settings_, identity);
 }
 
