@@ -222,7 +222,8 @@ class LongRun(ExampleCase):
         self.topology, self.input = work / "topology.json", work / "cases.jsonl"
         self.output, self.database = work / "predictions.jsonl", work / "predictions.db"
         # Short epochs and little room to read ahead: there is a middle to stop in.
-        self.rewrite(lambda t: t.update(epoch={"max_rows": 5000}, limits={"memory_bytes": 8 << 20}))
+        self.rewrite(lambda t: t.update(epoch={"max_rows": max(1, self.rows // 40)},
+                                        limits={"memory_bytes": max(1 << 20, self.rows * 80)}))
         with open(self.input, "wb") as file:
             for i in range(self.rows):
                 file.write(b'{"id":"case-%d",%s\n' % (1_000_000 + i, cases[i % len(cases)]))

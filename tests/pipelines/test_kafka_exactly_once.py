@@ -41,7 +41,8 @@ def topology(name):
         "dead_letters": {"kafka": {"topic": "payments.dead"}},
         "delivery": "exactly_once",
         # Short epochs and little room to read ahead: there is a middle to stop in.
-        "batch": {"max_rows": 64}, "epoch": {"max_rows": 2000, "commit_ms": 50}, "limits": {"memory_bytes": 8 << 20},
+        "batch": {"max_rows": 64}, "epoch": {"max_rows": max(1, RECORDS // 100), "commit_ms": 50},
+        "limits": {"memory_bytes": max(1 << 20, RECORDS * 40)},
     }
 
 
@@ -83,9 +84,18 @@ class ExactlyOnce(harness.KafkaCase):
         """Committed results; each transaction leaves a marker at its end, so this counts a few more than there are."""
         return sum(self.watcher.ends(self.target, PARTITIONS))
 
+    def is_cut(self):
+        """Whether the group's positions are in the middle of more than one source partition."""
+        positions = self.watcher.committed(self.group(), SOURCE, PARTITIONS)
+        return sum(0 < at < end for at, end in zip(positions, self.input_ends)) >= 2
+
+    def wait_for_share(self, share, run):
+        self.wait_until(f"{share:.0%} of the results, more than one partition begun", 60,
+                        lambda: self.done() >= RECORDS * share and self.is_cut(), run)
+
     def start_until(self, share, *args):
         run = self.start("run", self.file, *args)
-        self.wait_until(f"{share:.0%} of the results", 60, lambda: self.done() >= RECORDS * share, run)
+        self.wait_for_share(share, run)
         return run
 
     def uncommitted(self):
@@ -100,11 +110,7 @@ class ExactlyOnce(harness.KafkaCase):
         self.assertLessEqual(done, RECORDS * 0.9)
 
         # The marker of a commit reaches the results a moment before the positions.
-        def cut():
-            positions = self.watcher.committed(self.group(), SOURCE, PARTITIONS)
-            return sum(0 < at < end for at, end in zip(positions, self.input_ends)) >= 2
-
-        self.wait_until(f"positions in the middle of two partitions of {self.input_ends}", 10, cut)
+        self.wait_until("positions in the middle of two partitions", 10, self.is_cut)
         return done
 
     def group(self):
@@ -178,7 +184,7 @@ class ExactlyOnce(harness.KafkaCase):
         self.prepare("twins")
         a = self.start("run", self.file, "--instance", "a", "--workers", 1)
         b = self.start("run", self.file, "--instance", "b", "--workers", 1)
-        self.wait_until("a fifth of the results", 60, lambda: self.done() >= RECORDS * 0.2, a)
+        self.wait_for_share(0.2, a)
         self.assertTrue(b.running(), b.stderr)
         a.send(signal.SIGTERM)
         self.assertEqual(a.wait(30), EXIT_OK)
