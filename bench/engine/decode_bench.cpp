@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/measure.h"
 #include "engine/codec/decoder.h"
 
 namespace anabranch {
@@ -183,17 +184,10 @@ std::vector<simdjson::padded_string> Padded(const std::vector<std::string>& reco
   return padded;
 }
 
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-void Print(const char* name, const std::vector<double>& base, const std::vector<double>& ours) {
+bench::Spread Ratios(const std::vector<double>& base, const std::vector<double>& ours) {
   std::vector<double> ratios;
   for (size_t i = 0; i < ours.size(); ++i) ratios.push_back(base[i] / ours[i]);
-  const auto [least, most] = std::minmax_element(ratios.begin(), ratios.end());
-  std::printf("%s %.2f (%.2f..%.2f) x    %.0f ns against %.0f ns per record\n", name, Median(ratios), *least, *most,
-              Median(ours), Median(base));
+  return bench::SpreadOf(std::move(ratios));
 }
 
 }  // namespace
@@ -218,10 +212,13 @@ int Main() {
     ours_tensor.push_back(ours_pixels.Run(pixels));
     bare_tensor.push_back(Time(pixels.size(), [&] { BarePixels(pixels_padded, &parser, &plain); }));
   }
-  Print("decode/nlohmann", dom, ours);
-  Print("decode/simdjson", bare, ours);
-  Print("decode/tensor", bare_tensor, ours_tensor);
-  return Median(dom) / Median(ours) >= 8 ? 0 : 1;
+  bench::Report report;
+  report.Value("tabular", bench::SpreadOf(ours), "ns per record");
+  report.Value("tensor", bench::SpreadOf(ours_tensor), "ns per record");
+  report.AtLeast("decode/nlohmann", Ratios(dom, ours), "x", 8);
+  report.Value("decode/simdjson", Ratios(bare, ours), "x");
+  report.Value("decode/tensor", Ratios(bare_tensor, ours_tensor), "x");
+  return report.Finish();
 }
 
 }  // namespace anabranch
