@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstring>
 
 #include "engine/codec/cell_slot.h"
 #include "engine/codec/decoder.h"

@@ -1,7 +1,6 @@
 #include "engine/codec/json_writer.h"
 
 #include <array>
-#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>

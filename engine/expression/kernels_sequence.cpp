@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <limits>
 
 #include "engine/expression/kernel_loops.h"
 #include "engine/expression/kernels.h"

@@ -1,6 +1,5 @@
 #include "nodes/infer/output_reference.h"
 
-#include <algorithm>
 #include <charconv>
 
 namespace anabranch {

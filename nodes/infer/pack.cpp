@@ -2,7 +2,6 @@
 #include <bit>
 #include <cfloat>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "nodes/infer/rows.h"
@@ -11,8 +10,6 @@ namespace anabranch {
 namespace {
 
 Kind Stored(const Type& type) { return type.IsScalar() ? type.kind : type.element; }
-
-bool Contiguous(std::span<const uint32_t> rows) { return rows.back() - rows.front() + 1 == rows.size(); }
 
 // ------------------------------------------------------------------ which rows
 

@@ -18,6 +18,9 @@ struct BadRow {
   bool timed_out = false;
 };
 
+// Of ascending rows, at least one.
+inline bool Contiguous(std::span<const uint32_t> rows) { return rows.back() - rows.front() + 1 == rows.size(); }
+
 // Finds the active rows whose features the model can take, ascending; the others go to `bad`: nulls (unless they are
 // NaN to the model) and numbers that the model's type cannot hold. `usable` is scratch memory.
 void SelectRows(const NodeRun& run, const InferPlan& plan, std::vector<uint8_t>* usable, std::vector<uint32_t>* rows,

@@ -1,14 +1,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 
 #include "nodes/infer/rows.h"
 
 namespace anabranch {
 namespace {
-
-bool Contiguous(std::span<const uint32_t> rows) { return rows.back() - rows.front() + 1 == rows.size(); }
 
 // Values of one output → one column. From and To differ for int32 only.
 template <typename To, typename From>

@@ -1,6 +1,5 @@
 #include "nodes/persist/persist.h"
 
-#include <optional>
 #include <set>
 
 #include "engine/connector.h"

@@ -2,7 +2,6 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include <algorithm>
 #include <chrono>
 
 #include "connectors/kafka/kafka_client.h"

@@ -1,7 +1,5 @@
 #include "topologies/language/bind_context.h"
 
-#include <algorithm>
-
 namespace anabranch {
 
 const VisibleColumn* NodeBinding::Read(const ConfigValue& at, std::string_view name, bool as_float32) {

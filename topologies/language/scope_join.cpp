@@ -1,6 +1,5 @@
 #include "topologies/language/scope_join.h"
 
-#include <algorithm>
 #include <string_view>
 #include <unordered_map>
 
