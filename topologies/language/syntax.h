@@ -20,9 +20,9 @@ struct SyntaxFault {
 // not.
 bool IsWholeScalar(std::string_view token);
 
-// Says what is wrong behind the last good token, on which `scanner` stands.
-// The same for a token that is no whole scalar.
+// Says what is wrong with a token that is no whole scalar.
 SyntaxFault DescribeScalar(const Place& place, std::string_view token);
+// Says what is wrong behind the last good token, on which `scanner` stands.
 SyntaxFault DescribeSyntax(Scanner scanner, Expecting expecting);
 
 }  // namespace anabranch
