@@ -77,6 +77,10 @@ class SourceProgram {
   // Bounded input ends by itself (files); unbounded ends with --once only.
   virtual bool bounded() const = 0;
   virtual std::string Describe() const = 0;  // "kafka topics payments on localhost:9092"
+  // The outside stores how far this source was read (a Kafka group), whatever becomes of the state folder.
+  virtual bool KeepsPosition() const { return false; }
+  // Whether a new identity makes it forget: false when the position has a name of its own (an explicit group).
+  virtual bool ForgetsUnderNewIdentity() const { return true; }
   // The names in the header row of CSV input, read when the source was bound; empty for other formats.
   virtual std::vector<std::string> csv_header() const { return {}; }
   // What tells this bounded input from another one ("size=120;prefix=9f…"), as it is now; empty = it has no such mark.
@@ -166,7 +170,7 @@ class Committer {
   virtual Status Abort() = 0;
   // The commit also stores the source's positions (Kafka transactions, at-least-once Kafka lanes).
   virtual bool CarriesPositions() const { return false; }
-  // Commit order: sqlite 0, file 1, source positions 2, kafka 3 (decisions.md 21).
+  // Commit order: sqlite 0, file 1, kafka 3, source positions that no target carries 4.
   virtual int rank() const = 0;
   virtual void Close() = 0;
 };

@@ -133,6 +133,8 @@ class KafkaSourceProgram : public SourceProgram {
   Result<std::unique_ptr<Source>> OpenLane(const LaneContext& lane) const override;
   bool bounded() const override { return settings_->end.kind != PositionRule::Kind::kNone; }
   std::string Describe() const override;
+  bool KeepsPosition() const override { return true; }
+  bool ForgetsUnderNewIdentity() const override { return settings_->group.empty(); }
 
   const KafkaSourceSettings& settings() const { return *settings_; }
 

@@ -6,7 +6,8 @@
 namespace anabranch {
 namespace {
 
-constexpr int kCommitAttempts = 8;
+constexpr size_t kClosedEpochs = 2;  // one that commits and one that waits: a drain stays short
+constexpr int kAttempts = 12;
 constexpr size_t kSpares = 64;
 constexpr auto kFirstBackoff = std::chrono::milliseconds(50);
 constexpr auto kLastBackoff = std::chrono::milliseconds(2000);
@@ -33,13 +34,16 @@ EpochWriter::EpochWriter(std::vector<Committer*> committers, size_t max_bytes, c
       callbacks_(std::move(callbacks)),
       thread_([this] { Loop(); }) {}
 
-EpochWriter::~EpochWriter() {
+EpochWriter::~EpochWriter() { Stop(); }
+
+void EpochWriter::Stop() {
   {
     std::lock_guard lock(mutex_);
+    if (status_.ok()) status_ = {Code::kCancelled, "stopped"};
     stop_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 Status EpochWriter::Push(EncodedBatch&& batch, int64_t rows) {
@@ -54,8 +58,10 @@ Status EpochWriter::Push(EncodedBatch&& batch, int64_t rows) {
 }
 
 Status EpochWriter::CloseEpoch() {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !status_.ok() || closed_ < kClosedEpochs; });
   if (!status_.ok()) return status_;
+  ++closed_;
   queue_.push_back({{}, 0, true});
   changed_.notify_all();
   return Status::Ok();
@@ -69,6 +75,7 @@ Status EpochWriter::WaitIdle() {
 
 Status EpochWriter::AbandonOpen() {
   std::unique_lock lock(mutex_);
+  if (status_.code() == Code::kRetry) status_ = Status::Ok();
   if (!status_.ok()) return status_;
   abandon_ = true;
   changed_.notify_all();
@@ -98,29 +105,19 @@ void EpochWriter::Loop() {
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return stop_ || abandon_ || !queue_.empty(); });
+    if (stop_) return;
     if (abandon_) {
-      queue_.clear();
-      held_bytes_ = 0;
-      lock.unlock();
-      pinned_.clear();
-      Status aborted;
-      for (Committer* committer : committers_) {
-        if (Status s = committer->Abort(); !s.ok() && aborted.ok()) aborted = std::move(s);
-      }
-      lock.lock();
-      abandon_ = false;
-      if (!aborted.ok()) status_ = std::move(aborted);
-      changed_.notify_all();
+      Abandon(lock);
       continue;
     }
-    if (queue_.empty() || (stop_ && (!status_.ok() || cancel_.now()))) return;
     Item item = std::move(queue_.front());
     queue_.pop_front();
     if (!status_.ok()) continue;
     busy_ = true;
+    const bool end = item.end;
     lock.unlock();
     Status status;
-    if (item.end) {
+    if (end) {
       status = CommitEpoch();
     } else {
       pinned_.push_back(std::move(item));
@@ -128,16 +125,37 @@ void EpochWriter::Loop() {
     }
     lock.lock();
     busy_ = false;
-    if (!status.ok()) status_ = std::move(status);
+    if (end) --closed_;
+    if (!status.ok() && status_.ok() && !abandon_) status_ = std::move(status);
     changed_.notify_all();
   }
 }
 
+// The bytes stay until every committer has let go of them: some are written without a copy.
+void EpochWriter::Abandon(std::unique_lock<std::mutex>& lock) {
+  queue_.clear();
+  closed_ = 0;
+  lock.unlock();
+  Status aborted;
+  for (Committer* committer : committers_) {
+    if (Status s = committer->Abort(); !s.ok() && aborted.ok()) aborted = std::move(s);
+  }
+  if (aborted.ok()) pinned_.clear();
+  lock.lock();
+  held_bytes_ = 0;
+  abandon_ = false;
+  if (!aborted.ok()) status_ = std::move(aborted);
+  changed_.notify_all();
+}
+
+bool EpochWriter::WaitToRetry(std::chrono::milliseconds pause) {
+  std::unique_lock lock(mutex_);
+  return !changed_.wait_for(lock, pause, [this] { return stop_ || abandon_; }) && !cancel_.now();
+}
+
 Status EpochWriter::WriteBatch(const EncodedBatch& batch) {
   for (Committer* committer : committers_) {
-    Status status = committer->Write(batch);
-    if (status.code() == Code::kAborted) status = Rewrite(*committer);
-    RETURN_IF_ERROR(status);
+    RETURN_IF_ERROR(UntilResolved(*committer, committer->Write(batch), nullptr));
   }
   return Status::Ok();
 }
@@ -147,18 +165,15 @@ Status EpochWriter::Rewrite(Committer& committer) {
   return Status::Ok();
 }
 
-Status EpochWriter::CommitOne(Committer& committer, const EpochEnd& end) {
-  auto backoff = kFirstBackoff;
-  Status status = committer.Commit(end);
-  for (int attempt = 1; status.code() == Code::kAborted && attempt < kCommitAttempts && !cancel_.now(); ++attempt) {
-    std::this_thread::sleep_for(backoff);
-    backoff = std::min<std::chrono::milliseconds>(backoff * 2, kLastBackoff);
+Status EpochWriter::UntilResolved(Committer& committer, Status status, const EpochEnd* end) {
+  auto pause = kFirstBackoff;
+  for (int attempt = 1; status.code() == Code::kAborted; ++attempt) {
+    if (attempt >= kAttempts || !WaitToRetry(pause)) {
+      return {Code::kRetry, "the epoch was aborted " + std::to_string(attempt) + " times, last: " + status.message()};
+    }
+    pause = std::min<std::chrono::milliseconds>(pause * 2, kLastBackoff);
     status = Rewrite(committer);
-    if (status.ok()) status = committer.Commit(end);
-  }
-  if (status.code() == Code::kAborted) {
-    return {Code::kRetry,
-            "the epoch was aborted " + std::to_string(kCommitAttempts) + " times, last: " + status.message()};
+    if (status.ok() && end != nullptr) status = committer.Commit(*end);
   }
   return status;
 }
@@ -172,7 +187,7 @@ Status EpochWriter::CommitEpoch() {
     Merge(item.batch.positions, &end.positions);
     rows += item.rows;
   }
-  for (Committer* committer : committers_) RETURN_IF_ERROR(CommitOne(*committer, end));
+  for (Committer* committer : committers_) RETURN_IF_ERROR(UntilResolved(*committer, committer->Commit(end), &end));
   if (callbacks_.committed) callbacks_.committed(end, rows);
 
   std::lock_guard lock(mutex_);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -18,7 +19,7 @@ namespace anabranch {
 // One lane's road out: takes encoded batches in order, writes them to every committer as they come,
 // and commits at each epoch's end, on a thread of its own, so that the lane computes meanwhile.
 // The epoch stays pinned (its encoded bytes are kept) until its commit is resolved; an abort writes
-// the same bytes again. Push and CloseEpoch block while more than `max_bytes` are held.
+// the same bytes again. Push blocks while more than `max_bytes` are held, CloseEpoch while two closed epochs wait.
 //
 // Used by one lane thread. After a failure everything pushed is dropped; status() tells why.
 class EpochWriter {
@@ -32,12 +33,16 @@ class EpochWriter {
 
   // Hands one batch over (its content is moved). `rows` = source rows it completes.
   Status Push(EncodedBatch&& batch, int64_t rows);
-  // Ends the open epoch: what was pushed since the last end is committed together. Does not wait.
+  // Ends the open epoch: what was pushed since the last end is committed together.
   Status CloseEpoch();
   // Waits until everything pushed is committed (or failed). Bounded by the committers' own deadlines.
   Status WaitIdle();
   // Drops the open epoch and everything not committed (a lost assignment); waits for a commit in progress.
+  // Forgives a commit that stayed aborted (kRetry): the next owner of the partitions writes those rows.
   Status AbandonOpen();
+  // Ends the writer's thread, dropping what was not committed: after this nobody uses the committers. Call
+  // WaitIdle() first to lose nothing. Idempotent.
+  void Stop();
   // Nothing is queued and no commit is running.
   bool idle() const;
   Status status() const;
@@ -54,8 +59,13 @@ class EpochWriter {
   void Loop();
   Status WriteBatch(const EncodedBatch& batch);
   Status CommitEpoch();
-  Status CommitOne(Committer& committer, const EpochEnd& end);
+  void Abandon(std::unique_lock<std::mutex>& lock);
   Status Rewrite(Committer& committer);
+  // While `status` is kAborted: waits, writes the pinned rows again and, given an end, commits them. kRetry
+  // when it stays so, or when the epoch is abandoned meanwhile.
+  Status UntilResolved(Committer& committer, Status status, const EpochEnd* end);
+  // False when there is no point in another attempt.
+  bool WaitToRetry(std::chrono::milliseconds pause);
 
   const std::vector<Committer*> committers_;
   const size_t max_bytes_;
@@ -70,6 +80,7 @@ class EpochWriter {
   std::condition_variable changed_;
   std::deque<Item> queue_;           // guarded
   std::vector<EncodedBatch> spare_;  // guarded
+  size_t closed_ = 0;                // guarded: epochs closed and not resolved
   size_t held_bytes_ = 0;            // guarded: queued and pinned
   bool busy_ = false;                // guarded
   bool abandon_ = false;             // guarded

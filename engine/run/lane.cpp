@@ -9,6 +9,8 @@ namespace {
 
 constexpr int64_t kIdleWaitNs = 50'000'000;
 constexpr int64_t kBusyWaitNs = 1'000'000;
+constexpr int64_t kWitnessNs = 1'000'000'000;
+constexpr int kRecoverPolls = 60;  // 3 s
 
 std::vector<Committer*> Pointers(const std::vector<std::unique_ptr<Committer>>& committers) {
   std::vector<Committer*> pointers;
@@ -21,23 +23,24 @@ std::vector<Committer*> Pointers(const std::vector<std::unique_ptr<Committer>>& 
 Lane::Lane(RunShared& shared, Parts parts)
     : shared_(shared),
       parts_(std::move(parts)),
+      max_in_flight_(shared.crew == nullptr ? 1 : static_cast<size_t>(std::thread::hardware_concurrency()) + 2),
       writer_(Pointers(parts_.committers), shared.lane_bytes, shared.stop,
-              {[this](const EpochEnd&, int64_t rows) { shared_.counters.AddCommitted(rows); }}),
-      max_in_flight_(shared.crew == nullptr ? 1 : static_cast<size_t>(std::thread::hardware_concurrency()) + 2) {}
+              {[this](const EpochEnd& end, int64_t rows) { NoteCommitted(end, rows); }}) {}
 
 Lane::~Lane() = default;
 
 Status Lane::Run() {
   Status status = Loop();
-  if (!status.ok() && status.code() != Code::kCancelled && status.code() != Code::kFenced) {
+  WaitForAll();
+  in_flight_.clear();
+  const bool may_commit = !status.ok() && status.code() != Code::kCancelled && status.code() != Code::kFenced;
+  if (may_commit && writer_.status().ok()) {
     // What was complete before the failure is good work: commit it, then report.
-    WaitForAll();
-    in_flight_.clear();
-    if (writer_.status().ok()) {
-      if (Status s = Finish(); !s.ok())
-        status = status.WithContext("then, while committing what was complete: " + s.message());
-    }
+    if (Status s = Finish(); !s.ok())
+      status = status.WithContext("then, while committing what was complete: " + s.message());
   }
+  writer_.Stop();
+  WriteWitness();
   if (!status.ok() && status.code() != Code::kCancelled) shared_.stop.Raise(CancelToken::kDrain);
   parts_.source->Close();
   for (auto& committer : parts_.committers) committer->Close();
@@ -49,16 +52,29 @@ Status Lane::Loop() {
     RETURN_IF_ERROR(Step());
     if (at_end_ && shared_.lanes_at_end.load() >= shared_.lanes) break;
   }
-  if (shared_.stop.now()) {
-    WaitForAll();
-    return {Code::kCancelled, "stopped"};
-  }
+  if (shared_.stop.now()) return {Code::kCancelled, "stopped"};
   RETURN_IF_ERROR(ReleaseFinished(true));
   return Finish();
 }
 
+// A commit that stays aborted often means that the group took the partitions away and this member has not
+// heard of it yet: listen for that before giving up. Rows polled meanwhile are dropped uncommitted.
+Status Lane::Recover(Status failure) {
+  if (failure.code() != Code::kRetry) return failure;
+  for (int i = 0; i < kRecoverPolls && !shared_.stop.draining(); ++i) {
+    RecordBatch dropped;
+    dropped.Clear(shared_.plan.columns.size(), shared_.plan.stages());
+    auto event = parts_.source->Poll(dropped, shared_.plan.batch, kIdleWaitNs);
+    const bool gone = event.ok() && (*event == SourceEvent::kLost || *event == SourceEvent::kRevoked);
+    dropped.Clear(0, 0);
+    if (!event.ok()) return event.status();
+    if (gone) return OnRevoked(true);
+  }
+  return failure;
+}
+
 Status Lane::Step() {
-  RETURN_IF_ERROR(writer_.status());
+  if (Status failure = writer_.status(); !failure.ok()) return Recover(std::move(failure));
   RETURN_IF_ERROR(ReleaseFinished(false));
   auto batch = TakeBatch();
   batch->source = parts_.source_stage;
@@ -70,10 +86,7 @@ Status Lane::Step() {
 
 Status Lane::OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch) {
   if (event == SourceEvent::kRows) {
-    if (at_end_) {
-      at_end_ = false;
-      --shared_.lanes_at_end;
-    }
+    ReadOn();
     shared_.counters.AddRead(batch->rows());
     Submit(std::move(batch));
     RETURN_IF_ERROR(ReleaseFinished(false));
@@ -96,10 +109,7 @@ Status Lane::OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch) {
 // has more suppresses the rows it has. A target without progress begins where the source's stored
 // position is, or, without one, at the source's `start`.
 Status Lane::OnAssigned() {
-  if (at_end_) {
-    at_end_ = false;
-    --shared_.lanes_at_end;
-  }
+  ReadOn();
   RETURN_IF_ERROR(ReleaseFinished(true));
   RETURN_IF_ERROR(Finish());
   const std::vector<PartitionId> partitions = parts_.source->partitions();
@@ -113,6 +123,7 @@ Status Lane::OnAssigned() {
       if (wanted[i] != kNoPosition) least[i] = std::min(least[i], wanted[i]);
     }
   }
+  RETURN_IF_ERROR(CheckWitness(partitions, stored));
   std::vector<int64_t> next(partitions.size(), kNoPosition);
   for (size_t i = 0; i < partitions.size(); ++i) {
     if (stored[i] != kNoPosition) {
@@ -124,17 +135,69 @@ Status Lane::OnAssigned() {
   return parts_.source->Assign(partitions, next);
 }
 
+std::string Lane::WitnessName(PartitionId partition) const {
+  const SourcePartition& from = parts_.partitions->at(partition);
+  return "position:" + parts_.source_id + ":" + from.topic + "/" + std::to_string(from.partition);
+}
+
+// What the outside stores is the truth; the ledger remembers the last position that it saw committed. A
+// group that forgot it would be read again from its start: refuse instead of doubling or skipping.
+Status Lane::CheckWitness(const std::vector<PartitionId>& partitions, const std::vector<int64_t>& stored) {
+  if (shared_.ledger == nullptr || !parts_.stores_positions) return Status::Ok();
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    ASSIGN_OR_RETURN(const auto seen, shared_.ledger->Get(WitnessName(partitions[i])));
+    if (!seen || stored[i] >= std::stoll(*seen)) continue;
+    const SourcePartition& from = parts_.partitions->at(partitions[i]);
+    return {Code::kStage, "source \"" + parts_.source_id + "\": the stored position of " + from.topic + "/" +
+                              std::to_string(from.partition) + " is " +
+                              (stored[i] == kNoPosition ? std::string("gone") : std::to_string(stored[i])) +
+                              ", but this pipeline has committed up to " + *seen +
+                              ": the group's offsets expired or were reset. Set them back to " + *seen +
+                              " with the tools of the outside system, or start over with --fresh --new-identity"};
+  }
+  return Status::Ok();
+}
+
+void Lane::NoteCommitted(const EpochEnd& end, int64_t rows) {
+  shared_.counters.AddCommitted(rows);
+  if (shared_.ledger == nullptr || !parts_.stores_positions) return;
+  for (const PositionRange& range : end.positions) committed_[range.partition] = range.next;
+  const int64_t now = shared_.clock.NowNs();
+  if (now - witnessed_ns_ < kWitnessNs) return;
+  witnessed_ns_ = now;
+  WriteWitness();
+}
+
+void Lane::WriteWitness() {
+  std::map<std::string, std::string> facts;
+  for (const auto& [partition, next] : committed_) facts[WitnessName(partition)] = std::to_string(next);
+  committed_.clear();
+  if (facts.empty()) return;
+  if (Status s = shared_.ledger->Put(facts); !s.ok()) shared_.warn("the ledger: " + s.message());
+}
+
 Status Lane::OnRevoked(bool lost) {
+  ReadOn();
+  if (!lost) {
+    RETURN_IF_ERROR(ReleaseFinished(true));
+    const Status finished = Finish();
+    lost = finished.code() == Code::kRetry;
+    if (!finished.ok() && !lost) return finished;
+  }
   if (lost) {
     WaitForAll();
     in_flight_.clear();
     ForgetOpenEpoch();
     RETURN_IF_ERROR(writer_.AbandonOpen());
-  } else {
-    RETURN_IF_ERROR(ReleaseFinished(true));
-    RETURN_IF_ERROR(Finish());
   }
   return parts_.source->Release();
+}
+
+// More may come after all: this lane does not count as ended any more.
+void Lane::ReadOn() {
+  if (!at_end_) return;
+  at_end_ = false;
+  --shared_.lanes_at_end;
 }
 
 Status Lane::OnIdle() {

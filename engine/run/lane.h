@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +14,7 @@
 #include "engine/run/counters.h"
 #include "engine/run/crew.h"
 #include "engine/run/epoch_writer.h"
+#include "engine/run/ledger.h"
 #include "engine/run/plan_worker.h"
 
 namespace anabranch {
@@ -21,8 +24,10 @@ struct RunShared {
   const Plan& plan;
   const Clock& clock;
   Counters& counters;
-  Crew* crew = nullptr;  // null: every batch is computed on its lane
-  CancelToken& stop;     // raised from outside, or by a lane that failed
+  Crew* crew = nullptr;      // null: every batch is computed on its lane
+  CancelToken& stop;         // raised from outside, or by a lane that failed
+  Ledger* ledger = nullptr;  // null: no witness of positions is kept
+  std::function<void(const std::string&)> warn = [](const std::string&) {};
   std::atomic<int> lanes_at_end{0};
   int lanes = 1;
   size_t lane_bytes = 0;  // encoded bytes that a lane may hold
@@ -35,6 +40,8 @@ class Lane {
  public:
   struct Parts {
     StageId source_stage = 0;
+    std::string source_id;
+    bool stores_positions = false;  // the outside keeps the source's position (a Kafka group)
     std::unique_ptr<SourceTable> partitions;
     std::unique_ptr<Source> source;
     std::vector<std::unique_ptr<Committer>> committers;  // rank order
@@ -59,9 +66,15 @@ class Lane {
 
   Status Loop();
   Status Step();
+  Status Recover(Status failure);
   Status OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch);
   Status OnAssigned();
   Status OnRevoked(bool lost);
+  void ReadOn();
+  Status CheckWitness(const std::vector<PartitionId>& partitions, const std::vector<int64_t>& stored);
+  std::string WitnessName(PartitionId partition) const;
+  void NoteCommitted(const EpochEnd& end, int64_t rows);
+  void WriteWitness();
   Status OnIdle();
   Status OnEnd();
   void Submit(std::unique_ptr<RecordBatch> batch);
@@ -76,18 +89,23 @@ class Lane {
 
   RunShared& shared_;
   Parts parts_;
-  EpochWriter writer_;
   std::deque<std::shared_ptr<InFlight>> in_flight_;  // shared with the thread that computes it
   std::vector<std::unique_ptr<RecordBatch>> spare_;
   size_t max_in_flight_;
   bool at_end_ = false;
   std::string failed_stage_;
 
+  // Writer thread, and after its end the lane's: positions committed and not yet noted in the ledger.
+  std::map<PartitionId, int64_t> committed_;
+  int64_t witnessed_ns_ = 0;
+
   // The open epoch: released and not closed yet.
   size_t open_batches_ = 0;
   uint64_t open_rows_ = 0;
   size_t open_bytes_ = 0;
   int64_t open_since_ns_ = 0;
+
+  EpochWriter writer_;  // last: its thread uses the members above
 };
 
 }  // namespace anabranch

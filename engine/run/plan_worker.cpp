@@ -208,7 +208,7 @@ Status PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
   StageRows& rows = batch.stages[stage];
   if (rows.active_count == 0) {
     for (ColumnId column : node.makes) batch.columns[column].Reset(plan_.columns[column].type, batch.rows());
-    return Status::Ok();
+    return rows.errors.empty() ? Status::Ok() : ApplyErrorPolicy(batch, stage);
   }
   Status status = stages_[stage].encoder
                       ? stages_[stage].encoder->Encode(batch, rows.active, &batch.encoded.targets[node.target])

@@ -33,7 +33,21 @@ Result<std::unique_ptr<RunState>> RunState::Open(const Plan& plan, const RunOpti
   return state;
 }
 
+// Emptied targets under a source that goes on where it was would never be filled again.
+Status RunState::CheckForgets(const Plan& plan, const RunOptions& options) {
+  for (const PlanSource& source : plan.sources) {
+    if (!source.program->KeepsPosition()) continue;
+    const std::string what = "source \"" + source.id + "\" goes on where its group was read to; ";
+    if (!options.new_identity) return {Code::kInvalid, what + "add --new-identity to read it from its start"};
+    if (!source.program->ForgetsUnderNewIdentity()) {
+      return {Code::kInvalid, what + "it names its \"group\" itself: give it another name to read it from its start"};
+    }
+  }
+  return Status::Ok();
+}
+
 Status RunState::StartOver(const Plan& plan, const RunOptions& options, int64_t* generation) {
+  RETURN_IF_ERROR(CheckForgets(plan, options));
   {
     ASSIGN_OR_RETURN(std::unique_ptr<Ledger> old, Ledger::Open(options.state_dir, plan.file));
     ASSIGN_OR_RETURN(const auto stored, old->Get(kGeneration));

@@ -29,6 +29,7 @@ class RunState {
 
  private:
   RunState(const Plan& plan, const Clock& clock) : plan_(plan), clock_(clock) {}
+  static Status CheckForgets(const Plan& plan, const RunOptions& options);
   static Status StartOver(const Plan& plan, const RunOptions& options, int64_t* generation);
   Status CheckInputs();
 

@@ -25,10 +25,14 @@ class PositionsCommitter : public Committer {
     return std::vector<int64_t>(partitions.size(), kWantsNothing);
   }
   Status Write(const EncodedBatch&) override { return Status::Ok(); }
-  Status Commit(const EpochEnd& end) override { return source_.CommitPositions(end.positions); }
+  Status Commit(const EpochEnd& end) override {
+    Status status = source_.CommitPositions(end.positions);
+    if (status.code() == Code::kRetry) return {Code::kAborted, status.message()};  // storing again doubles nothing
+    return status;
+  }
   Status Abort() override { return Status::Ok(); }
   bool CarriesPositions() const override { return true; }
-  int rank() const override { return 2; }
+  int rank() const override { return 4; }  // after every target has the rows
   void Close() override {}
 
  private:
@@ -49,7 +53,10 @@ class Run {
         clock_(options.clock ? *options.clock : Clock::Real()),
         counters_(plan),
         costs_(plan.stages()),
-        shared_{plan, clock_, counters_, nullptr, stop_} {}
+        shared_{plan, clock_, counters_, nullptr, cancel} {
+    shared_.ledger = &state.ledger();
+    if (observer.warn) shared_.warn = observer.warn;
+  }
 
   Status Open();
   void Execute(RunSummary* summary);
@@ -75,7 +82,6 @@ class Run {
   const Clock& clock_;
   Counters counters_;
   StageCosts costs_;
-  CancelToken stop_;
   RunShared shared_;
   std::vector<std::unique_ptr<LaneContext>> contexts_;
   std::unique_ptr<Crew> crew_;
@@ -106,7 +112,7 @@ Status Run::Open() {
   // Models are loaded and warmed before any group is joined.
   std::vector<std::unique_ptr<PlanWorker>> helpers;
   for (int i = lanes; i < workers; ++i) {
-    ASSIGN_OR_RETURN(auto worker, PlanWorker::Open(plan_, clock_, costs_, stop_));
+    ASSIGN_OR_RETURN(auto worker, PlanWorker::Open(plan_, clock_, costs_, cancel_));
     helpers.push_back(std::move(worker));
   }
   if (!helpers.empty()) {
@@ -115,7 +121,7 @@ Status Run::Open() {
   }
   int lane = 0;
   for (StageId source = 0; source < plan_.sources.size(); ++source) {
-    for (int i = 0; i < lanes_of[source]; ++i) RETURN_IF_ERROR(OpenLane(source, lane++, lanes));
+    for (int i = 0; i < lanes_of[source]; ++i) RETURN_IF_ERROR(OpenLane(source, lane++, lanes_of[source]));
   }
   return Status::Ok();
 }
@@ -131,8 +137,10 @@ Status Run::OpenLane(StageId source_stage, int lane, int lanes) {
   const PlanSource& source = plan_.sources[source_stage];
   Lane::Parts parts;
   parts.source_stage = source_stage;
+  parts.source_id = source.id;
+  parts.stores_positions = source.program->KeepsPosition();
   parts.partitions = std::make_unique<SourceTable>();
-  ASSIGN_OR_RETURN(parts.worker, PlanWorker::Open(plan_, clock_, costs_, stop_));
+  ASSIGN_OR_RETURN(parts.worker, PlanWorker::Open(plan_, clock_, costs_, cancel_));
 
   contexts_.push_back(std::make_unique<LaneContext>());
   LaneContext& context = *contexts_.back();
@@ -148,7 +156,7 @@ Status Run::OpenLane(StageId source_stage, int lane, int lanes) {
   context.state_dir = options_.state_dir;
   context.partitions = parts.partitions.get();
   context.ledger = &state_.ledger();
-  context.cancel = &stop_;
+  context.cancel = &cancel_;
   context.clock = &clock_;
   context.warn = observer_.warn ? observer_.warn : [](const std::string&) {};
 
@@ -196,7 +204,6 @@ void Run::Execute(RunSummary* summary) {
   int64_t next_tick = begin + options_.tick_ns;
   while (running_ > 0) {
     finished_.wait_for(lock, std::chrono::milliseconds(20));
-    if (cancel_.level() > stop_.level()) stop_.Raise(cancel_.level());
     const int64_t now = clock_.NowNs();
     if (observer_.tick && now >= next_tick) {
       next_tick = now + options_.tick_ns;
@@ -207,7 +214,7 @@ void Run::Execute(RunSummary* summary) {
   }
   lock.unlock();
   for (auto& lane : lanes_) lane->thread.join();
-  input_ended_ = !stop_.draining();
+  input_ended_ = !cancel_.draining();
   for (auto& lane : lanes_) {
     // The first real failure wins; other lanes only drained because of it.
     if (lane->status.ok() || !summary->status.ok()) continue;
@@ -233,10 +240,9 @@ RunSummary RunPlan(const Plan& plan, const Registry& registry, const RunOptions&
         "finished at " + (*state)->finished_at() + "; the input has not changed since (--fresh does it again)";
     return summary;
   }
-  summary.status = (*state)->Begin();
-  if (!summary.status.ok()) return summary;
   Run run(plan, options, registry, **state, cancel, observer);
   summary.status = run.Open();
+  if (summary.status.ok()) summary.status = (*state)->Begin();
   if (summary.status.ok()) run.Execute(&summary);
   Status ended = (*state)->End(summary, run.input_ended());
   if (summary.status.ok()) summary.status = std::move(ended);

@@ -61,9 +61,9 @@ struct RunObserver {
   std::function<void(const std::string&)> warn;  // one line for the operator's log; any thread
 };
 
-// Runs a plan until its input ends, `cancel` is raised, or a stage stops. Blocks. Opens models first,
-// then targets, then sources; closes in reverse. Every row that was taken in is committed with its
-// effects or left where it was: a second call goes on from there.
+// Runs a plan until its input ends, `cancel` is raised, or a stage stops. Blocks. A lane that fails raises `cancel` to
+// kDrain for the others. Opens models first, then targets, then sources; closes in reverse. Every row that was taken in
+// is committed with its effects or left where it was: a second call goes on from there.
 RunSummary RunPlan(const Plan& plan, const Registry& registry, const RunOptions& options, CancelToken& cancel,
                    const RunObserver& observer);
 

@@ -24,6 +24,7 @@ class MemoryInput {
   void End();              // the source reports kEnd when all was read
   void Revoke(bool lost);  // the next poll reports kRevoked / kLost; then the partition is assigned again
 
+  bool keeps_position = false;     // as a Kafka group does: the run keeps a witness of it
   int64_t stored = kNoPosition;    // what StoredPositions answers and CommitPositions writes; guarded by mutex
   int64_t assigned = kNoPosition;  // where the last Assign began
   std::mutex mutex;
@@ -40,6 +41,7 @@ class MemorySourceProgram : public SourceProgram {
   int Lanes(int) const override { return 1; }
   Result<std::unique_ptr<Source>> OpenLane(const LaneContext& lane) const override;
   bool bounded() const override { return false; }
+  bool KeepsPosition() const override { return input_->keeps_position; }
   std::string Describe() const override { return "memory"; }
 
  private:

@@ -170,5 +170,31 @@ TEST_F(Epochs, ALostPartitionDropsWhatWasNotCommittedAndReadsItAgain) {
   EXPECT_EQ(Offsets(output->committed()), Numbers(0, 6));
 }
 
+TEST_F(Epochs, AStoredPositionThatVanishedStopsTheRunInsteadOfStartingOver) {
+  input->keeps_position = true;
+  plan.Persist("out", {plan.Source(input)}, output);
+  PushRows(6);
+  ASSERT_TRUE(RunToEnd().status.ok());
+  ASSERT_EQ(input->stored, 6);
+  input->stored = kNoPosition;
+  CancelToken again;
+  const RunSummary run = RunPlan(plan.plan(), registry, options, again, observer);
+  EXPECT_EQ(run.status.code(), Code::kStage);
+  EXPECT_NE(run.status.message().find("committed up to 6"), std::string::npos) << run.status.message();
+  EXPECT_EQ(Offsets(output->committed()), Numbers(0, 6));
+}
+
+TEST_F(Epochs, FreshIsRefusedWhereTheSourceWouldGoOnBehindTheEmptiedOutput) {
+  input->keeps_position = true;
+  plan.Persist("out", {plan.Source(input)}, output);
+  PushRows(2);
+  ASSERT_TRUE(RunToEnd().status.ok());
+  options.fresh = true;
+  CancelToken again;
+  const RunSummary run = RunPlan(plan.plan(), registry, options, again, observer);
+  EXPECT_EQ(run.status.code(), Code::kInvalid);
+  EXPECT_NE(run.status.message().find("--new-identity"), std::string::npos) << run.status.message();
+}
+
 }  // namespace
 }  // namespace anabranch

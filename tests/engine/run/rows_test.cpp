@@ -205,6 +205,31 @@ TEST_F(Rows, ARecordAboveTheLimitIsARecordErrorAtItsSource) {
   EXPECT_EQ(run.totals.stages[0].failed, 1);
 }
 
+TEST_F(Rows, AConditionThatFailsFollowsThePolicyEvenWhenNoRowOfTheBatchIsLeft) {
+  plan.plan().columns = {{"n", Type::Scalar(Kind::kInt64), "zero"}};
+  Scope scope;
+  scope.Add({"n", 0, Type::Scalar(Kind::kInt64), true, false, "zero"});
+  const StageId in = plan.Source(input);
+  const StageId zero = plan.Node("zero", {in}, [](const NodeRun& run) {
+    run.batch.columns[0].Reset(Type::Scalar(Kind::kInt64), run.batch.rows());
+    for (uint32_t r = 0; r < run.batch.rows(); ++r) {
+      run.batch.columns[0].values<int64_t>()[r] = 0;
+      run.batch.columns[0].states()[r] = kValid;
+    }
+    return Status::Ok();
+  });
+  plan.node(zero).makes = {0};
+  const StageId bad = plan.Node("bad", {zero}, Pass);
+  plan.node(bad).when = CompileExpression("10 % n == 1", scope).expression;
+  ASSERT_NE(plan.node(bad).when, nullptr);
+  plan.node(bad).on_record_error = RecordPolicy::kStop;
+  plan.Persist("out", {bad}, output);
+  PushRows(1);
+  const RunSummary run = RunToEnd();
+  EXPECT_EQ(run.failed_stage, "bad");
+  EXPECT_TRUE(output->committed().empty());
+}
+
 TEST_F(Rows, EverySourceRowEndsExactlyOnceAsEmittedDeadLetteredOrDropped) {
   const StageId in = plan.Source(input);
   const StageId filter = plan.Node("filter", {in}, FilterOdd());

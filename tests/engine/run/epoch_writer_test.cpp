@@ -1,0 +1,142 @@
+// The writer alone, with committers that answer as no real one does on command.
+#include "engine/run/epoch_writer.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+namespace anabranch {
+namespace {
+
+// Keeps views into what it was given, as a producer does that copies nothing.
+class ViewCommitter : public Committer {
+ public:
+  Status Open() override { return Status::Ok(); }
+  Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override {
+    return std::vector<int64_t>(partitions.size(), kNoPosition);
+  }
+  Status Write(const EncodedBatch& batch) override {
+    ++writes;
+    if (abort_writes > 0) {
+      --abort_writes;
+      views.clear();
+      return {Code::kAborted, "the leader is away"};
+    }
+    const EncodedRows& rows = batch.targets[0];
+    for (const auto& row : rows.rows) views.push_back(rows.value(row));
+    return Status::Ok();
+  }
+  Status Commit(const EpochEnd&) override {
+    inside = true;
+    while (hold) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    inside = false;
+    if (abort_commits > 0) {
+      --abort_commits;
+      views.clear();
+      return {Code::kAborted, "the group moved on"};
+    }
+    for (std::string_view view : views) committed.append(view);
+    views.clear();
+    return Status::Ok();
+  }
+  Status Abort() override {
+    for (std::string_view view : views) seen_at_abort.append(view);
+    views.clear();
+    return Status::Ok();
+  }
+  int rank() const override { return 0; }
+  void Close() override { closed_inside = inside; }
+
+  std::vector<std::string_view> views;
+  std::string committed, seen_at_abort;
+  int writes = 0, abort_writes = 0, abort_commits = 0;
+  std::atomic<bool> hold{false}, inside{false};
+  bool closed_inside = false;
+};
+
+EncodedBatch Rows(const std::string& value) {
+  EncodedBatch batch;
+  batch.Clear(1);
+  EncodedRows::Row row;
+  row.value_size = static_cast<uint32_t>(value.size());
+  batch.targets[0].bytes = value;
+  batch.targets[0].rows.push_back(row);
+  batch.positions.push_back({0, 0, 1});
+  return batch;
+}
+
+struct Writer : public ::testing::Test {
+  ViewCommitter committer;
+  CancelToken cancel;
+  EpochWriter writer{{&committer}, size_t{1} << 20, cancel, {}};
+  // Longer than a small string, so that its bytes lie on the heap.
+  const std::string text = "a value that does not fit into the string object itself";
+};
+
+TEST_F(Writer, AnAbandonedEpochStaysReadableUntilItsCommitterLetGo) {
+  ASSERT_TRUE(writer.Push(Rows(text), 1).ok());
+  ASSERT_TRUE(writer.WaitIdle().ok());
+  ASSERT_TRUE(writer.AbandonOpen().ok());
+  EXPECT_EQ(committer.seen_at_abort, text);
+  EXPECT_EQ(committer.committed, "");
+}
+
+TEST_F(Writer, AWriteThatIsAbortedIsTriedAgainUntilItStays) {
+  committer.abort_writes = 4;
+  ASSERT_TRUE(writer.Push(Rows(text), 1).ok());
+  ASSERT_TRUE(writer.CloseEpoch().ok());
+  ASSERT_TRUE(writer.WaitIdle().ok()) << writer.status().message();
+  EXPECT_EQ(committer.committed, text);
+  EXPECT_EQ(committer.writes, 5);
+}
+
+TEST_F(Writer, AnEpochThatStaysAbortedEndsRetryableAndAnAbandonForgivesIt) {
+  committer.abort_commits = 1000;
+  ASSERT_TRUE(writer.Push(Rows(text), 1).ok());
+  ASSERT_TRUE(writer.CloseEpoch().ok());
+  std::this_thread::sleep_for(std::chrono::milliseconds(120));
+  ASSERT_TRUE(writer.AbandonOpen().ok()) << writer.status().message();
+  committer.abort_commits = 0;
+  ASSERT_TRUE(writer.Push(Rows("next"), 1).ok());
+  ASSERT_TRUE(writer.CloseEpoch().ok());
+  ASSERT_TRUE(writer.WaitIdle().ok());
+  EXPECT_EQ(committer.committed, "next");
+}
+
+TEST_F(Writer, StopWaitsForTheCommitInProgressAndDropsTheRest) {
+  committer.hold = true;
+  ASSERT_TRUE(writer.Push(Rows(text), 1).ok());
+  ASSERT_TRUE(writer.CloseEpoch().ok());
+  ASSERT_TRUE(writer.Push(Rows("never written"), 1).ok());
+  while (!committer.inside) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  std::thread later([this] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    committer.hold = false;
+  });
+  writer.Stop();
+  committer.Close();
+  later.join();
+  EXPECT_FALSE(committer.closed_inside);
+  EXPECT_EQ(committer.committed, text);
+}
+
+TEST_F(Writer, ClosedEpochsThatWaitAreBounded) {
+  committer.hold = true;
+  std::atomic<int> closed{0};
+  std::thread lane([&] {
+    for (int i = 0; i < 10; ++i) {
+      if (!writer.Push(Rows(text), 1).ok() || !writer.CloseEpoch().ok()) return;
+      ++closed;
+    }
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_LE(closed, 2);
+  committer.hold = false;
+  lane.join();
+  ASSERT_TRUE(writer.WaitIdle().ok());
+  EXPECT_EQ(committer.committed.size(), 10 * text.size());
+}
+
+}  // namespace
+}  // namespace anabranch
