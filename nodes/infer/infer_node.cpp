@@ -39,6 +39,7 @@ class InferNode : public Node {
 
   Status CallAll(const NodeRun& run) {
     if (rows_.empty()) return Status::Ok();
+    call_->ResumeCalls();  // here, as a guard may end a call that is over until it is gone itself
     const Watchdog::Guard guard(Watchdog::Process(), run.deadline_ns, [this] { call_->Terminate(); });
     Status status;
     for (size_t first = 0; first < rows_.size() && status.ok(); first += shape_.records) {
@@ -57,7 +58,6 @@ class InferNode : public Node {
       }
       if (status.code() == Code::kStage) status = CallOneByOne(run, rows, guard, status);
     }
-    if (guard.expired()) call_->ResumeCalls();
     return status.ok() ? status : Status(Code::kStage, "model " + plan_->label + ": " + status.message());
   }
 

@@ -5,6 +5,7 @@
 
 #include "engine/clock.h"
 #include "nodes/infer/infer.h"
+#include "nodes/infer/watchdog.h"
 #include "tests/nodes/infer/model_case.h"
 #include "tests/nodes/infer/tiny_models.h"
 
@@ -137,6 +138,31 @@ TEST_F(InferRows, ACallThatTakesTooLongTimesItsRowsOut) {
   runner_.Fill("x", {5, 6});
   ASSERT_TRUE(runner_.Run(Clock::Real().NowNs() + 60'000'000'000).ok());
   EXPECT_EQ(runner_.Values("y"), (std::vector<Cell>{5, 6}));
+}
+
+// The watchdog is busy with another late call when this one's deadline passes, and comes to it as it ends.
+TEST_F(InferRows, AnEndThatComesTooLateDoesNotReachTheNextBatch) {
+  Bind(LoopModel());
+  const auto run = [this](int64_t turns, int64_t deadline_ns) {
+    runner_.ClearRows();
+    runner_.Fill("x", {turns, turns});
+    return runner_.Run(deadline_ns);
+  };
+  int64_t turns = 1000;
+  for (int64_t took = 0; took < 60'000'000; turns *= 2) {
+    const int64_t begin = Clock::Real().NowNs();
+    ASSERT_TRUE(run(turns, INT64_MAX).ok());
+    took = Clock::Real().NowNs() - begin;
+  }
+  const int64_t deadline = Clock::Real().NowNs() + 20'000'000;
+  {
+    const Watchdog::Guard other(Watchdog::Process(), deadline,
+                                [] { std::this_thread::sleep_for(std::chrono::seconds(1)); });
+    ASSERT_TRUE(run(turns, deadline).ok());
+  }
+  const Status next = run(5, Clock::Real().NowNs() + 60'000'000'000);
+  ASSERT_TRUE(next.ok()) << next.message();
+  EXPECT_EQ(runner_.Values("y"), (std::vector<Cell>{5, 5}));
 }
 
 TEST_F(InferRows, ADeadlineThatHasPassedMakesNoCall) {
