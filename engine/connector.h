@@ -104,7 +104,6 @@ struct TargetFields {
     const ConfigValue* at = nullptr;
   };
   std::string node_id;
-  StageId stage_hint = 0;
   std::vector<Field> fields;
   std::string envelope;                 // "", "plain", "raw", "cloudevents": judged by the connector
   const ConfigValue* config = nullptr;  // the persist node's object

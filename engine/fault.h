@@ -49,6 +49,7 @@ enum class FaultCode : uint16_t {
   kEnsembleMember = 701,
   kUnused = 901,  // warnings from here
   kInsecure = 902,
+  kDoubtful = 903,
 };
 
 struct FaultInfo {

@@ -84,6 +84,8 @@ const std::vector<FaultInfo>& FaultCatalogue() {
       {FaultCode::kUnused, "not used", "The entry is named nowhere. Remove it, or use it (a warning)."},
       {FaultCode::kInsecure, "insecure",
        "The setting works, but gives something away: a secret written in the file, for instance (a warning)."},
+      {FaultCode::kDoubtful, "doubtful",
+       "The entry is allowed, and will hardly do what was meant: every record would fail, for instance (a warning)."},
   };
   return catalogue;
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <any>
 #include <map>
 #include <memory>
 #include <span>

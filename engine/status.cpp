@@ -2,22 +2,6 @@
 
 namespace anabranch {
 
-const char* CodeName(Code code) {
-  switch (code) {
-    case Code::kOk: return "ok";
-    case Code::kInvalid: return "invalid";
-    case Code::kUnavailable: return "unavailable";
-    case Code::kRetry: return "retry";
-    case Code::kStage: return "stage";
-    case Code::kTimedOut: return "timed_out";
-    case Code::kFenced: return "fenced";
-    case Code::kAborted: return "aborted";
-    case Code::kCancelled: return "cancelled";
-    case Code::kInternal: return "internal";
-  }
-  return "unknown";
-}
-
 int ExitCode(Code code) {
   switch (code) {
     case Code::kOk:

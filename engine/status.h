@@ -20,9 +20,7 @@ enum class Code {
   kInternal,     // a fault of this program: report it (exit 70)
 };
 
-const char* CodeName(Code code);
-
-// Process exit code of `code` (topology.md §2).
+// Process exit code of `code` (docs/reference/commands.md).
 int ExitCode(Code code);
 
 // The outcome of a call. Cheap to move; an Ok status holds no text.

@@ -48,11 +48,23 @@ class FileConnector : public Connector {
                  "leave \"envelope\" out, or use \"format\": \"json\"");
       return nullptr;
     }
+    if (!options.record_envelope) WarnWithoutKey(at, source_id, faults);
     if (!Resolve(at, services, faults, &options.path)) return nullptr;
     auto program = MakeFileSource(std::move(options));
     if (program.ok()) return std::move(program).value();
     faults.Add(FaultCode::kPath, *at.Find("path"), program.status().message());
     return nullptr;
+  }
+
+  // A plain line has neither a key nor headers of its own.
+  static void WarnWithoutKey(const ConfigValue& at, const std::string& source_id, FaultSink& faults) {
+    if (at.parent == nullptr) return;
+    const ConfigValue* key = at.parent->Find("key");
+    const bool by_record = key == nullptr || key->text == "record" || key->Find("header") != nullptr;
+    if (!by_record) return;
+    faults.Add(FaultCode::kDoubtful, key == nullptr ? at : *key,
+               "a line of source \"" + source_id + "\" has no key of its own: every record would be dead-lettered",
+               "add \"key\": {\"field\": …}, \"position\" or \"uuid\" beside \"file\"");
   }
 
   std::shared_ptr<const TargetProgram> BindTarget(const ConfigValue& at, const TargetFields& fields,

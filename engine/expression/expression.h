@@ -18,7 +18,7 @@ struct ExpressionProgram;  // the compiled form; immutable
 
 // A typed, vectorised expression of the topology language, checked against the columns in scope.
 //
-// Rules beyond topology.md: float32 reads as float64; int64 with float64 gives float64; `/` is float64 and follows
+// The rules: float32 reads as float64; int64 with float64 gives float64; `/` is float64 and follows
 // IEEE (x / 0 is infinite or NaN), as do all maths functions outside their domain. A null operand gives null, but
 // `false && null` is false and `true || null` is true; a null condition of ?: is not true and takes the else side.
 // && || ?: and coalesce raise no error of a side that does not decide. timestamp - timestamp is float64 seconds,
