@@ -43,16 +43,10 @@ Status KafkaAtLeastOnceCommitter::Write(const EncodedBatch& batch) {
   return written.ok() ? written : StartAgain(written);
 }
 
-Status KafkaAtLeastOnceCommitter::Commit(const EpochEnd& end) {
+Status KafkaAtLeastOnceCommitter::Commit(const EpochEnd& /*end*/) {
   if (!producer_.running()) return {Code::kUnavailable, "the Kafka producer is closed"};
   const Status delivered = Flush();
   if (!delivered.ok()) return StartAgain(delivered);
-  if (consumer_ != nullptr) {
-    const Status stored = consumer_->CommitPositions(end.positions);
-    // The group is changing hands: what was written stays, the next owner writes it again.
-    if (stored.code() == Code::kRetry) return {Code::kAborted, stored.message()};
-    RETURN_IF_ERROR(stored);
-  }
   failed_ = 0;
   return Status::Ok();
 }

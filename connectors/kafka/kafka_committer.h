@@ -13,8 +13,8 @@ namespace anabranch {
 // when it took its partitions; those of a file go to a group without members, anabranch.NAME.SOURCE, stored on
 // partition 0 of the unit's first topic, with the source's description as the offset's metadata.
 //
-// At least once: an idempotent producer; Commit waits until all is delivered, then the consumer stores its
-// positions.
+// At least once: an idempotent producer; Commit waits until all is delivered. It stores no positions: other targets
+// may not have the rows yet.
 //
 // `lane`, the programs of `targets`, `source_program` and `source` must outlive the committer.
 Result<std::unique_ptr<Committer>> OpenKafkaCommitter(const LaneContext& lane, KafkaTargets targets,
@@ -100,7 +100,6 @@ class KafkaAtLeastOnceCommitter : public Committer {
   Status Write(const EncodedBatch& batch) override;
   Status Commit(const EpochEnd& end) override;
   Status Abort() override;
-  bool CarriesPositions() const override { return consumer_ != nullptr; }
   int rank() const override { return 3; }
   void Close() override;
 
