@@ -2,6 +2,8 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <algorithm>
+
 #include "engine/clock.h"
 
 namespace anabranch {
@@ -75,16 +77,26 @@ Status KafkaTransactionCommitter::StartProducer() {
 
 Result<std::vector<int64_t>> KafkaTransactionCommitter::Progress(std::span<const PartitionId> partitions) {
   ASSIGN_OR_RETURN(std::vector<int64_t> stored, positions_.Stored(partitions));
-  if (positions_.consumer() == nullptr) {
-    for (size_t i = 0; i < partitions.size(); ++i) {
-      if (progress_.size() <= partitions[i]) progress_.resize(partitions[i] + size_t{1}, kNoPosition);
-      progress_[partitions[i]] = stored[i];
-    }
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    if (progress_.size() <= partitions[i]) progress_.resize(partitions[i] + size_t{1}, kNoPosition);
+    progress_[partitions[i]] = stored[i];
   }
   return stored;
 }
 
 Status KafkaTransactionCommitter::Begin() {
+// Whether all rows of `range` were written before: other targets were behind.
+bool KafkaTransactionCommitter::Repeated(const PositionRange& range) const {
+  return range.partition < progress_.size() && AlreadyWritten(range.next - 1, progress_[range.partition]);
+}
+
+// Asked per batch, so that rows are compared one by one only while some may have been written before.
+bool KafkaTransactionCommitter::MayRepeat(const EncodedBatch& batch) const {
+  return std::ranges::any_of(batch.positions, [this](const PositionRange& range) {
+    return range.partition < progress_.size() && AlreadyWritten(range.first, progress_[range.partition]);
+  });
+}
+
   if (in_transaction_) return Status::Ok();
   if (!producer_.running()) return {Code::kUnavailable, "the Kafka producer \"" + transactional_id_ + "\" is closed"};
   const KafkaError error(rd_kafka_begin_transaction(producer_.handle()));
@@ -100,7 +112,8 @@ Status KafkaTransactionCommitter::Begin() {
 
 Status KafkaTransactionCommitter::Write(const EncodedBatch& batch) {
   RETURN_IF_ERROR(Begin());
-  const Status written = producer_.Write(batch, progress_, timeout_ns_);
+  const std::span<const int64_t> progress = MayRepeat(batch) ? progress_ : std::span<const int64_t>();
+  const Status written = producer_.Write(batch, progress, timeout_ns_);
   if (written.ok()) return written;
   const bool fatal = producer_.client().FatalError(nullptr) != 0;
   return Settle(fatal ? Verdict::kFatal : Verdict::kAbort, written, {.epoch = 0, .positions = batch.positions});
@@ -129,7 +142,7 @@ KafkaTransactionCommitter::Verdict KafkaTransactionCommitter::Judge(const rd_kaf
 // Again with the same arguments until the transaction would be timed out by the broker.
 KafkaTransactionCommitter::Verdict KafkaTransactionCommitter::SendPositions(const EpochEnd& end, Status* cause) {
   if (end.positions.empty()) return Verdict::kDone;
-  const KafkaPartitions list = positions_.ToSend(end);
+  const KafkaPartitions list = positions_.ToSend(end, progress_);
   const KafkaGroupMetadata metadata = positions_.Metadata();
   if (metadata == nullptr) {
     *cause = {Code::kAborted, "the group gave this consumer's partitions to others"};
@@ -236,7 +249,7 @@ Status KafkaTransactionCommitter::Resolve(const EpochEnd& end, const Status& cau
   std::vector<PartitionId> ids;
   std::vector<int64_t> ends;
   for (const PositionRange& range : end.positions) {
-    if (range.next <= range.first) continue;
+    if (range.next <= range.first || Repeated(range)) continue;  // tells nothing
     ids.push_back(range.partition);
     ends.push_back(range.next);
   }

@@ -30,8 +30,9 @@ class KafkaPositions {
   // The lane's consumer; null when the source is not Kafka.
   KafkaSource* consumer() const { return consumer_; }
   Result<std::vector<int64_t>> Stored(std::span<const PartitionId> partitions);
-  // What to send within a transaction. Null metadata = the consumer has no partitions.
-  KafkaPartitions ToSend(const EpochEnd& end) const;
+  // What to send within a transaction: a position below `progress` (by PartitionId) does not move the stored one back.
+  // Null metadata = the consumer has no partitions.
+  KafkaPartitions ToSend(const EpochEnd& end, std::span<const int64_t> progress) const;
   KafkaGroupMetadata Metadata() const;
   std::string group() const;
 
@@ -70,6 +71,8 @@ class KafkaTransactionCommitter : public Committer {
   Verdict EndTransaction(Status* cause);
   Verdict Judge(const rd_kafka_error_s& error, Status* cause) const;
   Status AbortNow(const Status& cause);
+  bool Repeated(const PositionRange& range) const;
+  bool MayRepeat(const EncodedBatch& batch) const;
   Status Rebuild(const Status& cause, std::span<const PositionRange> positions);
   Status Resolve(const EpochEnd& end, const Status& cause);
   Status Settle(Verdict verdict, const Status& cause, const EpochEnd& end);
@@ -82,7 +85,7 @@ class KafkaTransactionCommitter : public Committer {
   const int64_t timeout_ns_;
   KafkaPositions positions_;
   KafkaProducer producer_;
-  std::vector<int64_t> progress_;  // by PartitionId; only where the source starts below it
+  std::vector<int64_t> progress_;  // by PartitionId, as of the last Progress()
   bool in_transaction_ = false;
   int64_t began_ns_ = 0;
   int rebuilt_ = 0;  // since the last commit, as below

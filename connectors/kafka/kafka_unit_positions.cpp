@@ -1,6 +1,8 @@
 // Positions that a Kafka transaction carries, and how they are read back.
 #include <librdkafka/rdkafka.h>
 
+#include <algorithm>
+
 #include "connectors/kafka/kafka_committer.h"
 
 namespace anabranch {
@@ -66,19 +68,21 @@ Result<std::vector<int64_t>> KafkaPositions::StoredByGroup(std::span<const Parti
   return std::vector<int64_t>{stored.offset};
 }
 
-KafkaPartitions KafkaPositions::ToSend(const EpochEnd& end) const {
+KafkaPartitions KafkaPositions::ToSend(const EpochEnd& end, std::span<const int64_t> progress) const {
   KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(end.positions.size())));
   for (const PositionRange& range : end.positions) {
+    const bool known = range.partition < progress.size() && progress[range.partition] != kNoPosition;
+    const int64_t next = known ? std::max(range.next, progress[range.partition]) : range.next;
     if (consumer_ == nullptr) {
       rd_kafka_topic_partition_t* element = rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), 0);
-      element->offset = range.next;
+      element->offset = next;
       element->metadata = rd_kafka_mem_malloc(nullptr, description_.size());
       element->metadata_size = description_.size();
       __builtin_memcpy(element->metadata, description_.data(), description_.size());
       continue;
     }
     const SourcePartition& partition = lane_.partitions->at(range.partition);
-    rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)->offset = range.next;
+    rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)->offset = next;
   }
   return list;
 }

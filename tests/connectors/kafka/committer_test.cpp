@@ -135,6 +135,31 @@ TEST(KafkaTransaction, GoesOnWhereTheCommitStopped) {
   for (size_t i = 0; i < records.size(); ++i) EXPECT_EQ(*records[i].value, "out:v" + std::to_string(i));
 }
 
+TEST(KafkaTransaction, WritesNoRowBelowTheGroupsPosition) {
+  const std::string in = TestBroker::MakeTopic("ahead.in", 1);
+  const std::string out = TestBroker::MakeTopic("ahead.out", 1);
+  WriteNumbered(in, 5, 1);
+  TestLane lane(MakeSourceProgram({in}), "ahead");
+  ASSERT_TRUE(lane.source->Open().ok());
+  auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+  ASSERT_TRUE(committer.ok());
+  ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+  const EncodedBatch batch = lane.TakeEncoded();
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
+  // Another target is behind: the lane is assigned anew and reads all of it again, a part at a time.
+  ASSERT_EQ((*committer)->Progress(lane.owned).value()[0], 5);
+  EncodedBatch part = batch;
+  part.targets[0].rows.resize(3);
+  part.positions[0].next = 3;
+  ASSERT_TRUE((*committer)->Write(part).ok());
+  ASSERT_TRUE((*committer)->Commit(EndOf(part)).ok());
+  EXPECT_EQ(StoredOffset("anabranch.ahead", in, 0), 5);
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
+  EXPECT_EQ(ReadAll(out).size(), 5u);
+}
+
 TEST(KafkaTransaction, IsFencedByASecondProducerOfItsName) {
   const std::string in = TestBroker::MakeTopic("fence.in", 1);
   const std::string out = TestBroker::MakeTopic("fence.out", 1);
@@ -287,6 +312,21 @@ TEST(KafkaTransaction, RefusesThePositionOfAnotherFile) {
     TestLane lane(std::make_shared<FileProgram>(path), "other");
     auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
     ASSERT_TRUE(committer.ok());
+TEST(KafkaTransaction, NeverMovesThePositionOfAFileBack) {
+  const std::string out = TestBroker::MakeTopic("back.out", 1);
+  const PartitionId file[] = {0};
+  TestLane lane(std::make_shared<FileProgram>("cases.jsonl"), "back");
+  auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+  ASSERT_TRUE(committer.ok()) << committer.status().message();
+  ASSERT_TRUE((*committer)->Write(FileRows(0, 50)).ok());
+  ASSERT_TRUE((*committer)->Commit({1, {{0, 0, 50}}}).ok());
+  ASSERT_EQ((*committer)->Progress(file).value()[0], 50);
+  ASSERT_TRUE((*committer)->Write(FileRows(0, 30)).ok());
+  ASSERT_TRUE((*committer)->Commit({2, {{0, 0, 30}}}).ok());
+  EXPECT_EQ(StoredOffset("anabranch.back.in", out, 0), 50);
+  EXPECT_EQ(ReadAll(out).size(), 5u);
+}
+
     const Result<std::vector<int64_t>> progress = (*committer)->Progress(file);
     if (std::string(path) == "b.jsonl") {
       EXPECT_EQ(progress.status().code(), Code::kInvalid);
