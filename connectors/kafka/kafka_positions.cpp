@@ -4,6 +4,7 @@
 #include <chrono>
 #include <thread>
 
+#include "connectors/kafka/kafka_producer.h"
 #include "connectors/kafka/kafka_source.h"
 #include "engine/clock.h"
 
@@ -13,6 +14,8 @@ namespace {
 
 constexpr int kAskMs = 10'000;
 constexpr int kAskAgainMs = 50;
+constexpr int kAskStoredMs = 2'000;                 // then a look at the cancel token
+constexpr int64_t kEndedWithinNs = 15'000'000'000;  // brokers look for late transactions every 10 s
 constexpr int kCommitMs = 10'000;
 
 struct QueueDeleter {
@@ -43,6 +46,14 @@ bool Passing(rd_kafka_resp_err_t error) {
          error == RD_KAFKA_RESP_ERR__TRANSPORT;
 }
 
+// A transaction that is still open, or a coordinator that moves or is not reached yet.
+bool StoredSoon(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT || error == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+         error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__WAIT_COORD ||
+         error == RD_KAFKA_RESP_ERR_NOT_COORDINATOR || error == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+         error == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+}
+
 // Asks again while the trouble is passing, at most kAskMs.
 template <typename Ask>
 rd_kafka_resp_err_t AskPatiently(const Ask& ask) {
@@ -55,6 +66,24 @@ rd_kafka_resp_err_t AskPatiently(const Ask& ask) {
 }
 
 }  // namespace
+
+Status AskStored(const KafkaClient& client, const std::string& group, const ClientOptions& options,
+                 const CancelToken* cancel, rd_kafka_topic_partition_list_t* list) {
+  const int64_t deadline = Clock::Real().NowNs() + TransactionTimeoutNs(options) + kEndedWithinNs;
+  while (true) {
+    rd_kafka_resp_err_t error = rd_kafka_committed(client.get(), list, kAskStoredMs);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = FirstError(*list);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return Status::Ok();
+    if (cancel != nullptr && cancel->now()) {
+      return {Code::kCancelled, "stopped while waiting for the positions of group \"" + group + "\""};
+    }
+    if (!StoredSoon(error) || client.refused() || Clock::Real().NowNs() >= deadline) {
+      return {Code::kUnavailable, "the positions of group \"" + group + "\" on " + options.Servers() +
+                                      " cannot be read: " + ErrorText(error) + "; " + client.Complaint()};
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(kAskAgainMs));
+  }
+}
 
 KafkaPartitions KafkaSource::MakeList(std::span<const PartitionId> partitions) const {
   KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
@@ -69,12 +98,7 @@ Result<std::vector<int64_t>> KafkaSource::StoredPositions(std::span<const Partit
   std::vector<int64_t> stored;
   if (partitions.empty()) return stored;
   const KafkaPartitions list = MakeList(partitions);
-  rd_kafka_resp_err_t error = rd_kafka_committed(client_->get(), list.get(), kAskMs);
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = FirstError(*list);
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return Status(Code::kUnavailable, "the positions of group \"" + group_ + "\" on " + settings_->options.Servers() +
-                                          " cannot be read: " + ErrorText(error) + "; " + client_->Complaint());
-  }
+  RETURN_IF_ERROR(AskStored(*client_, group_, settings_->options, lane_.cancel, list.get()));
   for (int i = 0; i < list->cnt; ++i) {
     stored.push_back(list->elems[i].offset < 0 ? kNoPosition : list->elems[i].offset);
   }

@@ -124,6 +124,12 @@ class KafkaSource : public Source {
   std::atomic<uint64_t> tombstones_{0}, repeated_{0};
 };
 
+// Fills in the positions of `list` that `group`, the client's, has stored. While a transaction that may change them is
+// open, nobody is told: one that a dead process left ends with its timeout (TransactionTimeoutNs), and so long this
+// waits. kCancelled when `cancel` comes to kNow meanwhile, otherwise kUnavailable.
+Status AskStored(const KafkaClient& client, const std::string& group, const ClientOptions& options,
+                 const CancelToken* cancel, rd_kafka_topic_partition_list_s* list);
+
 class KafkaSourceProgram : public SourceProgram {
  public:
   explicit KafkaSourceProgram(std::shared_ptr<const KafkaSourceSettings> settings);

@@ -9,8 +9,6 @@ namespace anabranch {
 
 namespace {
 
-constexpr int kAskMs = 10'000;
-
 KafkaSource* ConsumerOf(const SourceProgram& program, Source& source) {
   // Made by that program, so of its kind.
   return dynamic_cast<const KafkaSourceProgram*>(&program) != nullptr ? static_cast<KafkaSource*>(&source) : nullptr;
@@ -52,12 +50,7 @@ Result<std::vector<int64_t>> KafkaPositions::StoredByGroup(std::span<const Parti
   }
   const KafkaPartitions list(rd_kafka_topic_partition_list_new(1));
   const rd_kafka_topic_partition_t& stored = *rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), 0);
-  rd_kafka_resp_err_t error = rd_kafka_committed(reader_->get(), list.get(), kAskMs);
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = stored.err;
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return Status(Code::kUnavailable, "the position of group \"" + group() + "\" on " + options_.Servers() +
-                                          " cannot be read: " + ErrorText(error));
-  }
+  RETURN_IF_ERROR(AskStored(*reader_, group(), options_, lane_.cancel, list.get()));
   if (stored.offset < 0) return std::vector<int64_t>{kNoPosition};
   const std::string_view metadata(static_cast<const char*>(stored.metadata), stored.metadata_size);
   if (metadata != description_) {

@@ -260,6 +260,21 @@ int64_t StoredOffset(const std::string& group, const std::string& topic, int par
   return offset;
 }
 
+void LeaveTransactionOpen(const std::string& group, const std::string& topic, int partition, int64_t offset,
+                          int timeout_ms) {
+  const Client client = MakeClient(RD_KAFKA_PRODUCER, {{"transactional.id", "orphan." + group},
+                                                       {"transaction.timeout.ms", std::to_string(timeout_ms)},
+                                                       {"message.timeout.ms", std::to_string(timeout_ms)}});
+  EXPECT_EQ(rd_kafka_init_transactions(client.get(), kWaitMs), nullptr);
+  EXPECT_EQ(rd_kafka_begin_transaction(client.get()), nullptr);
+  rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(list, topic.c_str(), partition)->offset = offset;
+  rd_kafka_consumer_group_metadata_t* metadata = rd_kafka_consumer_group_metadata_new(group.c_str());
+  EXPECT_EQ(rd_kafka_send_offsets_to_transaction(client.get(), list, metadata, kWaitMs), nullptr);
+  rd_kafka_consumer_group_metadata_destroy(metadata);
+  rd_kafka_topic_partition_list_destroy(list);
+}
+
 ClientOptions TestOptions(const std::string& servers, std::vector<std::pair<std::string, std::string>> more) {
   ClientOptions options;
   options.connection = "main";

@@ -49,6 +49,11 @@ std::vector<TestRecord> ReadAll(const std::string& topic, bool committed_only = 
 int64_t StoredOffset(const std::string& group, const std::string& topic, int partition,
                      std::string* metadata = nullptr);
 
+// A process that dies between sending the group's position and ending the transaction: until the broker ends it,
+// nobody is told the position.
+void LeaveTransactionOpen(const std::string& group, const std::string& topic, int partition, int64_t offset,
+                          int timeout_ms);
+
 ClientOptions TestOptions(const std::string& servers = TestBroker::servers(),
                           std::vector<std::pair<std::string, std::string>> more = {});
 std::shared_ptr<KafkaSourceProgram> MakeSourceProgram(std::vector<std::string> topics,

@@ -255,6 +255,37 @@ TEST(KafkaSource, StopsWhenAPositionIsNoLongerThere) {
   EXPECT_TRUE(lane.rows.empty());
 }
 
+TEST(KafkaSource, WaitsForTheTransactionOfAProcessThatDied) {
+  const std::string topic = TestBroker::MakeTopic("orphan", 1);
+  TestLane lane(MakeSourceProgram({topic}), "orphan", 0, false);
+  ASSERT_TRUE(lane.source->Open().ok());
+  while (lane.owned.empty()) ASSERT_TRUE(lane.Step().ok());
+  // The default timeout; the broker looks for late transactions every 10 s.
+  LeaveTransactionOpen("anabranch.orphan", topic, 0, 7, 10'000);
+  const auto begin = Clock::now();
+  const Result<std::vector<int64_t>> stored = lane.source->StoredPositions(lane.owned);
+  ASSERT_TRUE(stored.ok()) << stored.status().message() << " after " << SecondsSince(begin) << " s";
+  EXPECT_EQ((*stored)[0], kNoPosition);
+  EXPECT_GT(SecondsSince(begin), 5.0) << "there was nothing to wait for";
+}
+
+TEST(KafkaSource, StopsWaitingForATransactionWhenToldTo) {
+  const std::string topic = TestBroker::MakeTopic("impatient", 1);
+  TestLane lane(MakeSourceProgram({topic}), "impatient", 0, false);
+  ASSERT_TRUE(lane.source->Open().ok());
+  while (lane.owned.empty()) ASSERT_TRUE(lane.Step().ok());
+  LeaveTransactionOpen("anabranch.impatient", topic, 0, 7, 10'000);
+  std::thread operator_([&lane] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    lane.cancel.Raise(CancelToken::kNow);
+  });
+  const auto begin = Clock::now();
+  const Result<std::vector<int64_t>> stored = lane.source->StoredPositions(lane.owned);
+  operator_.join();
+  EXPECT_EQ(stored.status().code(), Code::kCancelled) << stored.status().message();
+  EXPECT_LT(SecondsSince(begin), 4.0);
+}
+
 TEST(KafkaSource, StopsWhenAnotherProcessTakesItsName) {
   const std::string topic = TestBroker::MakeTopic("twins", 1);
   TestLane first(MakeSourceProgram({topic}), "twins", 0, false);
