@@ -51,6 +51,7 @@ Status KafkaTransactionCommitter::Open() {
   RETURN_IF_ERROR(
       CountPartitions(targets_.front().second->settings().options, topics, kConnectWaitNs, lane_.cancel, lane_.warn)
           .status());
+  RETURN_IF_ERROR(positions_.Open());
   return StartProducer();
 }
 
@@ -84,7 +85,6 @@ Result<std::vector<int64_t>> KafkaTransactionCommitter::Progress(std::span<const
   return stored;
 }
 
-Status KafkaTransactionCommitter::Begin() {
 // Whether all rows of `range` were written before: other targets were behind.
 bool KafkaTransactionCommitter::Repeated(const PositionRange& range) const {
   return range.partition < progress_.size() && AlreadyWritten(range.next - 1, progress_[range.partition]);
@@ -97,6 +97,7 @@ bool KafkaTransactionCommitter::MayRepeat(const EncodedBatch& batch) const {
   });
 }
 
+Status KafkaTransactionCommitter::Begin() {
   if (in_transaction_) return Status::Ok();
   if (!producer_.running()) return {Code::kUnavailable, "the Kafka producer \"" + transactional_id_ + "\" is closed"};
   const KafkaError error(rd_kafka_begin_transaction(producer_.handle()));

@@ -11,7 +11,7 @@ namespace anabranch {
 // Exactly once: one transaction per epoch carries rows and positions, under the transactional id
 // name.instance.lane. Positions of a Kafka source go to its group, under the membership that the consumer had
 // when it took its partitions; those of a file go to a group without members, anabranch.NAME.SOURCE, stored on
-// partition 0 of the unit's first topic, with the source's description as the offset's metadata.
+// partition 0 of the unit's first topic, with the source's description and mark as the offset's metadata.
 //
 // At least once: an idempotent producer; Commit waits until all is delivered. It stores no positions: other targets
 // may not have the rows yet.
@@ -27,8 +27,11 @@ class KafkaPositions {
                  Source& source);
   ~KafkaPositions();
 
+  // Takes the mark of an input that is not Kafka's; before all else.
+  Status Open();
   // The lane's consumer; null when the source is not Kafka.
   KafkaSource* consumer() const { return consumer_; }
+  // kInvalid when what is stored is a position in another input.
   Result<std::vector<int64_t>> Stored(std::span<const PartitionId> partitions);
   // What to send within a transaction: a position below `progress` (by PartitionId) does not move the stored one back.
   // Null metadata = the consumer has no partitions.
@@ -38,11 +41,14 @@ class KafkaPositions {
 
  private:
   Result<std::vector<int64_t>> StoredByGroup(std::span<const PartitionId> partitions);
+  Result<bool> IsOfThisInput(std::string_view metadata) const;
 
   const LaneContext& lane_;
   const ClientOptions options_;
-  const std::string topic_;        // carries the position of a source that is not Kafka
+  const std::string topic_;  // carries the position of a source that is not Kafka
+  const SourceProgram& source_program_;
   const std::string description_;  // of that source
+  std::string metadata_;           // description and mark
   KafkaSource* const consumer_;
   std::shared_ptr<KafkaClient> reader_;  // asks for it
 };
@@ -65,14 +71,14 @@ class KafkaTransactionCommitter : public Committer {
  private:
   enum class Verdict : uint8_t { kDone, kAbort, kFatal, kUnknown };
 
+  bool Repeated(const PositionRange& range) const;
+  bool MayRepeat(const EncodedBatch& batch) const;
   Status StartProducer();
   Status Begin();
   Verdict SendPositions(const EpochEnd& end, Status* cause);
   Verdict EndTransaction(Status* cause);
   Verdict Judge(const rd_kafka_error_s& error, Status* cause) const;
   Status AbortNow(const Status& cause);
-  bool Repeated(const PositionRange& range) const;
-  bool MayRepeat(const EncodedBatch& batch) const;
   Status Rebuild(const Status& cause, std::span<const PositionRange> positions);
   Status Resolve(const EpochEnd& end, const Status& cause);
   Status Settle(Verdict verdict, const Status& cause, const EpochEnd& end);

@@ -9,6 +9,8 @@ namespace anabranch {
 
 namespace {
 
+constexpr char kMarkFollows[] = "; ";
+
 KafkaSource* ConsumerOf(const SourceProgram& program, Source& source) {
   // Made by that program, so of its kind.
   return dynamic_cast<const KafkaSourceProgram*>(&program) != nullptr ? static_cast<KafkaSource*>(&source) : nullptr;
@@ -21,10 +23,28 @@ KafkaPositions::KafkaPositions(const LaneContext& lane, const KafkaTargets& targ
     : lane_(lane),
       options_(targets.front().second->settings().options),
       topic_(targets.front().second->settings().topic),
+      source_program_(source_program),
       description_(source_program.Describe()),
       consumer_(ConsumerOf(source_program, source)) {}
 
 KafkaPositions::~KafkaPositions() = default;
+
+Status KafkaPositions::Open() {
+  if (consumer_ != nullptr) return Status::Ok();
+  ASSIGN_OR_RETURN(const std::string mark, source_program_.Identity());
+  metadata_ = mark.empty() ? description_ : description_ + kMarkFollows + mark;
+  return Status::Ok();
+}
+
+// Whether a position stored with `metadata` is one in the input that is there now.
+Result<bool> KafkaPositions::IsOfThisInput(std::string_view metadata) const {
+  if (!metadata.starts_with(description_)) return false;
+  metadata.remove_prefix(description_.size());
+  if (!metadata.empty() && !metadata.starts_with(kMarkFollows)) return false;
+  if (!metadata.empty()) metadata.remove_prefix(std::string_view(kMarkFollows).size());
+  bool grown = false;
+  return source_program_.SameInput(std::string(metadata), &grown);
+}
 
 std::string KafkaPositions::group() const { return "anabranch." + lane_.topology + "." + lane_.source_id; }
 
@@ -53,9 +73,10 @@ Result<std::vector<int64_t>> KafkaPositions::StoredByGroup(std::span<const Parti
   RETURN_IF_ERROR(AskStored(*reader_, group(), options_, lane_.cancel, list.get()));
   if (stored.offset < 0) return std::vector<int64_t>{kNoPosition};
   const std::string_view metadata(static_cast<const char*>(stored.metadata), stored.metadata_size);
-  if (metadata != description_) {
+  ASSIGN_OR_RETURN(const bool same, IsOfThisInput(metadata));
+  if (!same) {
     return Status(Code::kInvalid, "group \"" + group() + "\" on " + options_.Servers() + " holds the position of \"" +
-                                      std::string(metadata) + "\", not of \"" + description_ +
+                                      std::string(metadata) + "\", not of \"" + metadata_ +
                                       "\"; run with --new-identity or under another name");
   }
   return std::vector<int64_t>{stored.offset};
@@ -69,9 +90,9 @@ KafkaPartitions KafkaPositions::ToSend(const EpochEnd& end, std::span<const int6
     if (consumer_ == nullptr) {
       rd_kafka_topic_partition_t* element = rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), 0);
       element->offset = next;
-      element->metadata = rd_kafka_mem_malloc(nullptr, description_.size());
-      element->metadata_size = description_.size();
-      __builtin_memcpy(element->metadata, description_.data(), description_.size());
+      element->metadata = rd_kafka_mem_malloc(nullptr, metadata_.size());
+      element->metadata_size = metadata_.size();
+      __builtin_memcpy(element->metadata, metadata_.data(), metadata_.size());
       continue;
     }
     const SourcePartition& partition = lane_.partitions->at(range.partition);

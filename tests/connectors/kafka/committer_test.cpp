@@ -250,7 +250,8 @@ class FileProgram : public SourceProgram {
     Status CommitPositions(std::span<const PositionRange>) override { return Status::Ok(); }
     void Close() override {}
   };
-  explicit FileProgram(std::string path) : path_(std::move(path)) {}
+  explicit FileProgram(std::string path, std::string content = "")
+      : path_(std::move(path)), content_(std::move(content)) {}
   int Lanes(int) const override { return 1; }
   Result<std::unique_ptr<Source>> OpenLane(const LaneContext& lane) const override {
     lane.partitions->Find({"file:in", 0});
@@ -258,9 +259,15 @@ class FileProgram : public SourceProgram {
   }
   bool bounded() const override { return true; }
   std::string Describe() const override { return "file " + path_; }
+  Result<std::string> Identity() const override { return content_; }
+  Result<bool> SameInput(const std::string& stored_identity, bool* grown) const override {
+    *grown = content_.size() > stored_identity.size();
+    return content_.starts_with(stored_identity);
+  }
 
  private:
   std::string path_;
+  std::string content_;
 };
 
 EncodedBatch FileRows(int64_t first, int64_t next) {
@@ -335,6 +342,24 @@ TEST(KafkaTransaction, NeverMovesThePositionOfAFileBack) {
     }
     ASSERT_TRUE((*committer)->Commit({1, {{0, 0, 10}}}).ok());
   }
+}
+
+TEST(KafkaTransaction, RefusesThePositionOfAnotherFileOfTheSameName) {
+  const std::string out = TestBroker::MakeTopic("replaced.out", 1);
+  const PartitionId file[] = {0};
+  const auto progress_with = [&](const char* content) -> Result<std::vector<int64_t>> {
+    TestLane lane(std::make_shared<FileProgram>("input.jsonl", content), "replaced");
+    ASSIGN_OR_RETURN(const auto committer, lane.OpenCommitter({MakeTargetProgram(out)}));
+    ASSIGN_OR_RETURN(std::vector<int64_t> progress, committer->Progress(file));
+    if (progress[0] == kNoPosition) RETURN_IF_ERROR(committer->Commit({1, {{0, 0, 10}}}));
+    return progress;
+  };
+  EXPECT_EQ(progress_with("monday").value()[0], kNoPosition);
+  EXPECT_EQ(progress_with("monday, and more").value()[0], 10);  // it has grown
+  const Result<std::vector<int64_t>> replaced = progress_with("tuesday");
+  ASSERT_EQ(replaced.status().code(), Code::kInvalid);
+  EXPECT_NE(replaced.status().message().find("input.jsonl"), std::string::npos) << replaced.status().message();
+  EXPECT_NE(replaced.status().message().find("--new-identity"), std::string::npos) << replaced.status().message();
 }
 
 TEST(KafkaTransaction, StopsAtARecordThatIsTooLargeForTheTopic) {
