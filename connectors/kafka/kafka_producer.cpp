@@ -39,6 +39,15 @@ std::string Cure(int error) {
   return {};
 }
 
+// A dead letter that goes without its value still says where the record is and how long it was.
+rd_kafka_headers_t* NoteValueBytes(rd_kafka_headers_t* headers, size_t bytes) {
+  if (headers == nullptr) headers = rd_kafka_headers_new(1);
+  const std::string text = std::to_string(bytes);
+  rd_kafka_header_add(headers, kHeaderValueBytes.data(), static_cast<ssize_t>(kHeaderValueBytes.size()), text.data(),
+                      static_cast<ssize_t>(text.size()));
+  return headers;
+}
+
 KafkaClient::Settings Defaults(const LaneContext& lane, bool transactional) {
   KafkaClient::Settings settings = {
       {"client.id", "anabranch-" + lane.topology + "." + lane.instance + "." + std::to_string(lane.lane)},
@@ -133,7 +142,7 @@ Status KafkaProducer::Produce(Target& target, const EncodedRows& rows, const Enc
   const char* key = has_key ? rows.bytes.data() + row.key : nullptr;
   const size_t key_size = has_key ? row.key_size : 0;
   char* value = has_value ? const_cast<char*>(rows.bytes.data()) + row.value : nullptr;
-  const size_t value_size = has_value ? row.value_size : 0;
+  size_t value_size = has_value ? row.value_size : 0;
   const int64_t timestamp = std::max<int64_t>(row.timestamp_ms, 0);
   rd_kafka_headers_t* headers = MakeHeaders(target, rows, row);
   while (true) {
@@ -142,6 +151,11 @@ Status KafkaProducer::Produce(Target& target, const EncodedRows& rows, const Enc
                           RD_KAFKA_V_VALUE(value, value_size), RD_KAFKA_V_TIMESTAMP(timestamp),
                           RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return Status::Ok();
+    if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && target.program->settings().dead_letters && value_size > 0) {
+      headers = NoteValueBytes(headers, value_size);
+      value_size = 0;
+      continue;
+    }
     const bool full = error == RD_KAFKA_RESP_ERR__QUEUE_FULL;
     if (full && Clock::Real().NowNs() < deadline_ns && failure_.ok()) {
       rd_kafka_poll(handle(), kFullQueuePollMs);

@@ -12,6 +12,8 @@ namespace anabranch {
 // Names of headers on results.
 inline constexpr std::string_view kHeaderId = "anabranch.id";
 inline constexpr std::string_view kHeaderCloudEventId = "ce_id";
+// On a dead letter that was too large to be written with its value: how long that is.
+inline constexpr std::string_view kHeaderValueBytes = "anabranch.error.value_bytes";
 
 // A topic that results or dead letters go to. Rows of results carry only the headers that all or some rows
 // share; `<topic>/<partition>/<offset>/<node>` is put on when the record is produced, made from the row's
@@ -24,7 +26,7 @@ class KafkaTargetProgram : public TargetProgram {
     std::string node_id;
     std::string envelope;  // "", "raw", "cloudevents"
     std::vector<TargetFields::Field> fields;
-    bool headers = true;   // results say who made them
+    bool headers = true;  // results say who made them
     bool dead_letters = false;
   };
   explicit KafkaTargetProgram(Settings settings) : settings_(std::move(settings)) {}

@@ -312,13 +312,6 @@ TEST(KafkaTransaction, CarriesThePositionOfAFileAndSuppressesWhatIsThere) {
   EXPECT_EQ(Values(ReadAll(out)), (std::vector<std::string>{"0", "10", "20", "30", "40", "50", "60", "70"}));
 }
 
-TEST(KafkaTransaction, RefusesThePositionOfAnotherFile) {
-  const std::string out = TestBroker::MakeTopic("other.out", 1);
-  const PartitionId file[] = {0};
-  for (const char* path : {"a.jsonl", "b.jsonl"}) {
-    TestLane lane(std::make_shared<FileProgram>(path), "other");
-    auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
-    ASSERT_TRUE(committer.ok());
 TEST(KafkaTransaction, NeverMovesThePositionOfAFileBack) {
   const std::string out = TestBroker::MakeTopic("back.out", 1);
   const PartitionId file[] = {0};
@@ -334,6 +327,13 @@ TEST(KafkaTransaction, NeverMovesThePositionOfAFileBack) {
   EXPECT_EQ(ReadAll(out).size(), 5u);
 }
 
+TEST(KafkaTransaction, RefusesThePositionOfAnotherFile) {
+  const std::string out = TestBroker::MakeTopic("other.out", 1);
+  const PartitionId file[] = {0};
+  for (const char* path : {"a.jsonl", "b.jsonl"}) {
+    TestLane lane(std::make_shared<FileProgram>(path), "other");
+    auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+    ASSERT_TRUE(committer.ok());
     const Result<std::vector<int64_t>> progress = (*committer)->Progress(file);
     if (std::string(path) == "b.jsonl") {
       EXPECT_EQ(progress.status().code(), Code::kInvalid);
@@ -377,6 +377,35 @@ TEST(KafkaTransaction, StopsAtARecordThatIsTooLargeForTheTopic) {
   EXPECT_NE(written.message().find("file:in/0/10/out"), std::string::npos) << written.message();
   EXPECT_NE(written.message().find("message.max.bytes"), std::string::npos) << written.message();
   EXPECT_TRUE(ReadAll(out).empty());
+}
+
+TEST(KafkaTransaction, WritesADeadLetterThatIsTooLargeWithoutItsValue) {
+  const std::string out = TestBroker::MakeTopic("large.dead", 1);
+  TestLane lane(std::make_shared<FileProgram>("large.jsonl"), "largedead");
+  KafkaTargetProgram::Settings settings;
+  settings.options = TestOptions();
+  settings.topic = out;
+  settings.dead_letters = true;
+  auto committer = lane.OpenCommitter({std::make_shared<KafkaTargetProgram>(settings)});
+  ASSERT_TRUE(committer.ok()) << committer.status().message();
+  EncodedBatch batch = FileRows(0, 20);
+  EncodedRows& rows = batch.targets[0];
+  rows.rows[1].headers = static_cast<uint32_t>(rows.bytes.size());
+  rows.AppendHeader("anabranch.error.offset", "10");
+  rows.rows[1].headers_size = static_cast<uint32_t>(rows.bytes.size()) - rows.rows[1].headers;
+  rows.rows[1].value = static_cast<uint32_t>(rows.bytes.size());
+  rows.rows[1].value_size = 2'000'000;
+  rows.bytes.append(2'000'000, 'x');
+  const Status written = (*committer)->Write(batch);
+  ASSERT_TRUE(written.ok()) << written.message();
+  ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
+  const std::vector<TestRecord> records = ReadAll(out);
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records[0].value, "0");
+  EXPECT_EQ(records[0].Header("anabranch.error.value_bytes"), "");
+  EXPECT_EQ(records[1].value, "");
+  EXPECT_EQ(records[1].Header("anabranch.error.offset"), "10");
+  EXPECT_EQ(records[1].Header("anabranch.error.value_bytes"), "2000000");
 }
 
 TEST(KafkaAtLeastOnce, DeliversAndLeavesThePositionsToWhoeverComesAfterAllTargets) {
