@@ -64,8 +64,8 @@ Shape EpochShape() {
   return Shape::Object({
       {"max_rows", Shape::Integer(1, 1e9), false, "100000", "Rows committed together, at most."},
       {"max_bytes", Shape::Integer(1024, 4 * kGiB), false, "33554432", "Output bytes committed together, at most."},
-      {"commit_ms", Shape::Number(1, 600'000), false, "100",
-       "Time after which an epoch is committed, in milliseconds."},
+      {"commit_ms", Shape::Number(1, 5'000), false, "100",
+       "Time after which an epoch is committed, in milliseconds; a broker ends a Kafka transaction after 10000."},
   });
 }
 
