@@ -25,8 +25,8 @@ struct CheckedTopology {
   bool ok() const { return plan != nullptr; }
 };
 
-// parse → expand variables → check → compile: every fault at once, or the plan. `check`, `run`,
-// `explain`, `graph` and `test` all call this. No network; reads the topology, its models and secrets only.
+// parse → expand variables → check → compile: every fault at once, or the plan. Every command that takes a
+// topology calls this. No network; reads the topology, its models and secrets only.
 CheckedTopology CheckTopology(const std::string& file, const Registry& registry, const CheckOptions& options);
 CheckedTopology CheckTopologyText(const std::string& file, std::string text, const Registry& registry,
                                   const CheckOptions& options);
