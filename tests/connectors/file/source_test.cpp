@@ -19,7 +19,7 @@ class FileSourceTest : public FileFixture {
                                             bool envelope = false) {
     ConfigValue file =
         envelope ? ConfigObject({{"path", path}, {"envelope", "record"}}) : ConfigObject({{"path", path}});
-    config_ = LinkConfig(ConfigObject({{"file", std::move(file)}, {"format", format}}));
+    config_ = LinkConfig(ConfigObject({{"file", std::move(file)}, {"format", format}, {"key", "position"}}));
     return connector_->BindSource(*config_->Find("file"), "cases", *this, faults_);
   }
   std::unique_ptr<Source> OpenAt(const SourceProgram& program, int64_t next = kNoPosition) {
@@ -127,6 +127,15 @@ TEST_F(FileSourceTest, CsvHeaderMayBeQuotedAndFollowAByteOrderMark) {
   EXPECT_EQ(Rows(*OpenAt(*program)), (std::vector<Row>{{16, "1,2"}}));
   EXPECT_TRUE(program->bounded());
   EXPECT_EQ(program->Lanes(8), 1);
+}
+
+TEST_F(FileSourceTest, PlainLinesWithoutAKeyRuleAreWarnedOf) {
+  Put("in", "{}\n");
+  config_ = LinkConfig(ConfigObject({{"file", ConfigObject({{"path", "in"}})}}));
+  EXPECT_NE(connector_->BindSource(*config_->Find("file"), "cases", *this, faults_), nullptr);
+  ASSERT_EQ(faults_.faults().size(), 1u);
+  EXPECT_TRUE(faults_.faults()[0].warning);
+  EXPECT_NE(faults_.faults()[0].message.find("has no key of its own"), std::string::npos);
 }
 
 TEST_F(FileSourceTest, FaultsNameTheFileAndTheReason) {

@@ -14,7 +14,7 @@ class FileTargetTest : public FileFixture {
   void SetUp() override {
     FileFixture::SetUp();
     Put("in", "");
-    const auto config = LinkConfig(ConfigObject({{"file", ConfigObject({{"path", "in"}})}}));
+    const auto config = LinkConfig(ConfigObject({{"file", ConfigObject({{"path", "in"}})}, {"key", "position"}}));
     source_program_ = connector_->BindSource(*config->Find("file"), "in", *this, faults_);
     source_ = std::move(*source_program_->OpenLane(lane_));
   }
