@@ -12,6 +12,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <stdexcept>
 #include <thread>
 
@@ -43,10 +44,16 @@ rd_kafka_t* Client(rd_kafka_type_t type, const std::vector<std::pair<std::string
   return client;
 }
 
-void Produce(rd_kafka_t* producer, const char* topic, const void* key, size_t key_size, void* value, size_t size) {
-  while (rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(key, key_size),
-                           RD_KAFKA_V_VALUE(value, size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                           RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+using Topic = std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)>;
+
+Topic MakeTopic(rd_kafka_t* client, const char* name) {
+  return {rd_kafka_topic_new(client, name, nullptr), &rd_kafka_topic_destroy};
+}
+
+void Produce(rd_kafka_t* producer, rd_kafka_topic_t* topic, const void* key, size_t key_size, void* value,
+             size_t size) {
+  while (rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY, value, size, key, key_size, nullptr) != 0) {
+    if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL) Die(rd_kafka_err2str(rd_kafka_last_error()));
     rd_kafka_poll(producer, 10);
   }
 }
@@ -69,14 +76,16 @@ void Preload(const std::string& bootstrap, int64_t records) {
                                                     {"linger.ms", "20"},
                                                     {"batch.size", "1000000"},
                                                     {"queue.buffering.max.messages", "500000"}});
+  Topic topic = MakeTopic(producer, kIn);
   for (int64_t i = 0; i < records; ++i) {
     std::string value = Record(i);
     char key[16];
     const int size = std::snprintf(key, sizeof key, "key-%08lld", static_cast<long long>(i % 100'000'000));
-    Produce(producer, kIn, key, static_cast<size_t>(size), value.data(), value.size());
+    Produce(producer, topic.get(), key, static_cast<size_t>(size), value.data(), value.size());
     if (i % 10'000 == 0) rd_kafka_poll(producer, 0);
   }
   if (rd_kafka_flush(producer, 60'000) != RD_KAFKA_RESP_ERR_NO_ERROR) Die("preloading did not finish in 60 s");
+  topic.reset();
   rd_kafka_destroy(producer);
 }
 
@@ -95,6 +104,7 @@ Cost Relay(const std::string& bootstrap, int64_t records) {
                                                     {"batch.size", "1000000"},
                                                     {"queue.buffering.max.messages", "500000"}});
   rd_kafka_poll_set_consumer(consumer);
+  Topic out = MakeTopic(producer, kOut);
   rd_kafka_topic_partition_list_t* partitions = rd_kafka_topic_partition_list_new(1);
   rd_kafka_topic_partition_list_add(partitions, kIn, 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
   rd_kafka_assign(consumer, partitions);
@@ -109,13 +119,14 @@ Cost Relay(const std::string& bootstrap, int64_t records) {
         begin = WallSeconds();
         cpu = CpuSeconds();
       }
-      Produce(producer, kOut, message->key, message->key_len, message->payload, message->len);
+      Produce(producer, out.get(), message->key, message->key_len, message->payload, message->len);
       if (taken % 1024 == 0) rd_kafka_poll(producer, 0);
     }
     rd_kafka_message_destroy(message);
   }
   if (rd_kafka_flush(producer, 60'000) != RD_KAFKA_RESP_ERR_NO_ERROR) Die("the relay did not flush in 60 s");
   cost = {WallSeconds() - begin, CpuSeconds() - cpu};
+  out.reset();
   rd_kafka_consumer_close(consumer);
   rd_kafka_destroy(consumer);
   rd_kafka_destroy(producer);
