@@ -57,7 +57,8 @@ class Source {
   // Where the outside keeps this source's position: committed offsets of a group. kNoPosition when
   // nothing was ever stored or the source stores none (files).
   virtual Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId> partitions) = 0;
-  // Begins reading the assigned partitions. kNoPosition = the source's `start` rule.
+  // Begins reading the assigned partitions. kNoPosition = the source's `start` rule. Until it is called, Poll answers
+  // kIdle (kRevoked, kLost): a lane may first feed rows that were kept.
   virtual Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) = 0;
   virtual Status Release() = 0;
   // Stores positions where no committer carries them (commit thread; the lane waits meanwhile or
@@ -162,7 +163,8 @@ class Committer {
   virtual ~Committer() = default;
   virtual Status Open() = 0;
   // Next source offset that this unit wants, per partition; kNoPosition = it has none stored.
-  // Rows below it are suppressed by Write.
+  // Rows below it are suppressed by Write, in the partitions of batch.positions only: a replayed dead letter bears the
+  // position of its first reading.
   virtual Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) = 0;
   virtual Status Write(const EncodedBatch& batch) = 0;
   virtual Status Commit(const EpochEnd& end) = 0;

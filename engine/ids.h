@@ -12,6 +12,7 @@ using ColumnId = uint32_t;
 
 // Index of a stage: the sources first, in file order, then the nodes in dependency order.
 using StageId = uint32_t;
+inline constexpr StageId kNoStage = UINT32_MAX;
 
 // Index of a target: the persist nodes in dependency order; the dead letters come last.
 using TargetId = uint32_t;

@@ -29,8 +29,16 @@ struct KeyRule {
   std::string header;
 };
 
+// Turns a flood of record errors of one stage into a stop of that stage: it trips at the `failures`-th one among the
+// last `rows` rows.
+struct Breaker {
+  uint32_t rows = 1000;
+  uint32_t failures = 50;
+};
+
 struct PlanSource {
   std::string id;
+  std::string fingerprint;  // of what its results depend on: connector, format, schema, key
   std::string connector;
   std::shared_ptr<const SourceProgram> program;
   std::string format = "json";
@@ -38,12 +46,18 @@ struct PlanSource {
   DecodePlan decode;                           // empty fields: nothing is decoded
   bool enforce_schema = false;                 // no validate node below does it for every path
   KeyRule key;
+  Breaker breaker;
 };
 
 struct PlanNode {
   std::string id;
   std::string kind;
   std::shared_ptr<const NodeProgram> program;
+  std::string fingerprint;  // of what its own results depend on: kind and its version, configuration, model bytes
+  std::string closure;      // of that and everything above
+  std::string was;          // id under which it stood in an earlier file; empty: the same
+  bool keep_always = false;
+  Breaker breaker;
   std::vector<StageId> inputs;
   std::vector<bool> from_source;  // by source StageId: descends from it
   bool join_any = false;
@@ -75,6 +89,7 @@ struct EpochLimits {
 struct Limits {
   size_t record_bytes = size_t{16} << 20;   // a longer record is a record error
   size_t memory_bytes = size_t{512} << 20;  // batches and pinned outputs in flight, all lanes
+  size_t kept_bytes = size_t{4} << 30;      // kept results in the state folder
 };
 
 // A topology, checked and compiled: immutable, ordered, printable; no threads, no I/O. Stages 0..S-1

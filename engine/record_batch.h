@@ -50,6 +50,8 @@ struct StageRows {
   uint32_t model_calls = 0;
   uint32_t retried = 0;  // calls made again after a transient error
   uint32_t dead_lettered = 0;
+  bool done = false;    // finished: its outcome, errors and columns are final
+  bool reused = false;  // done in an earlier run: not counted again
 };
 
 // N rows of one source on their way through the plan, held by columns. A batch owns its memory
@@ -84,7 +86,13 @@ class RecordBatch {
   // Sizes the per-stage state for the rows of this batch; outcomes start as kAbsent.
   void PrepareStages();
 
-  StageId source = 0;  // whose rows these are
+  StageId source = 0;     // whose rows these are
+  uint64_t sequence = 0;  // of this batch in its lane's run, from 1
+  // Taken up from kept results: the stages that are `done` do not run again; with `complete` none does.
+  bool restored = false;
+  bool complete = false;
+  // Rows that are still to run in this stage fail there as "given_up"; kNoStage: none.
+  StageId give_up = kNoStage;
   const SourceTable* partitions = nullptr;
   std::vector<PositionRange> positions;  // per source partition: what committing this batch completes
 

@@ -2,17 +2,28 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <string>
 
 #include "connectors/catalog.h"
+#include "engine/fault_point.h"
 #include "nodes/catalog.h"
 #include "topologies/commands/command_line.h"
 
+namespace {
+
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  anabranch::ArmFaultPoints(Environment("ANABRANCH_FAULT"), Environment("ANABRANCH_FAULT_LOG"));
   anabranch::Registry registry;
   anabranch::RegisterAllNodes(registry);
   anabranch::RegisterAllConnectors(registry);
-  const char* no_color = std::getenv("NO_COLOR");
-  bool colour = no_color == nullptr || *no_color == '\0';
+  bool colour = Environment("NO_COLOR").empty();
   bool err_terminal = isatty(STDERR_FILENO) == 1;
   anabranch::CommandIo io{
       registry, std::cout, std::cerr, colour && isatty(STDOUT_FILENO) == 1, colour && err_terminal, err_terminal};

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "engine/fault_point.h"
+
 namespace anabranch {
 namespace {
 
@@ -187,7 +189,11 @@ Status EpochWriter::CommitEpoch() {
     Merge(item.batch.positions, &end.positions);
     rows += item.rows;
   }
-  for (Committer* committer : committers_) RETURN_IF_ERROR(UntilResolved(*committer, committer->Commit(end), &end));
+  for (Committer* committer : committers_) {
+    FaultPoint("target.commit");
+    RETURN_IF_ERROR(UntilResolved(*committer, committer->Commit(end), &end));
+  }
+  FaultPoint("epoch.committed");
   if (callbacks_.committed) callbacks_.committed(end, rows);
 
   std::lock_guard lock(mutex_);

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <mutex>
+#include <sstream>
 
 #include "engine/run/ledger_lock.h"
 #include "engine/run/ledger_progress.h"
@@ -30,6 +31,9 @@ constexpr const char* kTables =
     "PRAGMA user_version=1;";
 // The topology's file, absolute and as seen from the state folder (both move together).
 constexpr const char* kClaim = "topology_path";
+constexpr const char* kCrashes = "crashes";
+constexpr const char* kActions = "actions";
+constexpr size_t kActionBytes = 64 << 10;  // older lines are dropped
 constexpr const char* kClaimFromState = "topology_path_from_state";
 
 // XXH3 over the table's name and the row's parts, each with its length.
@@ -53,6 +57,10 @@ class SqliteLedger : public Ledger {
   Status PutTarget(const std::string& target, const TargetProgress& progress) override;
   Status PutCounters(const std::map<std::string, std::map<std::string, int64_t>>& by_node) override;
   Result<std::map<std::string, std::map<std::string, int64_t>>> GetCounters() override;
+  Result<std::vector<Crashes>> GetCrashes() override;
+  Status PutCrashes(const std::vector<Crashes>& crashes) override;
+  Status AddAction(const std::string& line) override;
+  Result<std::vector<std::string>> Actions() override;
 
  private:
   // Each wants mutex_ held.
@@ -242,6 +250,34 @@ Result<std::map<std::string, std::map<std::string, int64_t>>> SqliteLedger::GetC
   }
 }
 
+Result<std::vector<Ledger::Crashes>> SqliteLedger::GetCrashes() {
+  ASSIGN_OR_RETURN(const std::optional<std::string> text, Get(kCrashes));
+  std::optional<std::vector<Crashes>> crashes = ParseCrashes(text.value_or(""));
+  if (!crashes) return Damaged("crash counts");
+  return std::move(*crashes);
+}
+
+Status SqliteLedger::PutCrashes(const std::vector<Crashes>& crashes) {
+  return Put({{kCrashes, PrintCrashes(crashes)}});
+}
+
+Status SqliteLedger::AddAction(const std::string& line) {
+  RETURN_IF_ERROR(Writable());
+  const std::lock_guard guard(mutex_);
+  ASSIGN_OR_RETURN(const std::optional<std::string> before, GetLocked(kActions));
+  std::string text = before.value_or("") + line + "\n";
+  while (text.size() > kActionBytes && text.find('\n') + 1 < text.size()) text.erase(0, text.find('\n') + 1);
+  return PutLocked({{kActions, text}});
+}
+
+Result<std::vector<std::string>> SqliteLedger::Actions() {
+  ASSIGN_OR_RETURN(const std::optional<std::string> text, Get(kActions));
+  std::vector<std::string> actions;
+  std::istringstream lines(text.value_or(""));
+  for (std::string line; std::getline(lines, line);) actions.push_back(line);
+  return actions;
+}
+
 // Before SQLite makes it, so that ledger, log and index are the owner's alone whatever the umask says.
 Status MakePrivateFile(const std::string& path) {
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -289,6 +325,8 @@ Result<std::unique_ptr<Ledger>> Ledger::OpenReadOnly(const std::string& state_di
   RETURN_IF_ERROR(ledger->Prepare());
   return std::unique_ptr<Ledger>(std::move(ledger));
 }
+
+Result<int64_t> Ledger::Owner(const std::string& state_dir) { return StateLock::Owner(state_dir); }
 
 Status Ledger::Archive(const std::string& state_dir) {
   std::error_code error;

@@ -41,6 +41,23 @@ class Ledger {
   virtual Status PutCounters(const std::map<std::string, std::map<std::string, int64_t>>& by_node) = 0;
   virtual Result<std::map<std::string, std::map<std::string, int64_t>>> GetCounters() = 0;
 
+  // Crashes while a stage worked on rows from this position, counted until the position is committed.
+  struct Crashes {
+    std::string stage;
+    SourcePartition partition;
+    int64_t first = 0;
+    int count = 0;
+  };
+  virtual Result<std::vector<Crashes>> GetCrashes() = 0;
+  virtual Status PutCrashes(const std::vector<Crashes>& crashes) = 0;  // replaces all
+
+  // What operators did, oldest first: one line each with its time ("2026-11-21T03:12:00Z restart from score, …").
+  virtual Status AddAction(const std::string& line) = 0;
+  virtual Result<std::vector<std::string>> Actions() = 0;
+
+  // The pid of the process that owns the state; 0: none does. For readers.
+  static Result<int64_t> Owner(const std::string& state_dir);
+
   // Moves the state folder's content aside (STATE_DIR.archived-N) for `run --fresh`. Not while open.
   static Status Archive(const std::string& state_dir);
 };

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 
 namespace anabranch {
 namespace {
@@ -41,6 +43,23 @@ Result<std::unique_ptr<StateLock>> StateLock::Take(const std::string& state_dir)
     return Status(Code::kUnavailable, "cannot write " + path + ": " + std::strerror(errno));
   }
   return lock;
+}
+
+// From the kernel's table: a probe by a lock of one's own could refuse somebody who starts at that moment.
+Result<int64_t> StateLock::Owner(const std::string& state_dir) {
+  struct stat info;
+  if (stat((state_dir + "/lock").c_str(), &info) != 0) return int64_t{0};
+  const std::string inode = ":" + std::to_string(info.st_ino);
+  std::ifstream table("/proc/locks");
+  if (!table) return Status(Code::kUnavailable, "/proc/locks cannot be read: whether a process runs is unknown");
+  for (std::string line; std::getline(table, line);) {
+    std::istringstream words(line);
+    std::string number, kind, how, access, file;
+    int64_t pid = 0;
+    words >> number >> kind >> how >> access >> pid >> file;
+    if (kind == "FLOCK" && file.ends_with(inode)) return pid;
+  }
+  return int64_t{0};
 }
 
 StateLock::~StateLock() { close(fd_); }

@@ -13,6 +13,8 @@ class StateLock {
  public:
   // The folder must exist. kRetry when another owner has it (also one in this process); kUnavailable.
   static Result<std::unique_ptr<StateLock>> Take(const std::string& state_dir);
+  // The pid in the file while somebody holds the lock, else 0. Takes nothing.
+  static Result<int64_t> Owner(const std::string& state_dir);
   ~StateLock();
   StateLock(const StateLock&) = delete;
   StateLock& operator=(const StateLock&) = delete;

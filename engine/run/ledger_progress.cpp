@@ -1,6 +1,7 @@
 #include "engine/run/ledger_progress.h"
 
 #include <charconv>
+#include <sstream>
 
 namespace anabranch {
 namespace {
@@ -36,6 +37,28 @@ std::optional<std::map<SourcePartition, int64_t>> ParseProgress(std::string_view
     next[from] = position;
   }
   return next;
+}
+
+std::string PrintCrashes(const std::vector<Ledger::Crashes>& crashes) {
+  std::string text;
+  for (const Ledger::Crashes& each : crashes) {
+    text += std::to_string(each.count) + " " + std::to_string(each.first) + " " +
+            std::to_string(each.partition.partition) + " " + each.stage + " " + each.partition.topic + "\n";
+  }
+  return text;
+}
+
+std::optional<std::vector<Ledger::Crashes>> ParseCrashes(const std::string& text) {
+  std::vector<Ledger::Crashes> crashes;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    Ledger::Crashes each;
+    words >> each.count >> each.first >> each.partition.partition >> each.stage >> std::ws;
+    if (!words || !std::getline(words, each.partition.topic)) return std::nullopt;
+    crashes.push_back(std::move(each));
+  }
+  return crashes;
 }
 
 }  // namespace anabranch

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/run/ledger.h"
 
@@ -12,5 +13,10 @@ namespace anabranch {
 std::string PrintProgress(const std::map<SourcePartition, int64_t>& next);
 // Nothing when `text` is no such form.
 std::optional<std::map<SourcePartition, int64_t>> ParseProgress(std::string_view text);
+
+// The stored form of crash counts: one line "COUNT FIRST PARTITION STAGE TOPIC" each.
+std::string PrintCrashes(const std::vector<Ledger::Crashes>& crashes);
+// Nothing when `text` is no such form.
+std::optional<std::vector<Ledger::Crashes>> ParseCrashes(const std::string& text);
 
 }  // namespace anabranch

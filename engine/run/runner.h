@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,12 +10,24 @@
 #include "engine/clock.h"
 #include "engine/plan.h"
 #include "engine/registry.h"
+#include "engine/restart/restart_plan.h"
 #include "engine/status.h"
 
 namespace anabranch {
 
+// How a run begins.
+enum class RunStart : uint8_t {
+  kRun,      // goes on; refuses a state whose stage failed (kStage, naming the command)
+  kRestart,  // from the failed stage: feeds it what was kept, then goes on with live input
+  kGiveUp,   // as kRestart, but the rows that wait for the failed stage become dead letters; ends when they are
+             // committed
+};
+
 struct RunOptions {
-  std::string state_dir;  // holds the ledger; made when absent
+  RunStart start = RunStart::kRun;
+  RestartChoices choices;  // kRestart
+  std::string token;       // kRestart: only when the plan still has this token; empty = whatever it is
+  std::string state_dir;   // holds the ledger; made when absent
   std::string instance = "0";
   int workers = 0;                  // compute threads; 0 = one per core
   bool once = false;                // end at what is there now
@@ -50,7 +63,10 @@ struct RunSummary {
   // Ok: the input ended or a stop was asked for. kStage: `failed_stage` stopped; what was complete is committed.
   Status status;
   std::string failed_stage;
-  bool already_done = false;  // a finished bounded input: nothing was run; `note` says since when
+  std::optional<Failure> failure;  // what was written to the ledger about it
+  // A stage never returned: its thread still runs. The caller reports and ends the process with _exit.
+  bool stuck = false;
+  bool already_done = false;  // nothing was to be run: a finished bounded input, a restart without failure; see `note`
   std::string note;
   RunSnapshot totals;
 };
@@ -60,6 +76,16 @@ struct RunObserver {
   std::function<void(const RunSnapshot&)> tick;
   std::function<void(const std::string&)> warn;  // one line for the operator's log; any thread
 };
+
+// What a restart of the plan would do with the state as it is; reads only. kInvalid when there is no state,
+// already_running when a process owns it.
+struct RestartOutlook {
+  bool nothing_failed = false;  // then `plan` is empty
+  bool already_running = false;
+  Failure failure;
+  RestartPlan plan;
+};
+Result<RestartOutlook> LookAtRestart(const Plan& plan, const RunOptions& options);
 
 // Runs a plan until its input ends, `cancel` is raised, or a stage stops. Blocks. A lane that fails raises `cancel` to
 // kDrain for the others. Opens models first, then targets, then sources; closes in reverse. Every row that was taken in

@@ -13,7 +13,10 @@ class MemorySource : public Source {
   Status Open() override { return Status::Ok(); }
 
   Result<SourceEvent> Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) override {
-    if (!assigned_) return SourceEvent::kAssigned;
+    if (!assigned_ && !told_) {
+      told_ = true;
+      return SourceEvent::kAssigned;
+    }
     std::unique_lock lock(input_->mutex);
     input_->changed.wait_for(lock, std::chrono::nanoseconds(wait_ns), [this] {
       return next_ < input_->records.size() || input_->ended || !input_->events.empty();
@@ -23,6 +26,7 @@ class MemorySource : public Source {
       input_->events.pop_front();
       return event;
     }
+    if (!assigned_) return SourceEvent::kIdle;
     if (next_ >= input_->records.size()) return input_->ended ? SourceEvent::kEnd : SourceEvent::kIdle;
     const auto first = static_cast<int64_t>(next_);
     while (next_ < input_->records.size() && batch.rows() < limits.max_rows) {
@@ -51,7 +55,7 @@ class MemorySource : public Source {
   }
 
   Status Release() override {
-    assigned_ = false;
+    assigned_ = told_ = false;
     return Status::Ok();
   }
 
@@ -69,6 +73,7 @@ class MemorySource : public Source {
   PartitionId id_;
   size_t next_ = 0;
   bool assigned_ = false;
+  bool told_ = false;
 };
 
 }  // namespace

@@ -86,6 +86,10 @@ class Run:
         if self.running():
             self.process.send_signal(number)
 
+    def stopped(self):
+        """A signal holds the process."""
+        return pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
     def wait(self, timeout):
         """The exit code; a process that outlives its time is ended and fails the test."""
         try:

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/plan.h"
+#include "engine/status.h"
+
+namespace anabranch {
+
+// What can be remembered of a plan, by names: kept in the ledger to be compared with the plan of a later start.
+struct StageFacts {
+  std::string id;
+  std::string kind;  // "source" for sources
+  std::string fingerprint;
+  std::string closure;
+  std::vector<std::string> inputs;
+  std::string position_owner;  // source: what its stored positions belong to: Describe()
+  std::string target;          // persist: where it writes: commit unit and Describe()
+};
+struct PlanFacts {
+  std::string topology;  // name@hash
+  std::string identity;  // name of groups, transactional ids and progress
+  bool exactly_once = true;
+  std::vector<StageFacts> stages;  // in plan order
+};
+PlanFacts FactsOf(const Plan& plan, const std::string& identity);
+
+// Why a pipeline stopped in a stage. Written to the ledger with the kept results; read by status and restart.
+struct Failure {
+  std::string stage;
+  std::string error_class;  // "stage" | "transient" | "timeout" | "breaker" | "crash" | "target" | "source"
+  std::string message;
+  int attempts = 1;
+  int64_t at_ms = 0;                 // wall clock, since 1970
+  std::vector<std::string> records;  // up to 10 ids topic/partition/offset: where it failed
+  int64_t kept_rows = 0;
+  int64_t kept_bytes = 0;
+  PlanFacts plan;
+};
+
+// One JSON object each; kInvalid when the text is none.
+std::string PrintPlanFacts(const PlanFacts& facts);
+Result<PlanFacts> ParsePlanFacts(const std::string& text);
+std::string PrintFailure(const Failure& failure);
+Result<Failure> ParseFailure(const std::string& text);
+
+}  // namespace anabranch
