@@ -57,6 +57,7 @@ class SqliteLedger : public Ledger {
   Status PutTarget(const std::string& target, const TargetProgress& progress) override;
   Status PutCounters(const std::map<std::string, std::map<std::string, int64_t>>& by_node) override;
   Result<std::map<std::string, std::map<std::string, int64_t>>> GetCounters() override;
+  Status ResetCounters() override;
   Result<std::vector<Crashes>> GetCrashes() override;
   Status PutCrashes(const std::vector<Crashes>& crashes) override;
   Status AddAction(const std::string& line) override;
@@ -248,6 +249,12 @@ Result<std::map<std::string, std::map<std::string, int64_t>>> SqliteLedger::GetC
     }
     by_node[node][name] = value;
   }
+}
+
+Status SqliteLedger::ResetCounters() {
+  RETURN_IF_ERROR(Writable());
+  const std::lock_guard guard(mutex_);
+  return Explain(db_->Execute("DELETE FROM counter"));
 }
 
 Result<std::vector<Ledger::Crashes>> SqliteLedger::GetCrashes() {

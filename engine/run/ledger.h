@@ -40,6 +40,7 @@ class Ledger {
   // Named counters per node, added to (`run --once` twice keeps adding; --fresh starts anew).
   virtual Status PutCounters(const std::map<std::string, std::map<std::string, int64_t>>& by_node) = 0;
   virtual Result<std::map<std::string, std::map<std::string, int64_t>>> GetCounters() = 0;
+  virtual Status ResetCounters() = 0;
 
   // Crashes while a stage worked on rows from this position, counted until the position is committed.
   struct Crashes {

@@ -147,7 +147,7 @@ class State(harness.PipelineCase):
         self.assertIn("--instance", second.stderr)
         first.send(signal.SIGCONT)
         self.assertEqual(first.wait(60), EXIT_OK)
-        cases = harness.read_lines(self.dir / "cases.jsonl")
+        cases = (self.dir / "cases.jsonl").read_bytes().splitlines()
         self.assertEqual(len(harness.read_lines(self.dir / "predictions.jsonl")), len(cases))
 
     def test_another_file_of_the_same_name_is_refused(self):
