@@ -131,6 +131,7 @@ void Compiler::BindSource(size_t source) {
     BindKey(entry, out.scope, out.sound, plan_source);
   }
   out.bound = plan_source.program != nullptr;
+  ReadSourceSettings(root_, plan_source);
   plan_->sources.push_back(std::move(plan_source));
 }
 
@@ -301,7 +302,7 @@ void Compiler::CompileNode(const ConfigValue& entry, const NodeKind& kind, Scope
   for (const VisibleColumn& column : scope.columns()) {
     if (column.maker == entry.name) made.push_back(column);
   }
-  if (node.program != nullptr) ReadNodeSettings(entry, root_.Find("defaults"), made, node, faults);
+  if (node.program != nullptr) ReadNodeSettings(entry, root_, made, node, faults);
   node.makes = std::move(binding.makes);
   node.reads = std::move(binding.reads);
   std::sort(node.reads.begin(), node.reads.end());

@@ -26,6 +26,7 @@ class GraphCheck {
     Collect("sources", true);
     graph_.sources = graph_.vertices.size();
     Collect("nodes", false);
+    CheckRenames();
     for (size_t node = graph_.sources; node < graph_.vertices.size(); ++node) Connect(node);
     CheckCycles();
     Order();
@@ -36,6 +37,7 @@ class GraphCheck {
 
  private:
   void Collect(const char* section, bool sources);
+  void CheckRenames();
   bool InputsMisspelt(const ConfigValue& entry) const;
   void Connect(size_t node);
   void ConnectOne(size_t node, const ConfigValue& input);
@@ -80,6 +82,27 @@ void GraphCheck::Collect(const char* section, bool sources) {
       ids_.push_back(entry.name);
     }
     graph_.vertices.push_back(std::move(vertex));
+  }
+}
+
+// An old id leads to one node only.
+void GraphCheck::CheckRenames() {
+  std::unordered_map<std::string, const ConfigValue*> claimed;
+  for (size_t node = graph_.sources; node < graph_.vertices.size(); ++node) {
+    const ConfigValue* was = graph_.vertices[node].entry->Find("was");
+    if (was == nullptr || !was->is_string()) continue;
+    const std::string claim = "\"was\" of node \"" + Id(node) + "\" is \"" + was->text + "\"";
+    if (const auto still = by_id_.find(was->text); still != by_id_.end()) {
+      const bool source = graph_.vertices[still->second].source;
+      faults_.Add(FaultCode::kDuplicateId, *was, claim + ", a " + (source ? "source" : "node") + " that is still there",
+                  "\"was\" names the id that the node had before it was renamed: remove it here, or the other one");
+    }
+    if (const auto [first, added] = claimed.emplace(was->text, was); !added) {
+      faults_.Add(FaultCode::kDuplicateId, *was,
+                  claim + ", and so is that of node \"" + first->second->parent->name + "\", in line " +
+                      std::to_string(first->second->place.line),
+                  "one node goes on under a new id: remove the other \"was\"");
+    }
   }
 }
 

@@ -57,6 +57,10 @@ const char* PolicyText(RecordPolicy policy) {
   return "";
 }
 
+std::string BreakerText(const Breaker& breaker) {
+  return "stops at " + std::to_string(breaker.failures) + " failed rows among the last " + std::to_string(breaker.rows);
+}
+
 std::string SourceText(const Plan& plan, size_t index) {
   const PlanSource& source = plan.sources[index];
   std::vector<ColumnId> decoded;
@@ -67,6 +71,7 @@ std::string SourceText(const Plan& plan, size_t index) {
   if (source.schema) {
     out += std::string("   schema enforced ") + (source.enforce_schema ? "here" : "by validate nodes below") + "\n";
   }
+  out += "   " + BreakerText(source.breaker) + "\n";
   return out;
 }
 
@@ -87,7 +92,9 @@ std::string NodeText(const Plan& plan, size_t index) {
   out += std::string("   a row that fails is ") + PolicyText(node.on_record_error);
   out += "; transient errors are tried " + std::to_string(node.retry_max) + " times again";
   if (node.timeout_ns > 0) out += "; timeout " + Ms(node.timeout_ns);
-  return out + "\n";
+  out += "\n   " + BreakerText(node.breaker) + "\n";
+  if (node.keep_always) out += "   its results are always kept: they survive a crash\n";
+  return out;
 }
 
 std::string TargetText(const Plan& plan, size_t index) {
@@ -183,7 +190,7 @@ std::string ExplainPlan(const Plan& plan) {
   out += "   committed together: up to " + std::to_string(plan.epoch.max_rows) + " rows or " +
          Bytes(plan.epoch.max_bytes) + ", every " + Ms(plan.epoch.commit_ns) + "\n";
   out += "   a record has at most " + Bytes(plan.limits.record_bytes) + "; memory in flight at most " +
-         Bytes(plan.limits.memory_bytes) + "\n";
+         Bytes(plan.limits.memory_bytes) + "; kept results on disk at most " + Bytes(plan.limits.kept_bytes) + "\n";
   if (!plan.models.empty()) out += "\nmodels\n   " + plan.models + "\n";
   out += std::string("\ndelivery: ") + DeliveryName(plan.delivery) +
          (plan.delivery_given ? " (written in the file)\n" : " (the best that every target can)\n");

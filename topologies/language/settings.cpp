@@ -1,6 +1,7 @@
 #include "topologies/language/settings.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 namespace anabranch {
@@ -8,6 +9,12 @@ namespace anabranch {
 namespace {
 
 constexpr double kNsPerMs = 1e6;
+
+// A breaker as files write it.
+struct BreakerRule {
+  double share = 0.05;
+  int64_t rows = 1000;
+};
 
 int64_t Nanoseconds(const ConfigValue& object, std::string_view member, int64_t fallback) {
   const ConfigValue* value = object.Find(member);
@@ -86,6 +93,23 @@ void ReadRetry(const ConfigValue& object, PlanNode& out) {
   out.timeout_ns = Nanoseconds(object, "timeout_ms", out.timeout_ns);
 }
 
+// What `breaker` (an object with "share" and "rows", or null) leaves out comes from `fallback`.
+BreakerRule ReadBreaker(const ConfigValue* breaker, BreakerRule fallback) {
+  if (breaker == nullptr) return fallback;
+  return {breaker->Number("share", fallback.share), breaker->Integer("rows", fallback.rows)};
+}
+
+Breaker MakeBreaker(const BreakerRule& rule) {
+  // 0.07 * 100 is a little above 7.
+  const double failures = std::ceil(rule.share * static_cast<double>(rule.rows) - 1e-6);
+  return {static_cast<uint32_t>(rule.rows), static_cast<uint32_t>(std::max(1.0, failures))};
+}
+
+BreakerRule FileBreaker(const ConfigValue& root) {
+  const ConfigValue* limits = root.Find("limits");
+  return ReadBreaker(limits != nullptr ? limits->Find("dead_letters") : nullptr, {});
+}
+
 }  // namespace
 
 void ReadTopologySettings(const ConfigValue& root, Plan& plan) {
@@ -104,15 +128,25 @@ void ReadTopologySettings(const ConfigValue& root, Plan& plan) {
         static_cast<size_t>(limits->Integer("record_bytes", static_cast<int64_t>(plan.limits.record_bytes)));
     plan.limits.memory_bytes =
         static_cast<size_t>(limits->Integer("memory_bytes", static_cast<int64_t>(plan.limits.memory_bytes)));
+    plan.limits.kept_bytes =
+        static_cast<size_t>(limits->Integer("kept_bytes", static_cast<int64_t>(plan.limits.kept_bytes)));
   }
   const ConfigValue* delivery = root.Find("delivery");
   plan.delivery_given = delivery != nullptr;
   if (delivery != nullptr && delivery->text == "at_least_once") plan.delivery = Delivery::kAtLeastOnce;
 }
 
-void ReadNodeSettings(const ConfigValue& node, const ConfigValue* defaults, const std::vector<VisibleColumn>& columns,
+void ReadSourceSettings(const ConfigValue& root, PlanSource& out) { out.breaker = MakeBreaker(FileBreaker(root)); }
+
+void ReadNodeSettings(const ConfigValue& node, const ConfigValue& root, const std::vector<VisibleColumn>& columns,
                       PlanNode& out, FaultSink& faults) {
+  const ConfigValue* defaults = root.Find("defaults");
   out.description = node.Text("description");
+  out.was = node.Text("was");
+  out.keep_always = node.Text("keep") == "always";
+  BreakerRule breaker = FileBreaker(root);
+  if (defaults != nullptr) breaker = ReadBreaker(defaults->Find("dead_letter_max"), breaker);
+  out.breaker = MakeBreaker(ReadBreaker(node.Find("dead_letter_max"), breaker));
   out.join_any = node.Text("join") == "any";
   if (defaults != nullptr) ReadRetry(*defaults, out);
   ReadRetry(node, out);

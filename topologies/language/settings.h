@@ -10,9 +10,11 @@ namespace anabranch {
 
 void ReadTopologySettings(const ConfigValue& root, Plan& plan);  // batch, epoch, limits, delivery
 
-// timeout_ms, retry and on_error of a node; what it leaves out comes from `defaults`. `columns` are those
-// that the node makes, for on_error's default values.
-void ReadNodeSettings(const ConfigValue& node, const ConfigValue* defaults, const std::vector<VisibleColumn>& columns,
+void ReadSourceSettings(const ConfigValue& root, PlanSource& out);  // its breaker
+
+// The keys that every node may have; what the node leaves out comes from the file's "defaults" and "limits".
+// `columns` are those that the node makes, for on_error's default values.
+void ReadNodeSettings(const ConfigValue& node, const ConfigValue& root, const std::vector<VisibleColumn>& columns,
                       PlanNode& out, FaultSink& faults);
 
 }  // namespace anabranch

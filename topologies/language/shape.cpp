@@ -221,9 +221,6 @@ bool CheckFields(ConfigValue& object, const std::vector<FieldSpec>& fields, cons
         std::find_if(fields.begin(), fields.end(), [&](const FieldSpec& each) { return each.name == member.name; });
     if (field != fields.end()) {
       usable = CheckShape(member, field->shape, what, faults) && usable;
-    } else if (IsLaterKey(member)) {
-      faults.AddAtName(FaultCode::kNotSupported, member, "\"" + member.name + "\" is not supported by this version",
-                       "remove it");
     } else if (!open) {
       std::string hint = Suggest(member.name, absent);
       if (hint.rfind("did you mean", 0) != 0) hint = Suggest(member.name, known);

@@ -190,6 +190,10 @@ bool StructureCheck::CheckSource(ConfigValue& source) {
 bool StructureCheck::CheckNode(ConfigValue& node) {
   const std::string what = "node \"" + node.name + "\"";
   CheckId(node, "node");
+  if (const ConfigValue* was = node.Find("was"); was != nullptr && was->is_string() && !IsIdentifier(was->text, '_')) {
+    faults_.Add(FaultCode::kBadValue, *was,
+                "\"was\" of " + what + " is \"" + was->text + "\", which is no id of the form [a-z][a-z0-9_]*");
+  }
   const ConfigValue* kind_name = node.Find("kind");
   const NodeKind* kind = kind_name != nullptr && kind_name->is_string() ? registry_.FindKind(kind_name->text) : nullptr;
   std::vector<FieldSpec> fields = kind != nullptr ? NodeFields(*kind) : CommonNodeFields();

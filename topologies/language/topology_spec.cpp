@@ -8,6 +8,7 @@ namespace {
 
 constexpr double kDayMs = 86'400'000;
 constexpr double kGiB = 1024.0 * 1024 * 1024;
+constexpr double kMaxBreakerRows = 1e6;
 
 Shape RetryShape() {
   return Shape::Object({
@@ -50,6 +51,17 @@ FieldSpec OnErrorField() {
   return {"on_error", OnErrorShape(), false, "\"dead_letter\"", "What happens to a row, or a stage, that fails."};
 }
 
+Shape BreakerShape() {
+  return Shape::Object({
+      {"share", Shape::Number(0, 1), false, "0.05", "Share of the rows that may fail; at least one failure trips it."},
+      {"rows", Shape::Integer(1, kMaxBreakerRows), false, "1000", "The last rows that are looked at."},
+  });
+}
+
+FieldSpec BreakerField(std::string name, std::string doc) {
+  return {std::move(name), BreakerShape(), false, "", std::move(doc)};
+}
+
 FieldSpec DescriptionField() { return {"description", Shape::String(), false, "", "For readers; no effect."}; }
 
 Shape BatchShape() {
@@ -74,6 +86,8 @@ Shape LimitsShape() {
       {"record_bytes", Shape::Integer(1, kGiB), false, "16777216", "A longer record is a record error, in bytes."},
       {"memory_bytes", Shape::Integer(1 << 20, 1e15), false, "536870912",
        "Batches and outputs in flight, all lanes together, in bytes."},
+      {"kept_bytes", Shape::Integer(1 << 20, 1e15), false, "4294967296", "Kept results in the state folder, in bytes."},
+      BreakerField("dead_letters", "When failing rows stop a stage: for nodes and sources without their own."),
   });
 }
 
@@ -95,8 +109,10 @@ std::vector<FieldSpec> TopologyFields() {
       {"delivery", Shape::Enum({"exactly_once", "at_least_once"}), false, "",
        "What is promised; default: exactly_once where every target can."},
       {"defaults",
-       Shape::Object(
-           {{"retry", RetryShape(), false, "", "For nodes without their own."}, TimeoutField(), OnErrorField()}),
+       Shape::Object({{"retry", RetryShape(), false, "", "For nodes without their own."},
+                      TimeoutField(),
+                      OnErrorField(),
+                      BreakerField("dead_letter_max", "When failing rows stop a stage: for nodes without their own.")}),
        false, "", "Settings of nodes that do not have their own."},
       {"batch", BatchShape(), false, "", "The micro-batch."},
       {"epoch", EpochShape(), false, "", "What is committed together."},
@@ -115,6 +131,10 @@ std::vector<FieldSpec> CommonNodeFields() {
       TimeoutField(),
       {"retry", RetryShape(), false, "", "What is done about transient errors."},
       OnErrorField(),
+      BreakerField("dead_letter_max", "Stops the stage when this share of its last rows failed."),
+      {"keep", Shape::Enum({"on_failure", "always"}), false, "\"on_failure\"",
+       "When the node's results are stored for a restart: when a stage below fails, or always (they survive a crash)."},
+      {"was", Shape::String(), false, "", "Id of this node in an earlier file: a rename, not another node."},
       DescriptionField(),
   };
 }
@@ -171,16 +191,5 @@ std::vector<std::string> ConnectorsFor(const Registry& registry, ConnectorUse us
 }
 
 bool IsPersist(std::string_view kind) { return kind == "persist"; }
-
-bool IsLaterKey(const ConfigValue& member) {
-  const ConfigValue* object = member.parent;
-  const ConfigValue* section = object != nullptr ? object->parent : nullptr;
-  if (section == nullptr) return false;
-  if (section->name == "nodes" && section->parent != nullptr && section->parent->parent == nullptr) {
-    return member.name == "keep" || member.name == "dead_letter_max" || member.name == "was";
-  }
-  const bool in_limits = object->name == "limits" && section->parent == nullptr;
-  return in_limits && (member.name == "kept_bytes" || member.name == "dead_letters");
-}
 
 }  // namespace anabranch

@@ -29,7 +29,4 @@ std::vector<std::string> ConnectorsFor(const Registry& registry, ConnectorUse us
 // The persist kind: the one whose nodes end the graph.
 bool IsPersist(std::string_view kind);
 
-// Keys that the format names and this version does not act upon: refused as such.
-bool IsLaterKey(const ConfigValue& member);
-
 }  // namespace anabranch

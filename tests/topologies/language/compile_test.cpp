@@ -54,6 +54,38 @@ TEST(Compile, MakesThePlan) {
   EXPECT_FALSE(plan.delivery_given);
 }
 
+TEST(Compile, TakesEachBreakerFromTheNearestPlaceThatNamesIt) {
+  const std::string nodes =
+      Node("own", "\"in\"", R"("dead_letter_max": {"share": 0.07, "rows": 100}, "keep": "always", "was": "mine")") +
+      Node("part", "\"own\"", R"("dead_letter_max": {"rows": 10})") + Node("none", "\"part\"");
+  const auto text = [](const Breaker& breaker) {
+    return std::to_string(breaker.failures) + " of " + std::to_string(breaker.rows);
+  };
+  const CheckedTopology plain = CheckFake(TopologyWith(nodes, "none"));
+  ASSERT_TRUE(plain.ok());
+  EXPECT_EQ(text(plain.plan->nodes[0].breaker), "7 of 100");
+  EXPECT_EQ(text(plain.plan->nodes[1].breaker), "1 of 10");
+  EXPECT_EQ(text(plain.plan->nodes[2].breaker), "50 of 1000");
+  EXPECT_EQ(text(plain.plan->sources[0].breaker), "50 of 1000");
+  EXPECT_EQ(plain.plan->limits.kept_bytes, size_t{4} << 30);
+  EXPECT_TRUE(plain.plan->nodes[0].keep_always);
+  EXPECT_EQ(plain.plan->nodes[0].was, "mine");
+  EXPECT_FALSE(plain.plan->nodes[1].keep_always);
+  const std::string limits = R"("limits": {"kept_bytes": 2097152, "dead_letters": {"share": 0.5, "rows": 40}})";
+  const CheckedTopology limited = CheckFake(TopologyWith(nodes, "none", ",\n" + limits));
+  ASSERT_TRUE(limited.ok());
+  EXPECT_EQ(text(limited.plan->nodes[1].breaker), "5 of 10");
+  EXPECT_EQ(text(limited.plan->nodes[2].breaker), "20 of 40");
+  EXPECT_EQ(text(limited.plan->sources[0].breaker), "20 of 40");
+  EXPECT_EQ(limited.plan->limits.kept_bytes, size_t{2} << 20);
+  const std::string defaults = R"("defaults": {"dead_letter_max": {"share": 0}})";
+  const CheckedTopology both = CheckFake(TopologyWith(nodes, "none", ",\n" + limits + ",\n" + defaults));
+  ASSERT_TRUE(both.ok());
+  EXPECT_EQ(text(both.plan->nodes[0].breaker), "7 of 100");
+  EXPECT_EQ(text(both.plan->nodes[2].breaker), "1 of 40");
+  EXPECT_EQ(text(both.plan->sources[0].breaker), "20 of 40");
+}
+
 TEST(Compile, HashesWhatMattersOnly) {
   const auto hash = [](const std::string& text) { return CheckFake(text).plan->hash; };
   const std::string text = TopologyWith(Node("n", "\"in\"", "\"level\": 1"), "n");

@@ -52,10 +52,31 @@ TEST(Structure, TurnsExpandedTextIntoWhatIsWanted) {
             "AB103 \"level\" of node \"n\" must be an integer, not the text \"five\" of a variable");
 }
 
-TEST(Structure, RefusesWhatALaterVersionActsUpon) {
-  EXPECT_EQ(OneNode("\"keep\": \"always\""), "AB107 \"keep\" is not supported by this version | remove it");
-  const Texts codes = Codes(CheckFake(TopologyWith("", "in", ",\n\"limits\": {\"kept_bytes\": 5}")));
-  EXPECT_EQ(codes, (Texts{"AB107"}));
+TEST(Structure, JudgesWhatIsSaidOfKeepingAndBreaking) {
+  EXPECT_EQ(OneNode("\"keep\": \"always\", \"dead_letter_max\": {\"share\": 1, \"rows\": 1}, \"was\": \"old_1\""),
+            "ok");
+  EXPECT_EQ(OneNode("\"keep\": \"allways\""),
+            "AB104 \"keep\" cannot be \"allways\"; it is \"on_failure\" or \"always\" | did you mean \"always\"?");
+  EXPECT_EQ(OneNode("\"dead_letter_max\": {\"share\": 5}"), "AB104 \"share\" is 5; it must be at most 1");
+  EXPECT_EQ(OneNode("\"dead_letter_max\": {\"rows\": 0}"), "AB104 \"rows\" is 0; it must be at least 1");
+  EXPECT_EQ(OneNode("\"was\": \"Old\""),
+            "AB104 \"was\" of node \"n\" is \"Old\", which is no id of the form [a-z][a-z0-9_]*");
+  const Texts lines = Lines(CheckFake(TopologyWith("", "in", ",\n\"limits\": {\"kept_bytes\": 5}")));
+  EXPECT_EQ(lines, (Texts{"AB104 7:26 \"kept_bytes\" is 5; it must be at least 1048576"}));
+}
+
+TEST(Structure, LetsAnOldIdLeadToOneNodeOnly) {
+  const auto two = [](const std::string& first, const std::string& second) {
+    return TopologyWith("\"m\": {\"kind\": \"make\", \"inputs\": [\"in\"], \"was\": \"" + first + "\"},\n" +
+                            "\"n\": {\"kind\": \"make\", \"inputs\": [\"m\"], \"was\": \"" + second + "\"},\n",
+                        "n");
+  };
+  EXPECT_EQ(Lines(CheckFake(two("a", "b"))), Texts{});
+  EXPECT_EQ(Lines(CheckFake(two("a", "a"))),
+            (Texts{"AB207 7:47 \"was\" of node \"n\" is \"a\", and so is that of node \"m\", in line 6"}));
+  EXPECT_EQ(Lines(CheckFake(two("in", "n"))),
+            (Texts{"AB207 6:48 \"was\" of node \"m\" is \"in\", a source that is still there",
+                   "AB207 7:47 \"was\" of node \"n\" is \"n\", a node that is still there"}));
 }
 
 TEST(Structure, AcceptsWhatIsForReaders) {
