@@ -21,6 +21,9 @@ void RecordBatch::Clear(size_t column_count, size_t stage_count) {
     release();
     release = nullptr;
   }
+  restored = false;
+  complete = false;
+  give_up = kNoStage;
   positions.clear();
   partition.clear();
   offset.clear();
@@ -49,6 +52,8 @@ void RecordBatch::PrepareStages() {
     stage.model_calls = 0;
     stage.retried = 0;
     stage.dead_lettered = 0;
+    stage.done = false;
+    stage.reused = false;
   }
 }
 

@@ -6,7 +6,9 @@
 #include <limits>
 #include <thread>
 
+#include "engine/codec/json_text.h"
 #include "engine/codec/json_writer.h"
+#include "engine/fault_point.h"
 #include "engine/run/dead_letter.h"
 #include "engine/run/row_key.h"
 
@@ -25,6 +27,10 @@ Status Guarded(Node& node, const NodeRun& run) {
   }
 }
 
+void SortByRow(std::vector<RowError>* errors) {
+  std::sort(errors->begin(), errors->end(), [](const RowError& a, const RowError& b) { return a.row < b.row; });
+}
+
 // Sets a cell from canonical JSON text ("0.5", "true", "\"x\"", "null").
 void SetDefault(const std::string& text, Column& column, uint32_t row) {
   column.states()[row] = text == "null" ? kNull : kValid;
@@ -36,10 +42,15 @@ void SetDefault(const std::string& text, Column& column, uint32_t row) {
     case Kind::kTimestamp: std::from_chars(begin, end, column.values<int64_t>()[row]); break;
     case Kind::kFloat32: std::from_chars(begin, end, column.values<float>()[row]); break;
     case Kind::kFloat64: std::from_chars(begin, end, column.values<double>()[row]); break;
-    case Kind::kString:
-      column.values<std::string_view>()[row] =
-          text.size() >= 2 ? column.text().Copy(std::string_view(text).substr(1, text.size() - 2)) : std::string_view();
+    case Kind::kString: {
+      const std::string_view inside =
+          text.size() >= 2 ? std::string_view(text).substr(1, text.size() - 2) : std::string_view();
+      std::string_view& value = column.values<std::string_view>()[row];
+      if (inside.find('\\') == std::string_view::npos || !UnescapeJson(inside, &column.text(), &value)) {
+        value = column.text().Copy(inside);
+      }
       break;
+    }
     default: column.states()[row] = kNull;
   }
 }
@@ -119,10 +130,15 @@ void PlanWorker::FindBranches() {
 }
 
 Status PlanWorker::Run(RecordBatch& batch, BranchRunner* branches) {
-  batch.PrepareStages();
-  batch.encoded.Clear(plan_.targets.size());
+  if (batch.complete) return Status::Ok();
+  if (batch.restored) {
+    batch.encoded.targets.resize(plan_.targets.size());
+  } else {
+    batch.PrepareStages();
+    batch.encoded.Clear(plan_.targets.size());
+  }
   batch.encoded.positions = batch.positions;
-  RETURN_IF_ERROR(RunSource(batch));
+  if (!batch.stages[batch.source].done) RETURN_IF_ERROR(RunSource(batch));
   RETURN_IF_ERROR(RunNodes(batch, branches));
   EncodeDeadLetters(batch);
   return Status::Ok();
@@ -133,6 +149,7 @@ Status PlanWorker::RunSource(RecordBatch& batch) {
   const int64_t begin = clock_.NowNs();
   const PlanSource& source = plan_.sources[batch.source];
   StageRows& stage = batch.stages[batch.source];
+  if (batch.give_up == batch.source) return GiveUpSource(batch);
   std::fill(stage.outcome.begin(), stage.outcome.end(), Outcome::kOk);
   std::fill(stage.active.begin(), stage.active.end(), uint8_t{1});
   stage.active_count = batch.rows();
@@ -155,11 +172,21 @@ Status PlanWorker::RunSource(RecordBatch& batch) {
     source.schema->Check(batch, stage.active,
                          [&run](uint32_t row, std::string why) { run.FailRow(row, "schema", std::move(why)); });
   }
-  if (stage.errors.size() > 1) {
-    std::sort(stage.errors.begin(), stage.errors.end(),
-              [](const RowError& a, const RowError& b) { return a.row < b.row; });
-  }
+  SortByRow(&stage.errors);
   stage.busy_ns = static_cast<uint64_t>(clock_.NowNs() - begin);
+  stage.done = true;
+  return Status::Ok();
+}
+
+Status PlanWorker::GiveUpSource(RecordBatch& batch) {
+  batch.record_key = batch.key;
+  batch.record_key_present = batch.key_present;
+  StageRows& stage = batch.stages[batch.source];
+  std::fill(stage.outcome.begin(), stage.outcome.end(), Outcome::kOk);
+  std::fill(stage.active.begin(), stage.active.end(), uint8_t{1});
+  stage.active_count = batch.rows();
+  GiveUpRows(batch, batch.source);
+  stage.done = true;
   return Status::Ok();
 }
 
@@ -168,31 +195,27 @@ bool PlanWorker::InBatch(const RecordBatch& batch, StageId stage) const {
 }
 
 Status PlanWorker::RunNodes(RecordBatch& batch, BranchRunner* branches) {
-  done_.assign(plan_.stages(), 0);
   std::vector<Status> statuses;
   for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
-    if (done_[stage] || !InBatch(batch, stage)) continue;
+    if (batch.stages[stage].done || !InBatch(batch, stage)) continue;
     together_.assign(1, stage);
     if (branches != nullptr && !parallel_[stage].empty() && costs_.ns_per_batch(stage) > kWorthAThreadNs) {
       for (StageId other : parallel_[stage]) {
         const PlanNode& node = plan_.node(other);
         const bool ready = std::all_of(node.inputs.begin(), node.inputs.end(), [&](StageId input) {
-          return input < plan_.sources.size() || done_[input] != 0 || !InBatch(batch, input);
+          return input < plan_.sources.size() || batch.stages[input].done || !InBatch(batch, input);
         });
-        if (ready && !done_[other] && InBatch(batch, other) && costs_.ns_per_batch(other) > kWorthAThreadNs) {
-          together_.push_back(other);
-        }
+        const bool waits = !batch.stages[other].done && InBatch(batch, other);
+        if (ready && waits && costs_.ns_per_batch(other) > kWorthAThreadNs) together_.push_back(other);
       }
     }
     if (together_.size() == 1) {
       failed_stage_ = stage;
       RETURN_IF_ERROR(RunStage(batch, stage));
-      done_[stage] = 1;
       continue;
     }
     branches->RunStages(*this, batch, together_, &statuses);
     for (size_t i = 0; i < together_.size(); ++i) {
-      done_[together_[i]] = 1;
       failed_stage_ = together_[i];
       RETURN_IF_ERROR(std::move(statuses[i]));
     }
@@ -204,23 +227,51 @@ Status PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
   const int64_t begin = clock_.NowNs();
   SelectRows(batch, stage);
   RETURN_IF_ERROR(ApplyWhen(batch, stage));
-  const PlanNode& node = plan_.node(stage);
   StageRows& rows = batch.stages[stage];
-  if (rows.active_count == 0) {
-    for (ColumnId column : node.makes) batch.columns[column].Reset(plan_.columns[column].type, batch.rows());
-    return rows.errors.empty() ? Status::Ok() : ApplyErrorPolicy(batch, stage);
+  const bool call = rows.active_count > 0 && batch.give_up != stage;
+  if (call) {
+    RETURN_IF_ERROR(Call(batch, stage));
+  } else {
+    for (ColumnId column : plan_.node(stage).makes) {
+      batch.columns[column].Reset(plan_.columns[column].type, batch.rows());
+    }
   }
-  Status status = stages_[stage].encoder
-                      ? stages_[stage].encoder->Encode(batch, rows.active, &batch.encoded.targets[node.target])
-                      : CallNode(batch, stage);
-  if (!status.ok()) {
-    return {status.code() == Code::kCancelled ? Code::kCancelled : Code::kStage,
-            "node \"" + node.id + "\": " + status.message()};
+  if (batch.give_up == stage) {
+    GiveUpRows(batch, stage);
+  } else if (!rows.errors.empty()) {
+    RETURN_IF_ERROR(ApplyErrorPolicy(batch, stage));
   }
-  if (!rows.errors.empty()) RETURN_IF_ERROR(ApplyErrorPolicy(batch, stage));
+  rows.done = true;
+  if (!call) return Status::Ok();
   rows.busy_ns = static_cast<uint64_t>(clock_.NowNs() - begin);
   costs_.Note(stage, rows.busy_ns);
+  FaultPoint("stage.done", plan_.node(stage).id);
   return Status::Ok();
+}
+
+Status PlanWorker::Call(RecordBatch& batch, StageId stage) {
+  const PlanNode& node = plan_.node(stage);
+  Status status = stages_[stage].encoder ? CallEncoder(batch, stage) : CallNode(batch, stage);
+  if (status.ok()) return status;
+  return {status.code() == Code::kCancelled ? Code::kCancelled : Code::kStage,
+          "node \"" + node.id + "\": " + status.message()};
+}
+
+Status PlanWorker::CallEncoder(RecordBatch& batch, StageId stage) {
+  const PlanNode& node = plan_.node(stage);
+  StageRows& rows = batch.stages[stage];
+  RETURN_IF_ERROR(FaultStatus("stage.call", node.id, rows.active_count));
+  return stages_[stage].encoder->Encode(batch, rows.active, &batch.encoded.targets[node.target]);
+}
+
+// The operator's word stands above `on_error`: EncodeDeadLetters takes every error of this stage.
+void PlanWorker::GiveUpRows(RecordBatch& batch, StageId stage) {
+  StageRows& rows = batch.stages[stage];
+  const NodeRun run{batch, stage, rows.active, rows.active_count, 0};
+  for (uint32_t row = 0; row < batch.rows(); ++row) {
+    if (rows.active[row]) run.FailRow(row, "given_up", "the operator gave up on this record (anabranch dlq skip)");
+  }
+  SortByRow(&rows.errors);
 }
 
 // A row is active when every input of its own source let it through; under "join": "any" when one
@@ -301,6 +352,7 @@ Status PlanWorker::CallNode(RecordBatch& batch, StageId id) {
     const int64_t deadline =
         node.timeout_ns > 0 ? clock_.NowNs() + node.timeout_ns : std::numeric_limits<int64_t>::max();
     const NodeRun run{batch, id, rows.active, rows.active_count, deadline};
+    RETURN_IF_ERROR(FaultStatus("stage.call", node.id, rows.active_count));
     Status status = Guarded(*stages_[id].node, run);
     if (status.code() != Code::kRetry && status.code() != Code::kTimedOut) return status;
     if (attempt >= node.retry_max || cancel_.now()) {
@@ -319,7 +371,7 @@ Status PlanWorker::CallNode(RecordBatch& batch, StageId id) {
 Status PlanWorker::ApplyErrorPolicy(RecordBatch& batch, StageId id) {
   const PlanNode& node = plan_.node(id);
   StageRows& rows = batch.stages[id];
-  std::sort(rows.errors.begin(), rows.errors.end(), [](const RowError& a, const RowError& b) { return a.row < b.row; });
+  SortByRow(&rows.errors);
   if (node.on_record_error == RecordPolicy::kStop) {
     const RowError& error = rows.errors.front();
     const SourcePartition& from = batch.partitions->at(batch.partition[error.row]);
@@ -335,13 +387,18 @@ Status PlanWorker::ApplyErrorPolicy(RecordBatch& batch, StageId id) {
   return Status::Ok();
 }
 
+bool PlanWorker::DeadLetters(const RecordBatch& batch, StageId stage) const {
+  return stage < plan_.sources.size() || stage == batch.give_up ||
+         plan_.node(stage).on_record_error == RecordPolicy::kDeadLetter;
+}
+
 // In source order, whatever stage the rows failed in: order per partition holds for this target too.
 void PlanWorker::EncodeDeadLetters(RecordBatch& batch) {
   std::vector<std::pair<const RowError*, StageId>> letters;
   for (StageId stage = 0; stage < plan_.stages(); ++stage) {
     StageRows& rows = batch.stages[stage];
     if (rows.errors.empty()) continue;
-    if (stage >= plan_.sources.size() && plan_.node(stage).on_record_error != RecordPolicy::kDeadLetter) continue;
+    if (!DeadLetters(batch, stage)) continue;
     for (const RowError& error : rows.errors) letters.emplace_back(&error, stage);
     rows.dead_lettered = static_cast<uint32_t>(rows.errors.size());
   }

@@ -48,8 +48,9 @@ class PlanWorker {
   ~PlanWorker();
 
   // Runs a batch as its source filled it through all stages, in dependency order, until
-  // batch.encoded holds what leaves. Rows that fail are data; a Status stops the stage named in
-  // failed_stage(). `branches` may be null.
+  // batch.encoded holds what leaves. A restored batch goes through the stages that are not done; its encoded rows and
+  // positions stay. A stage that finished says so in StageRows::done, also when a later one stops the batch. Rows that
+  // fail are data; a Status stops the stage named in failed_stage(). `branches` may be null.
   Status Run(RecordBatch& batch, BranchRunner* branches);
 
   // Runs one stage whose inputs are done. Safe for different stages of one batch at the same time,
@@ -67,8 +68,13 @@ class PlanWorker {
   Status RunNodes(RecordBatch& batch, BranchRunner* branches);
   void SelectRows(RecordBatch& batch, StageId stage);
   Status ApplyWhen(RecordBatch& batch, StageId stage);
+  Status Call(RecordBatch& batch, StageId stage);
+  Status CallEncoder(RecordBatch& batch, StageId stage);
   Status CallNode(RecordBatch& batch, StageId stage);
   Status ApplyErrorPolicy(RecordBatch& batch, StageId stage);
+  Status GiveUpSource(RecordBatch& batch);
+  void GiveUpRows(RecordBatch& batch, StageId stage);
+  bool DeadLetters(const RecordBatch& batch, StageId stage) const;
   void DropFailedAbove(RecordBatch& batch, StageId stage);
   void EncodeDeadLetters(RecordBatch& batch);
   bool InBatch(const RecordBatch& batch, StageId stage) const;
@@ -83,7 +89,6 @@ class PlanWorker {
   std::vector<std::vector<bool>> above_;            // by stage: which stages lie on a path to it
   std::vector<std::vector<StageId>> parallel_;      // by stage: later expensive stages independent of it
   std::vector<StageId> together_;                   // scratch
-  std::vector<uint8_t> done_;                       // scratch, by stage
   StageId failed_stage_ = 0;
 };
 

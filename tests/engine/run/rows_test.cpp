@@ -134,6 +134,28 @@ TEST_F(Rows, PolicyDefaultLetsTheRowGoOnWithTheValue) {
   EXPECT_EQ(Offsets(output->committed()), Numbers(0, 1));
 }
 
+TEST_F(Rows, ADefaultTextIsTheTextNotItsJson) {
+  const StageId in = plan.Source(input);
+  plan.plan().columns = {{"label", Type::Scalar(Kind::kString), "bad"}};
+  const StageId bad = plan.Node("bad", {in}, [](const NodeRun& run) {
+    run.batch.columns[0].Reset(Type::Scalar(Kind::kString), run.batch.rows());
+    run.FailRow(0, "test", "no");
+    return Status::Ok();
+  });
+  plan.node(bad).makes = {0};
+  plan.node(bad).on_record_error = RecordPolicy::kDefault;
+  plan.node(bad).default_values = {{0, R"("say \"caf\u00e9\"\n")"}};
+  std::string seen;
+  const StageId below = plan.Node("below", {bad}, [&seen](const NodeRun& run) {
+    seen = run.batch.columns[0].values<std::string_view>()[0];
+    return Status::Ok();
+  });
+  plan.Persist("out", {below}, output);
+  PushRows(1);
+  ASSERT_TRUE(RunToEnd().status.ok());
+  EXPECT_EQ(seen, "say \"caf\xc3\xa9\"\n");
+}
+
 TEST_F(Rows, PolicyStopStopsTheStageAndNamesTheRecord) {
   const StageId in = plan.Source(input);
   const StageId bad = plan.Node("bad", {in}, FailRow(1, "no country"));
