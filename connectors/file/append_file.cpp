@@ -10,6 +10,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "engine/fault_point.h"
+
 namespace anabranch {
 namespace {
 
@@ -139,11 +141,13 @@ Status AppendFile::Write(std::string_view bytes) {
 Status AppendFile::Append(std::string_view bytes, const std::vector<std::pair<SourcePartition, int64_t>>& next) {
   const std::lock_guard guard(mutex_);
   if (broken_) return {Code::kUnavailable, path_ + ": an earlier write failed; run again"};
+  FaultPoint("file.write");
   if (const Status status = Write(bytes); !status.ok()) {
     broken_ = true;
     (void)CutTo(committed_.length);
     return status;
   }
+  FaultPoint("file.synced");
   Ledger::TargetProgress progress = committed_;
   progress.length += static_cast<int64_t>(bytes.size());
   for (const auto& [partition, position] : next) {
@@ -152,6 +156,7 @@ Status AppendFile::Append(std::string_view bytes, const std::vector<std::pair<So
   }
   // The file keeps its new end when this fails: whether the row was written is for the next Open to see.
   const Status status = ledger_->PutTarget(unit_, progress);
+  FaultPoint("file.ledger");
   broken_ = !status.ok();
   if (status.ok()) committed_ = std::move(progress);
   return status;

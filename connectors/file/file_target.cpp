@@ -140,7 +140,7 @@ class FileCommitter : public Committer {
     for (const Target& target : targets_) {
       if (target.id >= batch.targets.size()) continue;
       const EncodedRows& rows = batch.targets[target.id];
-      for (const EncodedRows::Row& row : rows.rows) RETURN_IF_ERROR(WriteRow(target, rows, row));
+      for (const EncodedRows::Row& row : rows.rows) WriteRow(target, rows, row);
     }
     return {};
   }
@@ -167,7 +167,11 @@ class FileCommitter : public Committer {
  private:
   // Progress only moves at this lane's own commits: once per partition and epoch is enough.
   Status LearnProgress(const std::vector<PositionRange>& positions) {
-    for (const PositionRange& range : positions) RETURN_IF_ERROR(NextOf(range.partition).status());
+    written_below_.assign(written_below_.size(), kNoPosition);
+    for (const PositionRange& range : positions) {
+      if (range.partition >= written_below_.size()) written_below_.resize(range.partition + size_t{1}, kNoPosition);
+      ASSIGN_OR_RETURN(written_below_[range.partition], NextOf(range.partition));
+    }
     return {};
   }
 
@@ -177,15 +181,14 @@ class FileCommitter : public Committer {
     return *next_[partition];
   }
 
-  Status WriteRow(const Target& target, const EncodedRows& rows, const EncodedRows::Row& row) {
-    ASSIGN_OR_RETURN(const int64_t next, NextOf(row.partition));
-    if (AlreadyWritten(row.offset, next)) return {};
+  void WriteRow(const Target& target, const EncodedRows& rows, const EncodedRows::Row& row) {
+    const bool in_order = row.partition < written_below_.size();
+    if (in_order && AlreadyWritten(row.offset, written_below_[row.partition])) return;
     if (target.dead_letters) {
       AppendRecordEnvelope(rows, row, &buffer_);
     } else {
       buffer_.append(rows.value(row));
     }
-    return {};
   }
 
   const LaneContext& lane_;
@@ -196,6 +199,7 @@ class FileCommitter : public Committer {
   std::shared_ptr<AppendFile> file_;
   std::string buffer_;                        // the open epoch
   std::vector<std::optional<int64_t>> next_;  // by PartitionId; learnt anew in each epoch
+  std::vector<int64_t> written_below_;        // by PartitionId, of those that the batch being written completes
 };
 
 Layout LayoutOf(const std::string& envelope) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/clock.h"
+#include "engine/fault_point.h"
 
 namespace anabranch {
 
@@ -90,16 +91,22 @@ bool KafkaTransactionCommitter::Repeated(const PositionRange& range) const {
   return range.partition < progress_.size() && AlreadyWritten(range.next - 1, progress_[range.partition]);
 }
 
-// Asked per batch, so that rows are compared one by one only while some may have been written before.
-bool KafkaTransactionCommitter::MayRepeat(const EncodedBatch& batch) const {
-  return std::ranges::any_of(batch.positions, [this](const PositionRange& range) {
-    return range.partition < progress_.size() && AlreadyWritten(range.first, progress_[range.partition]);
-  });
+// By PartitionId, of those that `batch` completes; empty, so that no row is looked at, when none was written before.
+std::span<const int64_t> KafkaTransactionCommitter::WrittenBelow(const EncodedBatch& batch) {
+  written_below_.assign(progress_.size(), kNoPosition);
+  bool any = false;
+  for (const PositionRange& range : batch.positions) {
+    if (range.partition >= progress_.size() || !AlreadyWritten(range.first, progress_[range.partition])) continue;
+    written_below_[range.partition] = progress_[range.partition];
+    any = true;
+  }
+  return any ? written_below_ : std::span<const int64_t>();
 }
 
 Status KafkaTransactionCommitter::Begin() {
   if (in_transaction_) return Status::Ok();
   if (!producer_.running()) return {Code::kUnavailable, "the Kafka producer \"" + transactional_id_ + "\" is closed"};
+  FaultPoint("kafka.begin", transactional_id_);
   const KafkaError error(rd_kafka_begin_transaction(producer_.handle()));
   if (error != nullptr) {
     const Status cause(Code::kAborted, std::string("no transaction begun: ") + rd_kafka_error_string(error.get()));
@@ -113,8 +120,8 @@ Status KafkaTransactionCommitter::Begin() {
 
 Status KafkaTransactionCommitter::Write(const EncodedBatch& batch) {
   RETURN_IF_ERROR(Begin());
-  const std::span<const int64_t> progress = MayRepeat(batch) ? progress_ : std::span<const int64_t>();
-  const Status written = producer_.Write(batch, progress, timeout_ns_);
+  const Status written = producer_.Write(batch, WrittenBelow(batch), timeout_ns_);
+  FaultPoint("kafka.produced", transactional_id_);
   if (written.ok()) return written;
   const bool fatal = producer_.client().FatalError(nullptr) != 0;
   return Settle(fatal ? Verdict::kFatal : Verdict::kAbort, written, {.epoch = 0, .positions = batch.positions});
@@ -125,7 +132,10 @@ Status KafkaTransactionCommitter::Commit(const EpochEnd& end) {
   RETURN_IF_ERROR(Begin());
   Status cause;
   Verdict verdict = SendPositions(end, &cause);
-  if (verdict == Verdict::kDone) verdict = EndTransaction(&cause);
+  if (verdict == Verdict::kDone) {
+    FaultPoint("kafka.positions_sent", transactional_id_);
+    verdict = EndTransaction(&cause);
+  }
   return Settle(verdict, cause, end);
 }
 
@@ -160,6 +170,7 @@ KafkaTransactionCommitter::Verdict KafkaTransactionCommitter::SendPositions(cons
 }
 
 KafkaTransactionCommitter::Verdict KafkaTransactionCommitter::EndTransaction(Status* cause) {
+  FaultPoint("kafka.commit", transactional_id_);
   const int64_t deadline = Now() + kSettleWaitNs;
   while (true) {
     const KafkaError error(rd_kafka_commit_transaction(producer_.handle(), kCallMs));
@@ -173,6 +184,7 @@ KafkaTransactionCommitter::Verdict KafkaTransactionCommitter::EndTransaction(Sta
 
 Status KafkaTransactionCommitter::Settle(Verdict verdict, const Status& cause, const EpochEnd& end) {
   if (verdict == Verdict::kDone) {
+    FaultPoint("kafka.committed", transactional_id_);
     in_transaction_ = false;
     rebuilt_ = aborted_ = 0;
     return Status::Ok();
@@ -193,6 +205,7 @@ Status KafkaTransactionCommitter::Abort() {
 Status KafkaTransactionCommitter::AbortNow(const Status& cause) {
   const Status failure = producer_.failure();
   const int64_t deadline = Now() + kSettleWaitNs;
+  FaultPoint("kafka.abort", transactional_id_);
   bool aborted = false;
   while (!aborted) {
     const KafkaError error(rd_kafka_abort_transaction(producer_.handle(), kCallMs));
@@ -203,6 +216,7 @@ Status KafkaTransactionCommitter::AbortNow(const Status& cause) {
   if (!aborted || rd_kafka_outq_len(producer_.handle()) > 0) {
     RETURN_IF_ERROR(Rebuild(cause, {}));
   }
+  FaultPoint("kafka.aborted", transactional_id_);
   in_transaction_ = false;
   producer_.ForgetFailure();
   if (cause.code() == Code::kFenced || cause.code() == Code::kStage) return cause;
@@ -243,7 +257,9 @@ Status KafkaTransactionCommitter::Rebuild(const Status& cause, std::span<const P
                                     std::to_string(rebuilt_) + " times in a row: " + cause.message()};
   }
   if (lane_.warn) lane_.warn("the Kafka producer \"" + transactional_id_ + "\" is made anew: " + cause.message());
-  return StartProducer();
+  RETURN_IF_ERROR(StartProducer());
+  FaultPoint("kafka.rebuilt", transactional_id_);
+  return Status::Ok();
 }
 
 Status KafkaTransactionCommitter::Resolve(const EpochEnd& end, const Status& cause) {
@@ -255,6 +271,7 @@ Status KafkaTransactionCommitter::Resolve(const EpochEnd& end, const Status& cau
     ends.push_back(range.next);
   }
   ASSIGN_OR_RETURN(const std::vector<int64_t> stored, positions_.Stored(ids));
+  FaultPoint("kafka.resolved", transactional_id_);
   size_t reached = 0;
   for (size_t i = 0; i < ids.size(); ++i) reached += stored[i] >= ends[i] ? 1 : 0;
   if (!ids.empty() && reached == ids.size()) {

@@ -72,7 +72,7 @@ class KafkaTransactionCommitter : public Committer {
   enum class Verdict : uint8_t { kDone, kAbort, kFatal, kUnknown };
 
   bool Repeated(const PositionRange& range) const;
-  bool MayRepeat(const EncodedBatch& batch) const;
+  std::span<const int64_t> WrittenBelow(const EncodedBatch& batch);
   Status StartProducer();
   Status Begin();
   Verdict SendPositions(const EpochEnd& end, Status* cause);
@@ -91,7 +91,8 @@ class KafkaTransactionCommitter : public Committer {
   const int64_t timeout_ns_;
   KafkaPositions positions_;
   KafkaProducer producer_;
-  std::vector<int64_t> progress_;  // by PartitionId, as of the last Progress()
+  std::vector<int64_t> progress_;       // by PartitionId, as of the last Progress()
+  std::vector<int64_t> written_below_;  // scratch of Write
   bool in_transaction_ = false;
   int64_t began_ns_ = 0;
   int rebuilt_ = 0;  // since the last commit, as below

@@ -32,7 +32,7 @@ class KafkaProducer {
   bool running() const { return client_ != nullptr; }
 
   // Produces the rows of `batch` for this unit's targets, but not those below `progress` of their partition
-  // (by PositionRange order, may be empty). Waits while the queue is full, at most `wait_ns`.
+  // (by PartitionId, may be empty). Waits while the queue is full, at most `wait_ns`.
   // kAborted: the client will take no more until the transaction is aborted or the client made anew;
   // kStage: a record can never be written; kTimedOut: the queue stayed full.
   Status Write(const EncodedBatch& batch, std::span<const int64_t> progress, int64_t wait_ns);

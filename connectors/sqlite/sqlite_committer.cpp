@@ -3,6 +3,7 @@
 
 #include "connectors/sqlite/sqlite_table.h"
 #include "connectors/sqlite/sqlite_target.h"
+#include "engine/fault_point.h"
 #include "engine/run/sqlite.h"
 
 namespace anabranch {
@@ -107,8 +108,12 @@ Status SqliteCommitter::Commit(const EpochEnd& end) {
   for (Target& target : targets_) {
     if (status.ok()) status = CommitTarget(target, end);
   }
-  if (status.ok()) status = transaction.Commit();
   if (status.ok()) {
+    FaultPoint("sqlite.commit");
+    status = transaction.Commit();
+  }
+  if (status.ok()) {
+    FaultPoint("sqlite.committed");
     for (Target& target : targets_) {
       for (const auto& [partition, next] : target.settled) target.next[partition] = next;
     }

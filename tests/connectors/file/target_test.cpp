@@ -156,6 +156,18 @@ TEST_F(FileTargetTest, ResumesFromTheLedgerAndSuppressesWhatItHas) {
   EXPECT_EQ(Get("out"), Lines(0, 5));
 }
 
+TEST_F(FileTargetTest, ReplayedRowOfAnEarlierPositionIsWritten) {
+  const auto program = Bind();
+  const PartitionId letters = table_.Find({"in.dead", 0});
+  auto committer = MustOpen(*program);
+  ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 0, 3)).ok());
+  EncodedBatch replayed = Rows(*program, 1, 1);
+  replayed.positions = {{letters, 0, 1}};  // what it completes is the dead letter
+  ASSERT_TRUE(WriteAndCommit(*committer, replayed).ok());
+  ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 1, 3)).ok());
+  EXPECT_EQ(Get("out"), Lines(0, 3) + Lines(1, 1) + Lines(3, 1));
+}
+
 TEST_F(FileTargetTest, UncommittedEndIsCutOffAtTheNextOpen) {
   const auto program = Bind();
   auto committer = MustOpen(*program);

@@ -158,6 +158,13 @@ TEST(KafkaTransaction, WritesNoRowBelowTheGroupsPosition) {
   ASSERT_TRUE((*committer)->Write(batch).ok());
   ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
   EXPECT_EQ(ReadAll(out).size(), 5u);
+  // A replayed dead letter has the position of its first reading, but completes that of the letter.
+  EncodedBatch replayed = batch;
+  replayed.targets[0].rows.resize(1);
+  replayed.positions.clear();
+  ASSERT_TRUE((*committer)->Write(replayed).ok());
+  ASSERT_TRUE((*committer)->Commit(EndOf(replayed)).ok());
+  EXPECT_EQ(ReadAll(out).size(), 6u);
 }
 
 TEST(KafkaTransaction, IsFencedByASecondProducerOfItsName) {
