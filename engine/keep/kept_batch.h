@@ -30,7 +30,7 @@ struct KeptHeader {
     std::string id;
     std::string closure;  // fingerprint of it and everything above, when it ran
     uint32_t rows_out = 0;
-    uint64_t bytes = 0;  // of its columns, as kept
+    uint64_t bytes = 0;  // of its columns (a persist node: its encoded rows), as kept
   };
   struct Column {
     std::string name;
@@ -58,7 +58,7 @@ std::string WriteKeptRow(const Plan& plan, const RecordBatch& batch, const std::
 std::string WriteKeptOutputs(const Plan& plan, const SourceTable& partitions, StageId source, const EncodedBatch& batch,
                              int64_t rows);
 
-// kInvalid: not a frame, or a newer version.
+// kInvalid: not a frame, damaged, or a newer version. A frame's beginning is enough when the header is inside.
 Result<KeptHeader> ReadKeptHeader(std::string_view frame);
 
 // How a frame is taken up by a plan.
@@ -70,12 +70,18 @@ struct RestoreRules {
   // Rows of this stage that are still to run fail there instead, as dead letters ("given_up"): the operator gave up.
   std::string give_up;
   // Rows below these offsets are durable already and are left out; a partition that is not named is left out whole.
+  // Unset: every row is taken up. For an entry that KeptStore::Claim gave: NextOf(entry.header).
   std::function<std::optional<int64_t>(const SourcePartition&)> next;
 };
 
+// Takes up exactly the rows of the header's ranges: what Claim cut them to.
+std::function<std::optional<int64_t>(const SourcePartition&)> NextOf(const KeptHeader& header);
+
 // Bytes from outside (a dead letter) are as safe as our own: every length and reference is checked.
 // Fills a cleared batch: restored stages are `done` and `reused`; batch.positions cover what is left of the frame.
-// The batch keeps `frame` alive. An outputs frame gives a batch with `complete` set and `encoded` filled.
+// The batch keeps `frame` alive. An outputs frame gives a batch with `complete` set and `encoded` filled, whatever is
+// reused, as long as the source is; every target of the plan must have its rows there (by id, or by "was").
+// Not Ok: clear the batch.
 // kInvalid names the stage and column that the plan needs and the frame has not, or has with another type.
 Status RestoreKeptBatch(const Plan& plan, std::shared_ptr<const std::string> frame, const RestoreRules& rules,
                         SourceTable& partitions, RecordBatch* batch);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/status.h"
@@ -23,7 +24,7 @@ class SegmentWriter {
   // Without Finish() a segment leaves nothing behind; a log stays as it is.
   ~SegmentWriter();
   Status Append(std::string_view frame);  // one write(2): survives the death of the process when it returned
-  Status Sync();                          // log: survives the death of the machine
+  Status Sync();                          // log: survives the death of the machine; may run beside Append
   Status Finish();                        // segment: durable under its name when it returned
   uint64_t bytes() const;
   uint64_t frames() const;
@@ -44,7 +45,9 @@ class SegmentReader {
   bool finished() const;   // a whole segment; false: a log
   uint64_t bytes() const;  // of the file
   size_t frames() const;
-  Result<std::string> Read(size_t frame) const;  // checked again
+  uint64_t frame_bytes(size_t frame) const;
+  Result<std::string> Read(size_t frame) const;                     // checked again
+  Result<std::string> ReadStart(size_t frame, size_t bytes) const;  // at most so many; as Open found them
 
  private:
   struct State;
