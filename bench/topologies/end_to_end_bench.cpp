@@ -27,6 +27,7 @@ namespace {
 
 constexpr const char* kIn = "bench.in";
 constexpr const char* kOut = "bench.out";
+constexpr double kExactlyOnceFloor = 0.80;  // of the rate of at_least_once
 
 [[noreturn]] void Die(const std::string& why) {
   std::fprintf(stderr, "end_to_end_bench: %s\n", why.c_str());
@@ -222,6 +223,13 @@ struct Side {
   }
 };
 
+// Of neighbours: round by round.
+std::vector<double> Ratios(const std::vector<double>& over, const std::vector<double>& under) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < over.size(); ++i) ratios.push_back(over[i] / under[i]);
+  return ratios;
+}
+
 int Main(int argc, char** argv) {
   if (argc < 2) Die("usage: end_to_end_bench BOOTSTRAP [RECORDS [ROUNDS]]");
   const std::string bootstrap = argv[1];
@@ -263,6 +271,8 @@ int Main(int argc, char** argv) {
               static_cast<long long>(records), Record(123456).size(), rounds);
   relay.Print(report, 0);
   for (const Case& c : cases) c.side.Print(report, c.floor);
+  report.AtLeast("exactly_once / at_least_once: rate", SpreadOf(Ratios(cases[4].side.rate, cases[3].side.rate)), "x",
+                 kExactlyOnceFloor);
   std::filesystem::remove_all(folder);
   return report.Finish();
 }
