@@ -38,7 +38,8 @@ struct Breaker {
 
 struct PlanSource {
   std::string id;
-  std::string fingerprint;  // of what its results depend on: connector, format, schema, key
+  std::string fingerprint;     // of what its results depend on: connector, format, schema, key
+  std::string position_owner;  // what its stored positions belong to: connector, what it reads, under which group
   std::string connector;
   std::shared_ptr<const SourceProgram> program;
   std::string format = "json";
@@ -53,9 +54,10 @@ struct PlanNode {
   std::string id;
   std::string kind;
   std::shared_ptr<const NodeProgram> program;
-  std::string fingerprint;  // of what its own results depend on: kind and its version, configuration, model bytes
-  std::string closure;      // of that and everything above
-  std::string was;          // id under which it stood in an earlier file; empty: the same
+  // Of what its own results depend on: kind and its version, configuration; behind a dash, model bytes.
+  std::string fingerprint;
+  std::string closure;  // of that and everything above
+  std::string was;      // id under which it stood in an earlier file; empty: the same
   bool keep_always = false;
   Breaker breaker;
   std::vector<StageId> inputs;

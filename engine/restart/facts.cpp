@@ -9,7 +9,7 @@ PlanFacts FactsOf(const Plan& plan, const std::string& identity) {
   facts.exactly_once = plan.delivery == Delivery::kExactlyOnce;
   for (const PlanSource& source : plan.sources) {
     facts.stages.push_back(
-        {source.id, "source", source.fingerprint, source.fingerprint, {}, source.program->Describe(), ""});
+        {source.id, "source", source.fingerprint, source.fingerprint, {}, source.position_owner, ""});
   }
   for (const PlanNode& node : plan.nodes) {
     StageFacts stage{node.id, node.kind, node.fingerprint, node.closure, {}, "", ""};

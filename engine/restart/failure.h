@@ -16,7 +16,7 @@ struct StageFacts {
   std::string fingerprint;
   std::string closure;
   std::vector<std::string> inputs;
-  std::string position_owner;  // source: what its stored positions belong to: Describe()
+  std::string position_owner;  // source: what its stored positions belong to
   std::string target;          // persist: where it writes: commit unit and Describe()
 };
 struct PlanFacts {

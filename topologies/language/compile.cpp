@@ -8,6 +8,7 @@
 #include "topologies/language/bind_context.h"
 #include "topologies/language/cascade.h"
 #include "topologies/language/delivery.h"
+#include "topologies/language/fingerprint.h"
 #include "topologies/language/plan_hash.h"
 #include "topologies/language/scope_join.h"
 #include "topologies/language/settings.h"
@@ -129,6 +130,7 @@ void Compiler::BindSource(size_t source) {
     plan_source.connector = member->name;
     plan_source.program = registry_.FindConnector(member->name)->BindSource(*member, entry.name, services_, faults_);
     BindKey(entry, out.scope, out.sound, plan_source);
+    FingerprintSource(root_, entry, *member, plan_source);
   }
   out.bound = plan_source.program != nullptr;
   ReadSourceSettings(root_, plan_source);
@@ -302,7 +304,10 @@ void Compiler::CompileNode(const ConfigValue& entry, const NodeKind& kind, Scope
   for (const VisibleColumn& column : scope.columns()) {
     if (column.maker == entry.name) made.push_back(column);
   }
-  if (node.program != nullptr) ReadNodeSettings(entry, root_, made, node, faults);
+  if (node.program != nullptr) {
+    ReadNodeSettings(entry, root_, made, node, faults);
+    FingerprintNode(entry, kind, made, node);
+  }
   node.makes = std::move(binding.makes);
   node.reads = std::move(binding.reads);
   std::sort(node.reads.begin(), node.reads.end());
@@ -314,6 +319,7 @@ void Compiler::CompileNode(const ConfigValue& entry, const NodeKind& kind, Scope
 void Compiler::FinishNode(size_t vertex, const Outflow& out, PlanNode node) {
   for (const size_t input : graph_.vertices[vertex].inputs) node.inputs.push_back(stages_[input]);
   node.from_source = out.sources;
+  CloseFingerprint(*plan_, node);
   stages_[vertex] = static_cast<StageId>(graph_.sources + plan_->nodes.size());
   if (const auto target = node.program->target()) {
     node.target = static_cast<TargetId>(plan_->targets.size());

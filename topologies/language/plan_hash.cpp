@@ -7,6 +7,13 @@
 
 namespace anabranch {
 
+std::string HashText(const std::string& text) {
+  char digits[24];
+  std::snprintf(digits, sizeof digits, "%016llx",
+                static_cast<unsigned long long>(XXH3_64bits(text.data(), text.size())));
+  return digits;
+}
+
 std::string HashPlan(const ConfigValue& root, const Plan& plan) {
   std::vector<std::string> parts;
   for (const ConfigValue& member : root.children) {
@@ -18,9 +25,7 @@ std::string HashPlan(const ConfigValue& root, const Plan& plan) {
   for (const PlanNode& node : plan.nodes) parts.push_back(node.id + ":" + node.program->FingerprintExtra());
   std::string all;
   for (const std::string& part : parts) (all += part) += '\n';
-  char digits[24];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(XXH3_64bits(all.data(), all.size())));
-  return std::string(digits).substr(0, 12);
+  return HashText(all).substr(0, 12);
 }
 
 }  // namespace anabranch

@@ -1,0 +1,128 @@
+#include "topologies/language/fingerprint.h"
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "topologies/language/plan_hash.h"
+
+namespace anabranch {
+
+namespace {
+
+using Names = std::initializer_list<std::string_view>;
+
+bool IsOneOf(std::string_view name, Names names) { return std::find(names.begin(), names.end(), name) != names.end(); }
+
+ConfigValue Without(const ConfigValue& value, Names names) {
+  ConfigValue left = value;
+  std::erase_if(left.children, [&](const ConfigValue& member) { return IsOneOf(member.name, names); });
+  return left;
+}
+
+// Takes out what means nothing, at any depth.
+void DropAnnotations(ConfigValue& value) {
+  if (value.is_object()) std::erase_if(value.children, [](const ConfigValue& each) { return IsAnnotation(each.name); });
+  for (ConfigValue& child : value.children) DropAnnotations(child);
+}
+
+// The same for a JSON Schema, whose "x-…" keywords do mean something, and whose "properties" are names.
+void DropSchemaNotes(ConfigValue& schema) {
+  if (!schema.is_object()) return;
+  schema = Without(schema, {"$schema", "$comment", "title", "description", "default", "examples"});
+  for (ConfigValue& member : schema.children) {
+    if (IsOneOf(member.name, {"items", "additionalProperties"})) DropSchemaNotes(member);
+    if (!IsOneOf(member.name, {"properties", "patternProperties", "definitions"})) continue;
+    for (ConfigValue& property : member.children) DropSchemaNotes(property);
+  }
+}
+
+// Canonical text sorts members, but what the user names may count in its order: ties among members of an ensemble,
+// fields as they are written.
+std::string InOrder(const ConfigValue& value, const Shape* shape) {
+  std::string text = value.Canonical();
+  if (!value.is_object() || (shape != nullptr && shape->kind == Shape::Kind::kObject)) return text;
+  for (const ConfigValue& member : value.children) text += " " + member.name;
+  return text;
+}
+
+const Shape* ShapeOf(const NodeKind& kind, std::string_view member) {
+  for (const FieldSpec& field : kind.spec().fields) {
+    if (field.name == member) return &field.shape;
+  }
+  return nullptr;
+}
+
+std::string PolicyText(const PlanNode& node, const std::vector<VisibleColumn>& made) {
+  std::vector<std::string> values;
+  for (const VisibleColumn& column : made) {
+    const auto value = node.default_values.find(column.id);
+    if (value != node.default_values.end()) values.push_back(" " + column.name + "=" + value->second);
+  }
+  std::sort(values.begin(), values.end());
+  std::string text = std::to_string(static_cast<int>(node.on_record_error));
+  for (const std::string& value : values) text += value;
+  return text;
+}
+
+// The connection's name where only one fits and none is written.
+std::string ConnectionOf(const ConfigValue& root, const ConfigValue& member) {
+  const ConfigValue* connections = root.Find("connections");
+  if (member.Find("connection") != nullptr || connections == nullptr) return std::string(member.Text("connection"));
+  std::vector<std::string> fitting;
+  for (const ConfigValue& each : connections->children) {
+    if (each.Find(member.name) != nullptr) fitting.push_back(each.name);
+  }
+  return fitting.size() == 1 ? fitting[0] : "";
+}
+
+}  // namespace
+
+void FingerprintSource(const ConfigValue& root, const ConfigValue& entry, const ConfigValue& member, PlanSource& out) {
+  // Where reading begins and ends, and how records are fetched, changes no record.
+  ConfigValue reads = Without(member, {"start", "end", "properties", "connection"});
+  DropAnnotations(reads);
+  const std::string connection = ConnectionOf(root, member);
+  const std::string on = connection.empty() ? "" : " on connection " + connection;
+  out.position_owner = member.name + " " + reads.Canonical() + on;
+  // A group says who reads, not what.
+  std::string text = member.name + " " + Without(reads, {"group"}).Canonical() + on + "\n";
+  text += out.format + "\n" + std::string(entry.Text("envelope")) + "\n";
+  const ConfigValue* schemas = root.Find("schemas");
+  if (const ConfigValue* schema = schemas != nullptr ? schemas->Find(entry.Text("schema")) : nullptr) {
+    ConfigValue content = *schema;
+    DropSchemaNotes(content);
+    text += content.Canonical();
+  }
+  const ConfigValue* key = entry.Find("key");
+  text += "\n" + (key != nullptr ? key->Canonical() : "\"record\"");
+  out.fingerprint = HashText(text);
+}
+
+void FingerprintNode(const ConfigValue& entry, const NodeKind& kind, const std::vector<VisibleColumn>& made,
+                     PlanNode& out) {
+  // Model calls give the same whatever their size; on_error and join follow with their defaults.
+  ConfigValue config = Without(entry, {"kind", "inputs", "join", "on_error", "description", "keep", "was", "retry",
+                                       "timeout_ms", "dead_letter_max", "batch"});
+  DropAnnotations(config);
+  std::vector<std::string> parts;
+  for (const ConfigValue& member : config.children) {
+    parts.push_back(member.name + "=" + InOrder(member, ShapeOf(kind, member.name)));
+  }
+  std::sort(parts.begin(), parts.end());
+  std::string text = kind.spec().name + " " + std::to_string(kind.spec().version) + "\n";
+  for (const std::string& part : parts) text += part + "\n";
+  if (out.join_any) text += "any\n";
+  text += PolicyText(out, made);
+  const std::string extra = out.program->FingerprintExtra();
+  out.fingerprint = HashText(text) + (extra.empty() ? "" : "-" + HashText(extra));
+}
+
+void CloseFingerprint(const Plan& plan, PlanNode& out) {
+  std::string text = out.fingerprint;
+  for (const StageId input : out.inputs) {
+    text += " " + (input < plan.sources.size() ? plan.sources[input].fingerprint : plan.node(input).closure);
+  }
+  out.closure = HashText(text);
+}
+
+}  // namespace anabranch
