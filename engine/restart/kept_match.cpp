@@ -1,0 +1,148 @@
+#include "engine/restart/kept_match.h"
+
+#include <algorithm>
+
+#include "engine/keep/kept_format.h"
+
+namespace anabranch {
+namespace {
+
+// The same for all frames of one batch.
+std::string BatchKey(const KeptHeader& header) {
+  std::string key = header.source;
+  for (const KeptHeader::Range& range : header.ranges) {
+    key += "\n" + range.partition.topic;
+    for (const int64_t n : {int64_t{range.partition.partition}, range.first, range.next})
+      key += "/" + std::to_string(n);
+  }
+  return key;
+}
+
+void AddOnce(std::string text, std::vector<std::string>* texts) {
+  if (std::find(texts->begin(), texts->end(), text) == texts->end()) texts->push_back(std::move(text));
+}
+
+}  // namespace
+
+KeptMatch::KeptMatch(const Plan& plan, const std::vector<KeptStore::Entry>& kept, const KeptId& kept_id) : plan_(plan) {
+  for (StageId stage = 0; stage < plan.stages(); ++stage) kept_ids_.push_back(kept_id(stage));
+  std::map<std::string, const KeptHeader*> last;
+  for (const KeptStore::Entry& entry : kept) last[BatchKey(entry.header)] = &entry.header;
+  for (const KeptStore::Entry& entry : kept) {
+    const KeptHeader& header = entry.header;
+    if (last[BatchKey(header)] != &header) continue;
+    Frame frame;
+    frame.header = &header;
+    frame.stages.resize(plan.stages(), nullptr);
+    for (StageId source = 0; source < plan.sources.size(); ++source) {
+      if (plan.sources[source].id == header.source) frame.source = source;
+    }
+    for (StageId stage = 0; stage < plan.stages(); ++stage) {
+      for (const KeptHeader::Stage& done : header.done) {
+        if (InFrame(frame, stage) && done.id == kept_ids_[stage]) frame.stages[stage] = &done;
+      }
+    }
+    frames_.push_back(std::move(frame));
+  }
+}
+
+bool KeptMatch::InFrame(const Frame& frame, StageId stage) const {
+  if (frame.source == kNoStage) return false;
+  return stage < plan_.sources.size() ? stage == frame.source : plan_.node(stage).from_source[frame.source];
+}
+
+bool KeptMatch::Held(StageId stage) const {
+  return std::any_of(frames_.begin(), frames_.end(), [&](const Frame& each) { return each.stages[stage] != nullptr; });
+}
+
+bool KeptMatch::Changed(StageId stage) const {
+  const bool source = stage < plan_.sources.size();
+  return !AllHave(stage, source ? plan_.sources[stage].fingerprint : plan_.node(stage).closure);
+}
+
+bool KeptMatch::AllHave(StageId stage, const std::string& closure) const {
+  return std::all_of(frames_.begin(), frames_.end(), [&](const Frame& each) {
+    return each.stages[stage] == nullptr || each.stages[stage]->closure == closure;
+  });
+}
+
+// What taking the frame up leaves finished: nothing without its source.
+std::vector<bool> KeptMatch::Restored(const Frame& frame, const std::vector<bool>& reused) const {
+  std::vector<bool> restored(plan_.stages(), false);
+  if (frame.source == kNoStage || !reused[frame.source] || frame.stages[frame.source] == nullptr) return restored;
+  for (StageId stage = 0; stage < plan_.stages(); ++stage) {
+    restored[stage] = reused[stage] && frame.stages[stage] != nullptr;
+  }
+  return restored;
+}
+
+std::vector<bool> KeptMatch::Running(const std::vector<bool>& reused) const {
+  std::vector<bool> running(plan_.stages(), false);
+  for (const Frame& frame : frames_) {
+    if (frame.header->outputs) continue;
+    const std::vector<bool> restored = Restored(frame, reused);
+    for (StageId stage = 0; stage < plan_.stages(); ++stage) {
+      if (InFrame(frame, stage) && !restored[stage]) running[stage] = true;
+    }
+  }
+  return running;
+}
+
+std::vector<std::string> KeptMatch::Lacks(const std::vector<bool>& reused) const {
+  std::vector<std::string> lacks;
+  for (const Frame& frame : frames_) {
+    if (frame.source == kNoStage) continue;
+    if (frame.header->outputs) {
+      LacksOfOutputs(frame, reused, &lacks);
+    } else {
+      LacksOfRows(frame, reused, &lacks);
+    }
+  }
+  return lacks;
+}
+
+void KeptMatch::LacksOfRows(const Frame& frame, const std::vector<bool>& reused,
+                            std::vector<std::string>* lacks) const {
+  const SourceView view(plan_, frame.source);
+  const std::vector<bool> restored = Restored(frame, reused);
+  for (const ColumnId id : view.Needed(restored)) {
+    const ColumnInfo& column = plan_.columns[id];
+    const std::string what = "column \"" + column.name + "\" of \"" + plan_.StageName(view.maker[id]) + "\" ";
+    const auto kept = std::find_if(frame.header->columns.begin(), frame.header->columns.end(), [&](const auto& each) {
+      return each.name == column.name && each.maker == kept_ids_[view.maker[id]];
+    });
+    if (kept == frame.header->columns.end()) {
+      AddOnce(what + "is needed and was not kept", lacks);
+      continue;
+    }
+    const std::string type = StoredType(plan_, frame.source, id).ToString();
+    if (kept->type != type) AddOnce(what + "was kept as " + kept->type + " and is " + type + " now", lacks);
+  }
+}
+
+// Encoded rows are all that there is: none of what made them can run again.
+void KeptMatch::LacksOfOutputs(const Frame& frame, const std::vector<bool>& reused,
+                               std::vector<std::string>* lacks) const {
+  if (!reused[frame.source]) {
+    AddOnce("rows had left the last node, and source \"" + plan_.StageName(frame.source) + "\" was edited", lacks);
+  }
+  for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
+    if (!InFrame(frame, stage) || plan_.node(stage).program->target() == nullptr) continue;
+    const std::string what = "rows had left the last node before \"" + plan_.StageName(stage) + "\" ";
+    if (frame.stages[stage] == nullptr) {
+      AddOnce(what + "was there", lacks);
+    } else if (!reused[stage]) {
+      AddOnce(what + "or what lies above it changed", lacks);
+    }
+  }
+}
+
+std::map<std::string, std::string> KeptMatch::Reuse(const std::vector<bool>& reused) const {
+  std::map<std::string, std::string> reuse;
+  for (StageId stage = 0; stage < plan_.stages(); ++stage) {
+    if (reused[stage]) reuse[plan_.StageName(stage)] = kept_ids_[stage];
+  }
+  return reuse;
+}
+
+}  // namespace anabranch
