@@ -18,8 +18,10 @@ namespace anabranch {
 // Kept results only save work: the source's positions are the truth. Thread-safe.
 class KeptStore {
  public:
-  // Reads and checks what is there. A damaged segment is set aside as NAME.damaged and told by damaged().
-  // `cap_bytes`: of logs and segments together; reaching it makes Log() wait.
+  // Reads and checks what is there. A damaged file (of a newer version too) is set aside as NAME.damaged and told by
+  // damaged(), at every Open until Discard().
+  // `cap_bytes`: of logs and segments together; reaching it makes Log() wait. A quarter of it is always for the logs of
+  // this process: kept rows may have to be logged again before what holds them can go.
   static Result<std::unique_ptr<KeptStore>> Open(const std::string& state_dir, uint64_t cap_bytes);
   virtual ~KeptStore() = default;
 
@@ -43,13 +45,17 @@ class KeptStore {
   virtual Status Log(int lane, std::string_view frame, const std::vector<KeptHeader::Range>& ranges,
                      const CancelToken& stop) = 0;
   virtual Status SyncLog(int lane) = 0;
-  // Everything below these positions is durable in every target: logs that hold nothing else are removed.
+  // Everything below these positions is durable in every target: logs and entries that hold nothing else are removed.
+  // A partition that was lost with rows uncommitted: say {partition, 0, INT64_MAX}, or its logs stay.
   virtual Status Committed(std::span<const KeptHeader::Range> positions) = 0;
 
   // The entries of `source` whose rows go on, partition by partition, exactly where `next` stands (kNoPosition: where
   // the kept rows begin), in the order to feed them. Moves next[i] to where live input follows. Entries that lie behind
   // `next` in every partition, or that a later frame of the same batch replaces, are done (removed).
   // A gap ends a partition's chain: what follows it is not used (it stays, for who asks again).
+  // The header.ranges that an entry comes with are cut to what of it goes on, which may be some of its partitions, or
+  // rows from the middle on: restore it with NextOf(header). Its id is that of this claim. Claim again after the
+  // partitions were lost: what is not Done is given again. A frame may come twice, for different partitions.
   virtual Result<std::vector<Entry>> Claim(const std::string& source, std::span<const SourcePartition> partitions,
                                            std::vector<int64_t>* next) = 0;
   virtual Result<std::shared_ptr<const std::string>> Load(size_t entry) const = 0;

@@ -1,0 +1,161 @@
+#include "engine/keep/kept_logs.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "engine/fault_point.h"
+#include "engine/keep/files.h"
+
+namespace anabranch {
+namespace {
+
+constexpr uint64_t kMostPerFile = uint64_t{64} << 20;
+constexpr auto kLookForStop = std::chrono::milliseconds(20);
+
+}  // namespace
+
+Status RemoveKeptFile(const std::string& path) {
+  const std::string name = std::filesystem::path(path).filename().string();
+  RETURN_IF_ERROR(FaultStatus("results.delete", name));
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) return FileFailure("remove", path, errno);
+  FaultPoint("results.deleted", name);
+  return Status::Ok();
+}
+
+KeptLogs::KeptLogs(uint64_t cap_bytes, MakePath make_path, std::function<uint64_t()> others)
+    : cap_(cap_bytes),
+      rotate_(std::min(kMostPerFile, cap_bytes / 8)),
+      make_path_(std::move(make_path)),
+      others_(std::move(others)) {}
+
+uint64_t KeptLogs::bytes() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_;
+}
+
+// What an earlier process left goes only when its rows are committed, and these may have to be logged first: a
+// quarter of the cap is always for logs.
+bool KeptLogs::Full() const {
+  const uint64_t others = others_();
+  return bytes_ >= std::max(cap_ - std::min(cap_, others), cap_ / 4);
+}
+
+KeptLogs::Lane& KeptLogs::LaneOf(int lane) {
+  const std::lock_guard lock(mutex_);
+  std::unique_ptr<Lane>& found = lanes_[lane];
+  if (found == nullptr) found = std::make_unique<Lane>();
+  return *found;
+}
+
+Status KeptLogs::WaitForRoom(const CancelToken& stop) {
+  std::unique_lock lock(mutex_);
+  if (Full()) RETURN_IF_ERROR(RemoveCommitted(lock));
+  while (bytes_ > 0 && Full()) {
+    if (stop.draining()) return {Code::kCancelled, "stopped while waiting for room for kept results"};
+    room_.wait_for(lock, kLookForStop);
+  }
+  return Status::Ok();
+}
+
+// The file to append to. The frame counts from here on, so that no commit meanwhile removes the file.
+Result<std::shared_ptr<KeptLogs::File>> KeptLogs::Enter(int lane, size_t frame_bytes,
+                                                        const std::vector<KeptHeader::Range>& ranges) {
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<File>& active = lanes_[lane]->active;
+  if (active != nullptr && active->bytes >= rotate_) {
+    active->active = false;
+    active = nullptr;
+  }
+  if (active == nullptr) {
+    auto file = std::make_shared<File>();
+    file->path = make_path_(lane);
+    ASSIGN_OR_RETURN(file->writer, SegmentWriter::Create(file->path, SegmentWriter::Life::kLog));
+    active = file;
+    files_.emplace_back(lane, file);
+  }
+  for (const KeptHeader::Range& range : ranges) {
+    int64_t& end = active->open[range.partition];
+    end = std::max(end, range.next);
+  }
+  active->bytes += frame_bytes;
+  active->dirty = true;
+  bytes_ += frame_bytes;
+  return active;
+}
+
+Status KeptLogs::Append(int lane, std::string_view frame, const std::vector<KeptHeader::Range>& ranges,
+                        const CancelToken& stop) {
+  RETURN_IF_ERROR(WaitForRoom(stop));
+  const std::lock_guard appending(LaneOf(lane).appending);
+  ASSIGN_OR_RETURN(const std::shared_ptr<File> file, Enter(lane, frame.size(), ranges));
+  return file->writer->Append(frame);
+}
+
+Status KeptLogs::Sync(int lane) {
+  std::vector<std::shared_ptr<File>> dirty;
+  std::string unsynced_name;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [of, file] : files_) {
+      if (of != lane || !file->dirty) continue;
+      dirty.push_back(file);
+      file->dirty = false;
+      if (!file->in_folder) unsynced_name = file->path;
+    }
+  }
+  Status status;
+  for (const auto& file : dirty) {
+    if (status.ok()) status = file->writer->Sync();
+  }
+  if (status.ok() && !unsynced_name.empty()) status = SyncFolderOf(unsynced_name);
+  const std::lock_guard lock(mutex_);
+  for (const auto& file : dirty) {
+    file->in_folder = file->in_folder || status.ok();
+    file->dirty = file->dirty || !status.ok();
+  }
+  return status;
+}
+
+Status KeptLogs::Committed(std::span<const KeptHeader::Range> positions) {
+  std::unique_lock lock(mutex_);
+  for (const auto& [lane, file] : files_) {
+    for (const KeptHeader::Range& position : positions) {
+      const auto open = file->open.find(position.partition);
+      if (open != file->open.end() && open->second <= position.next) file->open.erase(open);
+    }
+  }
+  return RemoveCommitted(lock);
+}
+
+// A file that still grows is left as long as there is room: making a new one for every epoch would cost more.
+Status KeptLogs::RemoveCommitted(std::unique_lock<std::mutex>& lock) {
+  const bool pressed = bytes_ >= cap_ / 4 || Full();
+  std::vector<std::shared_ptr<File>> gone;
+  std::erase_if(files_, [&](const auto& entry) {
+    const std::shared_ptr<File>& file = entry.second;
+    if (!file->open.empty() || (file->active && !pressed && file->bytes < rotate_)) return false;
+    if (file->active) lanes_[entry.first]->active = nullptr;
+    gone.push_back(file);
+    return true;
+  });
+  if (gone.empty()) return Status::Ok();
+  lock.unlock();
+  Status status;
+  for (const auto& file : gone) {
+    if (Status removed = RemoveKeptFile(file->path); !removed.ok()) status = std::move(removed);
+  }
+  lock.lock();
+  for (const auto& file : gone) bytes_ -= file->bytes;
+  room_.notify_all();
+  return status;
+}
+
+void KeptLogs::Abandon() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [lane, file] : files_) lanes_[lane]->active = nullptr;
+  files_.clear();
+  bytes_ = 0;
+  room_.notify_all();
+}
+
+}  // namespace anabranch

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/cancel.h"
+#include "engine/keep/kept_batch.h"
+#include "engine/keep/segment.h"
+
+namespace anabranch {
+
+// The logs that this process writes: per lane a file that grows, is followed by another when it is large enough, and
+// goes when the rows of all its frames are committed. Thread-safe.
+class KeptLogs {
+ public:
+  using MakePath = std::function<std::string(int lane)>;
+  // `make_path` names a new file (called under a lock of this object); `others` = bytes that the cap counts beside.
+  KeptLogs(uint64_t cap_bytes, MakePath make_path, std::function<uint64_t()> others);
+
+  Status Append(int lane, std::string_view frame, const std::vector<KeptHeader::Range>& ranges,
+                const CancelToken& stop);
+  Status Sync(int lane);
+  Status Committed(std::span<const KeptHeader::Range> positions);
+  // Forgets all files: the caller removes them.
+  void Abandon();
+  uint64_t bytes() const;
+  void OthersShrank() { room_.notify_all(); }
+
+ private:
+  struct File {
+    std::string path;
+    std::unique_ptr<SegmentWriter> writer;
+    std::map<SourcePartition, int64_t> open;  // guarded: where each partition's rows end that are not committed
+    uint64_t bytes = 0;                       // guarded
+    bool active = true;                       // guarded: its lane appends to it
+    bool dirty = true;                        // guarded: not all is synced
+    bool in_folder = false;                   // guarded: its name is synced
+  };
+  struct Lane {
+    std::mutex appending;          // taken before mutex_
+    std::shared_ptr<File> active;  // guarded by mutex_
+  };
+
+  Lane& LaneOf(int lane);
+  Status WaitForRoom(const CancelToken& stop);
+  Result<std::shared_ptr<File>> Enter(int lane, size_t frame_bytes, const std::vector<KeptHeader::Range>& ranges);
+  bool Full() const;
+  Status RemoveCommitted(std::unique_lock<std::mutex>& lock);
+
+  const uint64_t cap_, rotate_;
+  const MakePath make_path_;
+  const std::function<uint64_t()> others_;
+  mutable std::mutex mutex_;
+  std::condition_variable room_;
+  std::map<int, std::unique_ptr<Lane>> lanes_;                // guarded
+  std::vector<std::pair<int, std::shared_ptr<File>>> files_;  // guarded: with their lanes
+  uint64_t bytes_ = 0;                                        // guarded
+};
+
+// Removes one file of kept results, between its fault points. The folder is not synced.
+Status RemoveKeptFile(const std::string& path);
+
+}  // namespace anabranch
