@@ -91,6 +91,9 @@ class Node {
   // Record errors go to FailRow; a returned Status stops the stage: kRetry/kTimedOut (transient:
   // the executor may call again with the same batch) or kStage/kInternal.
   virtual Status Process(const NodeRun& run) = 0;
+  // True: it fails single rows where it can by itself, those that are out of time too. Then what it answers stands: no
+  // bad rows are looked for in a batch that it failed, and what it finished counts though it came late.
+  virtual bool judges_rows() const { return false; }
 };
 
 // A bound node: immutable, shared by all threads, free of open handles other than read-only data.

@@ -42,8 +42,8 @@ class Pipeline {
       for (const Fault& fault : checked_.faults) std::fprintf(stderr, "%s\n", fault.message.c_str());
       std::exit(1);
     }
-    costs_ = std::make_unique<StageCosts>(checked_.plan->stages());
-    auto worker = PlanWorker::Open(*checked_.plan, Clock::Real(), *costs_, cancel_);
+    guards_ = std::make_unique<StageGuards>(*checked_.plan);
+    auto worker = PlanWorker::Open(*checked_.plan, Clock::Real(), *guards_, cancel_);
     if (!worker.ok()) {
       std::fprintf(stderr, "%s\n", worker.status().message().c_str());
       std::exit(1);
@@ -65,7 +65,7 @@ class Pipeline {
 
  private:
   CheckedTopology checked_;
-  std::unique_ptr<StageCosts> costs_;
+  std::unique_ptr<StageGuards> guards_;
   CancelToken cancel_;
   std::unique_ptr<PlanWorker> worker_;
   SourceTable table_;

@@ -30,7 +30,7 @@ PlanFacts FactsOf(const Plan& plan, const std::string& identity);
 // Why a pipeline stopped in a stage. Written to the ledger with the kept results; read by status and restart.
 struct Failure {
   std::string stage;
-  std::string error_class;  // "stage" | "transient" | "timeout" | "breaker" | "crash" | "target" | "source"
+  std::string error_class;  // "stage" | "transient" | "timeout" | "breaker" | "contract" | "crash" | "target" | "source"
   std::string message;
   int attempts = 1;
   int64_t at_ms = 0;                 // wall clock, since 1970

@@ -43,19 +43,19 @@ void Crew::Loop(PlanWorker& worker) {
 }
 
 void Crew::RunStages(PlanWorker& self, RecordBatch& batch, const std::vector<StageId>& stages,
-                     std::vector<Status>* statuses) {
-  statuses->assign(stages.size(), Status::Ok());
+                     std::vector<StageEnd>* ends) {
+  ends->assign(stages.size(), {});
   std::latch done(static_cast<std::ptrdiff_t>(stages.size()));
   std::vector<size_t> here = {0};
   for (size_t i = 1; i < stages.size(); ++i) {
     const bool handed = TryRun([&, i](PlanWorker& worker) {
-      (*statuses)[i] = worker.RunStage(batch, stages[i]);
+      (*ends)[i] = worker.RunStage(batch, stages[i]);
       done.count_down();
     });
     if (!handed) here.push_back(i);
   }
   for (size_t i : here) {
-    (*statuses)[i] = self.RunStage(batch, stages[i]);
+    (*ends)[i] = self.RunStage(batch, stages[i]);
     done.count_down();
   }
   done.wait();

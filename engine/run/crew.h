@@ -28,7 +28,7 @@ class Crew : public BranchRunner {
   bool TryRun(Task task);
 
   void RunStages(PlanWorker& self, RecordBatch& batch, const std::vector<StageId>& stages,
-                 std::vector<Status>* statuses) override;
+                 std::vector<StageEnd>* ends) override;
 
  private:
   void Loop(PlanWorker& worker);

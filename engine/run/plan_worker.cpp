@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <limits>
-#include <thread>
 
 #include "engine/codec/json_text.h"
 #include "engine/codec/json_writer.h"
@@ -18,14 +16,6 @@ namespace {
 // A wake-up of another thread costs about 20 µs in a virtual machine; below ten times that a
 // branch is cheaper fused.
 constexpr uint64_t kWorthAThreadNs = 200'000;
-
-Status Guarded(Node& node, const NodeRun& run) {
-  try {
-    return node.Process(run);
-  } catch (const std::exception& e) {
-    return {Code::kInternal, e.what()};
-  }
-}
 
 void SortByRow(std::vector<RowError>* errors) {
   std::sort(errors->begin(), errors->end(), [](const RowError& a, const RowError& b) { return a.row < b.row; });
@@ -79,14 +69,19 @@ struct PlanWorker::Stage {
   std::vector<ExpressionError> when_errors;
 };
 
-PlanWorker::PlanWorker(const Plan& plan, const Clock& clock, StageCosts& costs, const CancelToken& cancel)
-    : plan_(plan), clock_(clock), costs_(costs), cancel_(cancel), stages_(plan.stages()), parallel_(plan.stages()) {}
+PlanWorker::PlanWorker(const Plan& plan, const Clock& clock, StageGuards& guards, const CancelToken& cancel)
+    : plan_(plan),
+      clock_(clock),
+      guards_(guards),
+      context_{plan, clock, cancel, guards.attempts != nullptr ? guards.attempts->Take() : nullptr},
+      stages_(plan.stages()),
+      parallel_(plan.stages()) {}
 
 PlanWorker::~PlanWorker() = default;
 
-Result<std::unique_ptr<PlanWorker>> PlanWorker::Open(const Plan& plan, const Clock& clock, StageCosts& costs,
+Result<std::unique_ptr<PlanWorker>> PlanWorker::Open(const Plan& plan, const Clock& clock, StageGuards& guards,
                                                      const CancelToken& cancel) {
-  std::unique_ptr<PlanWorker> worker(new PlanWorker(plan, clock, costs, cancel));
+  std::unique_ptr<PlanWorker> worker(new PlanWorker(plan, clock, guards, cancel));
   for (const PlanSource& source : plan.sources) {
     std::unique_ptr<Decoder> decoder;
     if (source.format == "csv" && source.schema) {
@@ -145,7 +140,6 @@ Status PlanWorker::Run(RecordBatch& batch, BranchRunner* branches) {
 }
 
 Status PlanWorker::RunSource(RecordBatch& batch) {
-  failed_stage_ = batch.source;
   const int64_t begin = clock_.NowNs();
   const PlanSource& source = plan_.sources[batch.source];
   StageRows& stage = batch.stages[batch.source];
@@ -173,6 +167,9 @@ Status PlanWorker::RunSource(RecordBatch& batch) {
                          [&run](uint32_t row, std::string why) { run.FailRow(row, "schema", std::move(why)); });
   }
   SortByRow(&stage.errors);
+  if (Status tripped = guards_.breakers[batch.source].Note(stage); !tripped.ok()) {
+    return StopAt(batch.source, {tripped.WithContext("source \"" + source.id + "\""), "breaker"});
+  }
   stage.busy_ns = static_cast<uint64_t>(clock_.NowNs() - begin);
   stage.done = true;
   return Status::Ok();
@@ -195,42 +192,43 @@ bool PlanWorker::InBatch(const RecordBatch& batch, StageId stage) const {
 }
 
 Status PlanWorker::RunNodes(RecordBatch& batch, BranchRunner* branches) {
-  std::vector<Status> statuses;
+  std::vector<StageEnd> ends;
   for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
     if (batch.stages[stage].done || !InBatch(batch, stage)) continue;
     together_.assign(1, stage);
-    if (branches != nullptr && !parallel_[stage].empty() && costs_.ns_per_batch(stage) > kWorthAThreadNs) {
+    if (branches != nullptr && !parallel_[stage].empty() && guards_.costs.ns_per_batch(stage) > kWorthAThreadNs) {
       for (StageId other : parallel_[stage]) {
         const PlanNode& node = plan_.node(other);
         const bool ready = std::all_of(node.inputs.begin(), node.inputs.end(), [&](StageId input) {
           return input < plan_.sources.size() || batch.stages[input].done || !InBatch(batch, input);
         });
         const bool waits = !batch.stages[other].done && InBatch(batch, other);
-        if (ready && waits && costs_.ns_per_batch(other) > kWorthAThreadNs) together_.push_back(other);
+        if (ready && waits && guards_.costs.ns_per_batch(other) > kWorthAThreadNs) together_.push_back(other);
       }
     }
     if (together_.size() == 1) {
-      failed_stage_ = stage;
-      RETURN_IF_ERROR(RunStage(batch, stage));
+      StageEnd end = RunStage(batch, stage);
+      if (!end.status.ok()) return StopAt(stage, std::move(end));
       continue;
     }
-    branches->RunStages(*this, batch, together_, &statuses);
+    branches->RunStages(*this, batch, together_, &ends);
     for (size_t i = 0; i < together_.size(); ++i) {
-      failed_stage_ = together_[i];
-      RETURN_IF_ERROR(std::move(statuses[i]));
+      if (!ends[i].status.ok()) return StopAt(together_[i], std::move(ends[i]));
     }
   }
   return Status::Ok();
 }
 
-Status PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
+StageEnd PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
   const int64_t begin = clock_.NowNs();
   SelectRows(batch, stage);
-  RETURN_IF_ERROR(ApplyWhen(batch, stage));
+  ApplyWhen(batch, stage);
   StageRows& rows = batch.stages[stage];
   const bool call = rows.active_count > 0 && batch.give_up != stage;
+  StageEnd end;
   if (call) {
-    RETURN_IF_ERROR(Call(batch, stage));
+    end = CallStageOf(batch, stage, begin);
+    if (!end.status.ok()) return end;
   } else {
     for (ColumnId column : plan_.node(stage).makes) {
       batch.columns[column].Reset(plan_.columns[column].type, batch.rows());
@@ -238,30 +236,25 @@ Status PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
   }
   if (batch.give_up == stage) {
     GiveUpRows(batch, stage);
-  } else if (!rows.errors.empty()) {
-    RETURN_IF_ERROR(ApplyErrorPolicy(batch, stage));
+  } else {
+    end = ApplyErrorPolicy(batch, stage);
+    if (!end.status.ok()) return end;
   }
   rows.done = true;
-  if (!call) return Status::Ok();
+  if (!call) return end;
   rows.busy_ns = static_cast<uint64_t>(clock_.NowNs() - begin);
-  costs_.Note(stage, rows.busy_ns);
+  guards_.costs.Note(stage, rows.busy_ns);
   FaultPoint("stage.done", plan_.node(stage).id);
-  return Status::Ok();
+  return end;
 }
 
-Status PlanWorker::Call(RecordBatch& batch, StageId stage) {
-  const PlanNode& node = plan_.node(stage);
-  Status status = stages_[stage].encoder ? CallEncoder(batch, stage) : CallNode(batch, stage);
-  if (status.ok()) return status;
-  return {status.code() == Code::kCancelled ? Code::kCancelled : Code::kStage,
-          "node \"" + node.id + "\": " + status.message()};
-}
-
-Status PlanWorker::CallEncoder(RecordBatch& batch, StageId stage) {
-  const PlanNode& node = plan_.node(stage);
-  StageRows& rows = batch.stages[stage];
-  RETURN_IF_ERROR(FaultStatus("stage.call", node.id, rows.active_count));
-  return stages_[stage].encoder->Encode(batch, rows.active, &batch.encoded.targets[node.target]);
+StageEnd PlanWorker::CallStageOf(RecordBatch& batch, StageId stage, int64_t now_ns) {
+  Stage& own = stages_[stage];
+  StageEnd end = CallStage(context_, {own.node.get(), own.encoder.get()}, batch, stage, now_ns);
+  if (end.status.ok()) return end;
+  const Code code = end.status.code() == Code::kCancelled ? Code::kCancelled : Code::kStage;
+  end.status = {code, "node \"" + plan_.node(stage).id + "\": " + end.status.message()};
+  return end;
 }
 
 // The operator's word stands above `on_error`: EncodeDeadLetters takes every error of this stage.
@@ -316,9 +309,9 @@ void PlanWorker::DropFailedAbove(RecordBatch& batch, StageId stage) {
   }
 }
 
-Status PlanWorker::ApplyWhen(RecordBatch& batch, StageId id) {
+void PlanWorker::ApplyWhen(RecordBatch& batch, StageId id) {
   const PlanNode& node = plan_.node(id);
-  if (!node.when) return Status::Ok();
+  if (!node.when) return;
   Stage& stage = stages_[id];
   StageRows& rows = batch.stages[id];
   stage.when_errors.clear();
@@ -340,51 +333,39 @@ Status PlanWorker::ApplyWhen(RecordBatch& batch, StageId id) {
   for (const ExpressionError& error : stage.when_errors) {
     run.FailRow(error.row, "expression", std::string("\"when\": ") + error.message);
   }
-  return Status::Ok();
 }
 
-Status PlanWorker::CallNode(RecordBatch& batch, StageId id) {
-  const PlanNode& node = plan_.node(id);
-  StageRows& rows = batch.stages[id];
-  const size_t errors_before = rows.errors.size();
-  int64_t backoff = node.retry_backoff_ns;
-  for (int attempt = 0;; ++attempt) {
-    const int64_t deadline =
-        node.timeout_ns > 0 ? clock_.NowNs() + node.timeout_ns : std::numeric_limits<int64_t>::max();
-    const NodeRun run{batch, id, rows.active, rows.active_count, deadline};
-    RETURN_IF_ERROR(FaultStatus("stage.call", node.id, rows.active_count));
-    Status status = Guarded(*stages_[id].node, run);
-    if (status.code() != Code::kRetry && status.code() != Code::kTimedOut) return status;
-    if (attempt >= node.retry_max || cancel_.now()) {
-      return {Code::kStage, status.message() + " (after " + std::to_string(attempt + 1) + " attempts)"};
-    }
-    ++rows.retried;
-    rows.errors.resize(errors_before);
-    for (uint32_t row = 0; row < batch.rows(); ++row) {
-      if (rows.active[row]) rows.outcome[row] = Outcome::kOk;
-    }
-    std::this_thread::sleep_for(std::chrono::nanoseconds(backoff));
-    backoff = std::min(backoff * 2, node.retry_max_backoff_ns);
-  }
-}
-
-Status PlanWorker::ApplyErrorPolicy(RecordBatch& batch, StageId id) {
+StageEnd PlanWorker::ApplyErrorPolicy(RecordBatch& batch, StageId id) {
   const PlanNode& node = plan_.node(id);
   StageRows& rows = batch.stages[id];
   SortByRow(&rows.errors);
+  if (node.on_record_error == RecordPolicy::kDeadLetter) {
+    Status tripped = guards_.breakers[id].Note(rows);
+    if (!tripped.ok()) return {tripped.WithContext("node \"" + node.id + "\""), "breaker"};
+  }
+  if (rows.errors.empty()) return {};
   if (node.on_record_error == RecordPolicy::kStop) {
     const RowError& error = rows.errors.front();
     const SourcePartition& from = batch.partitions->at(batch.partition[error.row]);
-    return {Code::kStage, "node \"" + node.id + "\": record " + from.topic + "/" + std::to_string(from.partition) +
-                              "/" + std::to_string(batch.offset[error.row]) + ": " + error.message +
-                              " (\"on_error\" is \"stop\")"};
+    return {{Code::kStage, "node \"" + node.id + "\": record " + from.topic + "/" + std::to_string(from.partition) +
+                               "/" + std::to_string(batch.offset[error.row]) + ": " + error.message +
+                               " (\"on_error\" is \"stop\")"},
+            "contract"};
   }
-  if (node.on_record_error != RecordPolicy::kDefault) return Status::Ok();
+  if (node.on_record_error != RecordPolicy::kDefault) return {};
   for (const RowError& error : rows.errors) {
     rows.outcome[error.row] = Outcome::kOk;
     for (const auto& [column, text] : node.default_values) SetDefault(text, batch.columns[column], error.row);
   }
-  return Status::Ok();
+  return {};
+}
+
+// Notes why the batch stops, for the lane.
+Status PlanWorker::StopAt(StageId stage, StageEnd end) {
+  failed_stage_ = stage;
+  failed_class_ = end.error_class;
+  failed_attempts_ = end.attempts;
+  return std::move(end.status);
 }
 
 bool PlanWorker::DeadLetters(const RecordBatch& batch, StageId stage) const {

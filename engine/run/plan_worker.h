@@ -1,15 +1,17 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/cancel.h"
 #include "engine/clock.h"
 #include "engine/plan.h"
 #include "engine/record_batch.h"
+#include "engine/run/stage_call.h"
+#include "engine/run/stage_guards.h"
 #include "engine/status.h"
 
 namespace anabranch {
@@ -19,23 +21,9 @@ class BranchRunner {
  public:
   virtual ~BranchRunner() = default;
   // Runs `stages` of `batch` at the same time: the first on the calling thread by `self`, the others
-  // on idle threads while there are some, else here too. Returns when all are done; one status each.
+  // on idle threads while there are some, else here too. Returns when all are done; one end each.
   virtual void RunStages(class PlanWorker& self, RecordBatch& batch, const std::vector<StageId>& stages,
-                         std::vector<Status>* statuses) = 0;
-};
-
-// What a stage cost lately, shared by all workers of a run. Relaxed: a hint, not a measurement.
-class StageCosts {
- public:
-  explicit StageCosts(size_t stages) : ns_(stages) {}
-  void Note(StageId stage, uint64_t ns) {
-    const uint64_t old = ns_[stage].load(std::memory_order_relaxed);
-    ns_[stage].store(old == 0 ? ns : (old * 7 + ns) / 8, std::memory_order_relaxed);
-  }
-  uint64_t ns_per_batch(StageId stage) const { return ns_[stage].load(std::memory_order_relaxed); }
-
- private:
-  std::vector<std::atomic<uint64_t>> ns_;
+                         std::vector<StageEnd>* ends) = 0;
 };
 
 // One compute thread's copy of everything that runs a plan: decoders, nodes with their model
@@ -43,35 +31,37 @@ class StageCosts {
 class PlanWorker {
  public:
   // Opens every node (models are loaded here). Errors name the node.
-  static Result<std::unique_ptr<PlanWorker>> Open(const Plan& plan, const Clock& clock, StageCosts& costs,
+  static Result<std::unique_ptr<PlanWorker>> Open(const Plan& plan, const Clock& clock, StageGuards& guards,
                                                   const CancelToken& cancel);
   ~PlanWorker();
 
   // Runs a batch as its source filled it through all stages, in dependency order, until
   // batch.encoded holds what leaves. A restored batch goes through the stages that are not done; its encoded rows and
   // positions stay. A stage that finished says so in StageRows::done, also when a later one stops the batch. Rows that
-  // fail are data; a Status stops the stage named in failed_stage(). `branches` may be null.
+  // fail are data; a Status stops the stage named in failed_stage(), kCancelled excepted. `branches` may be null.
   Status Run(RecordBatch& batch, BranchRunner* branches);
 
   // Runs one stage whose inputs are done. Safe for different stages of one batch at the same time,
   // each by its own worker.
-  Status RunStage(RecordBatch& batch, StageId stage);
+  StageEnd RunStage(RecordBatch& batch, StageId stage);
 
+  // Of the last Run() that was not Ok: the stage, why it stops (see StageEnd), how often it was tried.
   StageId failed_stage() const { return failed_stage_; }
+  std::string_view failed_class() const { return failed_class_; }
+  int failed_attempts() const { return failed_attempts_; }
 
  private:
   struct Stage;
-  PlanWorker(const Plan& plan, const Clock& clock, StageCosts& costs, const CancelToken& cancel);
+  PlanWorker(const Plan& plan, const Clock& clock, StageGuards& guards, const CancelToken& cancel);
 
   void FindBranches();
   Status RunSource(RecordBatch& batch);
   Status RunNodes(RecordBatch& batch, BranchRunner* branches);
   void SelectRows(RecordBatch& batch, StageId stage);
-  Status ApplyWhen(RecordBatch& batch, StageId stage);
-  Status Call(RecordBatch& batch, StageId stage);
-  Status CallEncoder(RecordBatch& batch, StageId stage);
-  Status CallNode(RecordBatch& batch, StageId stage);
-  Status ApplyErrorPolicy(RecordBatch& batch, StageId stage);
+  void ApplyWhen(RecordBatch& batch, StageId stage);
+  StageEnd CallStageOf(RecordBatch& batch, StageId stage, int64_t now_ns);
+  StageEnd ApplyErrorPolicy(RecordBatch& batch, StageId stage);
+  Status StopAt(StageId stage, StageEnd end);
   Status GiveUpSource(RecordBatch& batch);
   void GiveUpRows(RecordBatch& batch, StageId stage);
   bool DeadLetters(const RecordBatch& batch, StageId stage) const;
@@ -82,14 +72,16 @@ class PlanWorker {
 
   const Plan& plan_;
   const Clock& clock_;
-  StageCosts& costs_;
-  const CancelToken& cancel_;
+  StageGuards& guards_;
+  const CallContext context_;
   std::vector<Stage> stages_;
   std::vector<std::unique_ptr<Decoder>> decoders_;  // by source
   std::vector<std::vector<bool>> above_;            // by stage: which stages lie on a path to it
   std::vector<std::vector<StageId>> parallel_;      // by stage: later expensive stages independent of it
   std::vector<StageId> together_;                   // scratch
   StageId failed_stage_ = 0;
+  std::string_view failed_class_;
+  int failed_attempts_ = 1;
 };
 
 }  // namespace anabranch

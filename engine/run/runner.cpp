@@ -52,7 +52,7 @@ class Run {
         observer_(observer),
         clock_(options.clock ? *options.clock : Clock::Real()),
         counters_(plan),
-        costs_(plan.stages()),
+        guards_(plan),
         shared_{plan, clock_, counters_, nullptr, cancel} {
     shared_.ledger = &state.ledger();
     if (observer.warn) shared_.warn = observer.warn;
@@ -81,7 +81,7 @@ class Run {
   const RunObserver& observer_;
   const Clock& clock_;
   Counters counters_;
-  StageCosts costs_;
+  StageGuards guards_;
   RunShared shared_;
   std::vector<std::unique_ptr<LaneContext>> contexts_;
   std::unique_ptr<Crew> crew_;
@@ -112,7 +112,7 @@ Status Run::Open() {
   // Models are loaded and warmed before any group is joined.
   std::vector<std::unique_ptr<PlanWorker>> helpers;
   for (int i = lanes; i < workers; ++i) {
-    ASSIGN_OR_RETURN(auto worker, PlanWorker::Open(plan_, clock_, costs_, cancel_));
+    ASSIGN_OR_RETURN(auto worker, PlanWorker::Open(plan_, clock_, guards_, cancel_));
     helpers.push_back(std::move(worker));
   }
   if (!helpers.empty()) {
@@ -140,7 +140,7 @@ Status Run::OpenLane(StageId source_stage, int lane, int lanes) {
   parts.source_id = source.id;
   parts.stores_positions = source.program->KeepsPosition();
   parts.partitions = std::make_unique<SourceTable>();
-  ASSIGN_OR_RETURN(parts.worker, PlanWorker::Open(plan_, clock_, costs_, cancel_));
+  ASSIGN_OR_RETURN(parts.worker, PlanWorker::Open(plan_, clock_, guards_, cancel_));
 
   contexts_.push_back(std::make_unique<LaneContext>());
   LaneContext& context = *contexts_.back();

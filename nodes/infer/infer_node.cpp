@@ -16,6 +16,7 @@ class InferNode : public Node {
   InferNode(std::shared_ptr<const InferPlan> plan, std::unique_ptr<ModelCall> call, CallShape shape)
       : plan_(std::move(plan)), call_(std::move(call)), shape_(std::move(shape)) {}
 
+  bool judges_rows() const override { return true; }
   Status Process(const NodeRun& run) override {
     try {
       return Infer(run);

@@ -109,7 +109,7 @@ TEST_F(Restored, ABatchIsForgottenWhenItIsCleared) {
 TEST_F(Restored, RowsGivenUpBecomeDeadLettersWhateverThePolicySaysAndTheNodeIsNotCalled) {
   for (const RecordPolicy policy : {RecordPolicy::kStop, RecordPolicy::kSkip, RecordPolicy::kDefault}) {
     plan = PlanBuilder();
-    costs = nullptr;
+    guards = nullptr;
     Build();
     plan.node(lower).on_record_error = policy;
     auto worker = Open();

@@ -25,11 +25,11 @@ class WorkerTest : public ::testing::Test {
   }
 
   std::unique_ptr<PlanWorker> Open() {
-    if (costs == nullptr) {
+    if (guards == nullptr) {
       plan.Build();
-      costs = std::make_unique<StageCosts>(plan.plan().stages());
+      guards = std::make_unique<StageGuards>(plan.plan());
     }
-    auto worker = PlanWorker::Open(plan.plan(), Clock::Real(), *costs, cancel);
+    auto worker = PlanWorker::Open(plan.plan(), Clock::Real(), *guards, cancel);
     EXPECT_TRUE(worker.ok()) << worker.status().message();
     return std::move(worker).value();
   }
@@ -53,7 +53,7 @@ class WorkerTest : public ::testing::Test {
   std::shared_ptr<MemoryOutput> output = std::make_shared<MemoryOutput>();
   CancelToken cancel;
   SourceTable partitions;
-  std::unique_ptr<StageCosts> costs;
+  std::unique_ptr<StageGuards> guards;
 };
 
 }  // namespace anabranch

@@ -1,0 +1,54 @@
+#include "engine/run/breaker.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace anabranch {
+
+Status RowBreaker::NoteErrors(const StageRows& rows) {
+  const std::lock_guard lock(mutex_);
+  if (!tripped_.ok()) return tripped_;
+  // A row that failed before the stage's work (by `when`) is not active; it counts as the others do.
+  uint32_t worked = 0;
+  auto error = rows.errors.begin();
+  for (uint32_t row = 0; row < rows.active.size(); ++row) {
+    const bool failed = error != rows.errors.end() && error->row == row;
+    if (failed) ++error;
+    worked += failed || rows.active[row] ? 1 : 0;
+  }
+  uint64_t at = rows_seen_.fetch_add(worked, std::memory_order_relaxed);
+  error = rows.errors.begin();
+  for (uint32_t row = 0; error != rows.errors.end() && row < rows.active.size(); ++row) {
+    const bool failed = error->row == row;
+    if (!failed && !rows.active[row]) continue;
+    ++at;
+    if (!failed) continue;
+    Add(at, *error++);
+    if (window_.size() >= limits_.failures) return tripped_ = Trip(at);
+  }
+  return Status::Ok();
+}
+
+void RowBreaker::Add(uint64_t at, const RowError& error) {
+  while (!window_.empty() && window_.front().at + limits_.rows <= at) {
+    const auto reason = window_.front().reason;
+    if (--reason->second.count == 0) reasons_.erase(reason);
+    window_.pop_front();
+  }
+  const auto reason = reasons_.try_emplace(error.code).first;
+  if (reason->second.count++ == 0) reason->second.first_message = error.message;
+  window_.push_back({at, reason});
+}
+
+Status RowBreaker::Trip(uint64_t at) const {
+  const auto most = std::max_element(reasons_.begin(), reasons_.end(),
+                                     [](const auto& a, const auto& b) { return a.second.count < b.second.count; });
+  char share[32];
+  std::snprintf(share, sizeof share, "%g", static_cast<double>(limits_.failures) / limits_.rows);
+  return {Code::kStage, std::to_string(window_.size()) + " of the last " +
+                            std::to_string(std::min<uint64_t>(at, limits_.rows)) +
+                            " records failed (dead_letter_max is " + share + " of " + std::to_string(limits_.rows) +
+                            " rows); most: \"" + most->first + "\": " + most->second.first_message};
+}
+
+}  // namespace anabranch

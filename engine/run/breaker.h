@@ -1,0 +1,53 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "engine/plan.h"
+#include "engine/record_batch.h"
+#include "engine/status.h"
+
+namespace anabranch {
+
+// Watches the record errors of one stage, in all threads of a run: trips at the `failures`-th failed row among the last
+// `rows` rows that the stage worked on, in the order in which their batches were noted. For stages whose failed rows
+// become dead letters: of a flood at most failures-1 leave. Thread-safe; a batch without failures costs one addition.
+class RowBreaker {
+ public:
+  explicit RowBreaker(const Breaker& limits) : limits_(limits) {}
+
+  // Notes a batch that the stage is done with; its errors are in row order. kStage, with the reason, when they trip
+  // the breaker, or when it tripped before and this batch has failures too: that batch must not leave.
+  Status Note(const StageRows& rows) {
+    if (!rows.errors.empty()) return NoteErrors(rows);
+    rows_seen_.fetch_add(rows.active_count, std::memory_order_relaxed);
+    return Status::Ok();
+  }
+
+ private:
+  struct Reason {
+    uint32_t count = 0;         // in the window
+    std::string first_message;  // of those that brought the count up from 0
+  };
+  struct Failed {
+    uint64_t at;  // rows_seen_ when it failed, itself included
+    std::map<std::string, Reason>::iterator reason;
+  };
+
+  Status NoteErrors(const StageRows& rows);
+  void Add(uint64_t at, const RowError& error);
+  Status Trip(uint64_t at) const;
+
+  const Breaker limits_;
+  std::atomic<uint64_t> rows_seen_{0};
+  std::mutex mutex_;
+  std::deque<Failed> window_;              // guarded by mutex_
+  std::map<std::string, Reason> reasons_;  // guarded by mutex_; by error code
+  Status tripped_;                         // guarded by mutex_
+};
+
+}  // namespace anabranch

@@ -1,0 +1,196 @@
+#include "engine/run/stage_call.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/fault_point.h"
+#include "engine/run/backoff.h"
+
+namespace anabranch {
+namespace {
+
+constexpr size_t kMostBadRows = 16;
+constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
+
+bool Transient(const Status& status) { return status.code() == Code::kRetry || status.code() == Code::kTimedOut; }
+
+std::string Milliseconds(int64_t ns) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g ms", static_cast<double>(ns / 1000) / 1000);
+  return text;
+}
+
+class StageCall {
+ public:
+  StageCall(const CallContext& context, Callee callee, RecordBatch& batch, StageId stage)
+      : context_(context),
+        node_(context.plan.node(stage)),
+        callee_(callee),
+        batch_(batch),
+        stage_(stage),
+        rows_(batch.stages[stage]),
+        errors_before_(rows_.errors.size()) {
+    if (callee_.encoder == nullptr) return;
+    encoded_rows_ = encoded().rows.size();
+    encoded_bytes_ = encoded().bytes.size();
+  }
+
+  StageEnd Run(int64_t now_ns) {
+    StageEnd end = CallWithRetries(now_ns);
+    const bool whole = end.error_class == "stage" || end.error_class == "transient" || end.error_class == "timeout";
+    if (!whole || fault_ || callee_.node == nullptr || callee_.node->judges_rows() || rows_.active_count < 2)
+      return end;
+    return CallWithoutBadRows(std::move(end));
+  }
+
+ private:
+  EncodedRows& encoded() { return batch_.encoded.targets[node_.target]; }
+
+  StageEnd CallWithRetries(int64_t now_ns) {
+    std::optional<Backoff> backoff;
+    for (int attempt = 1;; ++attempt) {
+      Status status = Call(rows_.active, rows_.active_count, now_ns);
+      if (!Transient(status)) return End(std::move(status), attempt);
+      const bool timed_out = status.code() == Code::kTimedOut;
+      if (attempt > node_.retry_max) {
+        return {{Code::kStage, status.message() + " (after " + std::to_string(attempt) + " attempts)"},
+                timed_out ? "timeout" : "transient",
+                attempt};
+      }
+      using std::chrono::nanoseconds;
+      if (!backoff) backoff.emplace(nanoseconds(node_.retry_backoff_ns), nanoseconds(node_.retry_max_backoff_ns));
+      if (!backoff->Wait(context_.cancel)) {
+        return {{Code::kCancelled, "stopped while it waited to try again: " + status.message()}, "", attempt};
+      }
+      ++rows_.retried;
+      Forget();
+      now_ns = context_.clock.NowNs();
+    }
+  }
+
+  static StageEnd End(Status status, int attempt) {
+    const bool failed = !status.ok() && status.code() != Code::kCancelled;
+    return {std::move(status), failed ? "stage" : "", attempt};
+  }
+
+  // One call with some of the active rows.
+  Status Call(std::span<const uint8_t> active, uint32_t count, int64_t now_ns) {
+    if (Status fault = FaultStatus("stage.call", node_.id, count); !fault.ok()) {
+      fault_ = true;
+      return fault;
+    }
+    const int64_t deadline = node_.timeout_ns > 0 ? now_ns + node_.timeout_ns : kNoDeadline;
+    const AttemptScope scope(context_.slot, node_.id, batch_.partitions->at(batch_.partition.front()),
+                             batch_.offset.front(), now_ns, deadline);
+    Status status = Guarded({batch_, stage_, active, count, deadline});
+    return status.ok() && deadline != kNoDeadline ? InTime(now_ns, deadline) : status;
+  }
+
+  Status Guarded(const NodeRun& run) {
+    try {
+      return callee_.node != nullptr ? callee_.node->Process(run)
+                                     : callee_.encoder->Encode(batch_, run.active, &encoded());
+    } catch (const std::exception& e) {
+      return {Code::kInternal, e.what()};
+    } catch (...) {
+      return {Code::kInternal, "an exception of an unknown type"};
+    }
+  }
+
+  // A node that fails late rows by itself has had its say: what it finished counts.
+  Status InTime(int64_t begin_ns, int64_t deadline) const {
+    if (callee_.node != nullptr && callee_.node->judges_rows()) return Status::Ok();
+    const int64_t now = context_.clock.NowNs();
+    if (now <= deadline) return Status::Ok();
+    return {Code::kTimedOut,
+            "the batch took " + Milliseconds(now - begin_ns) + "; timeout_ms is " + Milliseconds(node_.timeout_ns)};
+  }
+
+  // As if the rows had not been worked on.
+  void Forget() {
+    rows_.errors.resize(errors_before_);
+    for (uint32_t row = 0; row < batch_.rows(); ++row) {
+      if (rows_.active[row]) rows_.outcome[row] = Outcome::kOk;
+    }
+    if (callee_.encoder == nullptr) return;
+    encoded().rows.resize(encoded_rows_);
+    encoded().bytes.resize(encoded_bytes_);
+  }
+
+  StageEnd CallWithoutBadRows(StageEnd failed) {
+    const bool found = FindBadRows(failed.error_class == "stage");
+    if (context_.cancel.now()) return {{Code::kCancelled, "stopped: " + failed.status.message()}, "", failed.attempts};
+    if (!found) return failed;
+    Forget();
+    std::vector<uint8_t> good = rows_.active;
+    for (const RowError& bad : bad_) good[bad.row] = 0;
+    Status status = Call(good, rows_.active_count - static_cast<uint32_t>(bad_.size()), context_.clock.NowNs());
+    if (!status.ok()) {
+      failed.status = {Code::kStage, status.message()};
+      return failed;
+    }
+    const NodeRun run{batch_, stage_, rows_.active, rows_.active_count, kNoDeadline};
+    for (RowError& bad : bad_) run.FailRow(bad.row, bad.code, std::move(bad.message));
+    return {Status::Ok(), "", failed.attempts};
+  }
+
+  // Halves what fails until single rows are left; each failing part holds at least one bad row. False: too many.
+  bool FindBadRows(bool hard) {
+    std::vector<uint32_t> rows;
+    for (uint32_t row = 0; row < batch_.rows(); ++row) {
+      if (rows_.active[row]) rows.push_back(row);
+    }
+    const size_t most = hard ? std::clamp<size_t>(rows.size() / 4, 1, kMostBadRows) : 1;
+    std::vector<std::span<const uint32_t>> parts = {rows};
+    while (!parts.empty()) {
+      std::vector<std::span<const uint32_t>> failing;
+      for (size_t i = 0; i < parts.size(); ++i) {
+        const size_t half = parts[i].size() / 2;
+        for (const auto part : {parts[i].first(half), parts[i].subspan(half)}) {
+          Status status = Probe(part);
+          if (fault_ || context_.cancel.now()) return false;
+          if (status.ok()) continue;
+          if (part.size() > 1) {
+            failing.push_back(part);
+          } else {
+            bad_.push_back({part.front(), "node", status.message()});
+          }
+        }
+        if (bad_.size() + failing.size() + (parts.size() - i - 1) > most) return false;
+      }
+      parts = std::move(failing);
+    }
+    return true;
+  }
+
+  Status Probe(std::span<const uint32_t> part) {
+    Forget();
+    std::vector<uint8_t> active(batch_.rows(), 0);
+    for (const uint32_t row : part) active[row] = 1;
+    return Call(active, static_cast<uint32_t>(part.size()), context_.clock.NowNs());
+  }
+
+  const CallContext& context_;
+  const PlanNode& node_;
+  const Callee callee_;
+  RecordBatch& batch_;
+  const StageId stage_;
+  StageRows& rows_;
+  const size_t errors_before_;
+  size_t encoded_rows_ = 0, encoded_bytes_ = 0;
+  bool fault_ = false;  // a test asked for the failure: no row is to blame
+  std::vector<RowError> bad_;
+};
+
+}  // namespace
+
+StageEnd CallStage(const CallContext& context, Callee callee, RecordBatch& batch, StageId stage, int64_t now_ns) {
+  return StageCall(context, callee, batch, stage).Run(now_ns);
+}
+
+}  // namespace anabranch

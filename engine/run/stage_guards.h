@@ -1,0 +1,40 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "engine/plan.h"
+#include "engine/run/attempts.h"
+#include "engine/run/breaker.h"
+
+namespace anabranch {
+
+// What a stage cost lately, shared by all workers of a run. Relaxed: a hint, not a measurement.
+class StageCosts {
+ public:
+  explicit StageCosts(size_t stages) : ns_(stages) {}
+  void Note(StageId stage, uint64_t ns) {
+    const uint64_t old = ns_[stage].load(std::memory_order_relaxed);
+    ns_[stage].store(old == 0 ? ns : (old * 7 + ns) / 8, std::memory_order_relaxed);
+  }
+  uint64_t ns_per_batch(StageId stage) const { return ns_[stage].load(std::memory_order_relaxed); }
+
+ private:
+  std::vector<std::atomic<uint64_t>> ns_;
+};
+
+// What all workers of a run know of its stages together. Outlives the workers.
+struct StageGuards {
+  explicit StageGuards(const Plan& plan) : costs(plan.stages()) {
+    for (const PlanSource& source : plan.sources) breakers.emplace_back(source.breaker);
+    for (const PlanNode& node : plan.nodes) breakers.emplace_back(node.breaker);
+  }
+
+  StageCosts costs;
+  std::deque<RowBreaker> breakers;   // by StageId
+  AttemptSlots* attempts = nullptr;  // set before workers open, one slot for each; null: nothing is written down
+};
+
+}  // namespace anabranch
