@@ -101,22 +101,34 @@ std::vector<std::string> KeptMatch::Lacks(const std::vector<bool>& reused) const
   return lacks;
 }
 
+// The first of the stages that would run and read it.
+StageId KeptMatch::ReaderOf(const Frame& frame, const std::vector<bool>& restored, ColumnId column) const {
+  auto stage = static_cast<StageId>(plan_.sources.size());
+  for (; stage + 1u < plan_.stages(); ++stage) {
+    const std::vector<ColumnId>& reads = plan_.node(stage).reads;
+    if (restored[stage] || !InFrame(frame, stage)) continue;
+    if (std::find(reads.begin(), reads.end(), column) != reads.end()) break;
+  }
+  return stage;
+}
+
 void KeptMatch::LacksOfRows(const Frame& frame, const std::vector<bool>& reused,
                             std::vector<std::string>* lacks) const {
   const SourceView view(plan_, frame.source);
   const std::vector<bool> restored = Restored(frame, reused);
   for (const ColumnId id : view.Needed(restored)) {
     const ColumnInfo& column = plan_.columns[id];
-    const std::string what = "column \"" + column.name + "\" of \"" + plan_.StageName(view.maker[id]) + "\" ";
+    const std::string what = "node \"" + plan_.StageName(ReaderOf(frame, restored, id)) + "\" needs column \"" +
+                             column.name + "\" of \"" + plan_.StageName(view.maker[id]) + "\", which was ";
     const auto kept = std::find_if(frame.header->columns.begin(), frame.header->columns.end(), [&](const auto& each) {
       return each.name == column.name && each.maker == kept_ids_[view.maker[id]];
     });
     if (kept == frame.header->columns.end()) {
-      AddOnce(what + "is needed and was not kept", lacks);
+      AddOnce(what + "not kept", lacks);
       continue;
     }
     const std::string type = StoredType(plan_, frame.source, id).ToString();
-    if (kept->type != type) AddOnce(what + "was kept as " + kept->type + " and is " + type + " now", lacks);
+    if (kept->type != type) AddOnce(what + "kept as " + kept->type + " and is " + type + " now", lacks);
   }
 }
 

@@ -41,6 +41,7 @@ class KeptMatch {
 
  private:
   std::vector<bool> Restored(const Frame& frame, const std::vector<bool>& reused) const;
+  StageId ReaderOf(const Frame& frame, const std::vector<bool>& restored, ColumnId column) const;
   void LacksOfRows(const Frame& frame, const std::vector<bool>& reused, std::vector<std::string>* lacks) const;
   void LacksOfOutputs(const Frame& frame, const std::vector<bool>& reused, std::vector<std::string>* lacks) const;
 

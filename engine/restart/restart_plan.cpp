@@ -166,7 +166,7 @@ int64_t Planner::Unclaimed(const StageFacts& gone) const {
     const bool had =
         std::any_of(header.done.begin(), header.done.end(), [&](const auto& d) { return d.id == gone.id; });
     // Encoded rows of a target are not written yet either.
-    if (above.count(header.source) != 0 && (!had || !gone.target.empty())) rows += header.rows;
+    if (above.count(header.source) != 0 && (!had || !gone.target.empty() || gone.kind == "source")) rows += header.rows;
   }
   return rows;
 }
@@ -219,13 +219,14 @@ void Planner::JudgeKept() {
     reused_[stage] = match_.Held(stage) && usable[stage] && !forced_[stage];
   }
   NameEarliest(usable);
-  for (const std::string& lack : match_.Lacks(reused_)) recomputes_.push_back(lack + ": " + kRecompute);
+  const std::vector<std::string> lacks = match_.Lacks(reused_);
+  if (!lacks.empty()) recomputes_.push_back(Joined(lacks, "; ") + ": " + kRecompute);
 }
 
 void Planner::Decide() {
   const bool rows = std::any_of(match_.frames().begin(), match_.frames().end(),
                                 [](const auto& frame) { return frame.source != kNoStage; });
-  if (!rows && failure_.kept_rows > 0) {
+  if (match_.frames().empty() && failure_.kept_rows > 0) {
     out_.changes.push_back("no kept results are left: the rows are read from the source again");
   }
   if (!rows || (choices_.recompute && !recomputes_.empty())) {
