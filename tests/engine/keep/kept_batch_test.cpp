@@ -1,5 +1,7 @@
 #include "engine/keep/kept_batch.h"
 
+#include "engine/clock.h"
+#include "engine/run/plan_worker.h"
 #include "tests/engine/keep/keep_fixture.h"
 
 namespace anabranch {
@@ -53,6 +55,257 @@ TEST_F(KeptBatchTest, WhatIsRestoredIsWhatWasKeptInRandomBatches) {
     }
     if (HasFailure()) return;
   }
+}
+
+TEST_F(KeptBatchTest, TheHeaderTellsWhatIsInside) {
+  const auto frame = Keep({plan.in, plan.a, plan.out});
+  auto header = ReadKeptHeader(*frame);
+  ASSERT_TRUE(header.ok());
+  EXPECT_EQ(header->topology, plan.plan->identity().topology);
+  EXPECT_EQ(header->source, "in0");
+  EXPECT_EQ(header->sequence, batch.sequence);
+  EXPECT_EQ(header->rows, 9u);
+  EXPECT_FALSE(header->outputs);
+  ASSERT_EQ(header->ranges.size(), 2u);
+  EXPECT_EQ(header->ranges[1].partition, (SourcePartition{"topic", 1}));
+  EXPECT_EQ(header->ranges[1].next, batch.positions[1].next);
+  ASSERT_EQ(header->done.size(), 3u);
+  EXPECT_EQ(header->done[0].closure, "fp-in0");
+  EXPECT_EQ(header->done[1].id, "a");
+  EXPECT_EQ(header->done[1].closure, "fp-a");
+  EXPECT_GT(header->done[1].bytes, 0u);
+  EXPECT_EQ(header->done[2].bytes, batch.encoded.targets[plan.plan->node(plan.out).target].bytes.size());
+  uint32_t passed = 0;
+  for (const Outcome outcome : batch.stages[plan.a].outcome) passed += Passed(outcome) ? 1 : 0;
+  EXPECT_EQ(header->done[1].rows_out, passed);
+  ASSERT_EQ(header->columns.size(), plan.source_columns.size() + plan.a_columns.size()) << "only what b reads";
+  EXPECT_EQ(header->columns[0].name, "s_bool");
+  EXPECT_EQ(header->columns[0].maker, "in0");
+}
+
+TEST_F(KeptBatchTest, WithoutTheSourcesResultsTheBatchIsAsItsSourceFilledIt) {
+  const auto frame = Keep({plan.in, plan.a, plan.out});
+  ASSERT_TRUE(Restore(frame, {}).ok());
+  EXPECT_FALSE(got.restored);
+  ASSERT_EQ(got.rows(), batch.rows());
+  EXPECT_TRUE(got.record_key.empty());
+  ASSERT_EQ(got.source_errors.size(), batch.source_errors.size());
+  for (uint32_t row = 0; row < got.rows(); ++row) {
+    ExpectSameRow(got, row, batch, row);
+    EXPECT_EQ(got.key[row], batch.record_key[row]);
+    EXPECT_EQ(got.key_present[row], batch.record_key_present[row]);
+  }
+  for (const StageRows& stage : got.stages) EXPECT_FALSE(stage.done);
+}
+
+TEST_F(KeptBatchTest, RowsBelowAPositionOrOfOtherPartitionsAreLeftOut) {
+  const auto frame = Keep({plan.in, plan.a, plan.out});
+  const int64_t from = batch.positions[1].first + 1;
+  RestoreRules rules = plan.ReuseAll();
+  rules.next = [from](const SourcePartition& partition) {
+    return partition.partition == 1 ? std::optional(from) : std::nullopt;
+  };
+  ASSERT_TRUE(Restore(frame, rules).ok());
+  uint32_t row = 0;
+  for (uint32_t old = 0; old < batch.rows(); ++old) {
+    if (names.at(batch.partition[old]).partition != 1 || batch.offset[old] < from) continue;
+    ASSERT_LT(row, got.rows());
+    ExpectSameResults(plan, got, row++, batch, old);
+  }
+  EXPECT_EQ(row, got.rows());
+  EXPECT_GT(row, 0u);
+  ASSERT_EQ(got.positions.size(), 1u);
+  EXPECT_EQ(got.positions[0].first, from);
+  EXPECT_EQ(got.positions[0].next, batch.positions[1].next);
+  EXPECT_EQ(got.encoded.targets[plan.plan->node(plan.out).target].rows.size(), got.rows());
+}
+
+TEST_F(KeptBatchTest, AStageThatIsNotReusedRunsAgain) {
+  const auto frame = Keep({plan.in, plan.a, plan.out});
+  RestoreRules rules = plan.ReuseAll();
+  rules.reuse.erase("out");
+  rules.give_up = "b";
+  ASSERT_TRUE(Restore(frame, rules).ok());
+  EXPECT_FALSE(got.stages[plan.out].done);
+  EXPECT_TRUE(got.encoded.targets[plan.plan->node(plan.out).target].rows.empty());
+  EXPECT_EQ(got.give_up, plan.b);
+}
+
+TEST_F(KeptBatchTest, ARenamedNodeTakesWhatWasKeptUnderItsOldId) {
+  const auto frame = Keep({plan.in, plan.a, plan.out});
+  KeepPlan renamed;
+  renamed.builder.node(renamed.a).id = "z";
+  renamed.builder.node(renamed.out).id = "target";
+  for (const ColumnId id : renamed.a_columns) renamed.builder.plan().columns[id].maker = "z";
+  RestoreRules rules;
+  rules.reuse = {{"in0", "in0"}, {"z", "a"}, {"target", "out"}};
+  got.Clear(plan.plan->columns.size(), plan.plan->stages());
+  const Status status = RestoreKeptBatch(*renamed.plan, frame, rules, got_names, &got);
+  ASSERT_TRUE(status.ok()) << status.message();
+  for (uint32_t row = 0; row < got.rows(); ++row) ExpectSameResults(plan, got, row, batch, row);
+}
+
+TEST_F(KeptBatchTest, AColumnThatIsNeededAndWasNotKeptIsNamed) {
+  const auto frame = Keep({plan.in, plan.a, plan.out});
+  KeepPlan wider;
+  wider.builder.node(wider.b).reads.push_back(static_cast<ColumnId>(2 * wider.a_columns.size()));  // "unread"
+  got.Clear(plan.plan->columns.size(), plan.plan->stages());
+  const Status status = RestoreKeptBatch(*wider.plan, frame, wider.ReuseAll(), got_names, &got);
+  EXPECT_EQ(status.code(), Code::kInvalid);
+  EXPECT_EQ(status.message(),
+            "node \"b\" reads column \"unread\" of \"in0\", which was not kept; restart from \"in0\"");
+}
+
+TEST_F(KeptBatchTest, AColumnOfAnotherTypeIsNamed) {
+  const auto frame = Keep({plan.in, plan.a, plan.out});
+  KeepPlan other;
+  other.builder.plan().columns[other.a_columns[1]].type = Type::Scalar(Kind::kString);
+  got.Clear(plan.plan->columns.size(), plan.plan->stages());
+  const Status status = RestoreKeptBatch(*other.plan, frame, other.ReuseAll(), got_names, &got);
+  EXPECT_EQ(status.code(), Code::kInvalid);
+  EXPECT_NE(status.message().find("which was kept as int64 and is now string"), std::string::npos) << status.message();
+}
+
+TEST_F(KeptBatchTest, ARowTravelsAloneWithWhatItsStageNeeds) {
+  const std::vector<bool> done = plan.Done({plan.in, plan.a, plan.out});
+  for (uint32_t row = 0; row < batch.rows(); ++row) {
+    auto frame = std::make_shared<const std::string>(WriteKeptRow(*plan.plan, batch, done, row));
+    const Status status = Restore(frame, plan.ReuseAll());
+    ASSERT_TRUE(status.ok()) << status.message();
+    ASSERT_EQ(got.rows(), 1u);
+    ExpectSameResults(plan, got, 0, batch, row);
+    EXPECT_EQ(got.positions[0].first, batch.offset[row]);
+    EXPECT_TRUE(got.encoded.targets[plan.plan->node(plan.out).target].rows.empty());
+  }
+}
+
+TEST_F(KeptBatchTest, OutputsAreRestoredWholeAndRunNothing) {
+  for (EncodedRows& rows : batch.encoded.targets) rows = batch.encoded.targets[plan.plan->node(plan.out).target];
+  auto frame =
+      std::make_shared<const std::string>(WriteKeptOutputs(*plan.plan, names, plan.in, batch.encoded, batch.rows()));
+  EXPECT_TRUE(ReadKeptHeader(*frame)->outputs);
+  RestoreRules rules;
+  rules.reuse = {{"in0", "in0"}};
+  const Status status = Restore(frame, rules);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_TRUE(got.complete);
+  for (size_t target = 0; target < got.encoded.targets.size(); ++target) {
+    ExpectSameEncoded(got.encoded.targets[target], got_names, batch.encoded.targets[target], names);
+  }
+  EXPECT_EQ(got.encoded.positions.size(), 2u);
+  EXPECT_EQ(Restore(frame, {}).code(), Code::kInvalid) << "there are no records to run";
+
+  KeepPlan more;
+  more.builder.node(more.late).id = "newer";
+  got.Clear(plan.plan->columns.size(), plan.plan->stages());
+  const Status lacks = RestoreKeptBatch(*more.plan, frame, rules, got_names, &got);
+  EXPECT_EQ(lacks.code(), Code::kInvalid);
+  EXPECT_NE(lacks.message().find("\"newer\""), std::string::npos);
+}
+
+TEST_F(KeptBatchTest, AnUnknownSourceIsNamed) {
+  const auto frame = Keep({plan.in});
+  KeepPlan other;
+  other.builder.plan().sources[0].id = "else";
+  got.Clear(plan.plan->columns.size(), plan.plan->stages());
+  const Status status = RestoreKeptBatch(*other.plan, frame, other.ReuseAll(), got_names, &got);
+  EXPECT_EQ(status.code(), Code::kInvalid);
+  EXPECT_NE(status.message().find("\"in0\""), std::string::npos) << status.message();
+}
+
+// in0 ── double ── add ── out, and in0 ── early. "add" fails at first.
+class RestartedPlanTest : public ::testing::Test {
+ protected:
+  RestartedPlanTest() {
+    builder.plan().columns = {{"twice", Type::Scalar(Kind::kString), "double"}};
+    const StageId in = builder.Source(std::make_shared<MemoryInput>());
+    builder.plan().sources[0].key.kind = KeyRule::Kind::kPosition;
+    twice = builder.Node("double", {in}, [this](const NodeRun& run) {
+      ++calls_above;
+      Column& column = run.batch.columns[0];
+      column.Reset(Type::Scalar(Kind::kString), run.batch.rows());
+      for (uint32_t row = 0; row < run.batch.rows(); ++row) {
+        if (run.batch.offset[row] % 5 == 0) run.FailRow(row, "model", "a fifth");
+        if (run.batch.offset[row] % 7 == 0) run.FilterRow(row);
+        const std::string text = std::string(run.batch.payload[row]) + std::string(run.batch.payload[row]);
+        column.values<std::string_view>()[row] = column.text().Copy(text);
+        column.states()[row] = kValid;
+      }
+      return Status::Ok();
+    });
+    builder.node(twice).makes = {0};
+    add = builder.Node("add", {twice}, [this](const NodeRun& run) {
+      if (broken) return Status(Code::kStage, "broken");
+      for (uint32_t row = 0; row < run.batch.rows(); ++row) {
+        if (run.active[row]) seen.emplace_back(run.batch.columns[0].values<std::string_view>()[row]);
+      }
+      return Status::Ok();
+    });
+    builder.node(add).reads = {0};
+    out = builder.Persist("out", {add}, std::make_shared<MemoryOutput>());
+    early = builder.Persist("early", {in}, std::make_shared<MemoryOutput>());
+    plan = &builder.Build();
+    worker = PlanWorker::Open(*plan, Clock::Real(), costs(), cancel).value();
+  }
+  StageCosts& costs() {
+    if (!costs_) costs_ = std::make_unique<StageCosts>(plan->stages());
+    return *costs_;
+  }
+  void Fill(RecordBatch* batch) {
+    batch->Clear(plan->columns.size(), plan->stages());
+    batch->partitions = &names;
+    const PartitionId id = names.Find({"topic", 3});
+    for (int64_t offset = 40; offset < 60; ++offset) {
+      batch->AddRow(id, offset, offset, "", false, batch->text.Copy("v" + std::to_string(offset)));
+    }
+    batch->positions = {{id, 40, 60}};
+  }
+
+  PlanBuilder builder;
+  StageId twice = 0, add = 0, out = 0, early = 0;
+  int calls_above = 0;
+  bool broken = false;
+  std::vector<std::string> seen;
+  const Plan* plan = nullptr;
+  std::unique_ptr<StageCosts> costs_;
+  CancelToken cancel;
+  SourceTable names;
+  std::unique_ptr<PlanWorker> worker;
+};
+
+TEST_F(RestartedPlanTest, AFailedStageGoesOnFromKeptRowsAsIfNothingHadBeen) {
+  RecordBatch whole, cut, restored;
+  Fill(&whole);
+  ASSERT_TRUE(worker->Run(whole, nullptr).ok());
+  const std::vector<std::string> wanted = std::exchange(seen, {});
+  Fill(&cut);
+  broken = true;
+  ASSERT_EQ(worker->Run(cut, nullptr).code(), Code::kStage);
+  ASSERT_EQ(worker->failed_stage(), add);
+  std::vector<bool> done;
+  for (const StageRows& stage : cut.stages) done.push_back(stage.done);
+  auto frame = std::make_shared<const std::string>(WriteKeptBatch(*plan, cut, done));
+  cut.Clear(0, 0);
+
+  broken = false;
+  const int calls = calls_above;
+  RestoreRules rules;
+  for (const char* id : {"in0", "double"}) rules.reuse[id] = id;
+  restored.Clear(plan->columns.size(), plan->stages());
+  Status status = RestoreKeptBatch(*plan, frame, rules, names, &restored);
+  ASSERT_TRUE(status.ok()) << status.message();
+  status = worker->Run(restored, nullptr);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(calls_above, calls) << "nothing above the failed stage was called";
+  EXPECT_EQ(seen, wanted);
+  for (const TargetId target : {plan->node(out).target, plan->node(early).target}) {
+    ExpectSameEncoded(restored.encoded.targets[target], names, whole.encoded.targets[target], names);
+  }
+  const auto letters = [this](const RecordBatch& batch) {
+    return batch.encoded.targets[plan->dead_letters()].rows.size();
+  };
+  EXPECT_EQ(letters(restored), letters(whole));
+  EXPECT_EQ(letters(whole), 4u);
 }
 
 }  // namespace
