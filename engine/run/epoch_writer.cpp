@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "engine/fault_point.h"
 
@@ -9,7 +10,8 @@ namespace anabranch {
 namespace {
 
 constexpr size_t kClosedEpochs = 2;  // one that commits and one that waits: a drain stays short
-constexpr int kAttempts = 12;
+constexpr auto kTroubleSlice = std::chrono::milliseconds(500);
+constexpr auto kDrainPatience = std::chrono::seconds(10);
 constexpr size_t kSpares = 64;
 constexpr auto kFirstBackoff = std::chrono::milliseconds(50);
 constexpr auto kLastBackoff = std::chrono::milliseconds(2000);
@@ -34,6 +36,7 @@ EpochWriter::EpochWriter(std::vector<Committer*> committers, size_t max_bytes, c
       max_bytes_(max_bytes),
       cancel_(cancel),
       callbacks_(std::move(callbacks)),
+      failed_(committers_.size()),
       thread_([this] { Loop(); }) {}
 
 EpochWriter::~EpochWriter() { Stop(); }
@@ -48,11 +51,19 @@ void EpochWriter::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+template <typename Ready>
+Status EpochWriter::WaitFor(std::unique_lock<std::mutex>& lock, Ready ready) {
+  const auto done = [&] { return !status_.ok() || ready(); };
+  while (!changed_.wait_for(lock, kTroubleSlice, done)) {
+    if (trouble_) return {Code::kRetry, "a target is in trouble"};
+  }
+  return status_;
+}
+
 Status EpochWriter::Push(EncodedBatch&& batch, int64_t rows) {
   const size_t bytes = batch.bytes();
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return !status_.ok() || held_bytes_ == 0 || held_bytes_ + bytes <= max_bytes_; });
-  if (!status_.ok()) return status_;
+  RETURN_IF_ERROR(WaitFor(lock, [&] { return held_bytes_ == 0 || held_bytes_ + bytes <= max_bytes_; }));
   held_bytes_ += bytes;
   queue_.push_back({std::move(batch), rows, false});
   changed_.notify_all();
@@ -61,8 +72,7 @@ Status EpochWriter::Push(EncodedBatch&& batch, int64_t rows) {
 
 Status EpochWriter::CloseEpoch() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return !status_.ok() || closed_ < kClosedEpochs; });
-  if (!status_.ok()) return status_;
+  RETURN_IF_ERROR(WaitFor(lock, [this] { return closed_ < kClosedEpochs; }));
   ++closed_;
   queue_.push_back({{}, 0, true});
   changed_.notify_all();
@@ -71,18 +81,30 @@ Status EpochWriter::CloseEpoch() {
 
 Status EpochWriter::WaitIdle() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return !status_.ok() || (queue_.empty() && !busy_); });
-  return status_;
+  return WaitFor(lock, [this] { return queue_.empty() && !busy_; });
 }
 
 Status EpochWriter::AbandonOpen() {
   std::unique_lock lock(mutex_);
-  if (status_.code() == Code::kRetry) status_ = Status::Ok();
   if (!status_.ok()) return status_;
   abandon_ = true;
   changed_.notify_all();
   changed_.wait(lock, [this] { return !status_.ok() || !abandon_; });
   return status_;
+}
+
+std::vector<EpochWriter::Uncommitted> EpochWriter::TakeUncommitted() {
+  std::vector<Uncommitted> rest;
+  const auto take = [&rest](std::deque<Item>& items) {
+    for (Item& item : items) {
+      if (!item.end) rest.push_back({std::move(item.batch), item.rows});
+    }
+    items.clear();
+  };
+  take(pinned_);
+  std::lock_guard lock(mutex_);
+  take(queue_);
+  return rest;
 }
 
 bool EpochWriter::idle() const {
@@ -106,7 +128,7 @@ EncodedBatch EpochWriter::TakeSpare() {
 void EpochWriter::Loop() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return stop_ || abandon_ || !queue_.empty(); });
+    changed_.wait(lock, [this] { return stop_ || abandon_ || (status_.ok() && !queue_.empty()); });
     if (stop_) return;
     if (abandon_) {
       Abandon(lock);
@@ -114,7 +136,6 @@ void EpochWriter::Loop() {
     }
     Item item = std::move(queue_.front());
     queue_.pop_front();
-    if (!status_.ok()) continue;
     busy_ = true;
     const bool end = item.end;
     lock.unlock();
@@ -156,8 +177,11 @@ bool EpochWriter::WaitToRetry(std::chrono::milliseconds pause) {
 }
 
 Status EpochWriter::WriteBatch(const EncodedBatch& batch) {
-  for (Committer* committer : committers_) {
-    RETURN_IF_ERROR(UntilResolved(*committer, committer->Write(batch), nullptr));
+  for (size_t i = 0; i < committers_.size(); ++i) {
+    if (Status s = UntilResolved(*committers_[i], committers_[i]->Write(batch), nullptr); !s.ok()) {
+      failed_ = i;
+      return s;
+    }
   }
   return Status::Ok();
 }
@@ -169,15 +193,29 @@ Status EpochWriter::Rewrite(Committer& committer) {
 
 Status EpochWriter::UntilResolved(Committer& committer, Status status, const EpochEnd* end) {
   auto pause = kFirstBackoff;
-  for (int attempt = 1; status.code() == Code::kAborted; ++attempt) {
-    if (attempt >= kAttempts || !WaitToRetry(pause)) {
-      return {Code::kRetry, "the epoch was aborted " + std::to_string(attempt) + " times, last: " + status.message()};
+  std::optional<std::chrono::steady_clock::time_point> draining_since;
+  int attempts = 1;
+  for (; status.code() == Code::kAborted; ++attempts) {
+    SetTrouble(true);
+    if (cancel_.draining() && !draining_since) draining_since = std::chrono::steady_clock::now();
+    const bool drained_enough = draining_since && std::chrono::steady_clock::now() - *draining_since > kDrainPatience;
+    if (drained_enough || !WaitToRetry(pause)) {
+      status = {Code::kRetry,
+                "the epoch was aborted " + std::to_string(attempts) + " times, last: " + status.message()};
+      break;
     }
     pause = std::min<std::chrono::milliseconds>(pause * 2, kLastBackoff);
     status = Rewrite(committer);
     if (status.ok() && end != nullptr) status = committer.Commit(*end);
   }
+  if (attempts > 1) SetTrouble(false);
   return status;
+}
+
+void EpochWriter::SetTrouble(bool trouble) {
+  std::lock_guard lock(mutex_);
+  trouble_ = trouble;
+  changed_.notify_all();
 }
 
 Status EpochWriter::CommitEpoch() {
@@ -189,9 +227,13 @@ Status EpochWriter::CommitEpoch() {
     Merge(item.batch.positions, &end.positions);
     rows += item.rows;
   }
-  for (Committer* committer : committers_) {
+  if (callbacks_.before_commit) callbacks_.before_commit();
+  for (size_t i = 0; i < committers_.size(); ++i) {
     FaultPoint("target.commit");
-    RETURN_IF_ERROR(UntilResolved(*committer, committer->Commit(end), &end));
+    if (Status s = UntilResolved(*committers_[i], committers_[i]->Commit(end), &end); !s.ok()) {
+      failed_ = i;
+      return s;
+    }
   }
   FaultPoint("epoch.committed");
   if (callbacks_.committed) callbacks_.committed(end, rows);

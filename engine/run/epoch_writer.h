@@ -19,13 +19,18 @@ namespace anabranch {
 // One lane's road out: takes encoded batches in order, writes them to every committer as they come,
 // and commits at each epoch's end, on a thread of its own, so that the lane computes meanwhile.
 // The epoch stays pinned (its encoded bytes are kept) until its commit is resolved; an abort writes
-// the same bytes again. Push blocks while more than `max_bytes` are held, CloseEpoch while two closed epochs wait.
+// the same bytes again, for as long as it takes: a target in trouble holds the lane back, it does not end it.
+// Push waits while more than `max_bytes` are held, CloseEpoch while two closed epochs wait; while a target is in
+// trouble they and WaitIdle answer kRetry every half second, having done nothing: see to the source, then call again.
 //
-// Used by one lane thread. After a failure everything pushed is dropped; status() tells why.
+// Used by one lane thread. After a failure nothing more is committed; status() tells why, TakeUncommitted() gives
+// what was pushed.
 class EpochWriter {
  public:
   struct Callbacks {
-    std::function<void(const EpochEnd&, int64_t rows)> committed;  // writer thread
+    // Writer thread.
+    std::function<void()> before_commit;
+    std::function<void(const EpochEnd&, int64_t rows)> committed;
   };
   // `committers` in rank order, opened; they and `cancel` outlive the writer.
   EpochWriter(std::vector<Committer*> committers, size_t max_bytes, const CancelToken& cancel, Callbacks callbacks);
@@ -35,14 +40,22 @@ class EpochWriter {
   Status Push(EncodedBatch&& batch, int64_t rows);
   // Ends the open epoch: what was pushed since the last end is committed together.
   Status CloseEpoch();
-  // Waits until everything pushed is committed (or failed). Bounded by the committers' own deadlines.
+  // Waits until everything pushed is committed (or failed).
   Status WaitIdle();
   // Drops the open epoch and everything not committed (a lost assignment); waits for a commit in progress.
-  // Forgives a commit that stayed aborted (kRetry): the next owner of the partitions writes those rows.
+  // The next owner of the partitions writes those rows.
   Status AbandonOpen();
   // Ends the writer's thread, dropping what was not committed: after this nobody uses the committers. Call
   // WaitIdle() first to lose nothing. Idempotent.
   void Stop();
+  // After Stop(): what was pushed and is not committed, in order; and whose commit failed (an index into
+  // `committers`, or their number when none did).
+  struct Uncommitted {
+    EncodedBatch batch;
+    int64_t rows = 0;
+  };
+  std::vector<Uncommitted> TakeUncommitted();
+  size_t failed_committer() const { return failed_; }
   // Nothing is queued and no commit is running.
   bool idle() const;
   Status status() const;
@@ -59,22 +72,27 @@ class EpochWriter {
   void Loop();
   Status WriteBatch(const EncodedBatch& batch);
   Status CommitEpoch();
+  void SetTrouble(bool trouble);
   void Abandon(std::unique_lock<std::mutex>& lock);
   Status Rewrite(Committer& committer);
-  // While `status` is kAborted: waits, writes the pinned rows again and, given an end, commits them. kRetry
-  // when it stays so, or when the epoch is abandoned meanwhile.
+  // While `status` is kAborted: waits, writes the pinned rows again and, given an end, commits them. kRetry when the
+  // epoch is abandoned meanwhile, or when a stop was asked for and some time to drain did not help.
   Status UntilResolved(Committer& committer, Status status, const EpochEnd* end);
   // False when there is no point in another attempt.
   bool WaitToRetry(std::chrono::milliseconds pause);
+  // Until `ready`; kRetry after half a second of trouble.
+  template <typename Ready>
+  Status WaitFor(std::unique_lock<std::mutex>& lock, Ready ready);
 
   const std::vector<Committer*> committers_;
   const size_t max_bytes_;
   const CancelToken& cancel_;
   const Callbacks callbacks_;
 
-  // Writer thread only.
+  // Writer thread only, until it ended.
   std::deque<Item> pinned_;
   uint64_t epoch_ = 0;
+  size_t failed_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -85,6 +103,7 @@ class EpochWriter {
   bool busy_ = false;                // guarded
   bool abandon_ = false;             // guarded
   bool stop_ = false;                // guarded
+  bool trouble_ = false;             // guarded: a target aborts what it is given
   Status status_;                    // guarded
   std::thread thread_;
 };

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ranges>
 #include <thread>
+
+#include "engine/fault_point.h"
+#include "engine/keep/kept_batch.h"
 
 namespace anabranch {
 namespace {
@@ -10,7 +14,8 @@ namespace {
 constexpr int64_t kIdleWaitNs = 50'000'000;
 constexpr int64_t kBusyWaitNs = 1'000'000;
 constexpr int64_t kWitnessNs = 1'000'000'000;
-constexpr int kRecoverPolls = 60;  // 3 s
+constexpr size_t kHeldBatches = 4096;
+constexpr size_t kRecordsNamed = 10;
 
 std::vector<Committer*> Pointers(const std::vector<std::unique_ptr<Committer>>& committers) {
   std::vector<Committer*> pointers;
@@ -24,73 +29,153 @@ Lane::Lane(RunShared& shared, Parts parts)
     : shared_(shared),
       parts_(std::move(parts)),
       max_in_flight_(shared.crew == nullptr ? 1 : static_cast<size_t>(std::thread::hardware_concurrency()) + 2),
+      feed_(shared.plan, shared.rules, shared.kept, parts_.source_id, *parts_.partitions),
+      keeps_always_(shared.kept != nullptr && std::ranges::any_of(shared.plan.nodes, &PlanNode::keep_always)),
       writer_(Pointers(parts_.committers), shared.lane_bytes, shared.stop,
-              {[this](const EpochEnd& end, int64_t rows) { NoteCommitted(end, rows); }}) {}
+              {[this] { SyncKept(); }, [this](const EpochEnd& end, int64_t rows) { NoteCommitted(end, rows); }}) {}
 
 Lane::~Lane() = default;
 
 Status Lane::Run() {
   Status status = Loop();
   WaitForAll();
-  in_flight_.clear();
-  const bool may_commit = !status.ok() && status.code() != Code::kCancelled && status.code() != Code::kFenced;
-  if (may_commit && writer_.status().ok()) {
-    // What was complete before the failure is good work: commit it, then report.
-    if (Status s = Finish(); !s.ok())
-      status = status.WithContext("then, while committing what was complete: " + s.message());
-  }
+  const bool stage_failed = !status.ok() && status.code() != Code::kCancelled && status.code() != Code::kFenced;
+  if (stage_failed) CommitComplete(&status);
   writer_.Stop();
   WriteWitness();
+  if (stage_failed && status.code() != Code::kRetry) {
+    NameFailedTarget();
+    if (Status s = KeepRest(); !s.ok()) {
+      failure_.kept_rows = failure_.kept_bytes = 0;
+      status = status.WithContext("nothing could be kept (" + s.message() + "), it will be computed again");
+    }
+  }
+  in_flight_.clear();
   if (!status.ok() && status.code() != Code::kCancelled) shared_.stop.Raise(CancelToken::kDrain);
   parts_.source->Close();
   for (auto& committer : parts_.committers) committer->Close();
   return status.code() == Code::kCancelled ? Status::Ok() : status;
 }
 
+// What was complete before the failure is good work: commit it, then report.
+void Lane::CommitComplete(Status* status) {
+  if (!writer_.status().ok()) return;
+  if (failed_at_ == kNoStage) (void)ReleaseFinished(true);
+  Status finished = Finish();
+  if (finished.ok()) finished = feed_.SettleReleased();
+  if (!finished.ok()) *status = status->WithContext("then, while committing what was complete: " + finished.message());
+}
+
 Status Lane::Loop() {
   while (!shared_.stop.draining()) {
-    RETURN_IF_ERROR(Step());
+    Status status = Step();
+    if (group_change_) status = OnGroupChange();
+    RETURN_IF_ERROR(std::move(status));
     if (at_end_ && shared_.lanes_at_end.load() >= shared_.lanes) break;
   }
   if (shared_.stop.now()) return {Code::kCancelled, "stopped"};
-  RETURN_IF_ERROR(ReleaseFinished(true));
-  return Finish();
+  Status drained = ReleaseFinished(true);
+  if (drained.ok()) drained = Finish();
+  if (drained.ok()) drained = feed_.SettleReleased();
+  return group_change_ ? OnRevoked(true) : drained;
 }
 
-// A commit that stays aborted often means that the group took the partitions away and this member has not
-// heard of it yet: listen for that before giving up. Rows polled meanwhile are dropped uncommitted.
-Status Lane::Recover(Status failure) {
-  if (failure.code() != Code::kRetry) return failure;
-  for (int i = 0; i < kRecoverPolls && !shared_.stop.draining(); ++i) {
-    RecordBatch dropped;
-    dropped.Clear(shared_.plan.columns.size(), shared_.plan.stages());
-    auto event = parts_.source->Poll(dropped, shared_.plan.batch, kIdleWaitNs);
-    const bool gone = event.ok() && (*event == SourceEvent::kLost || *event == SourceEvent::kRevoked);
-    dropped.Clear(0, 0);
-    if (!event.ok()) return event.status();
-    if (gone) return OnRevoked(true);
+// Does what the writer refuses while a target is in trouble, again and again: meanwhile the group is served, so that it
+// does not take this lane for dead.
+Status Lane::Patiently(const std::function<Status()>& step) {
+  while (true) {
+    Status status = step();
+    if (status.code() != Code::kRetry || leaving_ || !writer_.status().ok()) return status;
+    RETURN_IF_ERROR(ServeGroup());
   }
-  return failure;
 }
 
-Status Lane::Step() {
-  if (Status failure = writer_.status(); !failure.ok()) return Recover(std::move(failure));
-  RETURN_IF_ERROR(ReleaseFinished(false));
+// Rows that come meanwhile are few (one per call) and wait their turn.
+Status Lane::ServeGroup() {
+  if (shared_.stop.now()) return {Code::kCancelled, "stopped"};
+  if (held_.size() >= kHeldBatches) return Status::Ok();
   auto batch = TakeBatch();
   batch->source = parts_.source_stage;
   batch->partitions = parts_.partitions.get();
-  auto event = parts_.source->Poll(*batch, shared_.plan.batch, WaitNs());
+  BatchLimits one = shared_.plan.batch;
+  one.max_rows = 1;
+  auto event = parts_.source->Poll(*batch, one, 0);
+  if (!event.ok()) return event.status();
+  if (*event == SourceEvent::kRows) {
+    held_.push_back(std::move(batch));
+  } else if (*event == SourceEvent::kRevoked || *event == SourceEvent::kLost || *event == SourceEvent::kAssigned) {
+    group_change_ = *event;
+    return {Code::kAborted, "the group gave the partitions to others"};
+  } else {
+    spare_.push_back(std::move(batch));
+  }
+  return Status::Ok();
+}
+
+// The partitions go while their rows cannot be committed: their next owner reads them again.
+Status Lane::OnGroupChange() {
+  const SourceEvent event = *group_change_;
+  group_change_.reset();
+  RETURN_IF_ERROR(OnRevoked(true));
+  return event == SourceEvent::kAssigned ? OnAssigned() : Status::Ok();
+}
+
+Status Lane::Step() {
+  RETURN_IF_ERROR(writer_.status());
+  RETURN_IF_ERROR(ReleaseFinished(false));
+  if (!held_.empty()) {
+    std::unique_ptr<RecordBatch> batch = std::move(held_.front());
+    held_.pop_front();
+    return OnEvent(SourceEvent::kRows, std::move(batch));
+  }
+  if (feed_.pending()) RETURN_IF_ERROR(Feed());
+  auto batch = TakeBatch();
+  batch->source = parts_.source_stage;
+  batch->partitions = parts_.partitions.get();
+  auto event = parts_.source->Poll(*batch, shared_.plan.batch, feed_.pending() ? 0 : WaitNs());
   if (!event.ok()) return event.status();
   return OnEvent(*event, std::move(batch));
+}
+
+// One kept batch, or, after the last, the turn to live input. Between two of them the source is polled: a group
+// must hear of its members.
+Status Lane::Feed() {
+  if (!feed_.has_more()) return StartLive();
+  auto batch = TakeBatch();
+  batch->source = parts_.source_stage;
+  batch->partitions = parts_.partitions.get();
+  RETURN_IF_ERROR(feed_.Next(batch.get()));
+  return OnBatch(std::move(batch));
+}
+
+Status Lane::StartLive() {
+  RETURN_IF_ERROR(ReleaseFinished(true));
+  RETURN_IF_ERROR(Finish());
+  RETURN_IF_ERROR(feed_.SettleReleased());
+  if (!fed_) {
+    fed_ = true;
+    ++shared_.lanes_fed;
+  }
+  const std::vector<PartitionId> partitions = feed_.partitions();
+  const std::vector<int64_t> next = feed_.next();
+  feed_.Close();
+  FaultPoint("restart.live");
+  return shared_.kept_only ? OnEnd() : parts_.source->Assign(partitions, next);
+}
+
+Status Lane::OnBatch(std::unique_ptr<RecordBatch> batch) {
+  batch->lane = parts_.number;
+  batch->sequence = ++sequence_;
+  Submit(std::move(batch));
+  RETURN_IF_ERROR(ReleaseFinished(false));
+  return CloseEpochIfDue(false);
 }
 
 Status Lane::OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch) {
   if (event == SourceEvent::kRows) {
     ReadOn();
     shared_.counters.AddRead(batch->rows());
-    Submit(std::move(batch));
-    RETURN_IF_ERROR(ReleaseFinished(false));
-    return CloseEpochIfDue(false);
+    return OnBatch(std::move(batch));
   }
   batch->Clear(shared_.plan.columns.size(), shared_.plan.stages());
   spare_.push_back(std::move(batch));
@@ -132,7 +217,8 @@ Status Lane::OnAssigned() {
       next[i] = least[i];
     }
   }
-  return parts_.source->Assign(partitions, next);
+  RETURN_IF_ERROR(feed_.Claim(partitions, std::move(next)));
+  return feed_.has_more() ? Status::Ok() : StartLive();
 }
 
 std::string Lane::WitnessName(PartitionId partition) const {
@@ -160,12 +246,25 @@ Status Lane::CheckWitness(const std::vector<PartitionId>& partitions, const std:
 
 void Lane::NoteCommitted(const EpochEnd& end, int64_t rows) {
   shared_.counters.AddCommitted(rows);
+  if (keeps_always_) {
+    std::vector<KeptHeader::Range> ranges;
+    for (const PositionRange& range : end.positions) {
+      ranges.push_back({parts_.partitions->at(range.partition), range.first, range.next});
+    }
+    if (Status s = shared_.kept->Committed(ranges); !s.ok()) shared_.warn("kept results: " + s.message());
+  }
   if (shared_.ledger == nullptr || !parts_.stores_positions) return;
   for (const PositionRange& range : end.positions) committed_[range.partition] = range.next;
   const int64_t now = shared_.clock.NowNs();
   if (now - witnessed_ns_ < kWitnessNs) return;
   witnessed_ns_ = now;
   WriteWitness();
+}
+
+// Results that were kept on the way only save work: what cannot be kept is told and will be computed again.
+void Lane::SyncKept() {
+  if (!keeps_always_) return;
+  if (Status s = shared_.kept->SyncLog(parts_.number); !s.ok()) shared_.warn("kept results: " + s.message());
 }
 
 void Lane::WriteWitness() {
@@ -178,10 +277,14 @@ void Lane::WriteWitness() {
 
 Status Lane::OnRevoked(bool lost) {
   ReadOn();
+  held_.clear();
   if (!lost) {
-    RETURN_IF_ERROR(ReleaseFinished(true));
-    const Status finished = Finish();
+    leaving_ = true;  // a target in trouble does not hold the group up: the next owner reads the rows again
+    Status finished = ReleaseFinished(true);
+    if (finished.ok()) finished = Finish();
+    leaving_ = false;
     lost = finished.code() == Code::kRetry;
+    if (finished.ok()) finished = feed_.SettleReleased();
     if (!finished.ok() && !lost) return finished;
   }
   if (lost) {
@@ -190,6 +293,7 @@ Status Lane::OnRevoked(bool lost) {
     ForgetOpenEpoch();
     RETURN_IF_ERROR(writer_.AbandonOpen());
   }
+  feed_.Close();
   return parts_.source->Release();
 }
 
@@ -241,7 +345,7 @@ Status Lane::ReleaseFinished(bool wait_for_all) {
     if (wait_for_all || in_flight_.size() >= max_in_flight_) head.done.wait(false);
     if (!head.done.load(std::memory_order_acquire)) return Status::Ok();
     if (!head.status.ok()) {
-      failed_stage_ = shared_.plan.StageName(head.failed_stage);
+      FailStage(head);
       return head.status;
     }
     RETURN_IF_ERROR(Release(head));
@@ -256,18 +360,19 @@ void Lane::WaitForAll() {
 
 Status Lane::Release(InFlight& flight) {
   RecordBatch& batch = *flight.batch;
-  shared_.counters.Add(batch);
   // A push may wait for room, and only a commit makes room: the open epoch must never hold it all.
   const size_t bytes = batch.encoded.bytes();
   if (open_batches_ > 0 && open_bytes_ + bytes > shared_.lane_bytes / 2) {
     ForgetOpenEpoch();
-    RETURN_IF_ERROR(writer_.CloseEpoch());
+    RETURN_IF_ERROR(Patiently([this] { return writer_.CloseEpoch(); }));
   }
   if (open_batches_ == 0) open_since_ns_ = shared_.clock.NowNs();
   ++open_batches_;
   open_rows_ += batch.rows();
   open_bytes_ += bytes;
-  RETURN_IF_ERROR(writer_.Push(std::move(batch.encoded), batch.rows()));
+  RETURN_IF_ERROR(Patiently([&] { return writer_.Push(std::move(batch.encoded), batch.rows()); }));
+  if (feed_.pending()) feed_.NoteReleased();
+  shared_.counters.Add(batch);
   batch.encoded = writer_.TakeSpare();
   batch.Clear(shared_.plan.columns.size(), shared_.plan.stages());
   spare_.push_back(std::move(flight.batch));
@@ -283,15 +388,15 @@ Status Lane::CloseEpochIfDue(bool idle) {
                     shared_.clock.NowNs() - open_since_ns_ >= limits.commit_ns;
   if (!full && !(idle && writer_.idle())) return Status::Ok();
   ForgetOpenEpoch();
-  return writer_.CloseEpoch();
+  return Patiently([this] { return writer_.CloseEpoch(); });
 }
 
 Status Lane::Finish() {
   if (open_batches_ > 0) {
     ForgetOpenEpoch();
-    RETURN_IF_ERROR(writer_.CloseEpoch());
+    RETURN_IF_ERROR(Patiently([this] { return writer_.CloseEpoch(); }));
   }
-  return writer_.WaitIdle();
+  return Patiently([this] { return writer_.WaitIdle(); });
 }
 
 void Lane::ForgetOpenEpoch() {
@@ -301,6 +406,76 @@ void Lane::ForgetOpenEpoch() {
 }
 
 int64_t Lane::WaitNs() const { return in_flight_.empty() && open_batches_ == 0 ? kIdleWaitNs : kBusyWaitNs; }
+
+void Lane::NoteRecord(PartitionId partition, int64_t offset) {
+  if (failure_.records.size() >= kRecordsNamed) return;
+  const SourcePartition& from = parts_.partitions->at(partition);
+  failure_.records.push_back(from.topic + "/" + std::to_string(from.partition) + "/" + std::to_string(offset));
+}
+
+void Lane::FailStage(const InFlight& flight) {
+  const RecordBatch& batch = *flight.batch;
+  failed_at_ = flight.failed_stage;
+  failure_.stage = shared_.plan.StageName(failed_at_);
+  failure_.error_class = "stage";
+  failure_.records.clear();
+  const std::vector<uint8_t>& active = batch.stages[failed_at_].active;
+  for (uint32_t row = 0; row < batch.rows(); ++row) {
+    if (row < active.size() && active[row] != 0) NoteRecord(batch.partition[row], batch.offset[row]);
+  }
+}
+
+// A failure that no stage reported is the targets', or else the source's.
+void Lane::NameFailedTarget() {
+  if (!failure_.stage.empty()) return;
+  const size_t target = writer_.failed_committer();
+  const bool of_target = !writer_.status().ok() && target < parts_.committer_stages.size();
+  failure_.stage = of_target ? parts_.committer_stages[target] : parts_.source_id;
+  failure_.error_class = of_target ? "target" : "source";
+  for (StageId stage = 0; stage < shared_.plan.stages(); ++stage) {
+    if (shared_.plan.StageName(stage) == failure_.stage) failed_at_ = stage;
+  }
+}
+
+// What `failed` and the stages below it need, and nothing that they will make again.
+std::vector<bool> Lane::DoneAbove(const RecordBatch& batch, StageId failed) const {
+  const Plan& plan = shared_.plan;
+  std::vector<bool> again(plan.stages());
+  std::vector<bool> done(plan.stages());
+  for (StageId stage = 0; stage < plan.stages(); ++stage) {
+    again[stage] = stage == failed;
+    if (stage >= plan.sources.size()) {
+      for (const StageId input : plan.node(stage).inputs) again[stage] = again[stage] || again[input];
+    }
+    done[stage] = batch.stages[stage].done && !again[stage];
+  }
+  return done;
+}
+
+// Every row from the committed position to the last one taken in: first what had left its stages, then what had not.
+Status Lane::KeepRest() {
+  if (shared_.kept == nullptr) return Status::Ok();
+  FaultPoint("failure.keep");
+  std::vector<std::string> frames;
+  for (const EpochWriter::Uncommitted& rest : writer_.TakeUncommitted()) {
+    frames.push_back(WriteKeptOutputs(shared_.plan, *parts_.partitions, parts_.source_stage, rest.batch, rest.rows));
+    failure_.kept_rows += rest.rows;
+    for (const PositionRange& range : rest.batch.positions) {
+      if (failure_.error_class == "target") NoteRecord(range.partition, range.first);
+    }
+  }
+  for (const auto& flight : in_flight_) {
+    const RecordBatch& batch = *flight->batch;
+    frames.push_back(batch.complete ? WriteKeptOutputs(shared_.plan, *parts_.partitions, parts_.source_stage,
+                                                       batch.encoded, batch.rows())
+                                    : WriteKeptBatch(shared_.plan, batch, DoneAbove(batch, failed_at_)));
+    failure_.kept_rows += batch.rows();
+  }
+  for (const std::string& frame : frames) failure_.kept_bytes += static_cast<int64_t>(frame.size());
+  RETURN_IF_ERROR(shared_.kept->Keep(parts_.number, frames));
+  FaultPoint("failure.kept");
+  return feed_.SettleFed();
+}
 
 std::unique_ptr<RecordBatch> Lane::TakeBatch() {
   if (spare_.empty()) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "engine/run/counters.h"
 #include "engine/run/crew.h"
 #include "engine/run/epoch_writer.h"
+#include "engine/run/kept_feed.h"
 #include "engine/run/ledger.h"
 #include "engine/run/plan_worker.h"
 
@@ -28,6 +30,10 @@ struct RunShared {
   CancelToken& stop;         // raised from outside, or by a lane that failed
   Ledger* ledger = nullptr;  // null: no witness of positions is kept
   std::function<void(const std::string&)> warn = [](const std::string&) {};
+  KeptStore* kept = nullptr;  // null: nothing is kept, and nothing was
+  RestoreRules rules = {};    // how kept rows are taken up
+  bool kept_only = false;     // end when the kept rows are committed
+  std::atomic<int> lanes_fed{0};
   std::atomic<int> lanes_at_end{0};
   int lanes = 1;
   size_t lane_bytes = 0;  // encoded bytes that a lane may hold
@@ -39,12 +45,14 @@ struct RunShared {
 class Lane {
  public:
   struct Parts {
+    int number = 0;  // of the lane in its run
     StageId source_stage = 0;
     std::string source_id;
     bool stores_positions = false;  // the outside keeps the source's position (a Kafka group)
     std::unique_ptr<SourceTable> partitions;
     std::unique_ptr<Source> source;
     std::vector<std::unique_ptr<Committer>> committers;  // rank order
+    std::vector<std::string> committer_stages;           // whose rows each commits: a persist node, or the source
     std::unique_ptr<PlanWorker> worker;
   };
   Lane(RunShared& shared, Parts parts);
@@ -53,7 +61,8 @@ class Lane {
   // Until the input ends, a stop is asked for, or something fails. On a stage failure the complete
   // batches before the failing one are committed first. kCancelled is turned into Ok.
   Status Run();
-  const std::string& failed_stage() const { return failed_stage_; }
+  // After Run(): where it failed, and what was kept. Its stage is empty when no stage failed.
+  const Failure& failure() const { return failure_; }
 
  private:
   // A batch on its way: computed on some thread, released by the lane.
@@ -66,7 +75,18 @@ class Lane {
 
   Status Loop();
   Status Step();
-  Status Recover(Status failure);
+  Status Patiently(const std::function<Status()>& step);
+  Status ServeGroup();
+  Status OnGroupChange();
+  Status StartLive();
+  Status Feed();
+  Status OnBatch(std::unique_ptr<RecordBatch> batch);
+  void CommitComplete(Status* status);
+  void FailStage(const InFlight& flight);
+  void NameFailedTarget();
+  void NoteRecord(PartitionId partition, int64_t offset);
+  Status KeepRest();
+  std::vector<bool> DoneAbove(const RecordBatch& batch, StageId failed) const;
   Status OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch);
   Status OnAssigned();
   Status OnRevoked(bool lost);
@@ -75,6 +95,7 @@ class Lane {
   std::string WitnessName(PartitionId partition) const;
   void NoteCommitted(const EpochEnd& end, int64_t rows);
   void WriteWitness();
+  void SyncKept();
   Status OnIdle();
   Status OnEnd();
   void Submit(std::unique_ptr<RecordBatch> batch);
@@ -91,9 +112,17 @@ class Lane {
   Parts parts_;
   std::deque<std::shared_ptr<InFlight>> in_flight_;  // shared with the thread that computes it
   std::vector<std::unique_ptr<RecordBatch>> spare_;
+  std::deque<std::unique_ptr<RecordBatch>> held_;  // polled while a target was in trouble
+  std::optional<SourceEvent> group_change_;        // heard of meanwhile: what is under way ends with kAborted
   size_t max_in_flight_;
+  KeptFeed feed_;
+  uint64_t sequence_ = 0;
+  bool fed_ = false;
+  bool leaving_ = false;
+  const bool keeps_always_;
   bool at_end_ = false;
-  std::string failed_stage_;
+  StageId failed_at_ = kNoStage;
+  Failure failure_;
 
   // Writer thread, and after its end the lane's: positions committed and not yet noted in the ledger.
   std::map<PartitionId, int64_t> committed_;

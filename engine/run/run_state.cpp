@@ -4,6 +4,7 @@
 #include <map>
 
 #include "engine/codec/json_writer.h"
+#include "engine/fault_point.h"
 
 namespace anabranch {
 namespace {
@@ -12,6 +13,7 @@ constexpr const char* kState = "state";
 constexpr const char* kHash = "topology_hash";
 constexpr const char* kFinishedAt = "finished_at";
 constexpr const char* kGeneration = "generation";
+constexpr const char* kFailure = "failure";
 
 std::string InputFact(const PlanSource& source) { return "source:" + source.id; }
 
@@ -24,13 +26,42 @@ Result<std::unique_ptr<RunState>> RunState::Open(const Plan& plan, const RunOpti
   if (options.fresh && std::filesystem::exists(options.state_dir)) {
     RETURN_IF_ERROR(StartOver(plan, options, &generation));
   }
-  std::unique_ptr<RunState> state(new RunState(plan, options.clock ? *options.clock : Clock::Real()));
+  std::unique_ptr<RunState> state(new RunState(plan, options, options.clock ? *options.clock : Clock::Real()));
   ASSIGN_OR_RETURN(state->ledger_, Ledger::Open(options.state_dir, plan.file));
   if (generation > 0) RETURN_IF_ERROR(state->ledger_->Put({{kGeneration, std::to_string(generation)}}));
-  ASSIGN_OR_RETURN(const auto stored, state->ledger_->Get(kGeneration));
-  state->identity_ = stored ? plan.name + ".g" + *stored : plan.name;
-  RETURN_IF_ERROR(state->CheckInputs());
+  ASSIGN_OR_RETURN(state->identity_, IdentityIn(*state->ledger_, plan));
+  RETURN_IF_ERROR(state->CheckFailure());
+  if (!state->already_done_) RETURN_IF_ERROR(state->CheckInputs());
   return state;
+}
+
+Result<std::string> RunState::IdentityIn(Ledger& ledger, const Plan& plan) {
+  ASSIGN_OR_RETURN(const auto generation, ledger.Get(kGeneration));
+  return generation ? plan.name + ".g" + *generation : plan.name;
+}
+
+Result<std::optional<Failure>> RunState::FailureIn(Ledger& ledger) {
+  ASSIGN_OR_RETURN(const auto text, ledger.Get(kFailure));
+  if (!text || text->empty()) return std::optional<Failure>();
+  ASSIGN_OR_RETURN(Failure failure, ParseFailure(*text));
+  return std::optional<Failure>(std::move(failure));
+}
+
+Status RunState::CheckFailure() {
+  ASSIGN_OR_RETURN(const auto state, ledger_->Get(kState));
+  crashed_ = state == "running";
+  ASSIGN_OR_RETURN(failure_, FailureIn(*ledger_));
+  if (options_.start == RunStart::kRun && !failure_) return Status::Ok();
+  if (!failure_) {
+    already_done_ = true;
+    note_ = "no stage of \"" + plan_.name + "\" has failed: there is nothing to restart";
+    return {};
+  }
+  if (options_.start != RunStart::kRun) return Status::Ok();
+  return {Code::kStage, "stage \"" + failure_->stage + "\" failed at " + FormatTimestamp(failure_->at_ms * 1000) +
+                            ": " + failure_->message +
+                            (state == "restarting" ? "; a restart of it was interrupted" : "") +
+                            ". Its records are kept: mend the cause, then: anabranch restart " + plan_.file};
 }
 
 // Emptied targets under a source that goes on where it was would never be filled again.
@@ -76,7 +107,7 @@ Status RunState::CheckInputs() {
     bool grown = false;
     ASSIGN_OR_RETURN(const bool same, source.program->SameInput(*stored, &grown));
     if (!same) return Refused("the input of source \"" + source.id + "\" is not the one that was read before");
-    if (hash && *hash != plan_.hash) {
+    if (hash && *hash != plan_.hash && options_.start == RunStart::kRun) {
       return Refused("the topology was edited since part of the input of source \"" + source.id + "\" was scored");
     }
     all_finished = all_finished && !grown;
@@ -84,35 +115,60 @@ Status RunState::CheckInputs() {
   if (all_finished && !plan_.sources.empty()) {
     already_done_ = true;
     ASSIGN_OR_RETURN(const auto at, ledger_->Get(kFinishedAt));
-    finished_at_ = at.value_or("");
+    note_ = "finished at " + at.value_or("") + "; the input has not changed since (--fresh does it again)";
   }
   return Status::Ok();
 }
 
 Status RunState::Begin() {
-  std::map<std::string, std::string> facts = {{kState, "running"}, {kHash, plan_.hash}};
+  const bool restart = options_.start != RunStart::kRun;
+  std::map<std::string, std::string> facts = {{kState, restart ? "restarting" : "running"}, {kHash, plan_.hash}};
   for (const PlanSource& source : plan_.sources) {
     ASSIGN_OR_RETURN(const std::string identity, source.program->Identity());
     if (!identity.empty()) facts[InputFact(source)] = identity;
   }
+  if (restart) {
+    RETURN_IF_ERROR(ledger_->ResetCounters());
+    RETURN_IF_ERROR(ledger_->PutCrashes({}));
+  }
+  FaultPoint("state.begin");
   return ledger_->Put(facts);
 }
 
-Status RunState::End(const RunSummary& summary, bool input_ended) {
-  const std::string state = !summary.status.ok() ? "failed" : input_ended ? "done" : "stopped";
-  std::map<std::string, std::string> facts = {{kState, state},
-                                              {kFinishedAt, FormatTimestamp(clock_.WallMs() * 1000)},
-                                              {"failed_stage", summary.failed_stage},
-                                              {"failure", summary.status.message()}};
-  RETURN_IF_ERROR(ledger_->Put(facts));
-  std::map<std::string, std::map<std::string, int64_t>> counters;
-  for (const StageCounts& stage : summary.totals.stages) {
-    counters[stage.id] = {
+Status RunState::Restarted() {
+  FaultPoint("state.restarted");
+  RETURN_IF_ERROR(ledger_->Put({{kState, "running"}, {kFailure, ""}}));
+  failure_.reset();
+  return Status::Ok();
+}
+
+Status RunState::Note(const RunSnapshot& totals) {
+  std::map<std::string, std::map<std::string, int64_t>> added;
+  for (const StageCounts& stage : totals.stages) {
+    const std::pair<const char*, int64_t> counters[] = {
         {"invocations", stage.invocations},     {"rows_in", stage.rows_in}, {"rows_out", stage.rows_out},
         {"filtered", stage.filtered},           {"skipped", stage.skipped}, {"failed", stage.failed},
         {"dead_lettered", stage.dead_lettered}, {"retried", stage.retried}};
+    for (const auto& [name, value] : counters) {
+      int64_t& noted = noted_[stage.id][name];
+      added[stage.id][name] = value - noted;
+      noted = value;
+    }
   }
-  return ledger_->PutCounters(counters);
+  return ledger_->PutCounters(added);
+}
+
+Status RunState::End(const RunSummary& summary, bool input_ended) {
+  if (summary.failure) {
+    FaultPoint("failure.record");
+    const int64_t at_ms = clock_.WallMs();
+    return ledger_->Put(
+        {{kState, "failed"}, {kFinishedAt, FormatTimestamp(at_ms * 1000)}, {kFailure, PrintFailure(*summary.failure)}});
+  }
+  // An interrupted restart stays one.
+  const std::string state = failure_ ? "restarting" : !summary.status.ok() || !input_ended ? "stopped" : "done";
+  FaultPoint("state.end");
+  return ledger_->Put({{kState, state}, {kFinishedAt, FormatTimestamp(clock_.WallMs() * 1000)}});
 }
 
 }  // namespace anabranch

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/plan.h"
@@ -14,30 +16,49 @@ namespace anabranch {
 class RunState {
  public:
   // Opens (and with `fresh` first archives) the state. Refuses with kInvalid and the cure what cannot
-  // be continued; sets `already_done` when a finished bounded input is unchanged.
+  // be continued, with kStage and the command a stage that failed and is not restarted; sets `already_done` when a
+  // finished bounded input is unchanged, or a restart has nothing to do.
   static Result<std::unique_ptr<RunState>> Open(const Plan& plan, const RunOptions& options);
+
+  // For readers: the failure that waits for a restart; the name of groups, transactional ids and progress.
+  static Result<std::optional<Failure>> FailureIn(Ledger& ledger);
+  static Result<std::string> IdentityIn(Ledger& ledger, const Plan& plan);
 
   Ledger& ledger() { return *ledger_; }
   bool already_done() const { return already_done_; }
-  const std::string& finished_at() const { return finished_at_; }
+  const std::string& note() const { return note_; }  // why it is done
+  // The stage failure that this run restarts from.
+  const std::optional<Failure>& failure() const { return failure_; }
+  // The owner before this one ended without a word.
+  bool crashed() const { return crashed_; }
   // The name under which groups, transactional ids and progress are kept: the topology's, with a
   // generation after `--new-identity`.
   const std::string& identity() const { return identity_; }
 
   Status Begin();
+  // The rows that were kept are committed: from here on it is a run like any other.
+  Status Restarted();
+  // What the counters say now, for `status`; once a second or so.
+  Status Note(const RunSnapshot& totals);
   Status End(const RunSummary& summary, bool input_ended);
 
  private:
-  RunState(const Plan& plan, const Clock& clock) : plan_(plan), clock_(clock) {}
+  RunState(const Plan& plan, const RunOptions& options, const Clock& clock)
+      : plan_(plan), options_(options), clock_(clock) {}
   static Status CheckForgets(const Plan& plan, const RunOptions& options);
   static Status StartOver(const Plan& plan, const RunOptions& options, int64_t* generation);
+  Status CheckFailure();
   Status CheckInputs();
 
   const Plan& plan_;
+  const RunOptions& options_;
   const Clock& clock_;
   std::unique_ptr<Ledger> ledger_;
   bool already_done_ = false;
-  std::string finished_at_;
+  std::string note_;
+  std::optional<Failure> failure_;
+  bool crashed_ = false;
+  std::map<std::string, std::map<std::string, int64_t>> noted_;  // counters as last written
   std::string identity_;
 };
 

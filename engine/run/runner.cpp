@@ -7,6 +7,9 @@
 #include <mutex>
 #include <thread>
 
+#include "engine/codec/json_writer.h"
+#include "engine/fault_point.h"
+#include "engine/keep/kept_store.h"
 #include "engine/registry.h"
 #include "engine/run/counters.h"
 #include "engine/run/crew.h"
@@ -42,8 +45,8 @@ class PositionsCommitter : public Committer {
 // One run from opened models to closed sources. Built, used and destroyed by RunPlan.
 class Run {
  public:
-  Run(const Plan& plan, const RunOptions& options, const Registry& registry, RunState& state, CancelToken& cancel,
-      const RunObserver& observer)
+  Run(const Plan& plan, const RunOptions& options, const Registry& registry, RunState& state, KeptStore& kept,
+      const RestoreRules& rules, CancelToken& cancel, const RunObserver& observer)
       : plan_(plan),
         options_(options),
         registry_(registry),
@@ -55,6 +58,9 @@ class Run {
         guards_(plan),
         shared_{plan, clock_, counters_, nullptr, cancel} {
     shared_.ledger = &state.ledger();
+    shared_.kept = &kept;
+    shared_.rules = rules;
+    shared_.kept_only = options.start == RunStart::kGiveUp;
     if (observer.warn) shared_.warn = observer.warn;
   }
 
@@ -72,6 +78,9 @@ class Run {
   Status OpenLane(StageId source, int lane, int lanes);
   Status OpenCommitters(LaneContext& context, const PlanSource& source, Lane::Parts* parts);
   bool Descends(TargetId target, StageId source) const;
+  void Tick(int64_t elapsed_ns);
+  void SettleRestart();
+  void Collect(RunSummary* summary);
 
   const Plan& plan_;
   const RunOptions& options_;
@@ -89,6 +98,7 @@ class Run {
   std::mutex mutex_;
   std::condition_variable finished_;
   size_t running_ = 0;  // guarded by mutex_
+  bool restarting_ = false;
   bool input_ended_ = false;
 };
 
@@ -136,6 +146,7 @@ bool Run::Descends(TargetId target, StageId source) const {
 Status Run::OpenLane(StageId source_stage, int lane, int lanes) {
   const PlanSource& source = plan_.sources[source_stage];
   Lane::Parts parts;
+  parts.number = lane;
   parts.source_stage = source_stage;
   parts.source_id = source.id;
   parts.stores_positions = source.program->KeepsPosition();
@@ -149,7 +160,7 @@ Status Run::OpenLane(StageId source_stage, int lane, int lanes) {
   context.lane = lane;
   context.lanes = lanes;
   context.delivery = plan_.delivery;
-  context.once = options_.once;
+  context.once = options_.once || shared_.kept_only;
   context.wants_headers = true;  // dead letters keep every header
   context.pass_headers = true;
   context.source_id = source.id;
@@ -176,21 +187,60 @@ Status Run::OpenCommitters(LaneContext& context, const PlanSource& source, Lane:
     units[program->commit_unit()].emplace_back(target, program);
   }
   bool carried = false;
+  std::vector<std::pair<std::unique_ptr<Committer>, std::string>> opened;  // with the stage whose rows it commits
   for (const auto& [unit, targets] : units) {
     const Connector* connector = registry_.FindConnector(targets.front().second->connector());
     ASSIGN_OR_RETURN(auto committer, connector->OpenCommitter(context, targets, *source.program, *parts->source));
     RETURN_IF_ERROR(committer->Open().WithContext(targets.front().second->Describe()));
     carried = carried || committer->CarriesPositions();
-    parts->committers.push_back(std::move(committer));
+    const std::string& stage = plan_.targets[targets.front().first].id;
+    opened.emplace_back(std::move(committer), targets.front().first == plan_.dead_letters() ? source.id : stage);
   }
-  if (!carried) parts->committers.push_back(std::make_unique<PositionsCommitter>(*parts->source));
-  std::stable_sort(parts->committers.begin(), parts->committers.end(),
-                   [](const auto& a, const auto& b) { return a->rank() < b->rank(); });
+  if (!carried) opened.emplace_back(std::make_unique<PositionsCommitter>(*parts->source), source.id);
+  std::stable_sort(opened.begin(), opened.end(),
+                   [](const auto& a, const auto& b) { return a.first->rank() < b.first->rank(); });
+  for (auto& [committer, stage] : opened) {
+    parts->committers.push_back(std::move(committer));
+    parts->committer_stages.push_back(std::move(stage));
+  }
   return Status::Ok();
+}
+
+void Run::Tick(int64_t elapsed_ns) {
+  const RunSnapshot snapshot = counters_.Snapshot(elapsed_ns);
+  if (observer_.tick) observer_.tick(snapshot);
+  if (Status s = state_.Note(snapshot); !s.ok()) shared_.warn("the ledger: " + s.message());
+}
+
+// When every lane has fed what was kept, the restart is over.
+void Run::SettleRestart() {
+  if (!restarting_ || shared_.lanes_fed.load() < shared_.lanes) return;
+  restarting_ = false;
+  if (Status s = state_.Restarted(); !s.ok()) shared_.warn("the ledger: " + s.message());
+}
+
+void Run::Collect(RunSummary* summary) {
+  for (auto& lane : lanes_) {
+    const Failure& failure = lane->lane->failure();
+    if (!lane->status.ok() && summary->status.ok()) summary->status = lane->status;
+    if (failure.stage.empty()) continue;
+    // The first one names the failure; what the others kept belongs to it.
+    if (!summary->failure) {
+      summary->status = lane->status;
+      summary->failure = failure;
+      summary->failure->message = lane->status.message();
+      summary->failure->at_ms = clock_.WallMs();
+      summary->failure->plan = FactsOf(plan_, state_.identity());
+      continue;
+    }
+    summary->failure->kept_rows += failure.kept_rows;
+    summary->failure->kept_bytes += failure.kept_bytes;
+  }
 }
 
 void Run::Execute(RunSummary* summary) {
   const int64_t begin = clock_.NowNs();
+  restarting_ = state_.failure().has_value();
   running_ = lanes_.size();
   for (auto& lane : lanes_) {
     lane->thread = std::thread([this, lane = lane.get()] {
@@ -205,46 +255,109 @@ void Run::Execute(RunSummary* summary) {
   while (running_ > 0) {
     finished_.wait_for(lock, std::chrono::milliseconds(20));
     const int64_t now = clock_.NowNs();
-    if (observer_.tick && now >= next_tick) {
-      next_tick = now + options_.tick_ns;
+    if (now >= next_tick || restarting_) {
       lock.unlock();
-      observer_.tick(counters_.Snapshot(now - begin));
+      if (now >= next_tick) Tick(now - begin);
+      SettleRestart();
       lock.lock();
+      if (now >= next_tick) next_tick = now + options_.tick_ns;
     }
   }
   lock.unlock();
   for (auto& lane : lanes_) lane->thread.join();
   input_ended_ = !cancel_.draining();
-  for (auto& lane : lanes_) {
-    // The first real failure wins; other lanes only drained because of it.
-    if (lane->status.ok() || !summary->status.ok()) continue;
-    summary->status = lane->status;
-    summary->failed_stage = lane->lane->failed_stage();
-  }
+  SettleRestart();
+  Collect(summary);
   summary->totals = counters_.Snapshot(clock_.NowNs() - begin);
+}
+
+Status Refused(const std::string& why) { return {Code::kInvalid, "this restart is refused: " + why}; }
+
+RestartPlan PlanRestart(const Plan& plan, const RunOptions& options, const Failure& failure, const KeptStore& kept,
+                        const std::string& identity) {
+  RestartPlan restart = MakeRestartPlan(failure, kept.entries(), plan, identity, options.choices);
+  if (!kept.damaged().empty() && !options.choices.recompute && !restart.refused) {
+    restart.refused = "kept results are damaged (" + kept.damaged().front() +
+                      "): --on-missing recompute computes those records again from their source";
+  }
+  return restart;
+}
+
+bool UsesOutputs(const std::vector<KeptStore::Entry>& entries, const RestoreRules& rules) {
+  return std::ranges::all_of(entries, [&](const KeptStore::Entry& entry) {
+    if (!entry.header.outputs) return true;
+    return std::ranges::all_of(entry.header.done, [&](const KeptHeader::Stage& stage) {
+      return std::ranges::any_of(rules.reuse, [&](const auto& reused) { return reused.second == stage.id; });
+    });
+  });
+}
+
+// How this start takes up what was kept; refuses a restart that its plan refuses.
+Result<RestoreRules> DecideRules(const Plan& plan, const RunOptions& options, RunState& state, KeptStore& kept) {
+  const std::vector<KeptStore::Entry> entries = kept.entries();
+  RestoreRules rules;
+  if (!state.failure()) {
+    rules = RulesAfterCrash(entries, plan);
+  } else {
+    const RestartPlan restart = PlanRestart(plan, options, *state.failure(), kept, state.identity());
+    if (restart.refused) return Refused(*restart.refused);
+    if (!options.token.empty() && options.token != restart.token) {
+      return Refused("its plan is not " + options.token + " any more but " + restart.token +
+                     ": the topology or the kept results changed; look at it again with --dry-run");
+    }
+    rules = restart.rules;
+    if (options.start == RunStart::kGiveUp) rules.give_up = restart.from;
+    RETURN_IF_ERROR(state.ledger().AddAction(
+        FormatTimestamp((options.clock ? *options.clock : Clock::Real()).WallMs() * 1000) +
+        (options.start == RunStart::kGiveUp ? " gave up on the records of " : " restart from ") + restart.from +
+        ", plan " + restart.token));
+  }
+  // Rows that had left their stages cannot be made anew from what was kept of them: their source has them.
+  if (!UsesOutputs(entries, rules)) RETURN_IF_ERROR(kept.Discard());
+  return rules;
 }
 
 }  // namespace
 
+Result<RestartOutlook> LookAtRestart(const Plan& plan, const RunOptions& options) {
+  RestartOutlook outlook;
+  ASSIGN_OR_RETURN(const int64_t owner, Ledger::Owner(options.state_dir));
+  outlook.already_running = owner != 0;
+  ASSIGN_OR_RETURN(const auto ledger, Ledger::OpenReadOnly(options.state_dir));
+  ASSIGN_OR_RETURN(const auto failure, RunState::FailureIn(*ledger));
+  outlook.nothing_failed = !failure;
+  if (outlook.nothing_failed || outlook.already_running) return outlook;
+  outlook.failure = *failure;
+  ASSIGN_OR_RETURN(const auto kept, KeptStore::Open(options.state_dir, plan.limits.kept_bytes));
+  ASSIGN_OR_RETURN(const std::string identity, RunState::IdentityIn(*ledger, plan));
+  outlook.plan = PlanRestart(plan, options, *failure, *kept, identity);
+  return outlook;
+}
+
 RunSummary RunPlan(const Plan& plan, const Registry& registry, const RunOptions& options, CancelToken& cancel,
                    const RunObserver& observer) {
   RunSummary summary;
-  auto state = RunState::Open(plan, options);
-  if (!state.ok()) {
-    summary.status = state.status();
+  const auto fail = [&summary](const Status& status) {
+    summary.status = status;
     return summary;
-  }
+  };
+  auto state = RunState::Open(plan, options);
+  if (!state.ok()) return fail(state.status());
   if ((*state)->already_done()) {
     summary.already_done = true;
-    summary.note =
-        "finished at " + (*state)->finished_at() + "; the input has not changed since (--fresh does it again)";
+    summary.note = (*state)->note();
     return summary;
   }
-  Run run(plan, options, registry, **state, cancel, observer);
-  summary.status = run.Open();
-  if (summary.status.ok()) summary.status = (*state)->Begin();
-  if (summary.status.ok()) run.Execute(&summary);
-  Status ended = (*state)->End(summary, run.input_ended());
+  auto kept = KeptStore::Open(options.state_dir, plan.limits.kept_bytes);
+  if (!kept.ok()) return fail(kept.status());
+  auto rules = DecideRules(plan, options, **state, **kept);
+  if (!rules.ok()) return fail(rules.status());
+  Run run(plan, options, registry, **state, **kept, *rules, cancel, observer);
+  if (Status opened = run.Open(); !opened.ok()) return fail(opened);
+  if (Status begun = (*state)->Begin(); !begun.ok()) return fail(begun);
+  run.Execute(&summary);
+  Status ended = (*state)->Note(summary.totals);
+  if (ended.ok()) ended = (*state)->End(summary, run.input_ended());
   if (summary.status.ok()) summary.status = std::move(ended);
   return summary;
 }

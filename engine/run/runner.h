@@ -60,9 +60,9 @@ struct RunSnapshot {
 };
 
 struct RunSummary {
-  // Ok: the input ended or a stop was asked for. kStage: `failed_stage` stopped; what was complete is committed.
+  // Ok: the input ended or a stop was asked for. With `failure`: its stage stopped; what was complete is committed,
+  // what was not is kept. Without: nothing was left to restart (a target or broker that could not be reached at start).
   Status status;
-  std::string failed_stage;
   std::optional<Failure> failure;  // what was written to the ledger about it
   // A stage never returned: its thread still runs. The caller reports and ends the process with _exit.
   bool stuck = false;

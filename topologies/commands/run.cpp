@@ -38,7 +38,7 @@ int Finish(const RunArgs& args, const RunSummary& summary, int signals, CommandI
   const Status& status = summary.status;
   if (status.ok() || status.code() == Code::kCancelled) return signals >= 2 ? kExitInterrupted : kExitOk;
   io.err << "anabranch run: ";
-  if (!summary.failed_stage.empty()) io.err << "stage \"" << summary.failed_stage << "\" stopped: ";
+  if (summary.failure) io.err << "stage \"" << summary.failure->stage << "\" stopped: ";
   io.err << status.message() << "\n";
   if (status.code() == Code::kStage || status.code() == Code::kTimedOut) {
     io.err << "What was complete before is committed. Mend the cause, then: anabranch run " << args.file << "\n";

@@ -80,7 +80,8 @@ TEST_F(CrewRun, AFailureOnTheCrewStillCommitsTheCompletePrefixOnly) {
                output);
   PushRows(2000);
   const RunSummary run = RunToEnd();
-  EXPECT_EQ(run.failed_stage, "breaks");
+  ASSERT_TRUE(run.failure);
+  EXPECT_EQ(run.failure->stage, "breaks");
   EXPECT_EQ(Offsets(output->committed()), Numbers(0, 400));
 }
 

@@ -101,7 +101,8 @@ TEST_F(Epochs, AStageThatStopsCommitsTheCompleteBatchesBeforeIt) {
                output);
   PushRows(20);
   const RunSummary run = RunToEnd();
-  EXPECT_EQ(run.failed_stage, "breaks");
+  ASSERT_TRUE(run.failure);
+  EXPECT_EQ(run.failure->stage, "breaks");
   EXPECT_EQ(Offsets(output->committed()), Numbers(0, 8));
 }
 

@@ -164,7 +164,8 @@ TEST_F(Rows, PolicyStopStopsTheStageAndNamesTheRecord) {
   PushRows(3);
   const RunSummary run = RunToEnd();
   EXPECT_EQ(run.status.code(), Code::kStage);
-  EXPECT_EQ(run.failed_stage, "bad");
+  ASSERT_TRUE(run.failure);
+  EXPECT_EQ(run.failure->stage, "bad");
   EXPECT_NE(run.status.message().find("memory/0/1"), std::string::npos) << run.status.message();
   EXPECT_TRUE(output->committed().empty());
 }
@@ -211,7 +212,8 @@ TEST_F(Rows, AnExceptionOfANodeStopsItsStageNotTheProcess) {
   plan.Persist("out", {bad}, output);
   PushRows(1);
   const RunSummary run = RunToEnd();
-  EXPECT_EQ(run.failed_stage, "bad");
+  ASSERT_TRUE(run.failure);
+  EXPECT_EQ(run.failure->stage, "bad");
   EXPECT_NE(run.status.message().find("boom"), std::string::npos);
 }
 
@@ -248,7 +250,8 @@ TEST_F(Rows, AConditionThatFailsFollowsThePolicyEvenWhenNoRowOfTheBatchIsLeft) {
   plan.Persist("out", {bad}, output);
   PushRows(1);
   const RunSummary run = RunToEnd();
-  EXPECT_EQ(run.failed_stage, "bad");
+  ASSERT_TRUE(run.failure);
+  EXPECT_EQ(run.failure->stage, "bad");
   EXPECT_TRUE(output->committed().empty());
 }
 

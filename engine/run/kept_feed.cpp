@@ -1,0 +1,54 @@
+#include "engine/run/kept_feed.h"
+
+#include "engine/fault_point.h"
+
+namespace anabranch {
+
+KeptFeed::KeptFeed(const Plan& plan, const RestoreRules& rules, KeptStore* store, std::string source_id,
+                   SourceTable& partitions)
+    : plan_(plan), store_(store), source_id_(std::move(source_id)), table_(partitions), rules_(rules) {
+  rules_.next = [this](const SourcePartition& partition) -> std::optional<int64_t> {
+    const auto at = from_.find(partition);
+    return at == from_.end() ? std::nullopt : std::optional(at->second);
+  };
+}
+
+Status KeptFeed::Claim(const std::vector<PartitionId>& partitions, std::vector<int64_t> next) {
+  Close();
+  partitions_ = partitions;
+  next_ = std::move(next);
+  pending_ = true;
+  if (store_ == nullptr) return Status::Ok();
+  std::vector<SourcePartition> names;
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    names.push_back(table_.at(partitions[i]));
+    from_[names.back()] = next_[i];
+  }
+  ASSIGN_OR_RETURN(entries_, store_->Claim(source_id_, names, &next_));
+  FaultPoint("restart.claimed");
+  return Status::Ok();
+}
+
+Status KeptFeed::Next(RecordBatch* batch) {
+  FaultPoint("restart.feed");
+  const KeptStore::Entry& entry = entries_[fed_++];
+  ASSIGN_OR_RETURN(auto frame, store_->Load(entry.id));
+  return RestoreKeptBatch(plan_, std::move(frame), rules_, table_, batch)
+      .WithContext("kept results " + entry.file + " cannot be taken up");
+}
+
+Status KeptFeed::SettleTo(size_t end) {
+  if (settled_ == end) return Status::Ok();
+  FaultPoint("restart.settle");
+  for (; settled_ < end; ++settled_) RETURN_IF_ERROR(store_->Done(entries_[settled_].id));
+  return Status::Ok();
+}
+
+void KeptFeed::Close() {
+  from_.clear();
+  entries_.clear();
+  fed_ = released_ = settled_ = 0;
+  pending_ = false;
+}
+
+}  // namespace anabranch

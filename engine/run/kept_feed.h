@@ -1,0 +1,60 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/connector.h"
+#include "engine/keep/kept_store.h"
+#include "engine/plan.h"
+
+namespace anabranch {
+
+// What one lane takes up from kept results before live input: claimed at an assignment, fed batch by batch, done when
+// all of it is durable. Lane thread only.
+class KeptFeed {
+ public:
+  // `store` null: there is nothing, ever. All outlive the feed.
+  KeptFeed(const Plan& plan, const RestoreRules& rules, KeptStore* store, std::string source_id,
+           SourceTable& partitions);
+
+  // The lane was assigned `partitions` and would go on at `next`: claims the kept rows that follow there.
+  // Live input goes on at the `next` of the result.
+  Status Claim(const std::vector<PartitionId>& partitions, std::vector<int64_t> next);
+  // An assignment waits for its kept rows to be fed (may be none) and settled.
+  bool pending() const { return pending_; }
+  const std::vector<PartitionId>& partitions() const { return partitions_; }
+  const std::vector<int64_t>& next() const { return next_; }
+
+  bool has_more() const { return fed_ < entries_.size(); }
+  // Fills `batch` (cleared) with the next kept rows.
+  Status Next(RecordBatch* batch);
+
+  // The oldest batch that was fed and not released left the lane's hands.
+  void NoteReleased() { ++released_; }
+  // Everything released is committed: its kept rows are done.
+  Status SettleReleased() { return SettleTo(released_); }
+  // Everything fed is committed or durable in newer kept results.
+  Status SettleFed() { return SettleTo(fed_); }
+  // The assignment is over: live input takes its place, or the partitions went.
+  void Close();
+
+ private:
+  Status SettleTo(size_t end);
+
+  const Plan& plan_;
+  KeptStore* const store_;
+  const std::string source_id_;
+  SourceTable& table_;
+  RestoreRules rules_;
+  std::map<SourcePartition, int64_t> from_;
+  std::vector<PartitionId> partitions_;
+  std::vector<int64_t> next_;
+  std::vector<KeptStore::Entry> entries_;
+  size_t fed_ = 0;
+  size_t released_ = 0;
+  size_t settled_ = 0;
+  bool pending_ = false;
+};
+
+}  // namespace anabranch
