@@ -164,6 +164,11 @@ Status Lane::StartLive() {
 }
 
 Status Lane::OnBatch(std::unique_ptr<RecordBatch> batch) {
+  // A log waits for room, and only a commit makes room: never let the open epoch be what it waits for.
+  if (keeps_always_ && open_batches_ > 0 && shared_.kept->bytes() > shared_.plan.limits.kept_bytes / 2) {
+    RETURN_IF_ERROR(ReleaseFinished(true));
+    RETURN_IF_ERROR(Finish());
+  }
   batch->lane = parts_.number;
   batch->sequence = ++sequence_;
   Submit(std::move(batch));

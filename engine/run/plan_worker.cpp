@@ -241,6 +241,7 @@ StageEnd PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
     if (!end.status.ok()) return end;
   }
   rows.done = true;
+  if (plan_.node(stage).keep_always && kept_ != nullptr) KeepResults(batch, stage);
   if (!call) return end;
   rows.busy_ns = static_cast<uint64_t>(clock_.NowNs() - begin);
   guards_.costs.Note(stage, rows.busy_ns);
@@ -265,6 +266,13 @@ void PlanWorker::GiveUpRows(RecordBatch& batch, StageId stage) {
     if (rows.active[row]) run.FailRow(row, "given_up", "the operator gave up on this record (anabranch dlq skip)");
   }
   SortByRow(&rows.errors);
+}
+
+void PlanWorker::KeepResults(const RecordBatch& batch, StageId stage) {
+  std::vector<bool> done = above_[stage];
+  done[stage] = true;
+  for (StageId upper = 0; upper < stage; ++upper) done[upper] = done[upper] && batch.stages[upper].done;
+  kept_->Keep(batch, done);
 }
 
 // A row is active when every input of its own source let it through; under "join": "any" when one

@@ -26,6 +26,14 @@ class BranchRunner {
                          std::vector<StageEnd>* ends) = 0;
 };
 
+// Takes the results of nodes with "keep": "always", on the compute thread, before anything below such a node runs.
+class KeptSink {
+ public:
+  virtual ~KeptSink() = default;
+  // `done`: the stages whose results are to be kept, the node and all above it.
+  virtual void Keep(const RecordBatch& batch, const std::vector<bool>& done) = 0;
+};
+
 // One compute thread's copy of everything that runs a plan: decoders, nodes with their model
 // sessions, evaluators, encoders. Used by one thread at a time; the plan outlives it.
 class PlanWorker {
@@ -44,6 +52,9 @@ class PlanWorker {
   // Runs one stage whose inputs are done. Safe for different stages of one batch at the same time,
   // each by its own worker.
   StageEnd RunStage(RecordBatch& batch, StageId stage);
+
+  // Null (at first): nothing is kept on the way. Outlives the worker.
+  void SetKeptSink(KeptSink* sink) { kept_ = sink; }
 
   // Of the last Run() that was not Ok: the stage, why it stops (see StageEnd), how often it was tried.
   StageId failed_stage() const { return failed_stage_; }
@@ -67,6 +78,7 @@ class PlanWorker {
   bool DeadLetters(const RecordBatch& batch, StageId stage) const;
   void DropFailedAbove(RecordBatch& batch, StageId stage);
   void EncodeDeadLetters(RecordBatch& batch);
+  void KeepResults(const RecordBatch& batch, StageId stage);
   bool InBatch(const RecordBatch& batch, StageId stage) const;
   bool IsAbove(StageId upper, StageId lower) const { return above_[lower][upper]; }
 
@@ -79,6 +91,7 @@ class PlanWorker {
   std::vector<std::vector<bool>> above_;            // by stage: which stages lie on a path to it
   std::vector<std::vector<StageId>> parallel_;      // by stage: later expensive stages independent of it
   std::vector<StageId> together_;                   // scratch
+  KeptSink* kept_ = nullptr;
   StageId failed_stage_ = 0;
   std::string_view failed_class_;
   int failed_attempts_ = 1;

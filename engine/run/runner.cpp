@@ -1,6 +1,7 @@
 #include "engine/run/runner.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <map>
@@ -42,6 +43,32 @@ class PositionsCommitter : public Committer {
   Source& source_;
 };
 
+// Writes what nodes with "keep": "always" finished to the logs of the state folder. It only saves work: what cannot be
+// written is told, and computed again after a crash.
+class ResultsLog : public KeptSink {
+ public:
+  ResultsLog(const Plan& plan, KeptStore& store, const CancelToken& stop,
+             const std::function<void(const std::string&)>& warn)
+      : plan_(plan), store_(store), stop_(stop), warn_(warn) {}
+
+  void Keep(const RecordBatch& batch, const std::vector<bool>& done) override {
+    std::vector<KeptHeader::Range> ranges;
+    for (const PositionRange& range : batch.positions) {
+      ranges.push_back({batch.partitions->at(range.partition), range.first, range.next});
+    }
+    const Status logged = store_.Log(batch.lane, WriteKeptBatch(plan_, batch, done), ranges, stop_);
+    if (logged.ok() || logged.code() == Code::kCancelled || warned_.exchange(true)) return;
+    warn_("results cannot be kept (" + logged.message() + "): after a crash they are computed again");
+  }
+
+ private:
+  const Plan& plan_;
+  KeptStore& store_;
+  const CancelToken& stop_;
+  const std::function<void(const std::string&)>& warn_;
+  std::atomic<bool> warned_{false};
+};
+
 // One run from opened models to closed sources. Built, used and destroyed by RunPlan.
 class Run {
  public:
@@ -56,7 +83,8 @@ class Run {
         clock_(options.clock ? *options.clock : Clock::Real()),
         counters_(plan),
         guards_(plan),
-        shared_{plan, clock_, counters_, nullptr, cancel} {
+        shared_{plan, clock_, counters_, nullptr, cancel},
+        log_(plan, kept, cancel, shared_.warn) {
     shared_.ledger = &state.ledger();
     shared_.kept = &kept;
     shared_.rules = rules;
@@ -75,6 +103,7 @@ class Run {
     Status status;
   };
 
+  Result<std::unique_ptr<PlanWorker>> OpenWorker();
   Status OpenLane(StageId source, int lane, int lanes);
   Status OpenCommitters(LaneContext& context, const PlanSource& source, Lane::Parts* parts);
   bool Descends(TargetId target, StageId source) const;
@@ -92,6 +121,7 @@ class Run {
   Counters counters_;
   StageGuards guards_;
   RunShared shared_;
+  ResultsLog log_;
   std::vector<std::unique_ptr<LaneContext>> contexts_;
   std::unique_ptr<Crew> crew_;
   std::vector<std::unique_ptr<LaneThread>> lanes_;
@@ -122,7 +152,7 @@ Status Run::Open() {
   // Models are loaded and warmed before any group is joined.
   std::vector<std::unique_ptr<PlanWorker>> helpers;
   for (int i = lanes; i < workers; ++i) {
-    ASSIGN_OR_RETURN(auto worker, PlanWorker::Open(plan_, clock_, guards_, cancel_));
+    ASSIGN_OR_RETURN(auto worker, OpenWorker());
     helpers.push_back(std::move(worker));
   }
   if (!helpers.empty()) {
@@ -134,6 +164,12 @@ Status Run::Open() {
     for (int i = 0; i < lanes_of[source]; ++i) RETURN_IF_ERROR(OpenLane(source, lane++, lanes_of[source]));
   }
   return Status::Ok();
+}
+
+Result<std::unique_ptr<PlanWorker>> Run::OpenWorker() {
+  ASSIGN_OR_RETURN(auto worker, PlanWorker::Open(plan_, clock_, guards_, cancel_));
+  worker->SetKeptSink(&log_);
+  return worker;
 }
 
 bool Run::Descends(TargetId target, StageId source) const {
@@ -151,7 +187,7 @@ Status Run::OpenLane(StageId source_stage, int lane, int lanes) {
   parts.source_id = source.id;
   parts.stores_positions = source.program->KeepsPosition();
   parts.partitions = std::make_unique<SourceTable>();
-  ASSIGN_OR_RETURN(parts.worker, PlanWorker::Open(plan_, clock_, guards_, cancel_));
+  ASSIGN_OR_RETURN(parts.worker, OpenWorker());
 
   contexts_.push_back(std::make_unique<LaneContext>());
   LaneContext& context = *contexts_.back();
