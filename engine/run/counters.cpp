@@ -8,8 +8,13 @@ Counters::Counters(const Plan& plan) : plan_(plan), stages_(plan.stages()) {}
 
 void Counters::Add(const RecordBatch& batch) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
+  if (batch.complete) return;  // counted by the run that computed it
   for (StageId id = 0; id < stages_.size(); ++id) {
     const StageRows& rows = batch.stages[id];
+    if (rows.reused) {
+      stages_[id].dead_lettered.fetch_add(rows.dead_lettered, kRelaxed);
+      continue;
+    }
     std::array<int64_t, 6> by_outcome{};
     for (Outcome outcome : rows.outcome) ++by_outcome[static_cast<size_t>(outcome)];
     const int64_t absent = by_outcome[static_cast<size_t>(Outcome::kAbsent)];

@@ -31,10 +31,12 @@ Status KeptFeed::Claim(const std::vector<PartitionId>& partitions, std::vector<i
 
 Status KeptFeed::Next(RecordBatch* batch) {
   FaultPoint("restart.feed");
-  const KeptStore::Entry& entry = entries_[fed_++];
+  const KeptStore::Entry& entry = entries_[fed_];
   ASSIGN_OR_RETURN(auto frame, store_->Load(entry.id));
-  return RestoreKeptBatch(plan_, std::move(frame), rules_, table_, batch)
-      .WithContext("kept results " + entry.file + " cannot be taken up");
+  RETURN_IF_ERROR(RestoreKeptBatch(plan_, std::move(frame), rules_, table_, batch)
+                      .WithContext("kept results " + entry.file + " cannot be taken up"));
+  ++fed_;
+  return Status::Ok();
 }
 
 Status KeptFeed::SettleTo(size_t end) {

@@ -43,18 +43,26 @@ Status Lane::Run() {
   if (stage_failed) CommitComplete(&status);
   writer_.Stop();
   WriteWitness();
-  if (stage_failed && status.code() != Code::kRetry) {
-    NameFailedTarget();
-    if (Status s = KeepRest(); !s.ok()) {
-      failure_.kept_rows = failure_.kept_bytes = 0;
-      status = status.WithContext("nothing could be kept (" + s.message() + "), it will be computed again");
-    }
-  }
+  if (stage_failed && status.code() != Code::kRetry) status = KeepFailure(std::move(status));
   in_flight_.clear();
   if (!status.ok() && status.code() != Code::kCancelled) shared_.stop.Raise(CancelToken::kDrain);
   parts_.source->Close();
   for (auto& committer : parts_.committers) committer->Close();
   return status.code() == Code::kCancelled ? Status::Ok() : status;
+}
+
+Status Lane::KeepFailure(Status status) {
+  NameFailedTarget();
+  // An input that cannot be reached stops nothing for good: the next run goes on where this one was.
+  if (failure_.error_class == "source" && status.code() == Code::kUnavailable) {
+    failure_ = {};
+    return status;
+  }
+  if (Status s = KeepRest(); !s.ok()) {
+    failure_.kept_rows = failure_.kept_bytes = 0;
+    return status.WithContext("nothing could be kept (" + s.message() + "), it will be computed again");
+  }
+  return status;
 }
 
 // What was complete before the failure is good work: commit it, then report.

@@ -85,6 +85,7 @@ class Lane {
   void FailStage(const InFlight& flight);
   void NameFailedTarget();
   void NoteRecord(PartitionId partition, int64_t offset);
+  Status KeepFailure(Status status);
   Status KeepRest();
   std::vector<bool> DoneAbove(const RecordBatch& batch, StageId failed) const;
   Status OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch);
