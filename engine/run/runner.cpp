@@ -147,7 +147,9 @@ Status Run::Open() {
     lanes += lanes_of.back();
   }
   shared_.lanes = lanes;
-  shared_.lane_bytes = plan_.limits.memory_bytes / 2 / static_cast<size_t>(lanes);
+  // What a lane holds may have to be kept.
+  shared_.lane_bytes =
+      std::min(plan_.limits.memory_bytes, plan_.limits.kept_bytes) / 2 / static_cast<size_t>(lanes);
 
   // Models are loaded and warmed before any group is joined.
   std::vector<std::unique_ptr<PlanWorker>> helpers;
