@@ -160,7 +160,7 @@ TEST_F(Restart, TheOutlookIsWhatTheRestartDoes) {
 
 TEST_F(Restart, ATargetInTroubleHoldsTheLaneBackAndLosesNothing) {
   PushRows(500);
-  for (int i = 0; i < 30; ++i) output->FailNextCommit({Code::kAborted, "try again"});
+  for (int i = 0; i < 5; ++i) output->FailNextCommit({Code::kAborted, "try again"});
   const RunSummary run = RunToEnd();
   ASSERT_TRUE(run.status.ok()) << run.status.message();
   EXPECT_EQ(Offsets(output->committed()), Numbers(0, 500));
