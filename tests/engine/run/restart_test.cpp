@@ -1,4 +1,5 @@
 #include <atomic>
+#include <random>
 
 #include "tests/engine/run/run_fixture.h"
 
@@ -164,6 +165,31 @@ TEST_F(Restart, ATargetInTroubleHoldsTheLaneBackAndLosesNothing) {
   const RunSummary run = RunToEnd();
   ASSERT_TRUE(run.status.ok()) << run.status.message();
   EXPECT_EQ(Offsets(output->committed()), Numbers(0, 500));
+}
+
+// Any stage may fail anywhere, again and again, with batches in flight on several threads.
+TEST_F(Restart, WhateverFailsWhereverEveryRowLeavesOnceAndNoStageWorksOnItTwice) {
+  options.workers = 4;
+  std::mt19937 random(20261121);
+  for (int round = 0; round < 25; ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    PushRows(200);
+    input->End();
+    const auto pick = [&] { return random() % 3 == 0 ? INT64_MAX : static_cast<int64_t>(random() % 200) + 200 * round; };
+    fail_from = pick();
+    below_fails_from = pick();
+    RunSummary run = Start(RunStart::kRun);
+    for (int again = 0; run.failure && again < 4; ++again) {
+      fail_from = pick();
+      below_fails_from = pick();
+      run = Start(RunStart::kRestart);
+    }
+    fail_from = below_fails_from = INT64_MAX;
+    if (run.failure) run = Start(RunStart::kRestart);
+    ASSERT_TRUE(run.status.ok()) << run.status.message();
+    ASSERT_EQ(Offsets(output->committed()), Numbers(0, pushed));
+    ASSERT_EQ(above_calls, pushed);
+  }
 }
 
 }  // namespace
