@@ -344,6 +344,8 @@ void Lane::Submit(std::unique_ptr<RecordBatch> batch) {
   const auto compute = [this, flight](PlanWorker& worker) {
     flight->status = worker.Run(*flight->batch, shared_.crew);
     flight->failed_stage = worker.failed_stage();
+    flight->failed_class = worker.failed_class();
+    flight->attempts = worker.failed_attempts();
     flight->done.store(true, std::memory_order_release);
     flight->done.notify_all();
   };
@@ -430,7 +432,8 @@ void Lane::FailStage(const InFlight& flight) {
   const RecordBatch& batch = *flight.batch;
   failed_at_ = flight.failed_stage;
   failure_.stage = shared_.plan.StageName(failed_at_);
-  failure_.error_class = "stage";
+  failure_.error_class = flight.failed_class;
+  failure_.attempts = flight.attempts;
   failure_.records.clear();
   const std::vector<uint8_t>& active = batch.stages[failed_at_].active;
   for (uint32_t row = 0; row < batch.rows(); ++row) {

@@ -70,6 +70,8 @@ class Lane {
     std::unique_ptr<RecordBatch> batch;
     Status status;
     StageId failed_stage = 0;
+    std::string failed_class;
+    int attempts = 1;
     std::atomic<bool> done{false};
   };
 

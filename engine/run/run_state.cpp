@@ -158,15 +158,17 @@ Status RunState::Note(const RunSnapshot& totals) {
   return ledger_->PutCounters(added);
 }
 
-Status RunState::End(const RunSummary& summary, bool input_ended) {
-  if (summary.failure) {
+Status RunState::End(RunSummary* summary, bool input_ended) {
+  if (summary->failure) {
+    summary->failure->at_ms = clock_.WallMs();
+    summary->failure->plan = FactsOf(plan_, identity_);
     FaultPoint("failure.record");
-    const int64_t at_ms = clock_.WallMs();
-    return ledger_->Put(
-        {{kState, "failed"}, {kFinishedAt, FormatTimestamp(at_ms * 1000)}, {kFailure, PrintFailure(*summary.failure)}});
+    return ledger_->Put({{kState, "failed"},
+                         {kFinishedAt, FormatTimestamp(summary->failure->at_ms * 1000)},
+                         {kFailure, PrintFailure(*summary->failure)}});
   }
   // An interrupted restart stays one.
-  const std::string state = failure_ ? "restarting" : !summary.status.ok() || !input_ended ? "stopped" : "done";
+  const std::string state = failure_ ? "restarting" : !summary->status.ok() || !input_ended ? "stopped" : "done";
   FaultPoint("state.end");
   return ledger_->Put({{kState, state}, {kFinishedAt, FormatTimestamp(clock_.WallMs() * 1000)}});
 }

@@ -40,7 +40,8 @@ class RunState {
   Status Restarted();
   // What the counters say now, for `status`; once a second or so.
   Status Note(const RunSnapshot& totals);
-  Status End(const RunSummary& summary, bool input_ended);
+  // Completes the failure with time and plan.
+  Status End(RunSummary* summary, bool input_ended);
 
  private:
   RunState(const Plan& plan, const RunOptions& options, const Clock& clock)

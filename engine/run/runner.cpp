@@ -13,6 +13,7 @@
 #include "engine/keep/kept_store.h"
 #include "engine/registry.h"
 #include "engine/run/counters.h"
+#include "engine/run/crash_blame.h"
 #include "engine/run/crew.h"
 #include "engine/run/lane.h"
 #include "engine/run/run_state.h"
@@ -95,6 +96,8 @@ class Run {
   Status Open();
   void Execute(RunSummary* summary);
   bool input_ended() const { return input_ended_; }
+  // The stage in which earlier processes died: Open failed because of it.
+  const std::optional<Failure>& blamed() const { return blamed_; }
 
  private:
   struct LaneThread {
@@ -103,6 +106,7 @@ class Run {
     Status status;
   };
 
+  Status OpenAttempts(size_t slots);
   Result<std::unique_ptr<PlanWorker>> OpenWorker();
   Status OpenLane(StageId source, int lane, int lanes);
   Status OpenCommitters(LaneContext& context, const PlanSource& source, Lane::Parts* parts);
@@ -119,6 +123,8 @@ class Run {
   const RunObserver& observer_;
   const Clock& clock_;
   Counters counters_;
+  std::unique_ptr<AttemptSlots> attempts_;
+  std::optional<Failure> blamed_;
   StageGuards guards_;
   RunShared shared_;
   ResultsLog log_;
@@ -137,6 +143,17 @@ int LanesOf(const PlanSource& source, int workers, size_t sources) {
   return std::clamp(source.program->Lanes(share), 1, share);
 }
 
+// A forerunner that died says what it was at.
+Status Run::OpenAttempts(size_t slots) {
+  ASSIGN_OR_RETURN(attempts_, AttemptSlots::Open(options_.state_dir, slots));
+  guards_.attempts = attempts_.get();
+  if (!state_.crashed()) return Status::Ok();
+  ASSIGN_OR_RETURN(blamed_, BlameCrash(*attempts_, state_.ledger()));
+  if (!blamed_) return Status::Ok();
+  attempts_->Clear();
+  return {Code::kStage, blamed_->message};
+}
+
 Status Run::Open() {
   const int workers =
       options_.workers > 0 ? options_.workers : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -148,8 +165,9 @@ Status Run::Open() {
   }
   shared_.lanes = lanes;
   // What a lane holds may have to be kept.
-  shared_.lane_bytes =
-      std::min(plan_.limits.memory_bytes, plan_.limits.kept_bytes) / 2 / static_cast<size_t>(lanes);
+  shared_.lane_bytes = std::min(plan_.limits.memory_bytes, plan_.limits.kept_bytes) / 2 / static_cast<size_t>(lanes);
+
+  RETURN_IF_ERROR(OpenAttempts(static_cast<size_t>(std::max(lanes, workers))));
 
   // Models are loaded and warmed before any group is joined.
   std::vector<std::unique_ptr<PlanWorker>> helpers;
@@ -267,8 +285,6 @@ void Run::Collect(RunSummary* summary) {
       summary->status = lane->status;
       summary->failure = failure;
       summary->failure->message = lane->status.message();
-      summary->failure->at_ms = clock_.WallMs();
-      summary->failure->plan = FactsOf(plan_, state_.identity());
       continue;
     }
     summary->failure->kept_rows += failure.kept_rows;
@@ -391,11 +407,15 @@ RunSummary RunPlan(const Plan& plan, const Registry& registry, const RunOptions&
   auto rules = DecideRules(plan, options, **state, **kept);
   if (!rules.ok()) return fail(rules.status());
   Run run(plan, options, registry, **state, **kept, *rules, cancel, observer);
-  if (Status opened = run.Open(); !opened.ok()) return fail(opened);
+  if (Status opened = run.Open(); !opened.ok()) {
+    summary.failure = run.blamed();
+    if (summary.failure) (void)(*state)->End(&summary, false);
+    return fail(opened);
+  }
   if (Status begun = (*state)->Begin(); !begun.ok()) return fail(begun);
   run.Execute(&summary);
   Status ended = (*state)->Note(summary.totals);
-  if (ended.ok()) ended = (*state)->End(summary, run.input_ended());
+  if (ended.ok()) ended = (*state)->End(&summary, run.input_ended());
   if (summary.status.ok()) summary.status = std::move(ended);
   return summary;
 }

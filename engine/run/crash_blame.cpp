@@ -1,0 +1,32 @@
+#include "engine/run/crash_blame.h"
+
+#include <algorithm>
+
+namespace anabranch {
+
+Result<std::optional<Failure>> BlameCrash(const AttemptSlots& slots, Ledger& ledger) {
+  ASSIGN_OR_RETURN(const std::vector<Ledger::Crashes> before, ledger.GetCrashes());
+  std::vector<Ledger::Crashes> now;
+  std::optional<Failure> failure;
+  for (const AttemptSlots::Call& call : slots.left()) {
+    const auto same = std::ranges::find_if(before, [&](const Ledger::Crashes& each) {
+      return each.stage == call.stage && each.partition == call.partition && each.first == call.first;
+    });
+    now.push_back({call.stage, call.partition, call.first, same == before.end() ? 1 : same->count + 1});
+    if (now.back().count < kMostCrashes || failure) continue;
+    const std::string record =
+        call.partition.topic + "/" + std::to_string(call.partition.partition) + "/" + std::to_string(call.first);
+    failure.emplace();
+    failure->stage = call.stage;
+    failure->error_class = "crash";
+    failure->attempts = now.back().count;
+    failure->records = {record};
+    failure->message = "the process died " + std::to_string(now.back().count) + " times in a row while stage \"" +
+                       call.stage + "\" worked on the records from " + record +
+                       ": a crash in a model or a library, or a kill from outside (out of memory?)";
+  }
+  RETURN_IF_ERROR(ledger.PutCrashes(now));
+  return failure;
+}
+
+}  // namespace anabranch

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <optional>
+
+#include "engine/restart/failure.h"
+#include "engine/run/attempts.h"
+#include "engine/run/ledger.h"
+
+namespace anabranch {
+
+// Crashes of one stage at one place after which it counts as failed: a restart by a supervisor would only repeat it.
+inline constexpr int kMostCrashes = 3;
+
+// The process before this one died: counts in the ledger what it was working on. A failure (without plan and time) when
+// a stage died kMostCrashes times in a row over records that begin at the same position.
+Result<std::optional<Failure>> BlameCrash(const AttemptSlots& slots, Ledger& ledger);
+
+}  // namespace anabranch
