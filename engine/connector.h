@@ -188,6 +188,7 @@ struct LaneContext {
   bool pass_headers = false;   // hand traceparent / tracestate on
   std::string source_id;
   std::string state_dir;
+  size_t read_ahead_bytes = size_t{64} << 20;  // what a source may fetch before it is asked
   SourceTable* partitions = nullptr;
   Ledger* ledger = nullptr;
   CancelToken* cancel = nullptr;

@@ -69,11 +69,12 @@ Status KafkaSource::Open() {
   ClientHooks hooks;
   hooks.rebalance = [this](int error, rd_kafka_topic_partition_list_t* list) { OnRebalance(error, list); };
   hooks.warn = lane_.warn;
+  const size_t ahead_kib = std::clamp<size_t>(lane_.read_ahead_bytes >> 10, 64, 65536);
   const KafkaClient::Settings defaults = {{"client.id", "anabranch-" + MemberName(lane_)},
                                           {"session.timeout.ms", "10000"},
                                           {"heartbeat.interval.ms", "1000"},
                                           {"queued.min.messages", "100000"},
-                                          {"queued.max.messages.kbytes", "65536"},
+                                          {"queued.max.messages.kbytes", std::to_string(ahead_kib)},
                                           {"fetch.wait.max.ms", "100"},
                                           {"topic.metadata.refresh.interval.ms", "30000"},
                                           {"socket.nagle.disable", "true"}};

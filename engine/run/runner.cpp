@@ -221,6 +221,7 @@ Status Run::OpenLane(StageId source_stage, int lane, int lanes) {
   context.pass_headers = true;
   context.source_id = source.id;
   context.state_dir = options_.state_dir;
+  context.read_ahead_bytes = plan_.limits.memory_bytes / 4 / static_cast<size_t>(shared_.lanes);
   context.partitions = parts.partitions.get();
   context.ledger = &state_.ledger();
   context.cancel = &cancel_;

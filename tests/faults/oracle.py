@@ -34,8 +34,10 @@ class Numbered:
     SCHEMA = {"type": "object", "required": ["n", "key"], "properties": {"n": {"type": "integer"}, "key": {"type": "string"}}}
     FIELDS = ["n", "twice"]
 
-    def __init__(self, count, keys=97, partitions=4):
+    def __init__(self, count, keys=97, partitions=4, padding=0):
+        """`padding`: bytes that each record carries for its weight."""
         self.count, self.keys, self.partitions = count, keys, partitions
+        self._rest = b',"rest":"%s"' % (b"x" * padding) if padding else b""
 
     def key(self, n):
         return b"k%03d" % (n * 7919 % self.keys)
@@ -44,7 +46,7 @@ class Numbered:
         return n * 7919 % self.keys % self.partitions
 
     def value(self, n):
-        return b'{"n":%d,"key":"%s"}' % (n, self.key(n))
+        return b'{"n":%d,"key":"%s"%s}' % (n, self.key(n), self._rest)
 
     def result(self, n):
         return Result(self.key(n), b'{"n":%d,"twice":%d}' % (n, n * 2))
