@@ -100,7 +100,7 @@ void BreakerRun::ExpectAStopByTheBreaker() {
   PushRows(1000);
   const RunSummary run = RunToEnd();
   EXPECT_EQ(run.status.code(), Code::kStage);
-  EXPECT_EQ(run.failed_stage, "score");
+  EXPECT_EQ(run.failure->stage, "score");
   EXPECT_NE(run.status.message().find("node \"score\": 10 of the last "), std::string::npos) << run.status.message();
   EXPECT_LT(plan.dead_letters()->committed().size(), 10U);
 }
@@ -131,7 +131,7 @@ TEST_F(BreakerRun, ASourceTripsToo) {
   plan.Persist("out", {in}, output);
   PushRows(50);  // v10 and later have three bytes
   const RunSummary run = RunToEnd();
-  EXPECT_EQ(run.failed_stage, "in0");
+  EXPECT_EQ(run.failure->stage, "in0");
   EXPECT_NE(run.status.message().find("source \"in0\": 5 of the last 15 records failed"), std::string::npos)
       << run.status.message();
   EXPECT_LT(plan.dead_letters()->committed().size(), 5U);
