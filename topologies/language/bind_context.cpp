@@ -72,6 +72,8 @@ std::vector<std::shared_ptr<const RecordSchema>> NodeBinding::TakeSchemas() {
     (*pending_)[source] = false;
     schemas_->taken[source] = true;
     taken.push_back(schemas_->schemas[source]);
+    // Its check looks at every field: they must be there when this node runs on kept results.
+    for (const SchemaField& field : taken.back()->fields()) reads.push_back(field.column);
   }
   return taken;
 }

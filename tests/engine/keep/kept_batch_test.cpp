@@ -245,11 +245,8 @@ class RestartedPlanTest : public ::testing::Test {
     out = builder.Persist("out", {add}, std::make_shared<MemoryOutput>());
     early = builder.Persist("early", {in}, std::make_shared<MemoryOutput>());
     plan = &builder.Build();
-    worker = PlanWorker::Open(*plan, Clock::Real(), costs(), cancel).value();
-  }
-  StageCosts& costs() {
-    if (!costs_) costs_ = std::make_unique<StageCosts>(plan->stages());
-    return *costs_;
+    guards = std::make_unique<StageGuards>(*plan);
+    worker = PlanWorker::Open(*plan, Clock::Real(), *guards, cancel).value();
   }
   void Fill(RecordBatch* batch) {
     batch->Clear(plan->columns.size(), plan->stages());
@@ -267,7 +264,7 @@ class RestartedPlanTest : public ::testing::Test {
   bool broken = false;
   std::vector<std::string> seen;
   const Plan* plan = nullptr;
-  std::unique_ptr<StageCosts> costs_;
+  std::unique_ptr<StageGuards> guards;
   CancelToken cancel;
   SourceTable names;
   std::unique_ptr<PlanWorker> worker;

@@ -161,6 +161,8 @@ TEST(Compile, EnforcesASchemaWhereNoCheckStandsOnTheWay) {
   const CheckedTopology twice =
       CheckFake(TopologyWith(check + "\"k2\": {\"kind\": \"check\", \"inputs\": [\"k\"]},\n", "k2"));
   EXPECT_EQ(twice.plan->nodes[0].program->Facts().at("model"), "1 schemas@1");
+  EXPECT_EQ(twice.plan->nodes[0].reads.size(), twice.plan->sources[0].schema->fields().size());
+  EXPECT_TRUE(twice.plan->nodes[1].reads.empty());
   EXPECT_EQ(twice.plan->nodes[1].program->Facts().at("model"), "0 schemas@1");
 }
 
