@@ -39,6 +39,7 @@ Lane::~Lane() = default;
 Status Lane::Run() {
   Status status = Loop();
   WaitForAll();
+  if (ending_.exchange(true)) ending_.wait(true);  // taken over: the process ends
   const bool stage_failed = !status.ok() && status.code() != Code::kCancelled && status.code() != Code::kFenced;
   if (stage_failed) CommitComplete(&status);
   writer_.Stop();
@@ -49,6 +50,33 @@ Status Lane::Run() {
   parts_.source->Close();
   for (auto& committer : parts_.committers) committer->Close();
   return status.code() == Code::kCancelled ? Status::Ok() : status;
+}
+
+bool Lane::TakeOver(const std::string& stage, const Status& why) {
+  if (ending_.exchange(true)) return false;
+  for (StageId id = 0; id < shared_.plan.stages(); ++id) {
+    if (shared_.plan.StageName(id) == stage) failed_at_ = id;
+  }
+  failure_.stage = stage;
+  failure_.error_class = "timeout";
+  failure_.message = why.message();
+  const auto patiently = [this](const std::function<Status()>& step) {
+    while (step().code() == Code::kRetry && writer_.status().ok() && !shared_.stop.now()) {
+    }
+  };
+  patiently([this] { return writer_.CloseEpoch(); });
+  patiently([this] { return writer_.WaitIdle(); });
+  writer_.Stop();
+  WriteWitness();
+  for (const auto& flight : in_flight_) {
+    if (flight->done.load(std::memory_order_acquire)) continue;
+    for (uint32_t row = 0; row < flight->batch->rows(); ++row) {
+      NoteRecord(flight->batch->partition[row], flight->batch->offset[row]);
+    }
+    break;
+  }
+  if (Status s = KeepRest(); !s.ok()) shared_.warn("nothing could be kept (" + s.message() + ")");
+  return true;
 }
 
 Status Lane::KeepFailure(Status status) {

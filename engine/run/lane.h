@@ -64,6 +64,11 @@ class Lane {
   // After Run(): where it failed, and what was kept. Its stage is empty when no stage failed.
   const Failure& failure() const { return failure_; }
 
+  // From another thread, when a call of `stage` never returns: commits what was complete and keeps the rest in its
+  // place. False: the lane found its own end meanwhile, wait for it. After true the lane never ends and must not be
+  // destroyed: the process is to end.
+  bool TakeOver(const std::string& stage, const Status& why);
+
  private:
   // A batch on its way: computed on some thread, released by the lane.
   struct InFlight {
@@ -124,6 +129,7 @@ class Lane {
   bool leaving_ = false;
   const bool keeps_always_;
   bool at_end_ = false;
+  std::atomic<bool> ending_{false};  // the lane's thread, or who took it over, ends it
   StageId failed_at_ = kNoStage;
   Failure failure_;
 

@@ -112,6 +112,7 @@ class Run {
   Status OpenCommitters(LaneContext& context, const PlanSource& source, Lane::Parts* parts);
   bool Descends(TargetId target, StageId source) const;
   void Tick(int64_t elapsed_ns);
+  bool FindStuck(int64_t now_ns, RunSummary* summary);
   void SettleRestart();
   void Collect(RunSummary* summary);
 
@@ -137,6 +138,9 @@ class Run {
   bool restarting_ = false;
   bool input_ended_ = false;
 };
+
+constexpr int64_t kStuckGraceNs = 2'000'000'000;
+constexpr int64_t kEndGraceNs = 15'000'000'000;
 
 int LanesOf(const PlanSource& source, int workers, size_t sources) {
   const int share = std::max(1, workers / static_cast<int>(sources));
@@ -283,14 +287,37 @@ void Run::Collect(RunSummary* summary) {
     if (failure.stage.empty()) continue;
     // The first one names the failure; what the others kept belongs to it.
     if (!summary->failure) {
-      summary->status = lane->status;
+      if (!summary->stuck) summary->status = lane->status;
       summary->failure = failure;
-      summary->failure->message = lane->status.message();
+      if (!summary->stuck) summary->failure->message = lane->status.message();
       continue;
     }
     summary->failure->kept_rows += failure.kept_rows;
     summary->failure->kept_bytes += failure.kept_bytes;
   }
+}
+
+// A call that does not come back, though its node's time ran out and some more.
+bool Run::FindStuck(int64_t now_ns, RunSummary* summary) {
+  const std::vector<AttemptSlots::Call> overdue = attempts_->Overdue(now_ns, kStuckGraceNs);
+  if (overdue.empty()) return false;
+  const AttemptSlots::Call& call = overdue.front();
+  const std::string late = "node \"" + call.stage + "\": a call did not return within its timeout_ms and " +
+                           std::to_string(kStuckGraceNs / 1'000'000'000) + " s more";
+  cancel_.Raise(CancelToken::kDrain);
+  const auto wait_for_lanes = [this](size_t stuck, int64_t until) {
+    std::unique_lock lock(mutex_);
+    while (running_ > stuck && clock_.NowNs() < until) finished_.wait_for(lock, std::chrono::milliseconds(20));
+  };
+  wait_for_lanes(0, clock_.NowNs() + kStuckGraceNs);
+  const Status stuck(Code::kStage, late + "; its thread cannot be ended, so this process ends");
+  size_t taken = 0;
+  for (auto& lane : lanes_) taken += lane->lane->TakeOver(call.stage, stuck) ? 1 : 0;
+  wait_for_lanes(taken, clock_.NowNs() + kEndGraceNs);  // others find their own end
+  summary->stuck = taken > 0;
+  summary->status = summary->stuck ? stuck : Status(Code::kRetry, late + ", then it came back: run it again");
+  if (summary->stuck) attempts_->Clear();
+  return summary->stuck;
 }
 
 void Run::Execute(RunSummary* summary) {
@@ -312,6 +339,7 @@ void Run::Execute(RunSummary* summary) {
     const int64_t now = clock_.NowNs();
     if (now >= next_tick || restarting_) {
       lock.unlock();
+      if (now >= next_tick && FindStuck(now, summary)) return Collect(summary);
       if (now >= next_tick) Tick(now - begin);
       SettleRestart();
       lock.lock();
@@ -407,17 +435,22 @@ RunSummary RunPlan(const Plan& plan, const Registry& registry, const RunOptions&
   if (!kept.ok()) return fail(kept.status());
   auto rules = DecideRules(plan, options, **state, **kept);
   if (!rules.ok()) return fail(rules.status());
-  Run run(plan, options, registry, **state, **kept, *rules, cancel, observer);
-  if (Status opened = run.Open(); !opened.ok()) {
-    summary.failure = run.blamed();
+  auto run = std::make_unique<Run>(plan, options, registry, **state, **kept, *rules, cancel, observer);
+  if (Status opened = run->Open(); !opened.ok()) {
+    summary.failure = run->blamed();
     if (summary.failure) (void)(*state)->End(&summary, false);
     return fail(opened);
   }
   if (Status begun = (*state)->Begin(); !begun.ok()) return fail(begun);
-  run.Execute(&summary);
+  run->Execute(&summary);
   Status ended = (*state)->Note(summary.totals);
-  if (ended.ok()) ended = (*state)->End(&summary, run.input_ended());
+  if (ended.ok()) ended = (*state)->End(&summary, run->input_ended());
   if (summary.status.ok()) summary.status = std::move(ended);
+  if (summary.stuck) {  // threads still use them, until the process ends
+    (void)run.release();
+    (void)kept->release();
+    (void)state->release();
+  }
   return summary;
 }
 

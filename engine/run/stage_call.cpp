@@ -80,13 +80,13 @@ class StageCall {
 
   // One call with some of the active rows.
   Status Call(std::span<const uint8_t> active, uint32_t count, int64_t now_ns) {
+    const int64_t deadline = node_.timeout_ns > 0 ? now_ns + node_.timeout_ns : kNoDeadline;
+    const AttemptScope scope(context_.slot, node_.id, batch_.partitions->at(batch_.partition.front()),
+                             batch_.offset.front(), now_ns, deadline);
     if (Status fault = FaultStatus("stage.call", node_.id, count); !fault.ok()) {
       fault_ = true;
       return fault;
     }
-    const int64_t deadline = node_.timeout_ns > 0 ? now_ns + node_.timeout_ns : kNoDeadline;
-    const AttemptScope scope(context_.slot, node_.id, batch_.partitions->at(batch_.partition.front()),
-                             batch_.offset.front(), now_ns, deadline);
     Status status = Guarded({batch_, stage_, active, count, deadline});
     return status.ok() && deadline != kNoDeadline ? InTime(now_ns, deadline) : status;
   }
