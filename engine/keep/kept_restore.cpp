@@ -58,7 +58,7 @@ class Restorer {
   Status SetGiveUp();
   Status FindReused();
   std::string KeptId(StageId stage) const;
-  const std::string& KeptAs(StageId stage) const;
+  bool KeptAs(const PlanNode& node, std::string_view kept_id) const;
   bool Wants(const From& from, int64_t offset) const { return from.wanted && offset >= from.next; }
   Result<From> Find(const SourcePartition& partition);
   Status ReadPartitions();
@@ -129,10 +129,9 @@ std::string Restorer::KeptId(StageId stage) const {
   return found != rules_.reuse.end() ? found->second : std::string();
 }
 
-// The id that it had in the file that the rows were kept under, reused or not.
-const std::string& Restorer::KeptAs(StageId stage) const {
-  const PlanNode& node = plan_.node(stage);
-  return node.was.empty() ? node.id : node.was;
+// "was" stays in the file after the rename: rows may have been kept under either id.
+bool Restorer::KeptAs(const PlanNode& node, std::string_view kept_id) const {
+  return node.id == kept_id || (!node.was.empty() && node.was == kept_id);
 }
 
 Status Restorer::FindSource() {
@@ -441,7 +440,7 @@ const PlanNode* Restorer::TargetNode(std::string_view kept_id) const {
   for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
     const PlanNode& node = plan_.node(stage);
     if (node.program->target() == nullptr || !node.from_source[source_]) continue;
-    if (reused_[stage] ? KeptId(stage) == kept_id : header_.outputs && KeptAs(stage) == kept_id) return &node;
+    if (reused_[stage] ? KeptId(stage) == kept_id : header_.outputs && KeptAs(node, kept_id)) return &node;
   }
   return nullptr;
 }

@@ -21,20 +21,21 @@ struct RestartChoices {
   bool new_identity = false;
 };
 
-// What a restart will do, before it does it. Printed, hashed to a token, followed to the letter.
+// What a restart will do, before it does it. Printed, hashed to a token, followed to the letter. Batches may have been
+// kept at different cuts: each is taken up at its own, so that a stage may run for some rows and be reused for others.
 struct RestartPlan {
   std::string from;
-  std::vector<std::string> stages_to_run;  // plan order
+  std::vector<std::string> stages_to_run;  // plan order; with `recompute` sources too
   struct Reused {
     std::string node;
     int64_t rows = 0;
     int64_t bytes = 0;
   };
   std::vector<Reused> results_reused;
-  int64_t records = 0;                 // kept rows that will be fed
+  int64_t records = 0;                 // kept rows that will be fed (where outputs were kept only: written)
   int64_t unclaimed = 0;               // kept rows that nothing takes any more (--drop-unclaimed)
   std::vector<std::string> changes;    // one line each: "score (infer): model file changed", "new node audit"
-  std::optional<std::string> refused;  // why, with the cure
+  std::optional<std::string> refused;  // every reason, each with its cure, "; " between them
   bool recompute = false;              // nothing is reused: raw records, or the source where not even those are kept
   RestoreRules rules;                  // without `next`
   std::string token;                   // of all the above
