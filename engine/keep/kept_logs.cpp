@@ -150,6 +150,13 @@ Status KeptLogs::RemoveCommitted(std::unique_lock<std::mutex>& lock) {
   return status;
 }
 
+KeptLogs::~KeptLogs() {
+  std::unique_lock lock(mutex_);
+  for (const auto& entry : files_) entry.second->active = false;
+  lanes_.clear();
+  (void)RemoveCommitted(lock);
+}
+
 void KeptLogs::Abandon() {
   const std::lock_guard lock(mutex_);
   for (const auto& [lane, file] : files_) lanes_[lane]->active = nullptr;

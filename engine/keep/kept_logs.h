@@ -23,6 +23,9 @@ class KeptLogs {
   // `make_path` names a new file (called under a lock of this object); `others` = bytes that the cap counts beside.
   KeptLogs(uint64_t cap_bytes, MakePath make_path, std::function<uint64_t()> others);
 
+  // Removes the files whose rows are all committed: nothing grows any more.
+  ~KeptLogs();
+
   Status Append(int lane, std::string_view frame, const std::vector<KeptHeader::Range>& ranges,
                 const CancelToken& stop);
   Status Sync(int lane);
