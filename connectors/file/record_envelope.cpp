@@ -207,6 +207,17 @@ Status EnvelopeReader::Read(std::string_view line, Arena* text, EnvelopeRecord* 
 
 namespace {
 
+// Most headers are such: one look instead of two passes. Nothing is appended when it is not.
+bool AppendPlain(std::string_view bytes, std::string* out) {
+  const bool plain =
+      std::all_of(bytes.begin(), bytes.end(), [](char c) { return c >= ' ' && c < '\x7f' && c != '"' && c != '\\'; });
+  if (!plain) return false;
+  *out += '"';
+  out->append(bytes);
+  *out += '"';
+  return true;
+}
+
 void AppendEither(std::string_view text_member, std::string_view base64_member, std::string_view bytes,
                   std::string* out) {
   const bool text = IsUtf8(bytes);
@@ -216,6 +227,7 @@ void AppendEither(std::string_view text_member, std::string_view base64_member, 
 }
 
 void AppendHeaderPart(std::string_view bytes, std::string* out) {
+  if (AppendPlain(bytes, out)) return;
   if (IsUtf8(bytes)) return AppendJsonString(out, bytes);
   *out += '{';
   AppendEither("base64", "base64", bytes, out);
@@ -224,6 +236,15 @@ void AppendHeaderPart(std::string_view bytes, std::string* out) {
 
 // Names that are distinct texts need no list.
 bool FitsObject(const std::vector<RowHeader>& headers) {
+  constexpr size_t kFew = 32;  // a sort costs more than comparing these
+  if (headers.size() <= kFew) {
+    for (size_t i = 0; i < headers.size(); ++i) {
+      for (size_t k = 0; k < i; ++k) {
+        if (headers[i].name == headers[k].name) return false;
+      }
+    }
+    return std::ranges::all_of(headers, [](const RowHeader& header) { return IsUtf8(header.name); });
+  }
   std::vector<std::string_view> names;
   for (const RowHeader& header : headers) {
     if (!IsUtf8(header.name)) return false;

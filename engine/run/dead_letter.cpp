@@ -45,21 +45,19 @@ void AppendDeadLetter(const Plan& plan, const RecordBatch& batch, StageId stage,
   const SourcePartition& from = batch.partitions->at(row.partition);
   const bool is_source = stage < plan.sources.size();
   const bool timed_out = batch.stages[stage].outcome[r] == Outcome::kTimedOut;
-  const auto put = [&](std::string_view name, std::string_view value) {
-    out->AppendHeader(std::string(kPrefix).append(name), Cut(value));
-  };
-  put("node", plan.StageName(stage));
-  put("kind", is_source ? "source" : std::string_view(plan.node(stage).kind));
-  put("class", timed_out ? "timed_out" : "record");
-  put("code", error.code);
-  put("message", error.message);
-  put("attempts", "1");
-  put("topic", from.topic);
-  put("partition", std::to_string(from.partition));
-  put("offset", std::to_string(row.offset));
-  put("topology", plan.identity().topology);
-  put("models", plan.models);
-  put("failed_at", failed_at);
+  const auto put = [&](std::string_view name, std::string_view value) { out->AppendHeader(name, Cut(value)); };
+  put("anabranch.error.node", plan.StageName(stage));
+  put("anabranch.error.kind", is_source ? "source" : std::string_view(plan.node(stage).kind));
+  put("anabranch.error.class", timed_out ? "timed_out" : "record");
+  put("anabranch.error.code", error.code);
+  put("anabranch.error.message", error.message);
+  put("anabranch.error.attempts", "1");
+  put("anabranch.error.topic", from.topic);
+  put("anabranch.error.partition", std::to_string(from.partition));
+  put("anabranch.error.offset", std::to_string(row.offset));
+  put("anabranch.error.topology", plan.identity().topology);
+  put("anabranch.error.models", plan.models);
+  put("anabranch.error.failed_at", failed_at);
   row.headers_size = static_cast<uint32_t>(out->bytes.size()) - row.headers;
   out->rows.push_back(row);
 }
