@@ -6,12 +6,7 @@ namespace anabranch {
 
 KeptFeed::KeptFeed(const Plan& plan, const RestoreRules& rules, KeptStore* store, std::string source_id,
                    SourceTable& partitions)
-    : plan_(plan), store_(store), source_id_(std::move(source_id)), table_(partitions), rules_(rules) {
-  rules_.next = [this](const SourcePartition& partition) -> std::optional<int64_t> {
-    const auto at = from_.find(partition);
-    return at == from_.end() ? std::nullopt : std::optional(at->second);
-  };
-}
+    : plan_(plan), store_(store), source_id_(std::move(source_id)), table_(partitions), rules_(rules) {}
 
 Status KeptFeed::Claim(const std::vector<PartitionId>& partitions, std::vector<int64_t> next) {
   Close();
@@ -20,10 +15,7 @@ Status KeptFeed::Claim(const std::vector<PartitionId>& partitions, std::vector<i
   pending_ = true;
   if (store_ == nullptr) return Status::Ok();
   std::vector<SourcePartition> names;
-  for (size_t i = 0; i < partitions.size(); ++i) {
-    names.push_back(table_.at(partitions[i]));
-    from_[names.back()] = next_[i];
-  }
+  for (const PartitionId partition : partitions) names.push_back(table_.at(partition));
   ASSIGN_OR_RETURN(entries_, store_->Claim(source_id_, names, &next_));
   FaultPoint("restart.claimed");
   return Status::Ok();
@@ -33,6 +25,7 @@ Status KeptFeed::Next(RecordBatch* batch) {
   FaultPoint("restart.feed");
   const KeptStore::Entry& entry = entries_[fed_];
   ASSIGN_OR_RETURN(auto frame, store_->Load(entry.id));
+  rules_.next = NextOf(entry.header);
   RETURN_IF_ERROR(RestoreKeptBatch(plan_, std::move(frame), rules_, table_, batch)
                       .WithContext("kept results " + entry.file + " cannot be taken up"));
   ++fed_;
@@ -47,7 +40,6 @@ Status KeptFeed::SettleTo(size_t end) {
 }
 
 void KeptFeed::Close() {
-  from_.clear();
   entries_.clear();
   fed_ = released_ = settled_ = 0;
   pending_ = false;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -47,7 +46,6 @@ class KeptFeed {
   const std::string source_id_;
   SourceTable& table_;
   RestoreRules rules_;
-  std::map<SourcePartition, int64_t> from_;
   std::vector<PartitionId> partitions_;
   std::vector<int64_t> next_;
   std::vector<KeptStore::Entry> entries_;

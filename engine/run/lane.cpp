@@ -333,9 +333,20 @@ Status Lane::OnRevoked(bool lost) {
     in_flight_.clear();
     ForgetOpenEpoch();
     RETURN_IF_ERROR(writer_.AbandonOpen());
+    ForgetKept();
   }
   feed_.Close();
   return parts_.source->Release();
+}
+
+// The next owner of the partitions computes their rows: what was kept of them on the way serves nobody.
+void Lane::ForgetKept() {
+  if (!keeps_always_ || feed_.pending()) return;
+  std::vector<KeptHeader::Range> ranges;
+  for (const PartitionId partition : parts_.source->partitions()) {
+    ranges.push_back({parts_.partitions->at(partition), 0, INT64_MAX});
+  }
+  if (Status s = shared_.kept->Committed(ranges); !s.ok()) shared_.warn("kept results: " + s.message());
 }
 
 // More may come after all: this lane does not count as ended any more.

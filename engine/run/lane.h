@@ -104,6 +104,7 @@ class Lane {
   void NoteCommitted(const EpochEnd& end, int64_t rows);
   void WriteWitness();
   void SyncKept();
+  void ForgetKept();
   Status OnIdle();
   Status OnEnd();
   void Submit(std::unique_ptr<RecordBatch> batch);
