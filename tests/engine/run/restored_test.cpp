@@ -74,7 +74,7 @@ TEST_F(Restored, OnlyWhatIsNotDoneRunsAndNothingIsEncodedTwice) {
   EXPECT_EQ(lower_calls, 2);
   EXPECT_EQ(Offsets(batch.encoded.targets[plan.node(out).target]), rows);
   EXPECT_TRUE(batch.encoded.targets[plan.node(side).target].rows.empty());
-  EXPECT_EQ(Offsets(DeadLetters(batch)), (std::vector<int64_t>{0}));
+  ASSERT_EQ(Offsets(DeadLetters(batch)), (std::vector<int64_t>{0}));
   EXPECT_EQ(Header(DeadLetters(batch), 0, "anabranch.error.node"), "upper");
   ASSERT_EQ(batch.encoded.positions.size(), 1U);
   EXPECT_EQ(batch.encoded.positions[0].next, 3);
@@ -119,7 +119,7 @@ TEST_F(Restored, RowsGivenUpBecomeDeadLettersWhateverThePolicySaysAndTheNodeIsNo
     batch.give_up = lower;
     ASSERT_TRUE(worker->Run(batch, nullptr).ok());
     EXPECT_EQ(lower_calls, 0);
-    EXPECT_EQ(Offsets(DeadLetters(batch)), (std::vector<int64_t>{1, 2}));
+    ASSERT_EQ(Offsets(DeadLetters(batch)), (std::vector<int64_t>{1, 2}));
     EXPECT_EQ(Header(DeadLetters(batch), 0, "anabranch.error.code"), "given_up");
     EXPECT_TRUE(batch.encoded.targets[plan.node(out).target].rows.empty());
     EXPECT_EQ(batch.encoded.targets[plan.node(side).target].rows.size(), 2U);

@@ -55,7 +55,7 @@ TEST_F(StageCalls, ARowThatMakesTheNodeFailCostsOnlyItself) {
       worker = nullptr;
       Build(Refuses({bad}, code));
       ASSERT_TRUE(Run(33).ok());
-      EXPECT_EQ(Offsets(DeadLetters(batch)), (std::vector<int64_t>{bad}));
+      ASSERT_EQ(Offsets(DeadLetters(batch)), (std::vector<int64_t>{bad}));
       EXPECT_EQ(Header(DeadLetters(batch), 0, "anabranch.error.code"), "node");
       EXPECT_EQ(Header(DeadLetters(batch), 0, "anabranch.error.message"), "row " + std::to_string(bad));
       EXPECT_EQ(Emitted().size(), 32U);
@@ -78,7 +78,7 @@ TEST_F(StageCalls, SeveralBadRowsAreFoundWithFewCallsAndTheGoodOnesAreProcessedO
   });
   plan.node(stage).makes = {0};
   ASSERT_TRUE(Run(256).ok());
-  EXPECT_EQ(Offsets(DeadLetters(batch)), (std::vector<int64_t>{3, 77, 200}));
+  ASSERT_EQ(Offsets(DeadLetters(batch)), (std::vector<int64_t>{3, 77, 200}));
   EXPECT_LT(calls, 60);
   for (uint32_t r = 0; r < 256; ++r) {
     const bool bad = r == 3 || r == 77 || r == 200;
@@ -98,7 +98,7 @@ TEST_F(StageCalls, ErrorsThatTheNodeFoundItselfStandBesideThoseThatWereSearchedF
     return refuses(run);
   });
   ASSERT_TRUE(Run(16).ok());
-  EXPECT_EQ(Offsets(DeadLetters(batch)), (std::vector<int64_t>{1, 3}));
+  ASSERT_EQ(Offsets(DeadLetters(batch)), (std::vector<int64_t>{1, 3}));
   EXPECT_EQ(Header(DeadLetters(batch), 0, "anabranch.error.code"), "own");
 }
 
@@ -139,7 +139,7 @@ TEST_F(StageCalls, ATransientErrorOfOneRowIsSearchedForAfterTheLastRetryOnly) {
   Build(Refuses({5}, Code::kRetry));
   plan.node(stage).retry_max = 2;
   ASSERT_TRUE(Run(16).ok());
-  EXPECT_EQ(Offsets(DeadLetters(batch)), (std::vector<int64_t>{5}));
+  ASSERT_EQ(Offsets(DeadLetters(batch)), (std::vector<int64_t>{5}));
   EXPECT_EQ(batch.stages[stage].retried, 2U);
 }
 
