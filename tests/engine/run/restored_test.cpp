@@ -52,7 +52,7 @@ TEST_F(Restored, OnlyWhatIsNotDoneRunsAndNothingIsEncodedTwice) {
   lower_calls = 1;
   Fill(&batch, 0, 3);
   ASSERT_TRUE(worker->Run(batch, nullptr).ok());
-  const std::vector<int64_t> rows = Offsets(batch.encoded.targets[plan.node(out).target]);
+  ASSERT_EQ(Offsets(batch.encoded.targets[plan.node(out).target]), (std::vector<int64_t>{1, 2}));
 
   upper_calls = 0;
   lower_calls = 1;
@@ -67,14 +67,18 @@ TEST_F(Restored, OnlyWhatIsNotDoneRunsAndNothingIsEncodedTwice) {
   }
   batch.stages[upper].outcome[0] = Outcome::kFailed;
   batch.stages[upper].errors = {{0, "test", "bad row"}};
+  batch.stages[0].outcome[2] = Outcome::kFailed;  // only the earlier run saw that
+  batch.stages[upper].outcome[2] = Outcome::kAbsent;
+  batch.stages[0].errors = {{2, "json", "not JSON"}};
   batch.record_key = batch.key;
   batch.record_key_present = batch.key_present;
   ASSERT_TRUE(worker->Run(batch, nullptr).ok());
   EXPECT_EQ(upper_calls, 0);
   EXPECT_EQ(lower_calls, 2);
-  EXPECT_EQ(Offsets(batch.encoded.targets[plan.node(out).target]), rows);
+  EXPECT_EQ(batch.stages[0].outcome[2], Outcome::kFailed) << "the source ran again";
+  EXPECT_EQ(Offsets(batch.encoded.targets[plan.node(out).target]), (std::vector<int64_t>{1}));
   EXPECT_TRUE(batch.encoded.targets[plan.node(side).target].rows.empty());
-  ASSERT_EQ(Offsets(DeadLetters(batch)), (std::vector<int64_t>{0}));
+  ASSERT_EQ(Offsets(DeadLetters(batch)), (std::vector<int64_t>{0, 2}));
   EXPECT_EQ(Header(DeadLetters(batch), 0, "anabranch.error.node"), "upper");
   ASSERT_EQ(batch.encoded.positions.size(), 1U);
   EXPECT_EQ(batch.encoded.positions[0].next, 3);
