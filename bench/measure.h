@@ -15,7 +15,8 @@ namespace anabranch::bench {
 
 struct Cost {
   double wall_s = 0;
-  double cpu_s = 0;  // user + system, all threads of this process
+  double cpu_s = 0;          // user + system, all threads of this process
+  double written_bytes = 0;  // to files, where it is measured
 };
 
 inline double CpuSeconds() {

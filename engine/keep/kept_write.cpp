@@ -43,9 +43,11 @@ class PartitionTable {
  public:
   explicit PartitionTable(const SourceTable& names) : names_(names) {}
   uint16_t Index(PartitionId id) {
+    if (!order_.empty() && id == last_) return last_index_;  // rows of a partition stand together
     const auto [found, added] = index_.emplace(id, static_cast<uint16_t>(order_.size()));
     if (added) order_.push_back(id);
-    return found->second;
+    last_ = id;
+    return last_index_ = found->second;
   }
   void Append(std::string* out) const {
     PutNumber(static_cast<uint32_t>(order_.size()), out);
@@ -59,6 +61,8 @@ class PartitionTable {
   const SourceTable& names_;
   std::map<PartitionId, uint16_t> index_;
   std::vector<PartitionId> order_;
+  PartitionId last_ = 0;
+  uint16_t last_index_ = 0;
 };
 
 void PutTexts(std::span<const std::string_view> texts, std::string* out) {
@@ -116,7 +120,10 @@ class BatchWriter {
         view_(plan, batch.source),
         first_(first),
         count_(count),
-        partitions_(*batch.partitions) {}
+        partitions_(*batch.partitions),
+        rest_(Scratch()) {
+    rest_.clear();
+  }
 
   std::string Write(std::vector<KeptHeader::Range> ranges, bool with_encoded) {
     header_.topology = plan_.identity().topology;
@@ -141,6 +148,11 @@ class BatchWriter {
     return {all.data() + first_, count_};
   }
 
+  // One writer at a time on a thread; the next batch is about as large as the last.
+  static std::string& Scratch() {
+    thread_local std::string scratch;
+    return scratch;
+  }
   void AppendRows();
   void AppendHeaders();
   void AppendErrors(const std::vector<RowError>& errors);
@@ -155,7 +167,7 @@ class BatchWriter {
   const uint32_t first_, count_;
   PartitionTable partitions_;
   KeptHeader header_;
-  std::string rest_;                // of the body, after the partitions
+  std::string& rest_;               // of the body, after the partitions
   std::vector<size_t> done_order_;  // by StageId: place in header_.done
 };
 
