@@ -13,6 +13,7 @@ namespace anabranch {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr auto kAcquire = std::memory_order_acquire;
 constexpr uint64_t kMagic = 0x3130544d45545441;  // "ATTEMT01"
 
 struct alignas(64) Header {
@@ -39,7 +40,7 @@ template <size_t kWords>
 std::string LoadText(const std::atomic<uint64_t> (&words)[kWords]) {
   char bytes[kWords * 8];
   for (size_t i = 0; i < kWords; ++i) {
-    const uint64_t word = words[i].load(kRelaxed);
+    const uint64_t word = words[i].load(kAcquire);
     std::memcpy(bytes + i * 8, &word, 8);
   }
   return {bytes, strnlen(bytes, sizeof bytes)};
@@ -73,20 +74,18 @@ void AttemptSlots::Slot::Enter(std::string_view stage, const SourcePartition& pa
 }
 
 void AttemptSlots::Slot::Leave() {
-  call_.store(0, kRelaxed);
-  std::atomic_thread_fence(std::memory_order_release);  // what Enter writes next is not seen before this
+  call_.exchange(0, std::memory_order_acq_rel);  // what Enter writes next is not seen before this
 }
 
 bool AttemptSlots::Slot::Read(Call* call) const {
   const uint64_t number = call_.load(std::memory_order_acquire);
   if (number == 0) return false;
   call->stage = LoadText(stage_);
-  call->partition = {LoadText(topic_), static_cast<int32_t>(partition_.load(kRelaxed))};
-  call->first = first_.load(kRelaxed);
-  call->since_ns = since_ns_.load(kRelaxed);
-  call->deadline_ns = deadline_ns_.load(kRelaxed);
-  std::atomic_thread_fence(std::memory_order_acquire);
-  return call_.load(kRelaxed) == number;
+  call->partition = {LoadText(topic_), static_cast<int32_t>(partition_.load(kAcquire))};
+  call->first = first_.load(kAcquire);
+  call->since_ns = since_ns_.load(kAcquire);
+  call->deadline_ns = deadline_ns_.load(kAcquire);
+  return call_.load(kAcquire) == number;  // the loads above come before this one
 }
 
 AttemptSlots::AttemptSlots(void* memory, size_t slots, std::vector<Call> left)

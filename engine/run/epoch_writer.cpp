@@ -171,7 +171,7 @@ void EpochWriter::Abandon(std::unique_lock<std::mutex>& lock) {
   changed_.notify_all();
 }
 
-bool EpochWriter::WaitToRetry(std::chrono::milliseconds pause) {
+bool EpochWriter::WaitToRetry(Backoff::Duration pause) {
   std::unique_lock lock(mutex_);
   return !changed_.wait_for(lock, pause, [this] { return stop_ || abandon_; }) && !cancel_.now();
 }
@@ -192,19 +192,18 @@ Status EpochWriter::Rewrite(Committer& committer) {
 }
 
 Status EpochWriter::UntilResolved(Committer& committer, Status status, const EpochEnd* end) {
-  auto pause = kFirstBackoff;
+  Backoff backoff(kFirstBackoff, kLastBackoff);
   std::optional<std::chrono::steady_clock::time_point> draining_since;
   int attempts = 1;
   for (; status.code() == Code::kAborted; ++attempts) {
     SetTrouble(true);
     if (cancel_.draining() && !draining_since) draining_since = std::chrono::steady_clock::now();
     const bool drained_enough = draining_since && std::chrono::steady_clock::now() - *draining_since > kDrainPatience;
-    if (drained_enough || !WaitToRetry(pause)) {
+    if (drained_enough || !WaitToRetry(backoff.Next())) {
       status = {Code::kRetry,
                 "the epoch was aborted " + std::to_string(attempts) + " times, last: " + status.message()};
       break;
     }
-    pause = std::min<std::chrono::milliseconds>(pause * 2, kLastBackoff);
     status = Rewrite(committer);
     if (status.ok() && end != nullptr) status = committer.Commit(*end);
   }

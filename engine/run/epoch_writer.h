@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -12,6 +11,7 @@
 #include "engine/cancel.h"
 #include "engine/connector.h"
 #include "engine/encoded.h"
+#include "engine/run/backoff.h"
 #include "engine/status.h"
 
 namespace anabranch {
@@ -79,7 +79,7 @@ class EpochWriter {
   // epoch is abandoned meanwhile, or when a stop was asked for and some time to drain did not help.
   Status UntilResolved(Committer& committer, Status status, const EpochEnd* end);
   // False when there is no point in another attempt.
-  bool WaitToRetry(std::chrono::milliseconds pause);
+  bool WaitToRetry(Backoff::Duration pause);
   // Until `ready`; kRetry after half a second of trouble.
   template <typename Ready>
   Status WaitFor(std::unique_lock<std::mutex>& lock, Ready ready);
