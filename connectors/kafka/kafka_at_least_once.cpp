@@ -1,16 +1,17 @@
 #include <librdkafka/rdkafka.h>
 
+#include <algorithm>
+
 #include "connectors/kafka/kafka_committer.h"
-#include "engine/clock.h"
 
 namespace anabranch {
 
 namespace {
 
-constexpr int64_t kDeliverWaitNs =
-    35'000'000'000;  // longer than message.timeout.ms: each record's fate is known by then
+constexpr int64_t kQueueWaitNs = int64_t{365} * 86'400 * 1'000'000'000;  // until there is room
 constexpr int kFlushMs = 500;
-constexpr int kMostFailures = 10;
+constexpr int64_t kBackoffNs = 200'000'000;
+constexpr int kMostBackoffs = 10;
 
 }  // namespace
 
@@ -39,7 +40,7 @@ Result<std::vector<int64_t>> KafkaAtLeastOnceCommitter::Progress(std::span<const
 
 Status KafkaAtLeastOnceCommitter::Write(const EncodedBatch& batch) {
   if (!producer_.running()) return {Code::kUnavailable, "the Kafka producer is closed"};
-  const Status written = producer_.Write(batch, {}, kDeliverWaitNs);
+  const Status written = producer_.Write(batch, {}, kQueueWaitNs);
   return written.ok() ? written : StartAgain(written);
 }
 
@@ -57,11 +58,10 @@ Status KafkaAtLeastOnceCommitter::Abort() {
 }
 
 Status KafkaAtLeastOnceCommitter::Flush() {
-  const int64_t deadline = Clock::Real().NowNs() + kDeliverWaitNs;
   while (rd_kafka_outq_len(producer_.handle()) > 0 && producer_.failure().ok()) {
-    if (Clock::Real().NowNs() >= deadline) {
+    if (producer_.patience().over()) {
       return {Code::kTimedOut,
-              "records were not written to " + producer_.servers() + " in time: " + producer_.client().Complaint()};
+              "records were not written to " + producer_.servers() + ": " + producer_.client().Complaint()};
     }
     rd_kafka_flush(producer_.handle(), kFlushMs);
   }
@@ -75,10 +75,8 @@ Status KafkaAtLeastOnceCommitter::StartAgain(const Status& cause) {
   const Status kept = cause;  // may be the producer's own
   producer_.Stop();
   if (kept.code() == Code::kStage) return kept;
-  if (++failed_ > kMostFailures) {
-    return {Code::kUnavailable, "writing to " + producer_.servers() + " failed " + std::to_string(failed_) +
-                                    " times in a row: " + kept.message()};
-  }
+  if (producer_.patience().over()) return producer_.patience().Over(kept.message());
+  producer_.patience().Pause(kBackoffNs * std::min(failed_++, kMostBackoffs));
   RETURN_IF_ERROR(producer_.Start({}));
   return {Code::kAborted, kept.message()};
 }

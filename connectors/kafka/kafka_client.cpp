@@ -3,6 +3,8 @@
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "engine/clock.h"
 
@@ -13,6 +15,11 @@ namespace {
 constexpr int64_t kMissingWaitNs = 2'000'000'000;
 constexpr int kLookAgainMs = 100;
 constexpr int64_t kWarningGapNs = 10'000'000'000;
+constexpr int64_t kDrainWaitNs = 5'000'000'000;
+constexpr int64_t kNapNs = 50'000'000;
+constexpr char kWatch[] = "anabranch";
+constexpr int kEndTxn = 26;  // of the protocol, as below
+constexpr int kTxnOffsetCommit = 28;
 
 void OnError(rd_kafka_t* /*client*/, int error, const char* reason, void* opaque) {
   static_cast<KafkaClient*>(opaque)->NoteError(error, reason);
@@ -31,6 +38,18 @@ void OnRebalance(rd_kafka_t* /*client*/, rd_kafka_resp_err_t error, rd_kafka_top
 
 void OnDelivery(rd_kafka_t* /*client*/, const rd_kafka_message_t* message, void* opaque) {
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) static_cast<KafkaClient*>(opaque)->hooks().undelivered(*message);
+}
+
+rd_kafka_resp_err_t OnRequest(rd_kafka_t* /*client*/, int /*socket*/, const char* /*broker*/, int32_t /*broker_id*/,
+                              int16_t api, int16_t /*version*/, int32_t /*correlation*/, size_t /*size*/,
+                              void* opaque) {
+  static_cast<KafkaClient*>(opaque)->NoteRequest(api);
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+rd_kafka_resp_err_t OnNew(rd_kafka_t* client, const rd_kafka_conf_t* /*conf*/, void* opaque, char* /*text*/,
+                          size_t /*size*/) {
+  return rd_kafka_interceptor_add_on_request_sent(client, kWatch, OnRequest, opaque);
 }
 
 Status Apply(rd_kafka_conf_t* conf, const std::string& name, const std::string& value, bool ours) {
@@ -76,6 +95,25 @@ bool IsMissing(int error) {
 
 }  // namespace
 
+bool Patience::over() {
+  if (cancel_ == nullptr || !cancel_->draining()) return false;
+  const int64_t now = Clock::Real().NowNs();
+  if (draining_since_ns_ == 0) draining_since_ns_ = now;
+  return cancel_->now() || now - draining_since_ns_ >= kDrainWaitNs;
+}
+
+void Patience::Pause(int64_t ns) {
+  const int64_t until = Clock::Real().NowNs() + ns;
+  for (int64_t left = ns; left > 0 && !over(); left = until - Clock::Real().NowNs()) {
+    std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(left, kNapNs)));
+  }
+}
+
+Status Patience::Over(const std::string& undone) const {
+  if (cancel_ != nullptr && cancel_->now()) return {Code::kCancelled, "stopped"};
+  return {Code::kUnavailable, "stopped while the brokers were away: " + undone};
+}
+
 void KafkaDeleter::operator()(rd_kafka_conf_s* conf) const { rd_kafka_conf_destroy(conf); }
 void KafkaDeleter::operator()(rd_kafka_topic_s* topic) const { rd_kafka_topic_destroy(topic); }
 void KafkaDeleter::operator()(rd_kafka_error_s* error) const { rd_kafka_error_destroy(error); }
@@ -112,6 +150,7 @@ Result<std::shared_ptr<KafkaClient>> KafkaClient::Make(Kind kind, const ClientOp
   RETURN_IF_ERROR(Apply(conf.get(), "log.queue", "true", true));
   rd_kafka_conf_set_opaque(conf.get(), client.get());
   rd_kafka_conf_set_error_cb(conf.get(), OnError);
+  if (kind == Kind::kProducer) rd_kafka_conf_interceptor_add_on_new(conf.get(), kWatch, OnNew, client.get());
   rd_kafka_conf_set_log_cb(conf.get(), OnLog);
   if (client->hooks_.rebalance) rd_kafka_conf_set_rebalance_cb(conf.get(), OnRebalance);
   if (client->hooks_.undelivered) rd_kafka_conf_set_dr_msg_cb(conf.get(), OnDelivery);
@@ -129,6 +168,17 @@ Result<std::shared_ptr<KafkaClient>> KafkaClient::Make(Kind kind, const ClientOp
 
 KafkaClient::~KafkaClient() {
   if (handle_ != nullptr) rd_kafka_destroy_flags(handle_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+void KafkaClient::NoteRequest(int api) {
+  if (api == kEndTxn) ++ends_;
+  if (api == kTxnOffsetCommit) ++positions_;
+}
+
+bool KafkaClient::TakeSentAgain() {
+  const int ends = ends_.exchange(0);
+  const int positions = positions_.exchange(0);
+  return ends > 1 || positions > 1;
 }
 
 KafkaTopic KafkaClient::Topic(const std::string& name) const {

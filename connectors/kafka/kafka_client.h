@@ -40,6 +40,23 @@ using KafkaGroupMetadata = std::unique_ptr<rd_kafka_consumer_group_metadata_s, K
 // How long a start waits for brokers before it says that they cannot be reached.
 inline constexpr int64_t kConnectWaitNs = 10'000'000'000;
 
+// How long to wait for brokers that are away: for ever while the run goes on, a little while once a stop was asked for.
+// Used by one thread at a time.
+class Patience {
+ public:
+  explicit Patience(const CancelToken* cancel) : cancel_(cancel) {}
+  bool over();
+  // Sleeps, but not past its own end.
+  void Pause(int64_t ns);
+  // What to tell when it is over: kCancelled when the stop is to be at once, else kUnavailable with what was left
+  // undone.
+  Status Over(const std::string& undone) const;
+
+ private:
+  const CancelToken* const cancel_;
+  int64_t draining_since_ns_ = 0;
+};
+
 // What a client tells its owner. Called on the thread that polls the client.
 struct ClientHooks {
   std::function<void(int error, rd_kafka_topic_partition_list_s* partitions)> rebalance;  // consumers
@@ -69,6 +86,10 @@ class KafkaClient {
   bool refused() const { return refused_.load(std::memory_order_relaxed); }
   // Code and text when the client can no longer work; 0 otherwise.
   int FatalError(std::string* text) const;
+  // Whether a request that moves positions or ends a transaction was sent more than once since the last call: the first
+  // may still be on its way after a reconnect, and would then act on a later transaction of this producer. Only a new
+  // producer is safe from it.
+  bool TakeSentAgain();
   // Topics made here, for their partitioner and cached metadata.
   KafkaTopic Topic(const std::string& name) const;
 
@@ -76,6 +97,7 @@ class KafkaClient {
   void NoteError(int error, const char* reason);
   void NoteLog(int level, const char* text);
   const ClientHooks& hooks() const { return hooks_; }
+  void NoteRequest(int api);
 
  private:
   KafkaClient(Kind kind, const ClientOptions& options, ClientHooks hooks);
@@ -85,6 +107,7 @@ class KafkaClient {
   const std::string servers_, mechanism_, protocol_;
   rd_kafka_s* handle_ = nullptr;
   std::atomic<bool> refused_{false};
+  std::atomic<int> ends_{0}, positions_{0};  // sent
   mutable std::mutex mutex_;
   int error_ = 0;       // guarded by mutex_, as below
   std::string reason_;  // of the newest error of a broker

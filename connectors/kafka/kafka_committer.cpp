@@ -3,9 +3,11 @@
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "engine/clock.h"
 #include "engine/fault_point.h"
+#include "engine/run/ledger.h"
 
 namespace anabranch {
 
@@ -15,15 +17,14 @@ constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int kCallMs = 2'000;                    // one library call: then a look at the deadline
 constexpr int64_t kStartWaitNs = 30'000'000'000;  // a coordinator may have to load first
 constexpr int64_t kSettleWaitNs = 15'000'000'000;
-constexpr int kMostAborts = 30;
 constexpr int64_t kAbortBackoffNs = 100 * kNsPerMs;
+constexpr int kMostBackoffs = 20;
+constexpr int64_t kFencedAgainNs = 30'000'000'000;
+constexpr char kRecordedIds[] = "transactional_ids";  // of the ledger: one per line
 
 int64_t Now() { return Clock::Real().NowNs(); }
 
-void SleepNs(int64_t ns) {
-  const timespec time{ns / 1'000'000'000, ns % 1'000'000'000};
-  nanosleep(&time, nullptr);
-}
+constexpr char kUndone[] = "the last epoch may not be committed; what is missing is read again by the next run";
 
 bool IsFence(int error) {
   return error == RD_KAFKA_RESP_ERR__FENCED || error == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
@@ -53,28 +54,62 @@ Status KafkaTransactionCommitter::Open() {
       CountPartitions(targets_.front().second->settings().options, topics, kConnectWaitNs, lane_.cancel, lane_.warn)
           .status());
   RETURN_IF_ERROR(positions_.Open());
-  return StartProducer();
+  if (lane_.lane == 0) RETURN_IF_ERROR(CloseStaleIds());
+  RETURN_IF_ERROR(RecordId());
+  return StartProducer(false);
+}
+
+// Ends what lanes that are no more left open: until the broker does, readers of those topics stand still. The lanes
+// that are still there do it for their own ids.
+Status KafkaTransactionCommitter::CloseStaleIds() {
+  if (lane_.ledger == nullptr) return Status::Ok();
+  ASSIGN_OR_RETURN(const auto recorded, lane_.ledger->Get(kRecordedIds));
+  std::string kept;
+  std::istringstream lines(recorded.value_or(""));
+  for (std::string id; std::getline(lines, id);) {
+    LaneContext of = lane_;
+    for (of.lane = 0; of.lane < lane_.lanes && TransactionalId(of) != id;) ++of.lane;
+    if (of.lane < lane_.lanes) {
+      kept += id + "\n";
+      continue;
+    }
+    KafkaProducer producer(lane_, targets_);
+    RETURN_IF_ERROR(InitTransactions(producer, id, false));
+  }
+  return lane_.ledger->Put({{kRecordedIds, kept}});
+}
+
+Status KafkaTransactionCommitter::RecordId() {
+  if (lane_.ledger == nullptr) return Status::Ok();
+  ASSIGN_OR_RETURN(const auto recorded, lane_.ledger->Get(kRecordedIds));
+  const std::string ids = recorded.value_or("");
+  if (("\n" + ids).find("\n" + transactional_id_ + "\n") != std::string::npos) return Status::Ok();
+  return lane_.ledger->Put({{kRecordedIds, ids + transactional_id_ + "\n"}});
 }
 
 // Fences every earlier producer of this id, and ends what it left open.
-Status KafkaTransactionCommitter::StartProducer() {
-  in_transaction_ = false;
-  RETURN_IF_ERROR(producer_.Start(transactional_id_));
+Status KafkaTransactionCommitter::InitTransactions(KafkaProducer& producer, const std::string& id, bool patiently) {
+  RETURN_IF_ERROR(producer.Start(id));
   const int64_t deadline = Now() + kStartWaitNs;
   while (true) {
-    const KafkaError error(rd_kafka_init_transactions(producer_.handle(), kCallMs));
-    rd_kafka_poll(producer_.handle(), 0);
+    const KafkaError error(rd_kafka_init_transactions(producer.handle(), kCallMs));
+    rd_kafka_poll(producer.handle(), 0);
     if (error == nullptr) return Status::Ok();
-    const bool again =
-        rd_kafka_error_is_retriable(error.get()) != 0 && Now() < deadline && !producer_.client().refused();
+    const bool again = rd_kafka_error_is_retriable(error.get()) != 0 && !producer.client().refused();
     if (lane_.cancel != nullptr && lane_.cancel->now()) return {Code::kCancelled, "stopped while connecting"};
-    if (again) continue;
-    const std::string text = "transactional id \"" + transactional_id_ + "\" on " + producer_.servers() +
+    if (again && (patiently ? !producer.patience().over() : Now() < deadline)) continue;
+    const std::string text = "transactional id \"" + id + "\" on " + producer.servers() +
                              " cannot be used: " + rd_kafka_error_string(error.get());
     const bool fenced = IsFence(rd_kafka_error_code(error.get()));
-    producer_.Stop();
+    producer.Stop();
+    if (again && patiently) return producer.patience().Over(text + "; " + kUndone);
     return {fenced ? Code::kFenced : Code::kUnavailable, text};
   }
+}
+
+Status KafkaTransactionCommitter::StartProducer(bool patiently) {
+  in_transaction_ = false;
+  return InitTransactions(producer_, transactional_id_, patiently);
 }
 
 Result<std::vector<int64_t>> KafkaTransactionCommitter::Progress(std::span<const PartitionId> partitions) {
@@ -100,17 +135,21 @@ std::span<const int64_t> KafkaTransactionCommitter::WrittenBelow(const EncodedBa
     written_below_[range.partition] = progress_[range.partition];
     any = true;
   }
-  return any ? written_below_ : std::span<const int64_t>();
+  return any ? std::span<const int64_t>(written_below_) : std::span<const int64_t>();
 }
 
 Status KafkaTransactionCommitter::Begin() {
   if (in_transaction_) return Status::Ok();
-  if (!producer_.running()) return {Code::kUnavailable, "the Kafka producer \"" + transactional_id_ + "\" is closed"};
+  if (!producer_.running()) {
+    RETURN_IF_ERROR(StartAgain({Code::kAborted, "it was closed"}));
+  } else if (producer_.client().TakeSentAgain()) {
+    RETURN_IF_ERROR(Rebuild({Code::kAborted, "a request of its last transaction may still be on its way"}));
+  }
   FaultPoint("kafka.begin", transactional_id_);
   const KafkaError error(rd_kafka_begin_transaction(producer_.handle()));
   if (error != nullptr) {
     const Status cause(Code::kAborted, std::string("no transaction begun: ") + rd_kafka_error_string(error.get()));
-    RETURN_IF_ERROR(Rebuild(cause, {}));
+    RETURN_IF_ERROR(Rebuild(cause));
     return Aborted(cause);
   }
   in_transaction_ = true;
@@ -165,7 +204,8 @@ KafkaTransactionCommitter::Verdict KafkaTransactionCommitter::SendPositions(cons
     if (error == nullptr) return Verdict::kDone;
     const Verdict verdict = Judge(*error, cause);
     if (verdict != Verdict::kUnknown) return verdict;
-    if (Now() >= began_ns_ + timeout_ns_) return Verdict::kAbort;  // EndTxn is not out yet: an abort is definite
+    // EndTxn is not out yet: an abort is definite.
+    if (Now() >= began_ns_ + timeout_ns_ || producer_.patience().over()) return Verdict::kAbort;
   }
 }
 
@@ -177,8 +217,7 @@ KafkaTransactionCommitter::Verdict KafkaTransactionCommitter::EndTransaction(Sta
     rd_kafka_poll(producer_.handle(), 0);
     if (error == nullptr) return Verdict::kDone;
     const Verdict verdict = Judge(*error, cause);
-    if (verdict != Verdict::kUnknown) return verdict;
-    if (Now() >= deadline) return Verdict::kUnknown;
+    if (verdict != Verdict::kUnknown || Now() >= deadline || producer_.patience().over()) return verdict;
   }
 }
 
@@ -186,12 +225,12 @@ Status KafkaTransactionCommitter::Settle(Verdict verdict, const Status& cause, c
   if (verdict == Verdict::kDone) {
     FaultPoint("kafka.committed", transactional_id_);
     in_transaction_ = false;
-    rebuilt_ = aborted_ = 0;
+    aborted_ = 0;
     return Status::Ok();
   }
   if (verdict == Verdict::kAbort) return AbortNow(cause);
   // The commit may be out: only the stored positions tell what became of it.
-  RETURN_IF_ERROR(Rebuild(cause, end.positions));
+  RETURN_IF_ERROR(Rebuild(cause));
   return Resolve(end, cause);
 }
 
@@ -211,11 +250,10 @@ Status KafkaTransactionCommitter::AbortNow(const Status& cause) {
     const KafkaError error(rd_kafka_abort_transaction(producer_.handle(), kCallMs));
     rd_kafka_poll(producer_.handle(), 0);
     aborted = error == nullptr;
-    if (!aborted && (rd_kafka_error_is_retriable(error.get()) == 0 || Now() >= deadline)) break;
+    if (aborted || rd_kafka_error_is_retriable(error.get()) == 0) break;
+    if (Now() >= deadline || producer_.patience().over()) break;
   }
-  if (!aborted || rd_kafka_outq_len(producer_.handle()) > 0) {
-    RETURN_IF_ERROR(Rebuild(cause, {}));
-  }
+  if (!aborted || rd_kafka_outq_len(producer_.handle()) > 0) RETURN_IF_ERROR(Rebuild(cause));
   FaultPoint("kafka.aborted", transactional_id_);
   in_transaction_ = false;
   producer_.ForgetFailure();
@@ -226,11 +264,7 @@ Status KafkaTransactionCommitter::AbortNow(const Status& cause) {
 
 Status KafkaTransactionCommitter::Aborted(const Status& cause) {
   in_transaction_ = false;
-  if (++aborted_ > kMostAborts) {
-    return {Code::kUnavailable, "Kafka transactions of \"" + transactional_id_ + "\" on " + producer_.servers() +
-                                    " failed " + std::to_string(aborted_) + " times in a row: " + cause.message()};
-  }
-  if (aborted_ > 1) SleepNs(kAbortBackoffNs * std::min(aborted_, 20));
+  if (aborted_++ > 0) producer_.patience().Pause(kAbortBackoffNs * std::min(aborted_, kMostBackoffs));
   return {Code::kAborted, cause.message()};
 }
 
@@ -238,26 +272,42 @@ bool KafkaTransactionCommitter::TimedOutByBroker() const {
   return in_transaction_ && Now() - began_ns_ >= timeout_ns_ * 8 / 10;
 }
 
-// A new client under the same id. Once fenced this would fence the other one back, so only when the broker
-// had timed this transaction out, and, with a consumer, while it still is the member that it was.
-Status KafkaTransactionCommitter::Rebuild(const Status& cause, std::span<const PositionRange> positions) {
-  const bool fenced = IsFence(producer_.client().FatalError(nullptr));
+// A new client under the same id. Nothing refers to the rows from here on.
+Status KafkaTransactionCommitter::Rebuild(const Status& cause) {
+  const int fatal = producer_.client().FatalError(nullptr);
   const bool timed_out = TimedOutByBroker();
-  producer_.Stop();  // nothing refers to the rows from here on
+  producer_.Stop();
   in_transaction_ = false;
-  const bool member =
-      !fenced || positions_.consumer() == nullptr || positions.empty() || positions_.consumer()->StillMember(positions);
-  if (fenced && (!timed_out || !member || rebuilt_ > 0)) {
-    return {Code::kFenced, "another process uses the transactional id \"" + transactional_id_ + "\" on " +
-                               producer_.servers() + ": give each process of this topology its own --instance (" +
-                               cause.message() + ")"};
-  }
-  if (++rebuilt_ > 3) {
-    return {Code::kUnavailable, "the Kafka producer \"" + transactional_id_ + "\" failed for good " +
-                                    std::to_string(rebuilt_) + " times in a row: " + cause.message()};
-  }
+  if (IsFence(fatal) && !timed_out) RETURN_IF_ERROR(JudgeFence(cause));
+  return StartAgain(cause);
+}
+
+// The broker had not timed the transaction out, so somebody fenced it. Who owns the work is for the group to tell; a
+// source without a group has nobody to ask.
+Status KafkaTransactionCommitter::JudgeFence(const Status& cause) {
+  const bool again = fenced_ns_ != 0 && Now() - fenced_ns_ < kFencedAgainNs;
+  fenced_ns_ = Now();
+  return again || positions_.consumer() == nullptr ? Fenced(cause) : Status::Ok();
+}
+
+Status KafkaTransactionCommitter::Fenced(const Status& cause) const {
+  return {Code::kFenced, "another process uses the transactional id \"" + transactional_id_ + "\" on " +
+                             producer_.servers() + ": give each process of this topology its own --instance (" +
+                             cause.message() + ")"};
+}
+
+// To start a producer is to fence all others of its id, so not before the group has said that this is no process which
+// was given up and replaced. Brokers that are away are waited for.
+Status KafkaTransactionCommitter::StartAgain(const Status& cause) {
   if (lane_.warn) lane_.warn("the Kafka producer \"" + transactional_id_ + "\" is made anew: " + cause.message());
-  RETURN_IF_ERROR(StartProducer());
+  while (positions_.consumer() != nullptr) {
+    const Status name = positions_.consumer()->CheckName();
+    if (name.code() == Code::kFenced) return Fenced(name);
+    if (name.ok()) break;
+    if (producer_.patience().over()) return producer_.patience().Over(name.message() + "; " + kUndone);
+    producer_.patience().Pause(kAbortBackoffNs);
+  }
+  RETURN_IF_ERROR(StartProducer(true));
   FaultPoint("kafka.rebuilt", transactional_id_);
   return Status::Ok();
 }
@@ -270,12 +320,14 @@ Status KafkaTransactionCommitter::Resolve(const EpochEnd& end, const Status& cau
     ids.push_back(range.partition);
     ends.push_back(range.next);
   }
-  ASSIGN_OR_RETURN(const std::vector<int64_t> stored, positions_.Stored(ids));
+  Result<std::vector<int64_t>> found = positions_.Stored(ids);
+  if (found.status().code() == Code::kCancelled) return producer_.patience().Over(kUndone);
+  ASSIGN_OR_RETURN(const std::vector<int64_t> stored, std::move(found));
   FaultPoint("kafka.resolved", transactional_id_);
   size_t reached = 0;
   for (size_t i = 0; i < ids.size(); ++i) reached += stored[i] >= ends[i] ? 1 : 0;
   if (!ids.empty() && reached == ids.size()) {
-    rebuilt_ = aborted_ = 0;
+    aborted_ = 0;
     return Status::Ok();
   }
   if (reached == 0) return Aborted(cause);
@@ -286,7 +338,9 @@ Status KafkaTransactionCommitter::Resolve(const EpochEnd& end, const Status& cau
 
 void KafkaTransactionCommitter::Close() {
   if (!producer_.running()) return;
-  if (in_transaction_) (void)AbortNow({Code::kAborted, "closed"});
+  // When this fails, the next start of this id or the broker's timeout does it.
+  if (in_transaction_) const KafkaError error(rd_kafka_abort_transaction(producer_.handle(), kCallMs));
+  in_transaction_ = false;
   producer_.Stop();
 }
 

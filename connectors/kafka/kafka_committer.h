@@ -71,15 +71,21 @@ class KafkaTransactionCommitter : public Committer {
  private:
   enum class Verdict : uint8_t { kDone, kAbort, kFatal, kUnknown };
 
+  Status CloseStaleIds();
+  Status RecordId();
   bool Repeated(const PositionRange& range) const;
   std::span<const int64_t> WrittenBelow(const EncodedBatch& batch);
-  Status StartProducer();
+  Status InitTransactions(KafkaProducer& producer, const std::string& id, bool patiently);
+  Status StartProducer(bool patiently);
+  Status StartAgain(const Status& cause);
+  Status JudgeFence(const Status& cause);
+  Status Fenced(const Status& cause) const;
   Status Begin();
   Verdict SendPositions(const EpochEnd& end, Status* cause);
   Verdict EndTransaction(Status* cause);
   Verdict Judge(const rd_kafka_error_s& error, Status* cause) const;
   Status AbortNow(const Status& cause);
-  Status Rebuild(const Status& cause, std::span<const PositionRange> positions);
+  Status Rebuild(const Status& cause);
   Status Resolve(const EpochEnd& end, const Status& cause);
   Status Settle(Verdict verdict, const Status& cause, const EpochEnd& end);
   Status Aborted(const Status& cause);
@@ -95,8 +101,8 @@ class KafkaTransactionCommitter : public Committer {
   std::vector<int64_t> written_below_;  // scratch of Write
   bool in_transaction_ = false;
   int64_t began_ns_ = 0;
-  int rebuilt_ = 0;  // since the last commit, as below
-  int aborted_ = 0;
+  int64_t fenced_ns_ = 0;  // when the producer was last made anew after a fence
+  int aborted_ = 0;        // since the last commit
 };
 
 class KafkaAtLeastOnceCommitter : public Committer {

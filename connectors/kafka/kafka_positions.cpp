@@ -25,6 +25,9 @@ struct EventDeleter {
   void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
 };
 
+// Longer than what brokers store with a position: the answer to it tells of the member, and nothing is stored.
+constexpr size_t kTooMuchMetadata = 32'000;
+
 bool GroupChanges(rd_kafka_resp_err_t error) {
   return error == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION || error == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
          error == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS || error == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST ||
@@ -70,14 +73,16 @@ rd_kafka_resp_err_t AskPatiently(const Ask& ask) {
 Status AskStored(const KafkaClient& client, const std::string& group, const ClientOptions& options,
                  const CancelToken* cancel, rd_kafka_topic_partition_list_t* list) {
   const int64_t deadline = Clock::Real().NowNs() + TransactionTimeoutNs(options) + kEndedWithinNs;
+  Patience patience(cancel);
   while (true) {
     rd_kafka_resp_err_t error = rd_kafka_committed(client.get(), list, kAskStoredMs);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = FirstError(*list);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return Status::Ok();
-    if (cancel != nullptr && cancel->now()) {
+    if (patience.over()) {
       return {Code::kCancelled, "stopped while waiting for the positions of group \"" + group + "\""};
     }
-    if (!StoredSoon(error) || client.refused() || Clock::Real().NowNs() >= deadline) {
+    const bool hidden = error == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT;
+    if (!StoredSoon(error) || client.refused() || (hidden && Clock::Real().NowNs() >= deadline)) {
       return {Code::kUnavailable, "the positions of group \"" + group + "\" on " + options.Servers() +
                                       " cannot be read: " + ErrorText(error) + "; " + client.Complaint()};
     }
@@ -142,20 +147,24 @@ Result<int64_t> KafkaSource::OffsetAt(const SourcePartition& partition, int64_t 
   return list->elems[0].offset < 0 ? otherwise : list->elems[0].offset;
 }
 
-Status KafkaSource::CommitList(rd_kafka_topic_partition_list_t* list) {
+// The library's error code.
+int KafkaSource::Store(rd_kafka_topic_partition_list_t* list) {
   const std::unique_ptr<rd_kafka_queue_t, QueueDeleter> queue(rd_kafka_queue_new(client_->get()));
-  rd_kafka_resp_err_t error = rd_kafka_commit_queue(client_->get(), list, queue.get(), nullptr, nullptr);
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    const std::unique_ptr<rd_kafka_event_t, EventDeleter> event(rd_kafka_queue_poll(queue.get(), kCommitMs));
-    error = event == nullptr ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(event.get());
-    if (event != nullptr && error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      error = FirstError(*rd_kafka_event_topic_partition_list(event.get()));
-    }
-  }
+  const rd_kafka_resp_err_t error = rd_kafka_commit_queue(client_->get(), list, queue.get(), nullptr, nullptr);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return error;
+  const std::unique_ptr<rd_kafka_event_t, EventDeleter> event(rd_kafka_queue_poll(queue.get(), kCommitMs));
+  if (event == nullptr) return RD_KAFKA_RESP_ERR__TIMED_OUT;
+  const rd_kafka_resp_err_t answered = rd_kafka_event_error(event.get());
+  return answered != RD_KAFKA_RESP_ERR_NO_ERROR ? answered
+                                                : FirstError(*rd_kafka_event_topic_partition_list(event.get()));
+}
+
+Status KafkaSource::CommitList(rd_kafka_topic_partition_list_t* list) {
+  const auto error = static_cast<rd_kafka_resp_err_t>(Store(list));
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return Status::Ok();
   const Code code = error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID || error == RD_KAFKA_RESP_ERR__FATAL ? Code::kFenced
-                    : GroupChanges(error)                                                              ? Code::kRetry
-                                          : Code::kUnavailable;
+                    : GroupChanges(error) || StoredSoon(error)                                         ? Code::kRetry
+                                                               : Code::kUnavailable;
   return {code, "the positions of group \"" + group_ + "\" on " + settings_->options.Servers() +
                     " were not stored: " + ErrorText(error)};
 }
@@ -184,18 +193,29 @@ KafkaGroupMetadata KafkaSource::GroupMetadata() const {
   return KafkaGroupMetadata(read == nullptr ? copy : nullptr);
 }
 
-bool KafkaSource::StillMember(std::span<const PositionRange> positions) {
-  if (positions.empty() || rd_kafka_assignment_lost(client_->get()) != 0 || client_->FatalError(nullptr) != 0)
-    return false;
-  std::vector<PartitionId> ids;
-  for (const PositionRange& range : positions) ids.push_back(range.partition);
-  const Result<std::vector<int64_t>> stored = StoredPositions(ids);
-  if (!stored.ok()) return false;
-  const KafkaPartitions list = MakeList(ids);
-  for (size_t i = 0; i < ids.size(); ++i) {
-    list->elems[i].offset = (*stored)[i] == kNoPosition ? positions[i].first : (*stored)[i];
+Status KafkaSource::CheckName() {
+  std::optional<SourcePartition> mine;
+  {
+    const std::lock_guard lock(mutex_);
+    mine = one_of_mine_;
   }
-  return CommitList(list.get()).ok();
+  if (!mine) return Status::Ok();
+  const KafkaPartitions list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_t* probe =
+      rd_kafka_topic_partition_list_add(list.get(), mine->topic.c_str(), mine->partition);
+  probe->offset = 0;
+  probe->metadata = rd_kafka_mem_malloc(nullptr, kTooMuchMetadata);
+  probe->metadata_size = kTooMuchMetadata;
+  __builtin_memset(probe->metadata, ' ', kTooMuchMetadata);
+  const int error = Store(list.get());
+  if (client_->FatalError(nullptr) == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ||
+      error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) {
+    return {Code::kFenced,
+            "another process took this member's name in group \"" + group_ + "\" on " + settings_->options.Servers()};
+  }
+  const auto code = static_cast<rd_kafka_resp_err_t>(error);
+  if (StoredSoon(code)) return {Code::kRetry, "group \"" + group_ + "\" does not answer: " + ErrorText(error)};
+  return Status::Ok();
 }
 
 }  // namespace anabranch

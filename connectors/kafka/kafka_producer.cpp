@@ -57,12 +57,13 @@ KafkaClient::Settings Defaults(const LaneContext& lane, bool transactional) {
       {"queue.buffering.max.messages", "1000000"},
       {"queue.buffering.max.kbytes", "262144"},
       {"partitioner", "murmur2_random"},
+      {"reconnect.backoff.max.ms", "1000"},
       {"socket.nagle.disable", "true"}};
   if (transactional) {
     settings.emplace_back("transaction.timeout.ms", "10000");
     settings.emplace_back("message.timeout.ms", "8000");
   } else {
-    settings.emplace_back("message.timeout.ms", "30000");
+    settings.emplace_back("message.timeout.ms", "0");  // none: brokers may be away for long
   }
   return settings;
 }
@@ -86,7 +87,10 @@ int64_t TransactionTimeoutNs(const ClientOptions& options) {
 }
 
 KafkaProducer::KafkaProducer(const LaneContext& lane, KafkaTargets targets)
-    : lane_(lane), options_(targets.front().second->settings().options), servers_(options_.Servers()) {
+    : lane_(lane),
+      options_(targets.front().second->settings().options),
+      servers_(options_.Servers()),
+      patience_(lane.cancel) {
   for (const auto& [id, program] : targets) targets_.push_back({id, program, nullptr, {}});
 }
 
@@ -157,7 +161,7 @@ Status KafkaProducer::Produce(Target& target, const EncodedRows& rows, const Enc
       continue;
     }
     const bool full = error == RD_KAFKA_RESP_ERR__QUEUE_FULL;
-    if (full && Clock::Real().NowNs() < deadline_ns && failure_.ok()) {
+    if (full && Clock::Real().NowNs() < deadline_ns && failure_.ok() && !patience_.over()) {
       rd_kafka_poll(handle(), kFullQueuePollMs);
       continue;
     }

@@ -31,6 +31,9 @@ class KafkaProducer {
   void Stop();
   bool running() const { return client_ != nullptr; }
 
+  // Of everything that waits for this producer's brokers.
+  Patience& patience() { return patience_; }
+
   // Produces the rows of `batch` for this unit's targets, but not those below `progress` of their partition
   // (by PartitionId, may be empty). Waits while the queue is full, at most `wait_ns`.
   // kAborted: the client will take no more until the transaction is aborted or the client made anew;
@@ -64,6 +67,7 @@ class KafkaProducer {
   const std::string servers_;
   std::vector<Target> targets_;
   std::shared_ptr<KafkaClient> client_;
+  Patience patience_;
   Status failure_;
   std::string id_;  // scratch
 };

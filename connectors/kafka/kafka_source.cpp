@@ -77,6 +77,7 @@ Status KafkaSource::Open() {
                                           {"queued.max.messages.kbytes", std::to_string(ahead_kib)},
                                           {"fetch.wait.max.ms", "100"},
                                           {"topic.metadata.refresh.interval.ms", "30000"},
+                                          {"reconnect.backoff.max.ms", "1000"},
                                           {"socket.nagle.disable", "true"}};
   ASSIGN_OR_RETURN(client_, KafkaClient::Make(KafkaClient::Kind::kConsumer, settings_->options, defaults,
                                               FixedSettings(), std::move(hooks)));
@@ -318,6 +319,7 @@ Status KafkaSource::Assign(std::span<const PartitionId> partitions, std::span<co
   end_told_ = false;
   const std::lock_guard lock(mutex_);
   metadata_.reset(rd_kafka_consumer_group_metadata(client_->get()));
+  if (!assigned_.empty()) one_of_mine_ = assigned_.front().name;
   return Status::Ok();
 }
 

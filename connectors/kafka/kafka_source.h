@@ -38,7 +38,7 @@ struct KafkaSourceSettings {
 // Poll; nothing is assigned or given up before the lane says so. Positions are always explicit: the client
 // never resets one, and records below the expected position are dropped.
 //
-// CommitPositions, StoredPositions, GroupMetadata and StillMember may be called on the writer thread while
+// CommitPositions, StoredPositions, GroupMetadata and CheckName may be called on the writer thread while
 // the lane polls; all else belongs to the lane's thread.
 class KafkaSource : public Source {
  public:
@@ -61,9 +61,9 @@ class KafkaSource : public Source {
   // Member, generation and instance as of Assign(): what an epoch's positions are sent under, so that a
   // broker refuses them once the partitions have gone to another member. Null before Assign().
   KafkaGroupMetadata GroupMetadata() const;
-  // Asks the group's coordinator whether this consumer still is the member that it was at Assign().
-  // Stores nothing new: it commits again what is stored already.
-  bool StillMember(std::span<const PositionRange> positions);
+  // Asks the group's coordinator whether another process took this member's name: kFenced. kRetry: no answer.
+  // Stores nothing.
+  Status CheckName();
 
   uint64_t tombstones() const { return tombstones_.load(std::memory_order_relaxed); }  // dropped: null values
   uint64_t repeated() const { return repeated_.load(std::memory_order_relaxed); }      // dropped: below position
@@ -92,6 +92,7 @@ class KafkaSource : public Source {
   Result<int64_t> Resolve(const SourcePartition& partition, const PositionRule& rule, bool is_end) const;
   Result<int64_t> OffsetAt(const SourcePartition& partition, int64_t timestamp_ms, int64_t otherwise) const;
   KafkaPartitions MakeList(std::span<const PartitionId> partitions) const;
+  int Store(rd_kafka_topic_partition_list_s* list);
   Status CommitList(rd_kafka_topic_partition_list_s* list);
   std::string Describe(const SourcePartition& partition) const;
   KafkaClient::Settings FixedSettings() const;
@@ -120,13 +121,14 @@ class KafkaSource : public Source {
   size_t last_found_ = 0;
 
   mutable std::mutex mutex_;
-  KafkaGroupMetadata metadata_;  // guarded by mutex_
+  KafkaGroupMetadata metadata_;                 // guarded by mutex_
+  std::optional<SourcePartition> one_of_mine_;  // guarded by mutex_
   std::atomic<uint64_t> tombstones_{0}, repeated_{0};
 };
 
 // Fills in the positions of `list` that `group`, the client's, has stored. While a transaction that may change them is
 // open, nobody is told: one that a dead process left ends with its timeout (TransactionTimeoutNs), and so long this
-// waits. kCancelled when `cancel` comes to kNow meanwhile, otherwise kUnavailable.
+// waits; for brokers that are away as long as Patience allows, then kCancelled. Otherwise kUnavailable.
 Status AskStored(const KafkaClient& client, const std::string& group, const ClientOptions& options,
                  const CancelToken* cancel, rd_kafka_topic_partition_list_s* list);
 

@@ -1,0 +1,159 @@
+"""A steady stream through a pipeline, and the oracle that judges what came out. Shares no code with the engine.
+
+Records are numbered in the order they are sent, a key always goes to the same partition; a reader of committed records
+watches the results while they come, another one reads them when all is over.
+"""
+import json
+import os
+import random
+import threading
+import time
+
+import proxy  # noqa: F401  (finds the harness)
+import harness
+
+PARTITIONS = 4
+KEYS = 61
+
+
+def make_random():
+    """A seed of its own for each run, printed; ANABRANCH_SEED replays one."""
+    seed = int(os.environ.get("ANABRANCH_SEED", time.time_ns() % 1_000_000))
+    print(f"seed {seed} (ANABRANCH_SEED={seed} replays it)", flush=True)
+    return random.Random(seed)
+
+
+def topology(name, source, target, dead, **connection):
+    """validate -> transform -> persist, in short epochs."""
+    return {
+        "anabranch": 1, "name": name,
+        "connections": {"main": {"kafka": {"bootstrap.servers": "${KAFKA_BROKERS}", **connection}}},
+        "schemas": {"event": {"type": "object", "required": ["id", "seq"],
+                              "properties": {"id": {"type": "string"}, "seq": {"type": "integer"}}}},
+        "sources": {"events": {"kafka": {"topics": [source], "start": "earliest"}, "format": "json", "schema": "event",
+                               "key": {"field": "id"}}},
+        "nodes": {"check": {"kind": "validate", "inputs": ["events"], "rules": {"numbered": "seq >= 0"}},
+                  "twice": {"kind": "transform", "inputs": ["check"], "set": {"double": "seq * 2"}},
+                  "out": {"kind": "persist", "inputs": ["twice"], "to": {"kafka": {"topic": target}},
+                          "fields": ["id", "seq", "double"]}},
+        "dead_letters": {"kafka": {"topic": dead}},
+        "delivery": "exactly_once",
+        "epoch": {"commit_ms": 50},
+    }
+
+
+class Feed:
+    """Sends records at a steady rate until it is stopped."""
+
+    def __init__(self, address, topic, rate):
+        self._address, self._topic, self._pause = address, topic, 0.02
+        self._burst = max(1, int(rate * self._pause))
+        self.sent = 0
+        self._times = []  # of each burst: (when, the number of its first record)
+        self._end = threading.Event()
+        self._failed = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @staticmethod
+    def partition_of(seq):
+        return seq * 7919 % KEYS % PARTITIONS
+
+    @staticmethod
+    def key_of(seq):
+        return f"key-{seq * 7919 % KEYS:02d}"
+
+    def _run(self):
+        from confluent_kafka import Producer
+        producer = Producer({"bootstrap.servers": self._address, "enable.idempotence": True, "linger.ms": 5,
+                             "message.timeout.ms": 300000, **harness.QUIET})
+
+        def delivered(error, _):
+            if error is not None:
+                self._failed.append(error)
+
+        while not self._end.is_set():
+            self._times.append((time.monotonic(), self.sent))
+            for _ in range(self._burst):
+                seq = self.sent
+                value = json.dumps({"id": self.key_of(seq), "seq": seq})
+                producer.produce(self._topic, value.encode(), self.key_of(seq).encode(), self.partition_of(seq),
+                                 on_delivery=delivered)
+                self.sent += 1
+            producer.poll(0)
+            self._end.wait(self._pause)
+        if producer.flush(60) or self._failed:
+            self._failed.append("not all was sent")
+
+    def stop(self):
+        self._end.set()
+        self._thread.join(90)
+        if self._failed or self._thread.is_alive():
+            raise AssertionError(f"the feed did not send all: {self._failed[:1]}")
+
+    def first_after(self, when):
+        """Per partition the number of a record sent after `when`; None while there are not enough."""
+        start = next((first for at, first in reversed(self._times[:]) if at <= when), 0) + self._burst
+        found = {}
+        for seq in range(start, min(self.sent, start + 4 * KEYS)):
+            found.setdefault(self.partition_of(seq), seq)
+        return found if len(found) == PARTITIONS else None
+
+
+class CommittedReader:
+    """Follows the committed records of a topic as they come."""
+
+    def __init__(self, address, topic):
+        self.records = []  # (partition, offset, key, value, source partition), as they came
+        self.newest = {}  # by source partition: the highest number seen
+        self._address, self._topic = address, topic
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        from confluent_kafka import Consumer, TopicPartition, OFFSET_BEGINNING
+        consumer = Consumer({"bootstrap.servers": self._address, "group.id": f"watch-{os.getpid()}-{time.monotonic_ns()}",
+                             "enable.auto.commit": False, "isolation.level": "read_committed",
+                             "reconnect.backoff.max.ms": 500, **harness.QUIET})
+        consumer.assign([TopicPartition(self._topic, p, OFFSET_BEGINNING) for p in range(PARTITIONS)])
+        while not self._end.is_set():
+            for message in consumer.consume(1000, 0.05):
+                if message.error() is None:
+                    self._take(message)
+        consumer.close()
+
+    def _take(self, message):
+        source = int(harness.headers_of(message)["anabranch.id"].decode().split("/")[1])
+        seq = json.loads(message.value())["seq"]
+        self.records.append((message.partition(), message.offset(), message.key(), message.value(), source))
+        self.newest[source] = max(self.newest.get(source, -1), seq)
+
+    def stop(self):
+        self._end.set()
+        self._thread.join(30)
+
+
+def judge(test, broker, feed, reader, target, dead):
+    """Every record sent is there once, in order per key, and both readers saw the same. The feed has ended."""
+    try:
+        test.wait_until("all records among the results", 60, lambda: len(reader.records) >= feed.sent, pause=0.1)
+    except AssertionError as late:
+        missing = sorted(set(range(feed.sent)) - {json.loads(record[3])["seq"] for record in reader.records})
+        raise AssertionError(f"{len(missing)} of {feed.sent} records are missing: {missing[:5]}…{missing[-5:]}") from late
+    time.sleep(0.5)  # one more than there should be would come now
+    reader.stop()
+    seen, last = set(), {}
+    later = [(m.partition(), m.offset(), m.key(), m.value()) for m in broker.read(target)]
+    for partition, offset, key, value in later:
+        seq = json.loads(value)["seq"]
+        test.assertNotIn(seq, seen, f"record {seq} is there twice, again at {partition}/{offset}")
+        seen.add(seq)
+        test.assertGreater(seq, last.get(key, -1), f"{key} at {partition}/{offset}")
+        test.assertEqual(key.decode(), feed.key_of(seq))
+        last[key] = seq
+    missing = [seq for seq in range(feed.sent) if seq not in seen]
+    test.assertEqual(missing, [], f"{len(missing)} of {feed.sent} records are missing")
+    test.assertEqual(sorted(r[:4] for r in reader.records), later, "a concurrent and a later reader agree")
+    test.assertEqual(broker.read(dead), [])
+    print(f"    {feed.sent} records: 0 lost, 0 twice, 0 out of order", flush=True)
