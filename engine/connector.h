@@ -64,6 +64,8 @@ class Source {
   // Stores positions where no committer carries them (commit thread; the lane waits meanwhile or
   // polls: implementations lock). Files: no effect.
   virtual Status CommitPositions(std::span<const PositionRange> positions) = 0;
+  // The connector's own source, beneath one that only changes what its rows are.
+  virtual Source& origin() { return *this; }
   // Stops taking rows in; positions stay. Then Close() leaves the group. Idempotent.
   virtual void Close() = 0;
 };
@@ -222,6 +224,13 @@ class Connector {
   virtual std::shared_ptr<const TargetProgram> BindDeadLetters(const ConfigValue* at, const SourceProgram* source,
                                                                const std::string& topology, BindServices& services,
                                                                FaultSink& faults) const = 0;
+  // Reads back what was written to `dead_letters`, a target of BindDeadLetters(): whole records, one lane, from the
+  // position given to the end as it is at Assign(). Joins no group, so that it may be read beside a pipeline that runs.
+  // `state_dir` is where a default of the target lies; LaneContext::topology names its positions.
+  virtual Result<std::shared_ptr<const SourceProgram>> BindDeadLetterSource(const TargetProgram& dead_letters,
+                                                                            const std::string& /*state_dir*/) const {
+    return Status(Code::kInvalid, dead_letters.Describe() + " cannot be read back");
+  }
   // A connection's free-form checks (Kafka properties by allow-list).
   virtual void CheckConnection(const ConfigValue& /*at*/, FaultSink& /*faults*/) const {}
 

@@ -25,8 +25,14 @@ int main(int argc, char** argv) {
   anabranch::RegisterAllConnectors(registry);
   bool colour = Environment("NO_COLOR").empty();
   bool err_terminal = isatty(STDERR_FILENO) == 1;
-  anabranch::CommandIo io{
-      registry, std::cout, std::cerr, colour && isatty(STDOUT_FILENO) == 1, colour && err_terminal, err_terminal};
+  bool asks = err_terminal && isatty(STDIN_FILENO) == 1;
+  anabranch::CommandIo io{registry,
+                          std::cout,
+                          std::cerr,
+                          colour && isatty(STDOUT_FILENO) == 1,
+                          colour && err_terminal,
+                          err_terminal,
+                          asks ? &std::cin : nullptr};
   int code = anabranch::RunCommandLine({argv + 1, argv + argc}, io);
   std::cout.flush();
   return code;

@@ -88,6 +88,11 @@ class FileConnector : public Connector {
     return MakeDeadLetterFile(std::move(path));
   }
 
+  Result<std::shared_ptr<const SourceProgram>> BindDeadLetterSource(const TargetProgram& dead_letters,
+                                                                    const std::string& state_dir) const override {
+    return MakeDeadLetterFileSource(dead_letters, state_dir);
+  }
+
   Result<std::unique_ptr<Committer>> OpenCommitter(
       const LaneContext& lane, const std::vector<std::pair<TargetId, const TargetProgram*>>& targets,
       const SourceProgram& /*source_program*/, Source& /*source*/) const override {

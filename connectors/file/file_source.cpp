@@ -110,6 +110,7 @@ class FileSource : public Source {
         partition_(partitions->Find({"file:" + options_.source_id, 0})) {}
 
   Status Open() override {
+    if (options_.read_back && access(options_.path.c_str(), F_OK) != 0 && errno == ENOENT) return {};
     ASSIGN_OR_RETURN(Opened opened, OpenFile(options_));
     if (opened.header != header_) {
       return {Code::kInvalid, options_.path + ": the header row changed since the topology was checked; start again"};
@@ -147,10 +148,15 @@ class FileSource : public Source {
   EnvelopeRecord record_;
   int64_t first_ = 0;  // offset of the first row of data
   int64_t next_ = 0;   // everything before it was handed out
+  int64_t end_ = INT64_MAX;
   State state_ = State::kNew;
 };
 
 Status FileSource::Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) {
+  if (options_.read_back && reader_ == nullptr) {
+    state_ = State::kEnded;
+    return {};
+  }
   if (reader_ == nullptr || partitions.size() != 1 || next.size() != 1 || partitions[0] != partition_) {
     return {Code::kInternal, "a file source has one partition and is opened before it is assigned"};
   }
@@ -161,12 +167,17 @@ Status FileSource::Assign(std::span<const PartitionId> partitions, std::span<con
                                 ", where reading goes on, is no beginning of a row (a last line without line end that "
                                 "was continued, or another file); `run --fresh` starts over"};
   }
+  if (options_.read_back) {
+    ASSIGN_OR_RETURN(end_, reader_->Size());
+  }
   state_ = State::kReading;
   return {};
 }
 
 Result<SourceEvent> FileSource::Poll(RecordBatch& batch, const BatchLimits& limits, int64_t /*wait_ns*/) {
-  if (reader_ == nullptr) return Status(Code::kInternal, "a file source was polled before it was opened");
+  if (reader_ == nullptr && !options_.read_back) {
+    return Status(Code::kInternal, "a file source was polled before it was opened");
+  }
   if (state_ == State::kNew) {
     state_ = State::kWaiting;
     return SourceEvent::kAssigned;
@@ -174,7 +185,10 @@ Result<SourceEvent> FileSource::Poll(RecordBatch& batch, const BatchLimits& limi
   if (state_ == State::kWaiting) return SourceEvent::kIdle;
   const int64_t first = next_;
   batch.partitions = table_;
-  while (state_ == State::kReading && batch.rows() < limits.max_rows && batch.payload_bytes < limits.max_bytes) {
+  if (state_ == State::kReading && next_ >= end_) state_ = State::kEnded;
+  if (state_ != State::kReading) return SourceEvent::kEnd;
+  while (next_ < end_ && state_ == State::kReading && batch.rows() < limits.max_rows &&
+         batch.payload_bytes < limits.max_bytes) {
     FileRow row;
     const Result<bool> found = reader_->Next(&row);
     if (!found.ok()) return found.status();

@@ -16,6 +16,7 @@ struct FileSourceOptions {
   std::string path;  // absolute
   bool csv = false;
   bool record_envelope = false;  // record_envelope.h
+  bool read_back = false;        // ends where the file ends when it is assigned; one that is not there is empty
 };
 
 // Reads the header row of CSV. kInvalid when the file cannot be read or its header is none. A JSON Lines file that is

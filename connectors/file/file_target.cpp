@@ -1,7 +1,9 @@
 #include "connectors/file/file_target.h"
 
+#include <algorithm>
 #include <optional>
 
+#include "connectors/file/file_source.h"
 #include "connectors/file/record_envelope.h"
 #include "engine/codec/json_writer.h"
 
@@ -137,6 +139,7 @@ class FileCommitter : public Committer {
 
   Status Write(const EncodedBatch& batch) override {
     RETURN_IF_ERROR(LearnProgress(batch.positions));
+    if (AllWritten(batch.positions)) return {};
     for (const Target& target : targets_) {
       if (target.id >= batch.targets.size()) continue;
       const EncodedRows& rows = batch.targets[target.id];
@@ -173,6 +176,14 @@ class FileCommitter : public Committer {
       ASSIGN_OR_RETURN(written_below_[range.partition], NextOf(range.partition));
     }
     return {};
+  }
+
+  // A batch may bear rows of other positions than those that it completes: replayed dead letters do.
+  bool AllWritten(const std::vector<PositionRange>& positions) const {
+    const auto written = [this](const PositionRange& range) {
+      return AlreadyWritten(range.next - 1, written_below_[range.partition]);
+    };
+    return !positions.empty() && std::all_of(positions.begin(), positions.end(), written);
   }
 
   Result<int64_t> NextOf(PartitionId partition) {
@@ -216,6 +227,20 @@ std::shared_ptr<const TargetProgram> MakeFileTarget(std::string path, const Targ
 std::shared_ptr<const TargetProgram> MakeDeadLetterFile(std::string path) {
   return std::make_shared<FileTargetProgram>(Layout::kDeadLetters, std::move(path), "",
                                              std::vector<TargetFields::Field>());
+}
+
+Result<std::shared_ptr<const SourceProgram>> MakeDeadLetterFileSource(const TargetProgram& target,
+                                                                      const std::string& state_dir) {
+  const auto* file = dynamic_cast<const FileTargetProgram*>(&target);
+  if (file == nullptr || !file->dead_letters()) {
+    return Status(Code::kInvalid, target.Describe() + " is no file of dead letters");
+  }
+  FileSourceOptions options;
+  options.source_id = "dead_letters";
+  options.path = file->PathIn(state_dir);
+  options.record_envelope = true;
+  options.read_back = true;
+  return MakeFileSource(std::move(options));
 }
 
 Result<std::shared_ptr<AppendFile>> OpenFiles::Get(const std::string& path, const std::string& unit, Ledger* ledger) {

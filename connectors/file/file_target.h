@@ -20,6 +20,10 @@ std::shared_ptr<const TargetProgram> MakeFileTarget(std::string path, const Targ
 // `path` empty: the default.
 std::shared_ptr<const TargetProgram> MakeDeadLetterFile(std::string path);
 
+// Reads back what a target of MakeDeadLetterFile wrote; its partition is "file:dead_letters". kInvalid: no such target.
+Result<std::shared_ptr<const SourceProgram>> MakeDeadLetterFileSource(const TargetProgram& target,
+                                                                      const std::string& state_dir);
+
 // The files that lanes of this process write, by path. Thread-safe.
 class OpenFiles {
  public:

@@ -56,6 +56,11 @@ class KafkaConnector : public Connector {
     CheckConnectionProperties(at, faults);
   }
 
+  Result<std::shared_ptr<const SourceProgram>> BindDeadLetterSource(const TargetProgram& dead_letters,
+                                                                    const std::string& /*state_dir*/) const override {
+    return MakeKafkaDeadLetterSource(dead_letters);
+  }
+
   Result<std::unique_ptr<Committer>> OpenCommitter(
       const LaneContext& lane, const std::vector<std::pair<TargetId, const TargetProgram*>>& targets,
       const SourceProgram& source_program, Source& source) const override {

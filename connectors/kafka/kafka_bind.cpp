@@ -247,4 +247,18 @@ std::shared_ptr<const KafkaTargetProgram> BindKafkaDeadLetters(const ConfigValue
   return std::make_shared<KafkaTargetProgram>(std::move(settings));
 }
 
+Result<std::shared_ptr<const SourceProgram>> MakeKafkaDeadLetterSource(const TargetProgram& target) {
+  const auto* kafka = dynamic_cast<const KafkaTargetProgram*>(&target);
+  if (kafka == nullptr || !kafka->settings().dead_letters) {
+    return Status(Code::kInvalid, target.Describe() + " is no topic of dead letters");
+  }
+  auto settings = std::make_shared<KafkaSourceSettings>();
+  settings->options = kafka->settings().options;
+  settings->topics = {kafka->settings().topic};
+  settings->start.kind = PositionRule::Kind::kEarliest;
+  settings->end.kind = PositionRule::Kind::kLatest;
+  settings->read_back = true;
+  return std::shared_ptr<const SourceProgram>(std::make_shared<KafkaSourceProgram>(std::move(settings)));
+}
+
 }  // namespace anabranch

@@ -24,4 +24,7 @@ std::shared_ptr<const KafkaTargetProgram> BindKafkaDeadLetters(const ConfigValue
                                                                const std::string& topology, BindServices& services,
                                                                FaultSink& faults);
 
+// Reads back the topic of a target of BindKafkaDeadLetters, committed records only. kInvalid: no such target.
+Result<std::shared_ptr<const SourceProgram>> MakeKafkaDeadLetterSource(const TargetProgram& target);
+
 }  // namespace anabranch

@@ -50,21 +50,23 @@ KafkaSource::KafkaSource(std::shared_ptr<const KafkaSourceSettings> settings, co
 KafkaSource::~KafkaSource() { Close(); }
 
 KafkaClient::Settings KafkaSource::FixedSettings() const {
-  return {{"group.id", group_},
-          {"group.instance.id", MemberName(lane_)},
-          {"partition.assignment.strategy", "range"},
-          {"enable.auto.commit", "false"},
-          {"enable.auto.offset.store", "false"},
-          {"isolation.level", "read_committed"},
-          {"auto.offset.reset", "error"},
-          {"check.crcs", "true"},
-          {"allow.auto.create.topics", "false"},
-          {"enable.partition.eof", bounded_ ? "true" : "false"}};
+  KafkaClient::Settings settings = {{"group.id", group_},
+                                    {"partition.assignment.strategy", "range"},
+                                    {"enable.auto.commit", "false"},
+                                    {"enable.auto.offset.store", "false"},
+                                    {"isolation.level", "read_committed"},
+                                    {"auto.offset.reset", "error"},
+                                    {"check.crcs", "true"},
+                                    {"allow.auto.create.topics", "false"},
+                                    {"enable.partition.eof", bounded_ ? "true" : "false"}};
+  if (!settings_->read_back) settings.emplace_back("group.instance.id", MemberName(lane_));
+  return settings;
 }
 
 Status KafkaSource::Open() {
   ASSIGN_OR_RETURN(const std::vector<int> counts,
                    CountPartitions(settings_->options, settings_->topics, kConnectWaitNs, lane_.cancel, lane_.warn));
+  if (settings_->read_back) TakeAll(counts);
   for (const int count : counts) fair_share_ += static_cast<size_t>(count / std::max(lane_.lanes, 1));
   ClientHooks hooks;
   hooks.rebalance = [this](int error, rd_kafka_topic_partition_list_t* list) { OnRebalance(error, list); };
@@ -83,6 +85,8 @@ Status KafkaSource::Open() {
                                               FixedSettings(), std::move(hooks)));
   rd_kafka_poll_set_consumer(client_->get());
   queue_ = rd_kafka_queue_get_consumer(client_->get());
+  unassigned_since_ns_ = Clock::Real().NowNs();
+  if (settings_->read_back) return Status::Ok();
   const KafkaPartitions topics(rd_kafka_topic_partition_list_new(static_cast<int>(settings_->topics.size())));
   for (const std::string& topic : settings_->topics) {
     rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
@@ -91,8 +95,16 @@ Status KafkaSource::Open() {
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return {Code::kUnavailable, "group \"" + group_ + "\" cannot be joined: " + ErrorText(error)};
   }
-  unassigned_since_ns_ = Clock::Real().NowNs();
   return Status::Ok();
+}
+
+void KafkaSource::TakeAll(const std::vector<int>& counts) {
+  for (size_t topic = 0; topic < counts.size(); ++topic) {
+    for (int partition = 0; partition < counts[topic]; ++partition) {
+      event_partitions_.push_back({settings_->topics[topic], partition});
+    }
+  }
+  event_ = SourceEvent::kAssigned;
 }
 
 void KafkaSource::OnRebalance(int error, rd_kafka_topic_partition_list_t* partitions) {

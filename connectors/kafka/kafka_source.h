@@ -32,6 +32,7 @@ struct KafkaSourceSettings {
   std::string group;  // empty = anabranch.NAME
   PositionRule start;
   PositionRule end;
+  bool read_back = false;  // all partitions, without joining the group; its stored positions count all the same
 };
 
 // One lane's consumer: a static member of the group with the range strategy. The group's events come out of
@@ -79,6 +80,7 @@ class KafkaSource : public Source {
   };
   struct MessageHold;
 
+  void TakeAll(const std::vector<int>& counts);
   void OnRebalance(int error, rd_kafka_topic_partition_list_s* partitions);
   SourceEvent TakeEvent();
   void Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits& limits, int64_t wait_ns);

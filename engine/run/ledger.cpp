@@ -53,8 +53,10 @@ class SqliteLedger : public Ledger {
 
   Result<std::optional<std::string>> Get(const std::string& name) override;
   Status Put(const std::map<std::string, std::string>& facts) override;
+  Result<std::map<std::string, std::string>> Facts(const std::string& prefix) override;
   Result<std::optional<TargetProgress>> GetTarget(const std::string& target) override;
   Status PutTarget(const std::string& target, const TargetProgress& progress) override;
+  Result<std::vector<std::string>> Targets() override;
   Status PutCounters(const std::map<std::string, std::map<std::string, int64_t>>& by_node) override;
   Result<std::map<std::string, std::map<std::string, int64_t>>> GetCounters() override;
   Status ResetCounters() override;
@@ -159,6 +161,36 @@ Status SqliteLedger::PutLocked(const std::map<std::string, std::string>& facts) 
     if (const Status done = write->Run(); !done.ok()) return Explain(done);
   }
   return transaction.Commit();
+}
+
+Result<std::map<std::string, std::string>> SqliteLedger::Facts(const std::string& prefix) {
+  const std::lock_guard guard(mutex_);
+  auto read = db_->Prepare("SELECT name, value, checksum FROM fact WHERE substr(name, 1, ?) = ?");
+  if (!read.ok()) return Explain(read.status());
+  read->Bind(1, static_cast<int64_t>(prefix.size()));
+  read->BindText(2, prefix);
+  std::map<std::string, std::string> facts;
+  while (true) {
+    const Result<bool> row = read->Step();
+    if (!row.ok()) return Explain(row.status());
+    if (!*row) return facts;
+    const std::string name = read->Text(0), value = read->Text(1);
+    if (read->Integer(2) != Checksum({"fact", name, value})) return Damaged("fact \"" + name + "\"");
+    facts[name] = value;
+  }
+}
+
+Result<std::vector<std::string>> SqliteLedger::Targets() {
+  const std::lock_guard guard(mutex_);
+  auto read = db_->Prepare("SELECT name FROM target ORDER BY name");
+  if (!read.ok()) return Explain(read.status());
+  std::vector<std::string> names;
+  while (true) {
+    const Result<bool> row = read->Step();
+    if (!row.ok()) return Explain(row.status());
+    if (!*row) return names;
+    names.push_back(read->Text(0));
+  }
 }
 
 Result<std::optional<Ledger::TargetProgress>> SqliteLedger::GetTarget(const std::string& target) {

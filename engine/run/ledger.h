@@ -28,6 +28,8 @@ class Ledger {
   // Small named facts ("topology_hash", "state", "finished_at", "source:payments").
   virtual Result<std::optional<std::string>> Get(const std::string& name) = 0;
   virtual Status Put(const std::map<std::string, std::string>& facts) = 0;
+  // Those whose names begin with `prefix`.
+  virtual Result<std::map<std::string, std::string>> Facts(const std::string& prefix) = 0;
 
   // Progress of one target that keeps no progress of its own, with the committed length of its file.
   struct TargetProgress {
@@ -36,6 +38,7 @@ class Ledger {
   };
   virtual Result<std::optional<TargetProgress>> GetTarget(const std::string& target) = 0;
   virtual Status PutTarget(const std::string& target, const TargetProgress& progress) = 0;
+  virtual Result<std::vector<std::string>> Targets() = 0;  // all that have progress here
 
   // Named counters per node, added to (`run --once` twice keeps adding; --fresh starts anew).
   virtual Status PutCounters(const std::map<std::string, std::map<std::string, int64_t>>& by_node) = 0;

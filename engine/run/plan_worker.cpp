@@ -383,20 +383,20 @@ bool PlanWorker::DeadLetters(const RecordBatch& batch, StageId stage) const {
 
 // In source order, whatever stage the rows failed in: order per partition holds for this target too.
 void PlanWorker::EncodeDeadLetters(RecordBatch& batch) {
-  std::vector<std::pair<const RowError*, StageId>> letters;
+  std::vector<DeadLetterWriter::Failed> letters;
   for (StageId stage = 0; stage < plan_.stages(); ++stage) {
     StageRows& rows = batch.stages[stage];
     if (rows.errors.empty()) continue;
     if (!DeadLetters(batch, stage)) continue;
-    for (const RowError& error : rows.errors) letters.emplace_back(&error, stage);
+    for (const RowError& error : rows.errors) letters.push_back({&error, stage});
     rows.dead_lettered = static_cast<uint32_t>(rows.errors.size());
   }
   if (letters.empty()) return;
   std::stable_sort(letters.begin(), letters.end(),
-                   [](const auto& a, const auto& b) { return a.first->row < b.first->row; });
+                   [](const auto& a, const auto& b) { return a.error->row < b.error->row; });
   const std::string failed_at = FormatTimestamp(clock_.WallMs() * 1000);
-  EncodedRows& out = batch.encoded.targets[plan_.dead_letters()];
-  for (const auto& [error, stage] : letters) AppendDeadLetter(plan_, batch, stage, *error, failed_at, &out);
+  if (!dead_letters_) dead_letters_ = std::make_unique<DeadLetterWriter>(plan_);
+  dead_letters_->Append(batch, letters, failed_at, &batch.encoded.targets[plan_.dead_letters()]);
 }
 
 }  // namespace anabranch

@@ -10,6 +10,7 @@
 #include "engine/clock.h"
 #include "engine/plan.h"
 #include "engine/record_batch.h"
+#include "engine/run/dead_letter.h"
 #include "engine/run/stage_call.h"
 #include "engine/run/stage_guards.h"
 #include "engine/status.h"
@@ -92,6 +93,7 @@ class PlanWorker {
   std::vector<std::vector<StageId>> parallel_;      // by stage: later expensive stages independent of it
   std::vector<StageId> together_;                   // scratch
   KeptSink* kept_ = nullptr;
+  std::unique_ptr<DeadLetterWriter> dead_letters_;  // made when the first row fails
   StageId failed_stage_ = 0;
   std::string_view failed_class_;
   int failed_attempts_ = 1;

@@ -5,6 +5,7 @@
 
 #include "engine/codec/json_writer.h"
 #include "engine/fault_point.h"
+#include "engine/run/letter.h"
 
 namespace anabranch {
 namespace {
@@ -30,6 +31,10 @@ Result<std::unique_ptr<RunState>> RunState::Open(const Plan& plan, const RunOpti
   ASSIGN_OR_RETURN(state->ledger_, Ledger::Open(options.state_dir, plan.file));
   if (generation > 0) RETURN_IF_ERROR(state->ledger_->Put({{kGeneration, std::to_string(generation)}}));
   ASSIGN_OR_RETURN(state->identity_, IdentityIn(*state->ledger_, plan));
+  if (options.start == RunStart::kReplay) {
+    state->identity_ = ReplayIdentity(state->identity_);
+    return state;
+  }
   RETURN_IF_ERROR(state->CheckFailure());
   if (!state->already_done_) RETURN_IF_ERROR(state->CheckInputs());
   return state;
@@ -121,6 +126,7 @@ Status RunState::CheckInputs() {
 }
 
 Status RunState::Begin() {
+  if (options_.start == RunStart::kReplay) return Status::Ok();
   const bool restart = options_.start != RunStart::kRun;
   std::map<std::string, std::string> facts = {{kState, restart ? "restarting" : "running"}, {kHash, plan_.hash}};
   for (const PlanSource& source : plan_.sources) {
@@ -143,6 +149,7 @@ Status RunState::Restarted() {
 }
 
 Status RunState::Note(const RunSnapshot& totals) {
+  if (options_.start == RunStart::kReplay) return Status::Ok();
   std::map<std::string, std::map<std::string, int64_t>> added;
   for (const StageCounts& stage : totals.stages) {
     const std::pair<const char*, int64_t> counters[] = {
@@ -159,6 +166,7 @@ Status RunState::Note(const RunSnapshot& totals) {
 }
 
 Status RunState::End(RunSummary* summary, bool input_ended) {
+  if (options_.start == RunStart::kReplay) return Status::Ok();
   if (summary->failure) {
     summary->failure->at_ms = clock_.WallMs();
     summary->failure->plan = FactsOf(plan_, identity_);

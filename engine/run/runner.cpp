@@ -87,7 +87,7 @@ class Run {
         shared_{plan, clock_, counters_, nullptr, cancel},
         log_(plan, kept, cancel, shared_.warn) {
     shared_.ledger = &state.ledger();
-    shared_.kept = &kept;
+    if (!replays()) shared_.kept = &kept;
     shared_.rules = rules;
     shared_.kept_only = options.start == RunStart::kGiveUp;
     if (observer.warn) shared_.warn = observer.warn;
@@ -100,6 +100,13 @@ class Run {
   const std::optional<Failure>& blamed() const { return blamed_; }
 
  private:
+  // What lanes read: the plan's sources, or dead letters, which may be records of any of them.
+  struct Input {
+    StageId stage = 0;
+    std::string id;
+    const SourceProgram* program = nullptr;
+    int lanes = 1;
+  };
   struct LaneThread {
     std::unique_ptr<Lane> lane;
     std::thread thread;
@@ -108,8 +115,10 @@ class Run {
 
   Status OpenAttempts(size_t slots);
   Result<std::unique_ptr<PlanWorker>> OpenWorker();
-  Status OpenLane(StageId source, int lane, int lanes);
-  Status OpenCommitters(LaneContext& context, const PlanSource& source, Lane::Parts* parts);
+  bool replays() const { return options_.start == RunStart::kReplay; }
+  std::vector<Input> Inputs(int workers) const;
+  Status OpenLane(const Input& input, int lane);
+  Status OpenCommitters(LaneContext& context, const Input& input, Lane::Parts* parts);
   bool Descends(TargetId target, StageId source) const;
   void Tick(int64_t elapsed_ns);
   bool FindStuck(int64_t now_ns, RunSummary* summary);
@@ -142,9 +151,15 @@ class Run {
 constexpr int64_t kStuckGraceNs = 2'000'000'000;
 constexpr int64_t kEndGraceNs = 15'000'000'000;
 
-int LanesOf(const PlanSource& source, int workers, size_t sources) {
-  const int share = std::max(1, workers / static_cast<int>(sources));
-  return std::clamp(source.program->Lanes(share), 1, share);
+std::vector<Run::Input> Run::Inputs(int workers) const {
+  if (replays()) return {{0, "dead_letters", options_.letters.get(), 1}};
+  const int share = std::max(1, workers / static_cast<int>(plan_.sources.size()));
+  std::vector<Input> inputs;
+  for (const PlanSource& source : plan_.sources) {
+    const int lanes = std::clamp(source.program->Lanes(share), 1, share);
+    inputs.push_back({static_cast<StageId>(inputs.size()), source.id, source.program.get(), lanes});
+  }
+  return inputs;
 }
 
 // A forerunner that died says what it was at.
@@ -161,17 +176,14 @@ Status Run::OpenAttempts(size_t slots) {
 Status Run::Open() {
   const int workers =
       options_.workers > 0 ? options_.workers : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  std::vector<int> lanes_of;
+  const std::vector<Input> inputs = Inputs(workers);
   int lanes = 0;
-  for (const PlanSource& source : plan_.sources) {
-    lanes_of.push_back(LanesOf(source, workers, plan_.sources.size()));
-    lanes += lanes_of.back();
-  }
+  for (const Input& input : inputs) lanes += input.lanes;
   shared_.lanes = lanes;
   // What a lane holds may have to be kept.
   shared_.lane_bytes = std::min(plan_.limits.memory_bytes, plan_.limits.kept_bytes) / 2 / static_cast<size_t>(lanes);
 
-  RETURN_IF_ERROR(OpenAttempts(static_cast<size_t>(std::max(lanes, workers))));
+  if (!replays()) RETURN_IF_ERROR(OpenAttempts(static_cast<size_t>(std::max(lanes, workers))));
 
   // Models are loaded and warmed before any group is joined.
   std::vector<std::unique_ptr<PlanWorker>> helpers;
@@ -184,32 +196,31 @@ Status Run::Open() {
     shared_.crew = crew_.get();
   }
   int lane = 0;
-  for (StageId source = 0; source < plan_.sources.size(); ++source) {
-    for (int i = 0; i < lanes_of[source]; ++i) RETURN_IF_ERROR(OpenLane(source, lane++, lanes_of[source]));
+  for (const Input& input : inputs) {
+    for (int i = 0; i < input.lanes; ++i) RETURN_IF_ERROR(OpenLane(input, lane++));
   }
   return Status::Ok();
 }
 
 Result<std::unique_ptr<PlanWorker>> Run::OpenWorker() {
   ASSIGN_OR_RETURN(auto worker, PlanWorker::Open(plan_, clock_, guards_, cancel_));
-  worker->SetKeptSink(&log_);
+  if (!replays()) worker->SetKeptSink(&log_);
   return worker;
 }
 
 bool Run::Descends(TargetId target, StageId source) const {
-  if (target == plan_.dead_letters()) return true;
+  if (target == plan_.dead_letters() || replays()) return true;
   return std::any_of(plan_.nodes.begin(), plan_.nodes.end(), [&](const PlanNode& node) {
     return node.program->target() && node.target == target && node.from_source[source];
   });
 }
 
-Status Run::OpenLane(StageId source_stage, int lane, int lanes) {
-  const PlanSource& source = plan_.sources[source_stage];
+Status Run::OpenLane(const Input& input, int lane) {
   Lane::Parts parts;
   parts.number = lane;
-  parts.source_stage = source_stage;
-  parts.source_id = source.id;
-  parts.stores_positions = source.program->KeepsPosition();
+  parts.source_stage = input.stage;
+  parts.source_id = input.id;
+  parts.stores_positions = input.program->KeepsPosition();
   parts.partitions = std::make_unique<SourceTable>();
   ASSIGN_OR_RETURN(parts.worker, OpenWorker());
 
@@ -218,12 +229,12 @@ Status Run::OpenLane(StageId source_stage, int lane, int lanes) {
   context.topology = state_.identity();
   context.instance = options_.instance;
   context.lane = lane;
-  context.lanes = lanes;
+  context.lanes = input.lanes;
   context.delivery = plan_.delivery;
   context.once = options_.once || shared_.kept_only;
   context.wants_headers = true;  // dead letters keep every header
   context.pass_headers = true;
-  context.source_id = source.id;
+  context.source_id = input.id;
   context.state_dir = options_.state_dir;
   context.read_ahead_bytes = plan_.limits.memory_bytes / 4 / static_cast<size_t>(shared_.lanes);
   context.partitions = parts.partitions.get();
@@ -232,15 +243,15 @@ Status Run::OpenLane(StageId source_stage, int lane, int lanes) {
   context.clock = &clock_;
   context.warn = observer_.warn ? observer_.warn : [](const std::string&) {};
 
-  ASSIGN_OR_RETURN(parts.source, source.program->OpenLane(context));
-  RETURN_IF_ERROR(parts.source->Open().WithContext("source \"" + source.id + "\""));
-  RETURN_IF_ERROR(OpenCommitters(context, source, &parts));
+  ASSIGN_OR_RETURN(parts.source, input.program->OpenLane(context));
+  RETURN_IF_ERROR(parts.source->Open().WithContext("source \"" + input.id + "\""));
+  RETURN_IF_ERROR(OpenCommitters(context, input, &parts));
   lanes_.push_back(std::make_unique<LaneThread>());
   lanes_.back()->lane = std::make_unique<Lane>(shared_, std::move(parts));
   return Status::Ok();
 }
 
-Status Run::OpenCommitters(LaneContext& context, const PlanSource& source, Lane::Parts* parts) {
+Status Run::OpenCommitters(LaneContext& context, const Input& input, Lane::Parts* parts) {
   std::map<std::string, std::vector<std::pair<TargetId, const TargetProgram*>>> units;
   for (TargetId target = 0; target < plan_.targets.size(); ++target) {
     if (!Descends(target, parts->source_stage)) continue;
@@ -251,13 +262,14 @@ Status Run::OpenCommitters(LaneContext& context, const PlanSource& source, Lane:
   std::vector<std::pair<std::unique_ptr<Committer>, std::string>> opened;  // with the stage whose rows it commits
   for (const auto& [unit, targets] : units) {
     const Connector* connector = registry_.FindConnector(targets.front().second->connector());
-    ASSIGN_OR_RETURN(auto committer, connector->OpenCommitter(context, targets, *source.program, *parts->source));
+    ASSIGN_OR_RETURN(auto committer,
+                     connector->OpenCommitter(context, targets, *input.program, parts->source->origin()));
     RETURN_IF_ERROR(committer->Open().WithContext(targets.front().second->Describe()));
     carried = carried || committer->CarriesPositions();
     const std::string& stage = plan_.targets[targets.front().first].id;
-    opened.emplace_back(std::move(committer), targets.front().first == plan_.dead_letters() ? source.id : stage);
+    opened.emplace_back(std::move(committer), targets.front().first == plan_.dead_letters() ? input.id : stage);
   }
-  if (!carried) opened.emplace_back(std::make_unique<PositionsCommitter>(*parts->source), source.id);
+  if (!carried) opened.emplace_back(std::make_unique<PositionsCommitter>(*parts->source), input.id);
   std::stable_sort(opened.begin(), opened.end(),
                    [](const auto& a, const auto& b) { return a.first->rank() < b.first->rank(); });
   for (auto& [committer, stage] : opened) {
@@ -377,6 +389,7 @@ bool UsesOutputs(const std::vector<KeptStore::Entry>& entries, const RestoreRule
 
 // How this start takes up what was kept; refuses a restart that its plan refuses.
 Result<RestoreRules> DecideRules(const Plan& plan, const RunOptions& options, RunState& state, KeptStore& kept) {
+  if (options.start == RunStart::kReplay) return RestoreRules();  // each letter has its own
   const std::vector<KeptStore::Entry> entries = kept.entries();
   RestoreRules rules;
   if (!state.failure()) {

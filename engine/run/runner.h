@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,13 +22,15 @@ enum class RunStart : uint8_t {
   kRestart,  // from the failed stage: feeds it what was kept, then goes on with live input
   kGiveUp,   // as kRestart, but the rows that wait for the failed stage become dead letters; ends when they are
              // committed
+  kReplay,   // dead letters, instead of the plan's sources; the state of the pipeline is only used, not changed
 };
 
 struct RunOptions {
   RunStart start = RunStart::kRun;
   RestartChoices choices;  // kRestart
   std::string token;       // kRestart: only when the plan still has this token; empty = whatever it is
-  std::string state_dir;   // holds the ledger; made when absent
+  std::shared_ptr<const SourceProgram> letters;  // kReplay: MakeReplay() (engine/run/replay.h)
+  std::string state_dir;                         // holds the ledger; made when absent
   std::string instance = "0";
   int workers = 0;                  // compute threads; 0 = one per core
   bool once = false;                // end at what is there now

@@ -4,8 +4,8 @@
 #include <iterator>
 #include <ostream>
 
-#include "engine/codec/json_writer.h"
 #include "topologies/commands/command.h"
+#include "topologies/commands/json_text.h"
 #include "topologies/language/render.h"
 
 namespace anabranch {
@@ -18,32 +18,18 @@ struct CheckedFile {
   CheckedTopology checked;
 };
 
-void AppendMember(std::string* json, const char* name, const std::string& text) {
-  if (json->back() != '{') *json += ", ";
-  AppendJsonString(json, name);
-  *json += ": ";
-  AppendJsonString(json, text);
-}
-
-void AppendMember(std::string* json, const char* name, int64_t number) {
-  *json += ", ";
-  AppendJsonString(json, name);
-  *json += ": ";
-  AppendJsonNumber(json, number);
-}
-
 std::string FaultJson(const Fault& fault) {
-  std::string json = "{";
-  AppendMember(&json, "code", FaultName(fault.code));
-  AppendMember(&json, "severity", fault.warning ? "warning" : "error");
-  AppendMember(&json, "message", fault.message);
-  AppendMember(&json, "file", fault.file);
-  AppendMember(&json, "line", int64_t{fault.place.line});
-  AppendMember(&json, "column", int64_t{fault.place.column});
-  AppendMember(&json, "pointer", fault.pointer);
-  if (!fault.node.empty()) AppendMember(&json, "node", fault.node);
-  if (!fault.hint.empty()) AppendMember(&json, "hint", fault.hint);
-  return json + "}";
+  JsonObject json;
+  json.AddText("code", FaultName(fault.code));
+  json.AddText("severity", fault.warning ? "warning" : "error");
+  json.AddText("message", fault.message);
+  json.AddText("file", fault.file);
+  json.AddNumber("line", fault.place.line);
+  json.AddNumber("column", fault.place.column);
+  json.AddText("pointer", fault.pointer);
+  if (!fault.node.empty()) json.AddText("node", fault.node);
+  if (!fault.hint.empty()) json.AddText("hint", fault.hint);
+  return json.text();
 }
 
 void PrintJson(const std::vector<CheckedFile>& files, std::ostream& out) {

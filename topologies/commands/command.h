@@ -16,7 +16,8 @@ struct CommandIo {
   std::ostream& err;
   bool out_colour = false;  // stdout is a terminal and NO_COLOR is not set
   bool err_colour = false;
-  bool err_terminal = false;  // stderr is a terminal: lines may be repainted
+  bool err_terminal = false;   // stderr is a terminal: lines may be repainted
+  std::istream* in = nullptr;  // who is there to be asked; null: nobody
 };
 
 // Exit codes that no Status code stands for (the others: ExitCode in engine/status.h).
@@ -31,15 +32,43 @@ struct CheckArgs {
   std::string format = "text";  // text | json | github
   std::vector<std::string> allow_paths;
 };
-struct RunArgs {
+// Which topology, and which state of it.
+struct StateArgs {
   std::string file;
   std::vector<std::string> allow_paths;
   std::string state_dir;  // empty: .anabranch/NAME/INSTANCE beside the file
   std::string instance = "0";
+};
+struct RunArgs : StateArgs {
   int workers = 0;  // 0: one per core
   bool once = false;
   bool fresh = false;
   bool new_identity = false;
+  bool restart_failed = false;
+  std::string on_stop = "exit";  // exit | stay
+};
+struct RestartArgs : StateArgs {
+  int workers = 0;
+  bool once = false;
+  bool dry_run = false;
+  bool yes = false;
+  std::string token;  // --plan
+  std::string from;
+  std::string on_missing = "fail";  // fail | recompute
+  std::vector<std::string> accept_stale;
+  bool drop_unclaimed = false;
+  bool new_identity = false;
+  std::string format = "text";  // of --dry-run: text | json
+};
+struct StatusArgs : StateArgs {
+  std::string format = "text";  // text | json
+};
+struct DlqArgs : StateArgs {
+  std::string id;               // show: which letter; replay: which ones only
+  std::string node, code;       // replay: which ones only
+  std::string format = "text";  // ls, show: text | json
+  bool dry_run = false;         // replay
+  bool yes = false;             // replay, skip
 };
 struct GraphArgs {
   std::string file;
@@ -69,10 +98,16 @@ struct DocsArgs {
   std::string folder;
 };
 
-// One function per command, each in the file of its name. They return the exit code and never throw
+// One function per command, each in the file of its name (`dlq` in dlq*.cpp). They return the exit code and never throw
 // for what a user can cause.
 int CommandCheck(const CheckArgs& args, CommandIo& io);
 int CommandRun(const RunArgs& args, CommandIo& io);
+int CommandRestart(const RestartArgs& args, CommandIo& io);
+int CommandStatus(const StatusArgs& args, CommandIo& io);
+int CommandDlqLs(const DlqArgs& args, CommandIo& io);
+int CommandDlqShow(const DlqArgs& args, CommandIo& io);
+int CommandDlqReplay(const DlqArgs& args, CommandIo& io);
+int CommandDlqSkip(const DlqArgs& args, CommandIo& io);
 int CommandGraph(const GraphArgs& args, CommandIo& io);
 int CommandExplain(const ExplainArgs& args, CommandIo& io);
 int CommandSchema(const SchemaArgs& args, CommandIo& io);

@@ -13,6 +13,9 @@ namespace {
 struct AllArgs {
   CheckArgs check;
   RunArgs run;
+  RestartArgs restart;
+  StatusArgs status;
+  DlqArgs dlq;
   GraphArgs graph;
   ExplainArgs explain;
   SchemaArgs schema;
@@ -46,6 +49,9 @@ class CommandLine {
     app_.footer("anabranch COMMAND --help tells more about a command.");
     AddCheck();
     AddRun();
+    AddRestart();
+    AddStatus();
+    AddDlq();
     AddGraph();
     AddExplain();
     AddSchema();
@@ -74,6 +80,26 @@ class CommandLine {
         ->add_option("--allow-path", *paths, "a folder outside the topology's own that its paths may reach; repeatable")
         ->type_name("DIR")
         ->allow_extra_args(false);
+  }
+
+  // Which topology and which state of it.
+  void AddState(CLI::App* command, StateArgs* args) {
+    AddFile(command, &args->file);
+    command->add_option("--instance", args->instance, "name of the process among those that run the topology")
+        ->type_name("ID")
+        ->capture_default_str();
+    command
+        ->add_option("--state-dir", args->state_dir,
+                     "where the ledger lives; default .anabranch/NAME/INSTANCE beside FILE")
+        ->type_name("DIR");
+    AddAllowPath(command, &args->allow_paths);
+  }
+
+  void AddWorkers(CLI::App* command, int* workers) {
+    command->add_option("--workers", *workers, "compute threads; 0 = one per core")
+        ->type_name("N")
+        ->check(CLI::Range(0, 1024))
+        ->capture_default_str();
   }
 
   void AddWord(CLI::App* command, const std::string& flag, std::string* value, const std::vector<std::string>& words) {
@@ -105,30 +131,112 @@ class CommandLine {
     RunArgs& args = args_.run;
     CLI::App* command = Command(app_, "run", "Checks a topology, then runs it until its input ends or it is stopped.",
                                 "anabranch run topology.json --once");
-    AddFile(command, &args.file);
+    AddState(command, &args);
     command->add_flag("--once", args.once, "stop at the end of what is there now");
-    command->add_option("--instance", args.instance, "name of this process among those that run the topology")
-        ->type_name("ID")
-        ->capture_default_str();
-    command
-        ->add_option("--state-dir", args.state_dir,
-                     "where the ledger lives; default .anabranch/NAME/INSTANCE beside FILE")
-        ->type_name("DIR");
-    command->add_option("--workers", args.workers, "compute threads; 0 = one per core")
-        ->type_name("N")
-        ->check(CLI::Range(0, 1024))
-        ->capture_default_str();
+    AddWorkers(command, &args.workers);
+    command->add_flag("--restart-failed", args.restart_failed,
+                      "when a stage has failed, restart from it as `restart --yes` would; for supervisors");
+    AddWord(command, "--on-stop", &args.on_stop, {"exit", "stay"});
     CLI::Option* fresh = command->add_flag("--fresh", args.fresh, "set the state aside and start over");
     command
         ->add_flag("--new-identity", args.new_identity,
                    "with --fresh: new consumer group, transactional ids and progress keys")
         ->needs(fresh);
-    AddAllowPath(command, &args.allow_paths);
     command->footer(
         "The first SIGINT or SIGTERM drains: what was taken in is finished and committed. The second stops at once;\n"
-        "both lose nothing. Exit code 0 done, 1 a stage stopped, 69 a broker or model is unavailable, 75 try again,\n"
+        "both lose nothing. When a stage stops: --on-stop exit ends with code 1, stay waits until it was restarted.\n"
+        "Exit code 0 done, 1 a stage stopped, 69 a broker or model is unavailable, 75 try again,\n"
         "78 the topology is faulty, 130 stopped by the second signal.");
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandRun(args_.run, io); }; });
+  }
+
+  void AddRestart() {
+    RestartArgs& args = args_.restart;
+    CLI::App* command =
+        Command(app_, "restart", "Restarts a pipeline from the stage that failed, with the results that were kept.",
+                "anabranch restart topology.json --dry-run");
+    AddState(command, &args);
+    command->add_flag("--dry-run", args.dry_run, "show the plan and do nothing");
+    AddWord(command, "--format", &args.format, {"text", "json"});
+    CLI::Option* yes = command->add_flag("--yes", args.yes, "do not ask");
+    command->add_option("--plan", args.token, "go on only if the plan still has this token")
+        ->type_name("TOKEN")
+        ->excludes(yes);
+    command->add_option("--from", args.from, "a stage above the failed one to run again from")->type_name("NODE");
+    AddWord(command, "--on-missing", &args.on_missing, {"fail", "recompute"});
+    command
+        ->add_option("--accept-stale", args.accept_stale,
+                     "use the kept results of this node though it was edited; repeatable")
+        ->type_name("NODE")
+        ->allow_extra_args(false);
+    command->add_flag("--drop-unclaimed", args.drop_unclaimed, "drop kept records that nothing takes any more");
+    command->add_flag("--new-identity", args.new_identity, "go on though a target, topic or group changed");
+    command->add_flag("--once", args.once, "stop at the end of what is there now");
+    AddWorkers(command, &args.workers);
+    command->footer(
+        "Shows its plan and asks; without a terminal it needs --yes or --plan. Killing it anywhere loses nothing: say\n"
+        "it again. Exit code 0 done (also when nothing had failed), 1 refused or a stage stopped again, 2 nobody said\n"
+        "yes, 75 a process runs with this state.");
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandRestart(args_.restart, io); }; });
+  }
+
+  void AddStatus() {
+    StatusArgs& args = args_.status;
+    CLI::App* command = Command(app_, "status", "Says what became of a pipeline: running, failed, done or stopped.",
+                                "anabranch status topology.json");
+    AddState(command, &args);
+    AddWord(command, "--format", &args.format, {"text", "json"});
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandStatus(args_.status, io); }; });
+  }
+
+  void AddDlq() {
+    CLI::App* dlq = Command(app_, "dlq", "Works on dead letters.", "anabranch dlq ls topology.json");
+    dlq->require_subcommand(1);
+    AddDlqLook(*dlq);
+    AddDlqReplay(*dlq);
+    AddDlqSkip(*dlq);
+  }
+
+  void AddDlqLook(CLI::App& dlq) {
+    DlqArgs& args = args_.dlq;
+    CLI::App* ls = Command(dlq, "ls", "Counts the dead letters that wait, by stage and code, with their age.",
+                           "anabranch dlq ls topology.json");
+    AddState(ls, &args);
+    AddWord(ls, "--format", &args.format, {"text", "json"});
+    ls->callback([this] { action_ = [this](CommandIo& io) { return CommandDlqLs(args_.dlq, io); }; });
+    CLI::App* show = Command(dlq, "show", "Shows one dead letter: why it failed, its record, the results it had.",
+                             "anabranch dlq show topology.json payments/0/17");
+    AddState(show, &args);
+    show->add_option("ID", args.id, "the record: topic/partition/offset")->required()->type_name("");
+    AddWord(show, "--format", &args.format, {"text", "json"});
+    show->callback([this] { action_ = [this](CommandIo& io) { return CommandDlqShow(args_.dlq, io); }; });
+  }
+
+  void AddDlqReplay(CLI::App& dlq) {
+    DlqArgs& args = args_.dlq;
+    CLI::App* command = Command(dlq, "replay", "Runs dead letters again, each from the stage that it failed in.",
+                                "anabranch dlq replay topology.json --node score --dry-run");
+    AddState(command, &args);
+    command->add_option("--node", args.node, "only those that failed in this stage")->type_name("NODE");
+    command->add_option("--code", args.code, "only those that failed with this code")->type_name("CODE");
+    command->add_option("--id", args.id, "only those of this record: topic/partition/offset")->type_name("ID");
+    command->add_flag("--dry-run", args.dry_run, "say what would be replayed and do nothing");
+    command->add_flag("--yes", args.yes, "do not ask");
+    command->footer(
+        "Results that a letter carries are used, others computed again from its record. Records keep their identity:\n"
+        "a replay doubles no output. A record that fails again is a dead letter again. Exit code 0 done, also when\n"
+        "there was nothing to replay.");
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandDlqReplay(args_.dlq, io); }; });
+  }
+
+  void AddDlqSkip(CLI::App& dlq) {
+    DlqArgs& args = args_.dlq;
+    CLI::App* command =
+        Command(dlq, "skip", "Gives up on the records that wait for a failed stage: they become dead letters.",
+                "anabranch dlq skip topology.json");
+    AddState(command, &args);
+    command->add_flag("--yes", args.yes, "do not ask");
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandDlqSkip(args_.dlq, io); }; });
   }
 
   void AddGraph() {

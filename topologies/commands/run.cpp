@@ -1,82 +1,79 @@
-#include <sys/resource.h>
-
-#include <filesystem>
+#include <chrono>
 #include <ostream>
+#include <thread>
 
-#include "engine/run/runner.h"
+#include "engine/run/ledger.h"
 #include "topologies/commands/command.h"
-#include "topologies/commands/run_view.h"
+#include "topologies/commands/run_session.h"
 #include "topologies/commands/stop_signals.h"
 
 namespace anabranch {
 namespace {
 
-// A core would hold records and secrets.
-void ForbidCoreFiles() {
-  rlimit none{0, 0};
-  setrlimit(RLIMIT_CORE, &none);
-}
+constexpr std::chrono::milliseconds kLook{200};
+constexpr int kLooksPerPoll = 5;
 
-std::string StateDir(const RunArgs& args, const Plan& plan) {
-  if (!args.state_dir.empty()) return args.state_dir;
-  return (std::filesystem::path(plan.file).parent_path() / ".anabranch" / plan.name / args.instance).string();
-}
-
-bool ValidInstance(const std::string& instance) {
-  return !instance.empty() && instance.size() <= 64 && instance != "." && instance != ".." &&
-         instance.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-             std::string::npos;
-}
-
-std::string StartNote(const Plan& plan) {
-  std::string delivery = plan.delivery == Delivery::kExactlyOnce ? "exactly_once" : "at_least_once";
-  return "running " + plan.name + "@" + plan.hash + ", delivery " + delivery +
-         (plan.delivery_given ? "" : " (not given in the file: the best that every target can)");
-}
-
-int Finish(const RunArgs& args, const RunSummary& summary, int signals, CommandIo& io) {
-  const Status& status = summary.status;
-  if (status.ok() || status.code() == Code::kCancelled) return signals >= 2 ? kExitInterrupted : kExitOk;
-  io.err << "anabranch run: ";
-  if (summary.failure) io.err << "stage \"" << summary.failure->stage << "\" stopped: ";
-  io.err << status.message() << "\n";
-  if (status.code() == Code::kStage || status.code() == Code::kTimedOut) {
-    io.err << "What was complete before is committed. Mend the cause, then: anabranch run " << args.file << "\n";
+// --restart-failed: from the failed stage when there is one, with what `restart --yes` would choose. False when that
+// is refused; `*code` tells.
+bool ChooseStart(const RunArgs& args, const Plan& plan, RunOptions* options, CommandIo& io, int* code) {
+  if (!args.restart_failed || args.fresh) return true;
+  const Result<RestartOutlook> outlook = LookAtRestart(plan, *options);
+  // No state yet, or a process that owns it: `run` says what there is to say.
+  if (!outlook.ok() || outlook->already_running || outlook->nothing_failed) return true;
+  io.err << RestartPlanText(outlook->failure, outlook->plan);
+  if (outlook->plan.refused) {
+    io.err << "anabranch run: --restart-failed cannot decide this; see:\n  " << NextOf(args).restart << " --dry-run\n";
+    *code = ExitCode(Code::kStage);
+    return false;
   }
-  return ExitCode(status.code());
+  options->start = RunStart::kRestart;
+  options->token = outlook->plan.token;
+  return true;
+}
+
+// Until somebody mended the failed stage (`restart --once`, `dlq skip`). False when a signal ends the wait.
+bool AwaitRestart(const std::string& state_dir) {
+  CancelToken cancel;
+  const StopSignals signals(cancel);
+  for (int look = 1;; ++look) {
+    std::this_thread::sleep_for(kLook);
+    if (cancel.draining()) return false;
+    if (look % kLooksPerPoll != 0) continue;
+    const Result<int64_t> owner = Ledger::Owner(state_dir);
+    if (!owner.ok() || *owner != 0) continue;
+    const auto ledger = Ledger::OpenReadOnly(state_dir);
+    if (!ledger.ok()) continue;
+    const auto state = (*ledger)->Get("state");
+    if (state.ok() && *state && **state != "failed" && **state != "restarting") return true;
+  }
+}
+
+SessionEnd RunOnce(const RunArgs& args, bool first, CommandIo& io) {
+  const CheckedTopology checked = CheckForCommand(args.file, args.allow_paths, io);
+  if (!checked.ok()) return {kExitFaulty, false};
+  const Plan& plan = *checked.plan;
+  RunOptions options = OptionsOf(args, plan);
+  options.workers = args.workers;
+  options.once = args.once;
+  options.fresh = args.fresh && first;
+  options.new_identity = args.new_identity && first;
+  SessionEnd end;
+  if (!ChooseStart(args, plan, &options, io, &end.code)) return end;
+  end = RunAndShow("run", plan, args, options, io);
+  if (!end.stage_stopped || args.on_stop != "stay") return end;
+  io.err << "waiting for that (--on-stop stay); clients are closed, the state is free\n";
+  io.err.flush();
+  if (!AwaitRestart(options.state_dir)) end.stage_stopped = false;
+  return end;
 }
 
 }  // namespace
 
 int CommandRun(const RunArgs& args, CommandIo& io) {
-  if (!ValidInstance(args.instance)) {
-    io.err << "anabranch run: --instance \"" << args.instance
-           << "\": 1 to 64 letters, digits, '.', '_' or '-' (it names a folder and transactional ids)\n";
-    return kExitUsage;
-  }
-  CheckedTopology checked = CheckForCommand(args.file, args.allow_paths, io);
-  if (!checked.ok()) return kExitFaulty;
-  const Plan& plan = *checked.plan;
-  ForbidCoreFiles();
-  CancelToken cancel;
-  StopSignals signals(cancel);
-  std::unique_ptr<RunView> view = MakeRunView(io);
-  view->Note(StartNote(plan));
-  RunOptions options;
-  options.state_dir = StateDir(args, plan);
-  options.instance = args.instance;
-  options.workers = args.workers;
-  options.once = args.once;
-  options.fresh = args.fresh;
-  options.new_identity = args.new_identity;
-  RunObserver observer;
-  observer.tick = [&](const RunSnapshot& snapshot) { view->Tick(snapshot); };
-  observer.warn = [&](const std::string& line) { view->Warn(line); };
-  RunSummary summary = RunPlan(plan, io.registry, options, cancel, observer);
-  view.reset();
-  if (!summary.note.empty()) io.err << summary.note << "\n";
-  if (!summary.already_done && !summary.totals.stages.empty()) io.err << SummaryText(plan, summary);
-  return Finish(args, summary, signals.seen(), io);
+  if (!CheckInstance("run", args, io)) return kExitUsage;
+  SessionEnd end = RunOnce(args, true, io);
+  while (end.stage_stopped && args.on_stop == "stay") end = RunOnce(args, false, io);
+  return end.code;
 }
 
 }  // namespace anabranch

@@ -61,9 +61,5 @@ TEST_F(Commands, MissingOrSuperfluousArgumentsGiveTwo) {
   EXPECT_NE(outcome.err.find("unexpected argument \"b.json\""), std::string::npos) << outcome.err;
 }
 
-TEST_F(Commands, OfLaterVersionsAreUnknown) {
-  for (const char* name : {"restart", "status", "dlq", "test"}) EXPECT_EQ(Run({name, "t.json"}).code, 2) << name;
-}
-
 }  // namespace
 }  // namespace anabranch

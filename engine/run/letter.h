@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "engine/cancel.h"
+#include "engine/connector.h"
+#include "engine/plan.h"
+#include "engine/record_batch.h"
+#include "engine/registry.h"
+#include "engine/run/runner.h"
+#include "engine/status.h"
+
+namespace anabranch {
+
+// What the headers of a dead letter say (engine/run/dead_letter.h). Views into the batch it was read from.
+struct DeadLetter {
+  bool ours = false;  // it bears the headers that say where it comes from
+  std::string_view node, kind, error_class, code, message, attempts, failed_at, source, behind, results;
+  SourcePartition from;  // of the record
+  int64_t offset = -1;
+  std::string Id() const;  // topic/partition/offset
+};
+DeadLetter ReadDeadLetter(const RecordBatch& batch, uint32_t row);
+
+// Which dead letters are meant; empty: any.
+struct LetterFilter {
+  std::string node, code, id;
+  bool Takes(const DeadLetter& letter) const;
+};
+
+// The state folder under which dead letters are replayed: that of the pipeline where its ledger knows how far its
+// targets are (it must not run meanwhile), else one below it.
+std::string ReplayStateDir(const Plan& plan, const std::string& state_dir);
+// Under which groups, transactional ids and progress of a replay are kept.
+std::string ReplayIdentity(const std::string& identity);
+
+Result<std::shared_ptr<const SourceProgram>> OpenDeadLetters(const Plan& plan, const Registry& registry,
+                                                             const std::string& state_dir);
+
+// Calls `visit` for every dead letter that was not replayed, from the first to the last there is now. Reads only.
+// `options`: state_dir, instance.
+Status VisitDeadLetters(const Plan& plan, const SourceProgram& letters, const RunOptions& options, CancelToken& cancel,
+                        const std::function<void(const RecordBatch&, uint32_t row, const DeadLetter&)>& visit);
+
+}  // namespace anabranch

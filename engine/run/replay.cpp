@@ -1,0 +1,276 @@
+#include "engine/run/replay.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "engine/run/dead_letter.h"
+
+namespace anabranch {
+namespace {
+
+constexpr std::string_view kResultsHeader = "anabranch.error.results";
+
+// The kept results of this letter that are still those of the plan.
+void FindReuse(const Plan& plan, const KeptHeader& header, const std::vector<bool>& run, RestoreRules* rules) {
+  for (StageId stage = 0; stage < plan.stages(); ++stage) {
+    if (run[stage]) continue;
+    const bool source = stage < plan.sources.size();
+    const std::string& id = plan.StageName(stage);
+    const std::string& closure = source ? plan.sources[stage].fingerprint : plan.node(stage).closure;
+    const std::string& was = source || plan.node(stage).was.empty() ? id : plan.node(stage).was;
+    for (const KeptHeader::Stage& done : header.done) {
+      if ((done.id == id || done.id == was) && done.closure == closure) rules->reuse[id] = done.id;
+    }
+  }
+}
+
+void MarkIdle(const std::vector<bool>& idle, RecordBatch* batch) {
+  for (StageId stage = 0; stage < idle.size(); ++stage) {
+    if (!idle[stage]) continue;
+    batch->stages[stage].done = batch->stages[stage].reused = true;
+    batch->stages[stage].errors.clear();
+  }
+}
+
+class ReplaySource : public Source {
+ public:
+  ReplaySource(const Plan& plan, LetterFilter filter, std::unique_ptr<Source> letters, SourceTable* partitions)
+      : plan_(plan), filter_(std::move(filter)), routes_(plan), source_(std::move(letters)), table_(*partitions) {
+    letters_.Clear(0, 0);
+  }
+
+  Status Open() override { return source_->Open(); }
+  Result<SourceEvent> Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) override;
+  std::vector<PartitionId> partitions() const override { return source_->partitions(); }
+  Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId> partitions) override {
+    return source_->StoredPositions(partitions);
+  }
+  Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) override {
+    return source_->Assign(partitions, next);
+  }
+  Status Release() override {
+    row_ = letters_.rows();
+    return source_->Release();
+  }
+  Status CommitPositions(std::span<const PositionRange> positions) override {
+    return source_->CommitPositions(positions);
+  }
+  Source& origin() override { return source_->origin(); }
+  void Close() override { source_->Close(); }
+
+ private:
+  void SplitPositions();
+  void Replay(uint32_t row, const DeadLetter& letter, const LetterRoutes::Route& route, RecordBatch* batch);
+  Status Restore(const DeadLetter& letter, const LetterRoutes::Route& route, RecordBatch* batch);
+  void Decode(uint32_t row, const DeadLetter& letter, const LetterRoutes::Route& route, RecordBatch* batch);
+  void CopyHeaders(uint32_t row, RecordBatch* batch);
+  void HandOn(uint32_t row, const DeadLetter& letter, RecordBatch* batch);
+
+  const Plan& plan_;
+  const LetterFilter filter_;
+  const LetterRoutes routes_;
+  const std::unique_ptr<Source> source_;
+  SourceTable& table_;
+  RecordBatch letters_;                   // as read; handed out one by one
+  uint32_t row_ = 0;                      // the next of them
+  std::vector<PositionRange> completes_;  // by row of letters_
+};
+
+// One letter per batch: a target that has it already then leaves the batch out as a whole.
+Result<SourceEvent> ReplaySource::Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) {
+  if (row_ >= letters_.rows()) {
+    letters_.Clear(0, 0);
+    row_ = 0;
+    ASSIGN_OR_RETURN(const SourceEvent event, source_->Poll(letters_, limits, wait_ns));
+    if (event != SourceEvent::kRows) return event;
+    SplitPositions();
+  }
+  const uint32_t row = row_++;
+  const DeadLetter letter = ReadDeadLetter(letters_, row);
+  const LetterRoutes::Route route = filter_.Takes(letter) ? routes_.Find(letter) : LetterRoutes::Route();
+  if (route.stage == kNoStage) {
+    HandOn(row, letter, &batch);
+  } else {
+    Replay(row, letter, route, &batch);
+  }
+  batch.partitions = &table_;
+  batch.positions.assign(1, completes_[row]);
+  batch.encoded.positions = batch.positions;
+  return SourceEvent::kRows;
+}
+
+void ReplaySource::SplitPositions() {
+  completes_.resize(letters_.rows());
+  for (const PositionRange& range : letters_.positions) {
+    int64_t first = range.first;
+    PositionRange* last = nullptr;
+    for (uint32_t row = 0; row < letters_.rows(); ++row) {
+      if (letters_.partition[row] != range.partition) continue;
+      last = &completes_[row];
+      *last = {range.partition, first, letters_.offset[row] + 1};
+      first = last->next;
+    }
+    if (last != nullptr) last->next = range.next;
+  }
+}
+
+void ReplaySource::Replay(uint32_t row, const DeadLetter& letter, const LetterRoutes::Route& route,
+                          RecordBatch* batch) {
+  if (route.results && Restore(letter, route, batch).ok()) {
+    CopyHeaders(row, batch);
+    batch->header_end.assign(1, static_cast<uint32_t>(batch->headers.size()));
+    MarkIdle(route.idle, batch);
+    return;
+  }
+  batch->Clear(plan_.columns.size(), plan_.stages());
+  Decode(row, letter, route, batch);
+  MarkIdle(route.idle, batch);
+}
+
+Status ReplaySource::Restore(const DeadLetter& letter, const LetterRoutes::Route& route, RecordBatch* batch) {
+  const auto frame = std::make_shared<const std::string>(letter.results);
+  RETURN_IF_ERROR(RestoreKeptBatch(plan_, frame, route.rules, table_, batch));
+  const bool same = batch->rows() == 1 && table_.at(batch->partition[0]) == letter.from &&
+                    batch->offset[0] == letter.offset && batch->source == route.source && !batch->complete;
+  return same ? Status::Ok() : Status(Code::kInvalid, "the results are another record's");
+}
+
+void ReplaySource::Decode(uint32_t row, const DeadLetter& letter, const LetterRoutes::Route& route,
+                          RecordBatch* batch) {
+  batch->source = route.source;
+  batch->partitions = &table_;
+  CopyHeaders(row, batch);
+  batch->AddRow(table_.Find(letter.from), letter.offset, letters_.timestamp_ms[row],
+                batch->text.Copy(letters_.key[row]), letters_.key_present[row] != 0,
+                batch->text.Copy(letters_.payload[row]));
+  batch->PrepareStages();
+  batch->encoded.Clear(plan_.targets.size());
+  batch->restored = true;
+}
+
+// What the letter says of its first failure must outlive the next one; the results would be kept within themselves.
+void ReplaySource::CopyHeaders(uint32_t row, RecordBatch* batch) {
+  batch->headers.clear();
+  for (const RowHeader& header : letters_.row_headers(row)) {
+    if (header.name == kResultsHeader) continue;
+    const bool null = header.value.data() == nullptr;
+    batch->headers.push_back(
+        {batch->text.Copy(header.name), null ? std::string_view() : batch->text.Copy(header.value)});
+  }
+}
+
+// As it came, behind the letters that were there.
+void ReplaySource::HandOn(uint32_t row, const DeadLetter& letter, RecordBatch* batch) {
+  const PartitionId partition = letter.ours ? table_.Find(letter.from) : letters_.partition[row];
+  const int64_t offset = letter.ours ? letter.offset : letters_.offset[row];
+  batch->partitions = &table_;
+  batch->AddRow(partition, offset, letters_.timestamp_ms[row], {}, false, {});
+  batch->PrepareStages();
+  batch->restored = batch->complete = true;
+  batch->encoded.Clear(plan_.targets.size());
+  EncodedRows& out = batch->encoded.targets[plan_.dead_letters()];
+  EncodedRows::Row encoded;
+  encoded.partition = partition;
+  encoded.offset = offset;
+  encoded.timestamp_ms = letters_.timestamp_ms[row];
+  if (letters_.key_present[row] != 0) {
+    out.bytes.append(letters_.key[row]);
+    encoded.key_size = static_cast<uint32_t>(out.bytes.size());
+  }
+  encoded.value = static_cast<uint32_t>(out.bytes.size());
+  out.bytes.append(letters_.payload[row]);
+  encoded.value_size = static_cast<uint32_t>(out.bytes.size()) - encoded.value;
+  encoded.headers = static_cast<uint32_t>(out.bytes.size());
+  for (const RowHeader& header : letters_.row_headers(row)) out.AppendHeader(header.name, header.value);
+  encoded.headers_size = static_cast<uint32_t>(out.bytes.size()) - encoded.headers;
+  out.rows.push_back(encoded);
+}
+
+class ReplayProgram : public SourceProgram {
+ public:
+  ReplayProgram(const Plan& plan, std::shared_ptr<const SourceProgram> letters, LetterFilter filter)
+      : plan_(plan), letters_(std::move(letters)), filter_(std::move(filter)) {}
+
+  int Lanes(int /*workers*/) const override { return 1; }
+  bool bounded() const override { return true; }
+  std::string Describe() const override { return letters_->Describe(); }
+  bool KeepsPosition() const override { return letters_->KeepsPosition(); }
+  Result<std::unique_ptr<Source>> OpenLane(const LaneContext& lane) const override {
+    ASSIGN_OR_RETURN(std::unique_ptr<Source> letters, letters_->OpenLane(lane));
+    return std::unique_ptr<Source>(std::make_unique<ReplaySource>(plan_, filter_, std::move(letters), lane.partitions));
+  }
+
+ private:
+  const Plan& plan_;
+  const std::shared_ptr<const SourceProgram> letters_;
+  const LetterFilter filter_;
+};
+
+}  // namespace
+
+StageId LetterRoutes::FindStage(std::string_view id) const {
+  for (StageId stage = 0; stage < plan_.stages(); ++stage) {
+    if (plan_.StageName(stage) == id) return stage;
+  }
+  for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
+    if (plan_.node(stage).was == id) return stage;
+  }
+  return kNoStage;
+}
+
+StageId LetterRoutes::FindSource(const DeadLetter& letter, StageId stage) const {
+  const StageId named = FindStage(letter.source);
+  if (named < plan_.sources.size()) return named;
+  if (stage < plan_.sources.size()) return stage;
+  return plan_.sources.size() == 1 ? 0 : kNoStage;
+}
+
+LetterRoutes::Route LetterRoutes::Find(const DeadLetter& letter) const {
+  Route route;
+  const StageId stage = FindStage(letter.node);
+  if (stage == kNoStage) {
+    route.why = "the topology has no stage \"" + std::string(letter.node) + "\"";
+    return route;
+  }
+  route.source = FindSource(letter, stage);
+  if (route.source == kNoStage) {
+    route.why = "the topology has no source \"" + std::string(letter.source) + "\"";
+    return route;
+  }
+  route.stage = stage;
+  std::vector<bool> again = StageAndBelow(plan_, stage);
+  // What lies below another stage that the record failed in, too, is made when that letter is replayed.
+  for (std::string_view rest = letter.behind; !rest.empty();) {
+    const size_t comma = rest.find(',');
+    const StageId earlier = FindStage(rest.substr(0, comma));
+    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+    if (earlier == kNoStage) continue;
+    const std::vector<bool> theirs = StageAndBelow(plan_, earlier);
+    for (StageId each = 0; each < again.size(); ++each) again[each] = again[each] && !theirs[each];
+  }
+  const std::vector<bool> run = WithAncestors(plan_, again);
+  route.idle.resize(plan_.stages());
+  for (auto each = static_cast<StageId>(plan_.sources.size()); each < plan_.stages(); ++each) {
+    route.idle[each] = !run[each];
+  }
+  if (letter.results.empty() || stage < plan_.sources.size()) return route;
+  const Result<KeptHeader> header = ReadKeptHeader(letter.results);
+  if (!header.ok() || header->source != plan_.sources[route.source].id) return route;
+  FindReuse(plan_, *header, again, &route.rules);
+  // Without its inputs as they were, the stage would score something else.
+  route.results = route.rules.reuse.contains(plan_.sources[route.source].id);
+  for (const StageId input : plan_.node(stage).inputs) {
+    const bool ours = input < plan_.sources.size() || plan_.node(input).from_source[route.source];
+    route.results = route.results && (!ours || route.rules.reuse.contains(plan_.StageName(input)));
+  }
+  route.rules.next = [](const SourcePartition&) { return std::optional<int64_t>(0); };
+  return route;
+}
+
+std::shared_ptr<const SourceProgram> MakeReplay(const Plan& plan, std::shared_ptr<const SourceProgram> letters,
+                                                LetterFilter filter) {
+  return std::make_shared<ReplayProgram>(plan, std::move(letters), std::move(filter));
+}
+
+}  // namespace anabranch

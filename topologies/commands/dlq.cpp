@@ -1,0 +1,171 @@
+#include <ostream>
+
+#include "engine/run/letter.h"
+#include "engine/run/replay.h"
+#include "topologies/commands/command.h"
+#include "topologies/commands/dlq_view.h"
+#include "topologies/commands/run_session.h"
+#include "topologies/commands/stop_signals.h"
+
+namespace anabranch {
+namespace {
+
+int Refuse(const std::string& command, const Status& status, CommandIo& io) {
+  io.err << "anabranch " << command << ": " << status.message() << "\n";
+  return ExitCode(status.code());
+}
+
+// A checked topology, its dead letters, and where they are replayed.
+struct Letters {
+  CheckedTopology checked;
+  RunOptions options;
+  std::shared_ptr<const SourceProgram> program;
+  const Plan& plan() const { return *checked.plan; }
+};
+
+// False: `*code` tells, and io.err why.
+bool OpenLetters(const std::string& command, const DlqArgs& args, CommandIo& io, Letters* letters, int* code) {
+  *code = kExitUsage;
+  if (!CheckInstance(command, args, io)) return false;
+  letters->checked = CheckForCommand(args.file, args.allow_paths, io);
+  *code = kExitFaulty;
+  if (!letters->checked.ok()) return false;
+  letters->options = OptionsOf(args, letters->plan());
+  auto program = OpenDeadLetters(letters->plan(), io.registry, letters->options.state_dir);
+  if (!program.ok()) {
+    *code = Refuse(command, program.status(), io);
+    return false;
+  }
+  letters->program = std::move(program).value();
+  return true;
+}
+
+Status Visit(const Letters& letters,
+             const std::function<void(const RecordBatch&, uint32_t row, const DeadLetter&)>& visit) {
+  CancelToken cancel;
+  const StopSignals signals(cancel);
+  return VisitDeadLetters(letters.plan(), *letters.program, letters.options, cancel, visit);
+}
+
+// What a replay would do.
+struct Outlook {
+  LetterGroups chosen;
+  int64_t letters = 0, with_results = 0, left = 0;
+  std::map<std::string, int64_t> stuck;  // letters that were chosen and cannot be replayed, by why
+};
+
+std::string OutlookText(const Outlook& outlook, const Plan& plan) {
+  std::string text = outlook.letters == 0 ? "nothing to replay\n" : GroupsText(outlook.chosen);
+  if (outlook.letters > 0) {
+    text += Count(outlook.letters, "dead letter") + " to replay, each from the stage it failed in: " +
+            std::to_string(outlook.with_results) + " with the results that travel with them, " +
+            std::to_string(outlook.letters - outlook.with_results) + " computed again from their records\n";
+  }
+  if (outlook.letters > 0 && outlook.left > 0) {
+    text += Count(outlook.left, "other letter") + " waiting in " +
+            plan.targets[plan.dead_letters()].program->Describe() + " will be written again behind them, unchanged\n";
+  }
+  for (const auto& [why, count] : outlook.stuck) text += Count(count, "letter") + " cannot be replayed: " + why + "\n";
+  return text;
+}
+
+Status LookAtReplay(const Letters& letters, const LetterFilter& filter, Outlook* outlook) {
+  const LetterRoutes routes(letters.plan());
+  return Visit(letters, [&](const RecordBatch&, uint32_t, const DeadLetter& letter) {
+    if (!filter.Takes(letter)) {
+      ++outlook->left;
+      return;
+    }
+    const LetterRoutes::Route route = routes.Find(letter);
+    if (route.stage == kNoStage) {
+      ++outlook->left;
+      ++outlook->stuck[route.why];
+      return;
+    }
+    AddLetter(letter, &outlook->chosen);
+    ++outlook->letters;
+    outlook->with_results += route.results ? 1 : 0;
+  });
+}
+
+}  // namespace
+
+int CommandDlqLs(const DlqArgs& args, CommandIo& io) {
+  Letters letters;
+  int code = kExitOk;
+  if (!OpenLetters("dlq ls", args, io, &letters, &code)) return code;
+  LetterGroups groups;
+  const Status read =
+      Visit(letters, [&groups](const RecordBatch&, uint32_t, const DeadLetter& letter) { AddLetter(letter, &groups); });
+  if (!read.ok()) return Refuse("dlq ls", read, io);
+  io.out << (args.format == "json" ? GroupsJson(groups) + "\n" : GroupsText(groups));
+  return kExitOk;
+}
+
+int CommandDlqShow(const DlqArgs& args, CommandIo& io) {
+  Letters letters;
+  int code = kExitOk;
+  if (!OpenLetters("dlq show", args, io, &letters, &code)) return code;
+  const LetterFilter filter{.node = "", .code = "", .id = args.id};
+  std::vector<std::string> found;
+  const Status read = Visit(letters, [&](const RecordBatch& batch, uint32_t row, const DeadLetter& letter) {
+    if (!filter.Takes(letter)) return;
+    found.push_back(args.format == "json" ? LetterJson(letters.plan(), batch, row, letter) + "\n"
+                                          : LetterText(letters.plan(), batch, row, letter));
+  });
+  if (!read.ok()) return Refuse("dlq show", read, io);
+  if (found.empty()) {
+    io.err << "anabranch dlq show: no dead letter of record " << args.id
+           << " waits (an ID is topic/partition/offset, as `dlq show` of another letter or its headers tell)\n";
+    return ExitCode(Code::kStage);
+  }
+  for (size_t i = 0; i < found.size(); ++i) io.out << (i > 0 && args.format != "json" ? "\n" : "") << found[i];
+  return kExitOk;
+}
+
+int CommandDlqReplay(const DlqArgs& args, CommandIo& io) {
+  Letters letters;
+  int code = kExitOk;
+  if (!OpenLetters("dlq replay", args, io, &letters, &code)) return code;
+  const LetterFilter filter{args.node, args.code, args.id};
+  Outlook outlook;
+  if (const Status read = LookAtReplay(letters, filter, &outlook); !read.ok()) return Refuse("dlq replay", read, io);
+  const std::string text = OutlookText(outlook, letters.plan());
+  (args.dry_run ? io.out : io.err) << text;
+  if (args.dry_run || outlook.letters == 0) return kExitOk;
+  if (!args.yes && !Confirm("dlq replay", "Replay them?", "--yes", io, &code)) return code;
+  RunOptions options = letters.options;
+  options.start = RunStart::kReplay;
+  options.letters = MakeReplay(letters.plan(), letters.program, filter);
+  options.state_dir = ReplayStateDir(letters.plan(), options.state_dir);
+  return RunAndShow("dlq replay", letters.plan(), args, options, io).code;
+}
+
+int CommandDlqSkip(const DlqArgs& args, CommandIo& io) {
+  if (!CheckInstance("dlq skip", args, io)) return kExitUsage;
+  const CheckedTopology checked = CheckForCommand(args.file, args.allow_paths, io);
+  if (!checked.ok()) return kExitFaulty;
+  const Plan& plan = *checked.plan;
+  RunOptions options = OptionsOf(args, plan);
+  options.start = RunStart::kGiveUp;
+  const Result<RestartOutlook> outlook = LookAtRestart(plan, options);
+  if (!outlook.ok()) return Refuse("dlq skip", outlook.status(), io);
+  if (outlook->already_running) {
+    return Refuse("dlq skip",
+                  {Code::kRetry, "a process is running with " + options.state_dir + ": no stage waits for its records"},
+                  io);
+  }
+  if (outlook->nothing_failed) {
+    io.err << "nothing failed: there are no records to give up\n";
+    return kExitOk;
+  }
+  const Failure& failure = outlook->failure;
+  io.err << "stage \"" << failure.stage << "\" stopped: " << failure.message << "\n"
+         << Count(failure.kept_rows, "record") << " waiting for it will become dead letters (code \"given_up\") in "
+         << plan.targets[plan.dead_letters()].program->Describe() << "\n";
+  int code = kExitOk;
+  if (!args.yes && !Confirm("dlq skip", "Give them up?", "--yes", io, &code)) return code;
+  return RunAndShow("dlq skip", plan, args, options, io).code;
+}
+
+}  // namespace anabranch

@@ -1,0 +1,129 @@
+#include "topologies/commands/failure_view.h"
+
+#include <cstdio>
+#include <iterator>
+
+#include "engine/codec/json_writer.h"
+#include "topologies/commands/json_text.h"
+
+namespace anabranch {
+namespace {
+
+std::string Joined(const std::vector<std::string>& texts) {
+  std::string joined;
+  for (const std::string& text : texts) joined += (joined.empty() ? "" : ", ") + text;
+  return joined;
+}
+
+// A label and a value; further lines of the value stand below its first.
+std::string Entry(const std::string& label, const std::string& value) {
+  std::string text = "  " + label + std::string(label.size() < 10 ? 10 - label.size() : 1, ' ');
+  for (const char c : value) {
+    text += c;
+    if (c == '\n') text += std::string(12, ' ');
+  }
+  return text + "\n";
+}
+
+std::string ClassText(const std::string& error_class) {
+  if (error_class == "transient") return "transient: trying again did not help";
+  if (error_class == "timeout") return "timeout: it did not end within its time";
+  if (error_class == "contract") return "contract: the topology or its data are not as they were said to be";
+  if (error_class == "breaker") return "breaker: too many of its records failed";
+  if (error_class == "crash") return "crash: the process died in it again and again";
+  if (error_class == "target") return "target: what it writes to refused or is gone";
+  if (error_class == "source") return "source: what it reads from refused or is gone";
+  return error_class == "stage" ? "stage: every record would fail" : error_class;
+}
+
+std::string RecordsText(const Failure& failure) {
+  std::string text = Joined(failure.records);
+  if (failure.kept_rows > static_cast<int64_t>(failure.records.size()) && !text.empty()) text += ", …";
+  return text;
+}
+
+std::string KeptText(const Failure& failure) {
+  if (failure.kept_rows == 0) return "nothing had to be kept; what was complete is committed";
+  return Count(failure.kept_rows, "record") + " with the results they had (" + BytesText(failure.kept_bytes) +
+         "); what was complete before is committed";
+}
+
+std::string ReusedText(const RestartPlan& plan) {
+  std::string text;
+  for (const RestartPlan::Reused& reused : plan.results_reused) {
+    text +=
+        (text.empty() ? "" : "\n") + reused.node + ": " + Count(reused.rows, "row") + ", " + BytesText(reused.bytes);
+  }
+  return text.empty() ? "nothing" : text;
+}
+
+}  // namespace
+
+std::string Count(int64_t number, const std::string& noun) {
+  return std::to_string(number) + " " + noun + (number == 1 ? "" : "s");
+}
+
+std::string BytesText(int64_t bytes) {
+  if (bytes < 1000) return Count(bytes, "byte");
+  const char* const units[] = {"kB", "MB", "GB", "TB"};
+  double value = static_cast<double>(bytes) / 1000;
+  size_t unit = 0;
+  for (; value >= 1000 && unit + 1 < std::size(units); ++unit) value /= 1000;
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f %s", value, units[unit]);
+  return text;
+}
+
+std::string FailureText(const Failure& failure, const NextCommands& next) {
+  std::string text = "stage \"" + failure.stage + "\" stopped: " + failure.message + "\n";
+  text += Entry("class", ClassText(failure.error_class));
+  text += Entry("attempts", std::to_string(failure.attempts));
+  text += Entry("since", FormatTimestamp(failure.at_ms * 1000));
+  if (!failure.records.empty()) text += Entry("records", RecordsText(failure));
+  text += Entry("kept", KeptText(failure));
+  text += "Mend the cause, then go on from this stage:\n  " + next.restart + "\n";
+  if (failure.kept_rows > 0) text += "Or give its records up, as dead letters:\n  " + next.skip + "\n";
+  return text;
+}
+
+std::string RestartPlanText(const Failure& failure, const RestartPlan& plan) {
+  std::string text = "stage \"" + failure.stage + "\" stopped at " + FormatTimestamp(failure.at_ms * 1000) + ": " +
+                     failure.message + "\n";
+  text += "restart from \"" + plan.from + "\"\n";
+  text += Entry("runs", Joined(plan.stages_to_run));
+  text += Entry("reuses", plan.recompute ? "nothing: everything is computed again from the records" : ReusedText(plan));
+  text += Entry("records", std::to_string(plan.records) + ", then live input");
+  if (plan.unclaimed > 0) text += Entry("drops", Count(plan.unclaimed, "record") + " that nothing takes any more");
+  text += Entry("changes", plan.changes.empty() ? "none" : Joined(plan.changes));
+  text += Entry("token", plan.token);
+  if (plan.refused) text += "refused: " + *plan.refused + "\n";
+  return text;
+}
+
+std::string RestartPlanJson(const RestartPlan& plan) {
+  std::vector<std::string> reused;
+  for (const RestartPlan::Reused& each : plan.results_reused) {
+    reused.push_back(
+        JsonObject().AddText("node", each.node).AddNumber("rows", each.rows).AddNumber("bytes", each.bytes).text());
+  }
+  JsonObject json;
+  json.AddText("from", plan.from).AddJson("stages_to_run", JsonStrings(plan.stages_to_run));
+  json.AddJson("results_reused", JsonList(reused)).AddNumber("records", plan.records);
+  json.AddNumber("unclaimed", plan.unclaimed).AddFlag("recompute", plan.recompute);
+  json.AddJson("changes", JsonStrings(plan.changes));
+  if (plan.refused) {
+    json.AddText("refused", *plan.refused);
+  } else {
+    json.AddJson("refused", "null");
+  }
+  return json.AddText("token", plan.token).text();
+}
+
+std::string NothingFailedJson() {
+  JsonObject json;
+  json.AddJson("from", "null").AddJson("stages_to_run", "[]").AddJson("results_reused", "[]").AddNumber("records", 0);
+  json.AddNumber("unclaimed", 0).AddFlag("recompute", false).AddJson("changes", "[]").AddJson("refused", "null");
+  return json.AddText("token", "").text();
+}
+
+}  // namespace anabranch

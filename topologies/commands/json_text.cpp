@@ -1,0 +1,45 @@
+#include "topologies/commands/json_text.h"
+
+#include "engine/codec/json_writer.h"
+
+namespace anabranch {
+
+void JsonObject::AddName(std::string_view name) {
+  if (text_.size() > 1) text_ += ", ";
+  AppendJsonString(&text_, name);
+  text_ += ": ";
+}
+
+JsonObject& JsonObject::AddText(std::string_view name, std::string_view text) {
+  AddName(name);
+  AppendJsonString(&text_, text);
+  return *this;
+}
+
+JsonObject& JsonObject::AddNumber(std::string_view name, int64_t number) {
+  AddName(name);
+  AppendJsonNumber(&text_, number);
+  return *this;
+}
+
+JsonObject& JsonObject::AddFlag(std::string_view name, bool flag) { return AddJson(name, flag ? "true" : "false"); }
+
+JsonObject& JsonObject::AddJson(std::string_view name, std::string_view json) {
+  AddName(name);
+  text_ += json;
+  return *this;
+}
+
+std::string JsonList(const std::vector<std::string>& values) {
+  std::string text = "[";
+  for (const std::string& value : values) text += (text.size() > 1 ? ", " : "") + value;
+  return text + "]";
+}
+
+std::string JsonStrings(const std::vector<std::string>& texts) {
+  std::vector<std::string> values(texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) AppendJsonString(&values[i], texts[i]);
+  return JsonList(values);
+}
+
+}  // namespace anabranch

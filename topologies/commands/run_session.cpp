@@ -1,0 +1,141 @@
+#include "topologies/commands/run_session.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <iostream>
+
+#include "topologies/commands/run_view.h"
+#include "topologies/commands/stop_signals.h"
+
+namespace anabranch {
+namespace {
+
+// A core would hold records and secrets.
+void ForbidCoreFiles() {
+  rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+}
+
+const char* VerbOf(RunStart start) {
+  switch (start) {
+    case RunStart::kRun: return "running ";
+    case RunStart::kRestart: return "restarting ";
+    case RunStart::kGiveUp: return "giving up records of ";
+    case RunStart::kReplay: return "replaying dead letters of ";
+  }
+  return "";
+}
+
+std::string StartNote(const Plan& plan, RunStart start) {
+  std::string delivery = plan.delivery == Delivery::kExactlyOnce ? "exactly_once" : "at_least_once";
+  return VerbOf(start) + plan.name + "@" + plan.hash + ", delivery " + delivery +
+         (plan.delivery_given ? "" : " (not given in the file: the best that every target can)");
+}
+
+// For a shell.
+std::string Quoted(const std::string& word) {
+  const char* const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/=:@,+";
+  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+void ShowFailure(const std::string& command, const StateArgs& args, RunStart start, const RunSummary& summary,
+                 CommandIo& io) {
+  io.err << "anabranch " << command << ": ";
+  if (summary.failure && start == RunStart::kReplay) {
+    io.err << "stage \"" << summary.failure->stage << "\" stopped: " << summary.failure->message
+           << "\nThe dead letters that were not replayed stay where they are: mend the cause, then replay again.\n";
+  } else if (summary.failure) {
+    io.err << FailureText(*summary.failure, NextOf(args));
+  } else {
+    io.err << summary.status.message() << "\n";
+  }
+}
+
+}  // namespace
+
+bool CheckInstance(const std::string& command, const StateArgs& args, CommandIo& io) {
+  const std::string& instance = args.instance;
+  const bool valid = !instance.empty() && instance.size() <= 64 && instance != "." && instance != ".." &&
+                     instance.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+                         std::string::npos;
+  if (!valid) {
+    io.err << "anabranch " << command << ": --instance \"" << instance
+           << "\": 1 to 64 letters, digits, '.', '_' or '-' (it names a folder and transactional ids)\n";
+  }
+  return valid;
+}
+
+std::string StateDirOf(const StateArgs& args, const std::string& file, const std::string& name) {
+  if (!args.state_dir.empty()) return args.state_dir;
+  return (std::filesystem::path(file).parent_path() / ".anabranch" / name / args.instance).string();
+}
+
+NextCommands NextOf(const StateArgs& args) {
+  std::string tail = " " + Quoted(args.file);
+  if (args.instance != "0") tail += " --instance " + Quoted(args.instance);
+  if (!args.state_dir.empty()) tail += " --state-dir " + Quoted(args.state_dir);
+  for (const std::string& path : args.allow_paths) tail += " --allow-path " + Quoted(path);
+  return {"anabranch run" + tail, "anabranch restart" + tail, "anabranch dlq skip" + tail};
+}
+
+bool Confirm(const std::string& command, const std::string& question, const std::string& cure, CommandIo& io,
+             int* code) {
+  *code = kExitOk;
+  if (io.in == nullptr) {
+    io.err << "anabranch " << command << ": nobody is here to be asked; say yes with " << cure << "\n";
+    *code = kExitUsage;
+    return false;
+  }
+  io.err << question << " [y/N] ";
+  io.err.flush();
+  std::string answer;
+  std::getline(*io.in, answer);
+  if (answer == "y" || answer == "Y" || answer == "yes") return true;
+  io.err << "nothing was done\n";
+  return false;
+}
+
+RunOptions OptionsOf(const StateArgs& args, const Plan& plan) {
+  RunOptions options;
+  options.state_dir = StateDirOf(args, plan.file, plan.name);
+  options.instance = args.instance;
+  return options;
+}
+
+SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateArgs& args, RunOptions options,
+                      CommandIo& io) {
+  ForbidCoreFiles();
+  CancelToken cancel;
+  StopSignals signals(cancel);
+  std::unique_ptr<RunView> view = MakeRunView(io);
+  view->Note(StartNote(plan, options.start));
+  RunObserver observer;
+  observer.tick = [&](const RunSnapshot& snapshot) { view->Tick(snapshot); };
+  observer.warn = [&](const std::string& line) { view->Warn(line); };
+  const RunSummary summary = RunPlan(plan, io.registry, options, cancel, observer);
+  view.reset();
+  if (!summary.note.empty()) io.err << summary.note << "\n";
+  if (!summary.already_done && !summary.totals.stages.empty()) io.err << SummaryText(plan, summary);
+  SessionEnd end;
+  const Status& status = summary.status;
+  if (status.ok() || status.code() == Code::kCancelled) {
+    end.code = signals.seen() >= 2 ? kExitInterrupted : kExitOk;
+  } else {
+    ShowFailure(command, args, options.start, summary, io);
+    end.code = ExitCode(status.code());
+    end.stage_stopped = summary.failure.has_value();
+  }
+  if (summary.stuck) {
+    io.err.flush();
+    io.out.flush();
+    _exit(end.code == kExitOk ? ExitCode(Code::kStage) : end.code);
+  }
+  return end;
+}
+
+}  // namespace anabranch

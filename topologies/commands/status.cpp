@@ -1,0 +1,122 @@
+#include <algorithm>
+#include <filesystem>
+#include <ostream>
+
+#include "engine/run/ledger.h"
+#include "topologies/commands/command.h"
+#include "topologies/commands/json_text.h"
+#include "topologies/commands/run_session.h"
+#include "topologies/commands/status_view.h"
+
+namespace anabranch {
+namespace {
+
+constexpr std::string_view kPosition = "position:";  // position:SOURCE:TOPIC/PARTITION, as lanes note it
+constexpr std::string_view kFileTopic = "file:";     // a file's topic part is "file:SOURCE"
+
+void AddNode(const std::string& node, std::vector<std::string>* nodes) {
+  if (std::find(nodes->begin(), nodes->end(), node) == nodes->end()) nodes->push_back(node);
+}
+
+// Status is asked for when something is wrong: a topology that can be read is enough, it need not be sound.
+void ReadNames(const Topology& topology, StatusFacts* facts, std::vector<std::string>* sources) {
+  facts->name = topology.root.Text("name");
+  if (const ConfigValue* nodes = topology.root.Find("nodes")) {
+    for (const ConfigValue& node : nodes->children) facts->nodes.push_back(node.name);
+  }
+  if (const ConfigValue* known = topology.root.Find("sources")) {
+    for (const ConfigValue& source : known->children) sources->push_back(source.name);
+  }
+}
+
+void NotePosition(const std::string& source, const std::string& partition, int64_t next, StatusFacts* facts) {
+  const auto [at, added] = facts->positions[source].emplace(partition, next);
+  if (!added) at->second = std::min(at->second, next);
+}
+
+Status ReadPositions(Ledger& ledger, StatusFacts* facts) {
+  ASSIGN_OR_RETURN(const auto witnessed, ledger.Facts(std::string(kPosition)));
+  for (const auto& [name, value] : witnessed) {
+    const size_t colon = name.find(':', kPosition.size());
+    if (colon == std::string::npos) continue;
+    NotePosition(name.substr(kPosition.size(), colon - kPosition.size()), name.substr(colon + 1), std::stoll(value),
+                 facts);
+  }
+  ASSIGN_OR_RETURN(const std::vector<std::string> targets, ledger.Targets());
+  for (const std::string& target : targets) {
+    ASSIGN_OR_RETURN(const auto progress, ledger.GetTarget(target));
+    if (!progress) continue;
+    for (const auto& [partition, next] : progress->next) {
+      if (!partition.topic.starts_with(kFileTopic)) continue;
+      NotePosition(partition.topic.substr(kFileTopic.size()),
+                   partition.topic + "/" + std::to_string(partition.partition), next, facts);
+    }
+  }
+  return {};
+}
+
+Status ReadLedger(const std::string& state_dir, const std::vector<std::string>& sources, StatusFacts* facts) {
+  ASSIGN_OR_RETURN(facts->owner, Ledger::Owner(state_dir));
+  ASSIGN_OR_RETURN(const auto ledger, Ledger::OpenReadOnly(state_dir));
+  ASSIGN_OR_RETURN(const auto state, ledger->Get("state"));
+  facts->stored_state = state.value_or("");
+  ASSIGN_OR_RETURN(const auto ended, ledger->Get("finished_at"));
+  if (facts->stored_state != "running" && facts->stored_state != "restarting") facts->ended_at = ended.value_or("");
+  ASSIGN_OR_RETURN(const auto failure, ledger->Get("failure"));
+  if (failure && !failure->empty()) {
+    const Result<Failure> parsed = ParseFailure(*failure);
+    if (parsed.ok()) facts->failure = *parsed;
+  }
+  ASSIGN_OR_RETURN(facts->counters, ledger->GetCounters());
+  for (const auto& [node, counters] : facts->counters) {
+    if (std::find(sources.begin(), sources.end(), node) == sources.end()) AddNode(node, &facts->nodes);
+  }
+  ASSIGN_OR_RETURN(facts->actions, ledger->Actions());
+  RETURN_IF_ERROR(ReadPositions(*ledger, facts));
+  // Replays of dead letters keep their place in the same ledger.
+  std::erase_if(facts->positions, [&sources](const auto& each) {
+    return std::find(sources.begin(), sources.end(), each.first) == sources.end();
+  });
+  return {};
+}
+
+int SayNothingRan(const StatusArgs& args, const StatusFacts& facts, const std::string& state_dir, CommandIo& io) {
+  if (args.format == "json") {
+    JsonObject json;
+    json.AddText("name", facts.name).AddText("state", "stopped").AddJson("failed", "null");
+    json.AddJson("nodes", "{}").AddJson("sources", "{}").AddText("note", "nothing was run yet");
+    io.out << json.text() << "\n";
+  } else {
+    io.out << facts.name << ": nothing was run yet (no state in " << state_dir << ")\n  " << NextOf(args).run << "\n";
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+int CommandStatus(const StatusArgs& args, CommandIo& io) {
+  if (!CheckInstance("status", args, io)) return kExitUsage;
+  const CheckedTopology checked = CheckTopology(args.file, io.registry, {.allow_paths = args.allow_paths, .env = {}});
+  StatusFacts facts;
+  std::vector<std::string> sources;
+  if (checked.topology) ReadNames(*checked.topology, &facts, &sources);
+  if (facts.name.empty()) {
+    RenderFaults(checked, args.file, io.err_colour, io.err);
+    io.err << "anabranch status: " << args.file << " has no \"name\": whose state to look at is not known\n";
+    return kExitFaulty;
+  }
+  const std::string file = std::filesystem::absolute(args.file).string();
+  const std::string state_dir = StateDirOf(args, file, facts.name);
+  std::error_code ignored;
+  if (!std::filesystem::exists(state_dir + "/ledger.db", ignored)) return SayNothingRan(args, facts, state_dir, io);
+  if (const Status read = ReadLedger(state_dir, sources, &facts); !read.ok()) {
+    io.err << "anabranch status: " << read.message() << "\n";
+    return ExitCode(read.code());
+  }
+  if (facts.stored_state.empty() && facts.owner == 0) return SayNothingRan(args, facts, state_dir, io);
+  const NextCommands next = NextOf(args);
+  io.out << (args.format == "json" ? StatusJson(facts, next) + "\n" : StatusText(facts, next));
+  return kExitOk;
+}
+
+}  // namespace anabranch

@@ -1,0 +1,125 @@
+#include "topologies/commands/status_view.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "engine/codec/json_writer.h"
+#include "topologies/commands/json_text.h"
+
+namespace anabranch {
+namespace {
+
+// The counters of a node, as the ledger and the JSON name them, with their headings in the table.
+struct Counter {
+  const char* name;
+  const char* heading;
+};
+constexpr Counter kCounters[] = {{"invocations", "calls"},  {"rows_in", "in"},      {"rows_out", "out"},
+                                 {"filtered", "filtered"},  {"skipped", "skipped"}, {"failed", "failed"},
+                                 {"dead_lettered", "dead"}, {"retried", "retried"}};
+constexpr size_t kActionsShown = 5;
+
+int64_t CounterOf(const StatusFacts& facts, const std::string& node, const char* name) {
+  const auto counters = facts.counters.find(node);
+  if (counters == facts.counters.end()) return 0;
+  const auto counter = counters->second.find(name);
+  return counter == counters->second.end() ? 0 : counter->second;
+}
+
+// A process that ended without writing how: it was killed, or it crashed.
+bool Died(const StatusFacts& facts) {
+  return facts.owner == 0 && (facts.stored_state == "running" || facts.stored_state == "restarting");
+}
+
+std::string NoteOf(const StatusFacts& facts) {
+  if (!Died(facts)) return {};
+  return facts.failure ? "a restart ended without a word (killed, or it crashed); nothing is lost: restart again"
+                       : "the process ended without a word (killed, or it crashed); nothing is lost: run it again";
+}
+
+std::string TableText(const StatusFacts& facts) {
+  size_t width = 4;
+  for (const std::string& node : facts.nodes) width = std::max(width, node.size());
+  char cell[32];
+  std::string text = "node" + std::string(width - 4, ' ');
+  for (const Counter& counter : kCounters) {
+    std::snprintf(cell, sizeof cell, " %10s", counter.heading);
+    text += cell;
+  }
+  text += "\n";
+  for (const std::string& node : facts.nodes) {
+    text += node + std::string(width - node.size(), ' ');
+    for (const Counter& counter : kCounters) {
+      std::snprintf(cell, sizeof cell, " %10lld", static_cast<long long>(CounterOf(facts, node, counter.name)));
+      text += cell;
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+std::string FailedJson(const Failure& failure, const NextCommands& next) {
+  JsonObject json;
+  json.AddText("node", failure.stage).AddText("class", failure.error_class).AddText("message", failure.message);
+  json.AddNumber("records", failure.kept_rows).AddNumber("kept_bytes", failure.kept_bytes);
+  json.AddText("next", next.restart).AddNumber("attempts", failure.attempts);
+  json.AddText("at", FormatTimestamp(failure.at_ms * 1000)).AddJson("record_ids", JsonStrings(failure.records));
+  return json.text();
+}
+
+}  // namespace
+
+std::string StateWord(const StatusFacts& facts) {
+  if (facts.owner != 0) return "running";
+  if (facts.stored_state == "failed" || (facts.stored_state == "restarting" && facts.failure)) return "failed";
+  return facts.stored_state == "done" ? "done" : "stopped";
+}
+
+std::string StatusText(const StatusFacts& facts, const NextCommands& next) {
+  const std::string state = StateWord(facts);
+  std::string text = facts.name + ": " + state;
+  if (facts.owner != 0) text += " (process " + std::to_string(facts.owner) + ")";
+  if (facts.owner == 0 && !facts.ended_at.empty()) text += " since " + facts.ended_at;
+  text += "\n";
+  if (const std::string note = NoteOf(facts); !note.empty()) text += note + "\n";
+  if (state == "failed" && facts.failure) {
+    text += FailureText(*facts.failure, next);
+  } else if (state == "stopped") {
+    text += "Go on with:\n  " + next.run + "\n";
+  }
+  text += "\n" + TableText(facts);
+  for (const auto& [source, partitions] : facts.positions) {
+    text += "\nsource " + source + " goes on at:\n";
+    for (const auto& [partition, position] : partitions) {
+      text += "  " + partition + ": " + std::to_string(position) + "\n";
+    }
+  }
+  if (!facts.actions.empty()) text += "\nwhat operators did:\n";
+  const size_t shown = std::min(kActionsShown, facts.actions.size());
+  for (size_t i = facts.actions.size() - shown; i < facts.actions.size(); ++i) text += "  " + facts.actions[i] + "\n";
+  return text;
+}
+
+std::string StatusJson(const StatusFacts& facts, const NextCommands& next) {
+  JsonObject nodes, sources;
+  for (const std::string& node : facts.nodes) {
+    JsonObject counters;
+    for (const Counter& counter : kCounters) counters.AddNumber(counter.name, CounterOf(facts, node, counter.name));
+    nodes.AddJson(node, counters.text());
+  }
+  for (const auto& [source, partitions] : facts.positions) {
+    JsonObject positions;
+    for (const auto& [partition, position] : partitions) positions.AddNumber(partition, position);
+    sources.AddJson(source, positions.text());
+  }
+  const std::string state = StateWord(facts);
+  JsonObject json;
+  json.AddText("name", facts.name).AddText("state", state);
+  json.AddJson("failed", state == "failed" && facts.failure ? FailedJson(*facts.failure, next) : "null");
+  json.AddJson("nodes", nodes.text()).AddJson("sources", sources.text());
+  if (facts.owner != 0) json.AddNumber("pid", facts.owner);
+  if (const std::string note = NoteOf(facts); !note.empty()) json.AddText("note", note);
+  return json.text();
+}
+
+}  // namespace anabranch
