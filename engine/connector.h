@@ -80,6 +80,8 @@ class SourceProgram {
   // Bounded input ends by itself (files); unbounded ends with --once only.
   virtual bool bounded() const = 0;
   virtual std::string Describe() const = 0;  // "kafka topics payments on localhost:9092"
+  // The connector's own program, as Source::origin().
+  virtual const SourceProgram& origin() const { return *this; }
   // The outside stores how far this source was read (a Kafka group), whatever becomes of the state folder.
   virtual bool KeepsPosition() const { return false; }
   // Whether a new identity makes it forget: false when the position has a name of its own (an explicit group).

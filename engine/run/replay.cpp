@@ -196,6 +196,7 @@ class ReplayProgram : public SourceProgram {
   bool bounded() const override { return true; }
   std::string Describe() const override { return letters_->Describe(); }
   bool KeepsPosition() const override { return letters_->KeepsPosition(); }
+  const SourceProgram& origin() const override { return letters_->origin(); }
   Result<std::unique_ptr<Source>> OpenLane(const LaneContext& lane) const override {
     ASSIGN_OR_RETURN(std::unique_ptr<Source> letters, letters_->OpenLane(lane));
     return std::unique_ptr<Source>(std::make_unique<ReplaySource>(plan_, filter_, std::move(letters), lane.partitions));

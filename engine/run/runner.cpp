@@ -263,7 +263,7 @@ Status Run::OpenCommitters(LaneContext& context, const Input& input, Lane::Parts
   for (const auto& [unit, targets] : units) {
     const Connector* connector = registry_.FindConnector(targets.front().second->connector());
     ASSIGN_OR_RETURN(auto committer,
-                     connector->OpenCommitter(context, targets, *input.program, parts->source->origin()));
+                     connector->OpenCommitter(context, targets, input.program->origin(), parts->source->origin()));
     RETURN_IF_ERROR(committer->Open().WithContext(targets.front().second->Describe()));
     carried = carried || committer->CarriesPositions();
     const std::string& stage = plan_.targets[targets.front().first].id;

@@ -1,0 +1,113 @@
+"""Dead letters on a topic: listed, shown and replayed at their stage, beside a pipeline that runs."""
+import json
+import signal
+import time
+
+import harness
+from harness import EXIT_OK
+
+ROWS, PARTITIONS = 400, 4
+BAD = {n for n in range(ROWS) if n % 40 == 7}
+STOP, FIXED = "100 % amount", "amount == 0 ? 0 : 100 % amount"
+
+
+class KafkaDeadLetters(harness.KafkaCase):
+    began = int(time.time() * 1000)  # results bear their record's time, and brokers drop what is old
+
+    def prepare(self, name):
+        self.name = name
+        self.broker.make_topics({f"{name}.in": PARTITIONS, f"{name}.out": PARTITIONS, f"{name}.dead": 2})
+        self.write(STOP)
+        self.feed(range(ROWS))
+
+    def write(self, expression):
+        order = {"type": "object", "required": ["id", "amount"],
+                 "properties": {"id": {"type": "string"}, "amount": {"type": "integer"}}}
+        self.topology = harness.write_json(self.folder / f"{self.name}.json", {
+            "anabranch": 1, "name": self.name, "schemas": {"order": order},
+            "connections": {"main": {"kafka": {"bootstrap.servers": self.broker.address}}},
+            "sources": {"orders": {"kafka": {"topics": [f"{self.name}.in"]}, "schema": "order"}},
+            "nodes": {
+                "twice": {"kind": "transform", "inputs": ["orders"], "set": {"double": "amount * 2"}},
+                "score": {"kind": "transform", "inputs": ["twice"], "set": {"rest": expression}},
+                "out": {"kind": "persist", "inputs": ["score"], "to": {"kafka": {"topic": f"{self.name}.out"}},
+                        "fields": ["double", "rest"]}}})
+
+    def feed(self, numbers):
+        self.broker.produce({"topic": f"{self.name}.in", "key": f"o{n}", "timestamp": self.began + n,
+                             "headers": [("trace", b"\x00\xff"), ("trace", b"again")],
+                             "value": json.dumps({"id": f"o{n}", "amount": 0 if n in BAD else n + 1})} for n in numbers)
+
+    def out(self):
+        return self.broker.read(f"{self.name}.out")
+
+    def letters(self):
+        return json.loads(self.anabranch("dlq", "ls", self.topology, "--format", "json", code=EXIT_OK).stdout)
+
+    def replay(self, *flags, **settings):
+        return self.anabranch("dlq", "replay", self.topology, "--yes", *flags, **settings)
+
+    def assert_each_once(self):
+        results = self.out()
+        ids = [harness.headers_of(message)["anabranch.id"] for message in results]
+        self.assertEqual(len(set(ids)), len(ids), "an output came twice")
+        self.assertEqual(sorted(message.key() for message in results), sorted(f"o{n}".encode() for n in range(ROWS)))
+
+    def test_are_replayed_at_their_stage_and_keep_their_identity(self):
+        self.prepare("replay")
+        self.anabranch("run", "--once", self.topology, code=EXIT_OK)
+        self.assertEqual(len(self.out()), ROWS - len(BAD))
+        self.assertEqual([(g["node"], g["code"], g["count"]) for g in self.letters()["groups"]],
+                         [("score", "expression", len(BAD))])
+        letter = self.broker.read(f"{self.name}.dead")[0]
+        headers = {name: value for name, value in letter.headers() if name.startswith("anabranch.error.")}
+        record = "/".join(headers[f"anabranch.error.{part}"].decode() for part in ("topic", "partition", "offset"))
+        shown = json.loads(self.anabranch("dlq", "show", self.topology, record, "--format", "json").stdout)
+        self.assertEqual(shown["key"], letter.key().decode())
+        self.assertEqual(shown["results"]["twice"], {"double": 0})
+
+        self.replay(code=EXIT_OK)  # not mended yet
+        self.assertEqual(self.letters()["letters"], len(BAD))
+        again = self.broker.read(f"{self.name}.dead")[-1]
+        self.assertEqual([h for h in again.headers() if h[0] == "trace"], [("trace", b"\x00\xff"), ("trace", b"again")])
+        self.assertEqual([n for n, _ in again.headers()].count("anabranch.error.node"), 1)
+
+        self.write(FIXED)
+        log = self.folder / "calls"
+        self.replay(code=EXIT_OK, env={"ANABRANCH_FAULT_LOG": log})
+        called = {line.split()[1] for line in log.read_text().splitlines() if line.startswith("stage.call ")}
+        self.assertEqual(called, {"score", "out"})
+        self.assert_each_once()
+        replayed = {message.key(): message for message in self.out()}[b"o7"]
+        self.assertEqual(replayed.timestamp()[1], self.began + 7)
+        self.assertEqual(self.letters()["letters"], 0)
+        ends = [self.watcher.ends(f"{self.name}.{part}", count)
+                for part, count in (("out", PARTITIONS), ("dead", 2))]
+        self.assertIn("nothing to replay", self.replay(code=EXIT_OK).stderr)
+        self.assertEqual(ends, [self.watcher.ends(f"{self.name}.{part}", count)
+                                for part, count in (("out", PARTITIONS), ("dead", 2))])
+
+    def test_are_replayed_while_the_pipeline_runs(self):
+        self.prepare("live")
+        run = self.start("run", self.topology)
+        self.wait_until("the good ones", 60, lambda: len(self.out()) == ROWS - len(BAD), run, pause=0.5)
+        self.write(FIXED)
+        self.replay(code=EXIT_OK)
+        self.assert_each_once()
+        run.send(signal.SIGTERM)
+        self.assertEqual(run.wait(30), EXIT_OK)
+
+    def test_a_replay_that_is_killed_loses_and_doubles_nothing(self):
+        self.prepare("killed")
+        self.anabranch("run", "--once", self.topology, code=EXIT_OK)
+        self.write(FIXED)
+        for place in ("kafka.produced@1", "kafka.positions_sent@1", "kafka.commit@1", "kafka.committed@1"):
+            run = self.replay("--node", "score", env={"ANABRANCH_FAULT": f"{place}=kill"}, timeout=60)
+            self.assertIn(run.code, (-signal.SIGKILL, EXIT_OK), place)
+        self.replay(code=EXIT_OK, timeout=60)
+        self.assert_each_once()
+        self.assertEqual(self.letters()["letters"], 0)
+
+
+if __name__ == "__main__":
+    harness.main()
