@@ -131,6 +131,8 @@ SourceEvent KafkaSource::TakeEvent() {
     told_partitions_.push_back(lane_.partitions->Find(partition));
   const SourceEvent event = *event_;
   event_.reset();
+  // From here on: kept results of these partitions may be committed before they are read.
+  if (event == SourceEvent::kAssigned) RememberMembership();
   return event;
 }
 
@@ -329,10 +331,13 @@ Status KafkaSource::Assign(std::span<const PartitionId> partitions, std::span<co
   assigned_since_ns_ = Clock::Real().NowNs();
   taking_ = !event_;
   end_told_ = false;
+  return Status::Ok();
+}
+
+void KafkaSource::RememberMembership() {
   const std::lock_guard lock(mutex_);
   metadata_.reset(rd_kafka_consumer_group_metadata(client_->get()));
-  if (!assigned_.empty()) one_of_mine_ = assigned_.front().name;
-  return Status::Ok();
+  if (!told_partitions_.empty()) one_of_mine_ = lane_.partitions->at(told_partitions_.front());
 }
 
 Status KafkaSource::Release() {

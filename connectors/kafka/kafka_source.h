@@ -83,6 +83,7 @@ class KafkaSource : public Source {
   void TakeAll(const std::vector<int>& counts);
   void OnRebalance(int error, rd_kafka_topic_partition_list_s* partitions);
   SourceEvent TakeEvent();
+  void RememberMembership();
   void Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits& limits, int64_t wait_ns);
   void TakeMessage(rd_kafka_message_s* message, RecordBatch& batch, MessageHold& hold);
   void TakeError(const rd_kafka_message_s& message);

@@ -1,0 +1,52 @@
+"""What the tests of a restart share: a pipeline that stopped in a stage, its restart, and what is asked of both."""
+import json
+import shutil
+
+import faults
+import oracle
+import rigs
+from oracle import harness
+
+
+class RestartCase(harness.PipelineCase):
+    """Works in folders of its own under `self.folder`, one per pipeline that was run."""
+
+    def setUp(self):
+        super().setUp()
+        self.made = 0
+
+    def new_folder(self):
+        self.made += 1
+        return self.folder / f"p{self.made}"
+
+    def copy_of(self, folder):
+        copy = self.new_folder()
+        shutil.copytree(folder, copy)
+        return copy
+
+    def clean_run(self, rig, *args):
+        """What a run without a fault leaves, and node -> rows it was called with."""
+        folder = self.new_folder()
+        file, log = rig.lay(folder), faults.FaultLog(folder / "faults.log")
+        self.anabranch("run", file, *args, env=faults.armed(log=log.path), code=harness.EXIT_OK)
+        calls = [line for line in log.lines() if line[0] == "stage.call"]
+        return rig.outcome(folder), log.calls(), {node: sum(line[1] == node for line in calls) for node in rig.nodes}
+
+    def failed_run(self, rig, node, at, *args):
+        """A folder in which a run stopped in the stage `node`, at its call number `at`, and the calls of that run."""
+        folder = self.new_folder()
+        file, log = rig.lay(folder), faults.FaultLog(folder / "failed.log")
+        run = self.anabranch("run", file, *args, env=faults.armed(f"stage.call:{node}@{at}=failing", log=log.path))
+        self.assertEqual(run.code, harness.EXIT_STAGE, run)
+        self.assertIn(f'"{node}"', run.stderr)
+        return folder, log.calls()
+
+    def status(self, file, *args):
+        run = self.anabranch("status", file, "--format", "json", *args, code=harness.EXIT_OK)
+        return json.loads(run.stdout)
+
+    def assert_same(self, expected, found):
+        self.assertIsNone(rigs.difference(expected, found), "not what a run without a fault leaves")
+
+    def seeded(self):
+        return oracle.seed(self.id())
