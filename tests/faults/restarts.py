@@ -19,10 +19,19 @@ class RestartCase(harness.PipelineCase):
         self.made += 1
         return self.folder / f"p{self.made}"
 
-    def copy_of(self, folder):
+    def saved(self, folder):
+        """A folder as it is now, for `as_saved`."""
         copy = self.new_folder()
         shutil.copytree(folder, copy)
-        return copy
+        return copy, folder
+
+    @staticmethod
+    def as_saved(saved):
+        """The folder as it was, at its old place: paths are part of what a pipeline is."""
+        copy, folder = saved
+        shutil.rmtree(folder)
+        shutil.copytree(copy, folder)
+        return folder
 
     def clean_run(self, rig, *args):
         """What a run without a fault leaves, and node -> rows it was called with."""
