@@ -51,7 +51,8 @@ struct KeptHeader {
 // finished stages wrote: safe while another thread is stuck in an unfinished one.
 std::string WriteKeptBatch(const Plan& plan, const RecordBatch& batch, const std::vector<bool>& done);
 
-// The same for one row, without encoded rows: what travels with a dead letter.
+// The same for one row, without encoded rows: what travels with a dead letter. Nor does it hold the record's value and
+// headers, which the letter has: who restores it sets them.
 std::string WriteKeptRow(const Plan& plan, const RecordBatch& batch, const std::vector<bool>& done, uint32_t row);
 
 // An outputs frame of an epoch's batch: `batch` as its lane encoded it.

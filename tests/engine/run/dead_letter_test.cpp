@@ -149,12 +149,12 @@ TEST_F(DeadLetters, WithoutRoomForTheirResultsGoWithoutThem) {
   Make();
   RecordBatch batch;
   Fill(&batch, 1, 1);
-  batch.payload[0] = batch.text.Copy(std::string(70'000, 'x'));
+  batch.payload[0] = batch.text.Copy(std::string(600'000, 'x'));
   ASSERT_TRUE(worker->Run(batch, nullptr).ok());
   letters = WorkerTest::DeadLetters(batch);
   ASSERT_EQ(letters.rows.size(), 1U);
   EXPECT_EQ(Header(letters, 0, "anabranch.error.results"), "");
-  EXPECT_EQ(letters.value(letters.rows[0]).size(), 70'000U);
+  EXPECT_EQ(letters.value(letters.rows[0]).size(), 600'000U);
 }
 
 TEST_F(DeadLetters, AreReplayedAtTheirStageUnderTheirIdentityAndNothingElseRuns) {
