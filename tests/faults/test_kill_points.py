@@ -1,0 +1,134 @@
+"""Every named place of the sources, hit by a kill -9 five times and more: the pipeline goes on as if nothing was.
+
+The list of places is read from the sources; one that no kill met fails this test.
+"""
+import signal
+
+import faults
+import oracle
+import restarts
+import rigs
+from oracle import harness
+
+KILLS = harness.scaled(5)  # of each place
+# Passed only while a broker is in trouble: the calls that fail there are made to fail by this test.
+ELSEWHERE = {name: "test_broker_faults.py" for name in ("kafka.abort", "kafka.aborted", "kafka.rebuilt", "kafka.resolved")}
+PARTITIONS = 2
+
+
+def spread(count):
+    """Which passings of `count` to kill at, KILLS in all."""
+    return [1 + i * (count - 1) // max(1, KILLS - 1) for i in range(KILLS)]
+
+
+class KillPoints(harness.KafkaCase, restarts.RestartCase):
+
+    ROWS = 200
+    SETTINGS = {"batch": {"max_rows": 16}, "epoch": {"max_rows": 48, "commit_ms": 5}}
+
+    def setUp(self):
+        super().setUp()
+        self.hits = {}
+
+    def killed(self, *args, point, at, armed=(), log):
+        """Runs a command until its kill, which is the last that its log tells."""
+        run = self.anabranch(*args, env=faults.armed(*armed, f"{point}@{at}=kill", log=log))
+        self.assertEqual(run.code, -signal.SIGKILL, f"{point}@{at}\n{run}")
+        self.hits[point] = self.hits.get(point, 0) + 1
+
+    def finish(self, file, *args):
+        """Whatever state the kill left: what a user would do next, to the end."""
+        run = self.anabranch("run", file, *args)
+        if run.code == harness.EXIT_STAGE:
+            self.anabranch("restart", file, "--yes", *args, code=harness.EXIT_OK)
+            run = self.anabranch("run", file, *args)
+        self.assertEqual(run.code, harness.EXIT_OK, run)
+
+    def passings(self, log):
+        counts = {}
+        for name, _, _ in log.lines():
+            counts[name] = counts.get(name, 0) + 1
+        return counts
+
+    def kill_all(self, rig, expected, passings, begin, command, armed=()):
+        """KILLS kills at each place that has none yet. `begin` makes the folder in which `command` runs."""
+        for point, count in sorted(passings.items()):
+            if point in self.hits or point in ELSEWHERE:
+                continue
+            for at in spread(count):
+                with self.subTest(shape=rig.shape, command=command[0], point=point, at=at):
+                    folder = begin()
+                    file = folder / "topology.json"
+                    self.killed(*command, file, point=point, at=at, armed=armed, log=folder / "killed.log")
+                    self.finish(file)
+                    self.assert_same(expected, rig.outcome(folder))
+
+    def files_and_tables(self, seed):
+        node, failing = "last", ("stage.call:last@5=failing",)
+        rig = rigs.Rig("keep_marks", self.ROWS, seed, **self.SETTINGS)
+
+        def fresh():
+            folder = self.new_folder()
+            rig.lay(folder)
+            return folder
+
+        expected, _, _ = self.clean_run(rig)
+        log = faults.FaultLog(self.folder / "clean.log")
+        self.anabranch("run", fresh() / "topology.json", env=faults.armed(log=log.path), code=harness.EXIT_OK)
+        self.kill_all(rig, expected, self.passings(log), fresh, ("run",))
+
+        folder, _ = self.failed_run(rig, node, 5)
+        saved = self.saved(folder)
+        self.kill_all(rig, expected, self.passings(faults.FaultLog(folder / "failed.log")), fresh, ("run",), failing)
+
+        log = faults.FaultLog(self.folder / "restart.log")
+        self.anabranch("restart", folder / "topology.json", "--yes", env=faults.armed(log=log.path), code=harness.EXIT_OK)
+        self.kill_all(rig, expected, self.passings(log), lambda: self.as_saved(saved), ("restart", "--yes"))
+
+    def topics(self):
+        numbers = oracle.Numbered(20_000, partitions=PARTITIONS)
+        self.broker.make_topics({"points.in": PARTITIONS, "points.out": PARTITIONS, "points.dead": 1})
+        file = harness.write_json(self.folder / "points.json", faults.numbered_topology(
+            "points", {"kafka": {"topics": ["points.in"], "start": "earliest"}}, {"out": {"kafka": {"topic": "points.out"}}},
+            dead_letters={"kafka": {"topic": "points.dead"}}, **self.SETTINGS))
+        reader = oracle.Reader(self.broker, "points.out", PARTITIONS)
+        self.addCleanup(reader.close)
+        sent = 0
+
+        def send(more):
+            nonlocal sent
+            self.broker.produce(numbers.records("points.in", sent, sent + more))
+            sent += more
+
+        send(400)
+        log = faults.FaultLog(self.folder / "points.log")
+        self.anabranch("run", "--once", file, "--workers", 1, env=faults.armed(log=log.path), code=harness.EXIT_OK)
+        places = {point: count for point, count in self.passings(log).items() if point not in self.hits}
+        self.assertIn("kafka.commit", places)
+        for point, count in sorted(places.items()):
+            for at in spread(max(1, count // 4)):
+                with self.subTest(point=point, at=at):
+                    send(400)
+                    self.killed("run", "--once", file, "--workers", 1, point=point, at=at, log=self.folder / "killed.log")
+        self.finish(file, "--once", "--workers", 1)
+        messages = self.broker.read("points.out")
+        verdict = oracle.judge(numbers, oracle.results_of(messages), sent)
+        print(f"between topics: {verdict}", flush=True)
+        self.assertTrue(verdict.ok, verdict)
+        self.assertIsNone(reader.agrees_with(messages))
+
+    def test_every_place_survives_its_kills(self):
+        self.files_and_tables(self.seeded())
+        self.topics()
+        print("kills:", ", ".join(f"{point} {count}" for point, count in sorted(self.hits.items())), flush=True)
+        places = faults.fault_points()
+        few = {point: self.hits.get(point, 0) for point in places
+               if self.hits.get(point, 0) < KILLS and point not in ELSEWHERE}
+        self.assertEqual(few, {}, f"places of the sources that {KILLS} kills did not meet")
+        for point, test in ELSEWHERE.items():
+            self.assertIn(point, places, "a place that is no more")
+            self.assertTrue((faults.ROOT / "tests" / "faults" / test).exists(), f"{point} is left to {test}")
+
+
+if __name__ == "__main__":
+    harness.main()
