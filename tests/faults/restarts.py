@@ -1,5 +1,6 @@
 """What the tests of a restart share: a pipeline that stopped in a stage, its restart, and what is asked of both."""
 import json
+import os
 import shutil
 
 import faults
@@ -10,6 +11,9 @@ from oracle import harness
 
 class RestartCase(harness.PipelineCase):
     """Works in folders of its own under `self.folder`, one per pipeline that was run."""
+
+    # Hundreds of short runs: in memory where that is possible. A killed process loses nothing of it either.
+    folder_in = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
     def setUp(self):
         super().setUp()

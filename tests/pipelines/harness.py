@@ -120,10 +120,11 @@ class PipelineCase(unittest.TestCase):
 
     maxDiff = 2000
     broker = None
+    folder_in = None  # where its folder is made; None: where temporary files go
 
     def setUp(self):
         self.runs = []
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="anabranch-"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="anabranch-", dir=self.folder_in))
         self.addCleanup(self._clean)
 
     def _clean(self):
