@@ -57,6 +57,10 @@ class Source {
   // Where the outside keeps this source's position: committed offsets of a group. kNoPosition when
   // nothing was ever stored or the source stores none (files).
   virtual Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId> partitions) = 0;
+  // Where the source's `start` rule begins, as things are now. The lane remembers the answer: "latest" moves on.
+  virtual Result<std::vector<int64_t>> StartPositions(std::span<const PartitionId> partitions) {
+    return std::vector<int64_t>(partitions.size(), 0);
+  }
   // Begins reading the assigned partitions. kNoPosition = the source's `start` rule. Until it is called, Poll answers
   // kIdle (kRevoked, kLost): a lane may first feed rows that were kept.
   virtual Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) = 0;

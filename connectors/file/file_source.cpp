@@ -127,6 +127,9 @@ class FileSource : public Source {
     return std::vector<int64_t>(partitions.size(), kNoPosition);
   }
 
+  Result<std::vector<int64_t>> StartPositions(std::span<const PartitionId> partitions) override {
+    return std::vector<int64_t>(partitions.size(), first_);
+  }
   Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) override;
   Status Release() override { return {}; }
   Status CommitPositions(std::span<const PositionRange> /*positions*/) override { return {}; }

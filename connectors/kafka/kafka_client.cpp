@@ -111,7 +111,7 @@ void Patience::Pause(int64_t ns) {
 
 Status Patience::Over(const std::string& undone) const {
   if (cancel_ != nullptr && cancel_->now()) return {Code::kCancelled, "stopped"};
-  return {Code::kUnavailable, "stopped while the brokers were away: " + undone};
+  return {Code::kRetry, "stopped while the brokers were away: " + undone};
 }
 
 void KafkaDeleter::operator()(rd_kafka_conf_s* conf) const { rd_kafka_conf_destroy(conf); }

@@ -131,8 +131,12 @@ SourceEvent KafkaSource::TakeEvent() {
     told_partitions_.push_back(lane_.partitions->Find(partition));
   const SourceEvent event = *event_;
   event_.reset();
-  // From here on: kept results of these partitions may be committed before they are read.
-  if (event == SourceEvent::kAssigned) RememberMembership();
+  awaits_assign_ = event == SourceEvent::kAssigned;
+  if (awaits_assign_) {
+    unassigned_since_ns_ = 0;
+    // From here on: kept results of these partitions may be committed before they are read.
+    RememberMembership();
+  }
   return event;
 }
 
@@ -141,6 +145,7 @@ std::vector<PartitionId> KafkaSource::partitions() const { return told_partition
 Result<SourceEvent> KafkaSource::Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) {
   if (!stop_.ok()) return stop_;
   batch.partitions = lane_.partitions;
+  if (awaits_assign_) RETURN_IF_ERROR(Hold());
   if (!event_) {
     auto hold = std::make_shared<MessageHold>(client_, limits.max_rows);
     Fill(batch, *hold, limits, wait_ns);
@@ -304,6 +309,26 @@ std::string KafkaSource::Describe(const SourcePartition& partition) const {
   return "topic " + partition.topic + "/" + std::to_string(partition.partition) + " on " + settings_->options.Servers();
 }
 
+// The lane polls before it assigns: it feeds rows that were kept. A member that never takes its partitions would not
+// hear of a rebalance, so they are taken at their end, and what comes from there is left for later.
+Status KafkaSource::Hold() {
+  awaits_assign_ = false;
+  const KafkaPartitions list = MakeList(told_partitions_);
+  for (int i = 0; i < list->cnt; ++i) list->elems[i].offset = RD_KAFKA_OFFSET_END;
+  const rd_kafka_resp_err_t error = rd_kafka_assign(client_->get(), list.get());
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return Status::Ok();
+  return {Code::kUnavailable, "group \"" + group_ + "\": partitions cannot be taken: " + ErrorText(error)};
+}
+
+Result<std::vector<int64_t>> KafkaSource::StartPositions(std::span<const PartitionId> partitions) {
+  std::vector<int64_t> start;
+  for (const PartitionId partition : partitions) {
+    ASSIGN_OR_RETURN(const int64_t offset, Resolve(lane_.partitions->at(partition), settings_->start, false));
+    start.push_back(offset);
+  }
+  return start;
+}
+
 Status KafkaSource::Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) {
   std::vector<Partition> assigned;
   const KafkaPartitions list = MakeList(partitions);
@@ -326,6 +351,7 @@ Status KafkaSource::Assign(std::span<const PartitionId> partitions, std::span<co
     return {Code::kUnavailable, "group \"" + group_ + "\": partitions cannot be taken: " + ErrorText(error)};
   }
   assigned_ = std::move(assigned);
+  awaits_assign_ = false;
   last_topic_ = nullptr;
   unassigned_since_ns_ = 0;
   assigned_since_ns_ = Clock::Real().NowNs();
@@ -341,7 +367,7 @@ void KafkaSource::RememberMembership() {
 }
 
 Status KafkaSource::Release() {
-  taking_ = false;
+  taking_ = awaits_assign_ = false;
   assigned_.clear();
   last_topic_ = nullptr;
   unassigned_since_ns_ = Clock::Real().NowNs();

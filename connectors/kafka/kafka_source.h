@@ -52,6 +52,7 @@ class KafkaSource : public Source {
   // position that the broker no longer has; a record that fails its checksum), kUnavailable.
   Result<SourceEvent> Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) override;
   std::vector<PartitionId> partitions() const override;
+  Result<std::vector<int64_t>> StartPositions(std::span<const PartitionId> partitions) override;
   Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId> partitions) override;
   Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) override;
   Status Release() override;
@@ -84,6 +85,7 @@ class KafkaSource : public Source {
   void OnRebalance(int error, rd_kafka_topic_partition_list_s* partitions);
   SourceEvent TakeEvent();
   void RememberMembership();
+  Status Hold();
   void Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits& limits, int64_t wait_ns);
   void TakeMessage(rd_kafka_message_s* message, RecordBatch& batch, MessageHold& hold);
   void TakeError(const rd_kafka_message_s& message);
@@ -112,7 +114,8 @@ class KafkaSource : public Source {
   std::vector<SourcePartition> event_partitions_;
   std::vector<PartitionId> told_partitions_;  // of the event told last
   std::vector<Partition> assigned_;
-  bool taking_ = false;  // between Assign() and the next event
+  bool awaits_assign_ = false;  // the lane was told of its partitions and has not assigned them
+  bool taking_ = false;         // between Assign() and the next event
   bool closing_ = false;
   bool end_told_ = false;
   int64_t unassigned_since_ns_ = 0;

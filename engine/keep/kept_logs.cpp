@@ -11,6 +11,8 @@ namespace {
 
 constexpr uint64_t kMostPerFile = uint64_t{64} << 20;
 constexpr auto kLookForStop = std::chrono::milliseconds(20);
+// The rows that fill it may wait, in order, for the very batch that asks: nobody waits for ever.
+constexpr auto kRoomWait = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -50,7 +52,11 @@ KeptLogs::Lane& KeptLogs::LaneOf(int lane) {
 Status KeptLogs::WaitForRoom(const CancelToken& stop) {
   std::unique_lock lock(mutex_);
   if (Full()) RETURN_IF_ERROR(RemoveCommitted(lock));
+  const auto until = std::chrono::steady_clock::now() + kRoomWait;
   while (bytes_ > 0 && Full()) {
+    if (std::chrono::steady_clock::now() >= until) {
+      return {Code::kRetry, "limits.kept_bytes is reached by rows that are not committed yet"};
+    }
     if (stop.draining()) return {Code::kCancelled, "stopped while waiting for room for kept results"};
     room_.wait_for(lock, kLookForStop);
   }

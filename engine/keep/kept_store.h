@@ -40,8 +40,8 @@ class KeptStore {
   // A failure: makes `frames` (in the order of their rows) durable as one segment. Empty: does nothing.
   virtual Status Keep(int lane, const std::vector<std::string>& frames) = 0;
 
-  // "keep": "always": appends one frame to the lane's log. Waits while the cap is reached, until Committed() made room
-  // or `stop` is raised (kCancelled). `ranges` = header.ranges of the frame.
+  // "keep": "always": appends one frame to the lane's log. Waits up to 2 s while the cap is reached (then kRetry),
+  // until Committed() made room or `stop` is raised (kCancelled). `ranges` = header.ranges of the frame.
   virtual Status Log(int lane, std::string_view frame, const std::vector<KeptHeader::Range>& ranges,
                      const CancelToken& stop) = 0;
   virtual Status SyncLog(int lane) = 0;

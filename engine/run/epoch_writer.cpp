@@ -10,7 +10,7 @@ namespace anabranch {
 namespace {
 
 constexpr size_t kClosedEpochs = 2;  // one that commits and one that waits: a drain stays short
-constexpr auto kTroubleSlice = std::chrono::milliseconds(500);
+constexpr auto kSlice = std::chrono::milliseconds(500);
 constexpr auto kDrainPatience = std::chrono::seconds(10);
 constexpr size_t kSpares = 64;
 constexpr auto kFirstBackoff = std::chrono::milliseconds(50);
@@ -54,9 +54,7 @@ void EpochWriter::Stop() {
 template <typename Ready>
 Status EpochWriter::WaitFor(std::unique_lock<std::mutex>& lock, Ready ready) {
   const auto done = [&] { return !status_.ok() || ready(); };
-  while (!changed_.wait_for(lock, kTroubleSlice, done)) {
-    if (trouble_) return {Code::kRetry, "a target is in trouble"};
-  }
+  if (!changed_.wait_for(lock, kSlice, done)) return {Code::kRetry, "a target takes its time"};
   return status_;
 }
 
@@ -158,6 +156,7 @@ void EpochWriter::Loop() {
 void EpochWriter::Abandon(std::unique_lock<std::mutex>& lock) {
   queue_.clear();
   closed_ = 0;
+  failed_ = committers_.size();
   lock.unlock();
   Status aborted;
   for (Committer* committer : committers_) {
@@ -194,9 +193,7 @@ Status EpochWriter::Rewrite(Committer& committer) {
 Status EpochWriter::UntilResolved(Committer& committer, Status status, const EpochEnd* end) {
   Backoff backoff(kFirstBackoff, kLastBackoff);
   std::optional<std::chrono::steady_clock::time_point> draining_since;
-  int attempts = 1;
-  for (; status.code() == Code::kAborted; ++attempts) {
-    SetTrouble(true);
+  for (int attempts = 1; status.code() == Code::kAborted; ++attempts) {
     if (cancel_.draining() && !draining_since) draining_since = std::chrono::steady_clock::now();
     const bool drained_enough = draining_since && std::chrono::steady_clock::now() - *draining_since > kDrainPatience;
     if (drained_enough || !WaitToRetry(backoff.Next())) {
@@ -207,14 +204,7 @@ Status EpochWriter::UntilResolved(Committer& committer, Status status, const Epo
     status = Rewrite(committer);
     if (status.ok() && end != nullptr) status = committer.Commit(*end);
   }
-  if (attempts > 1) SetTrouble(false);
   return status;
-}
-
-void EpochWriter::SetTrouble(bool trouble) {
-  std::lock_guard lock(mutex_);
-  trouble_ = trouble;
-  changed_.notify_all();
 }
 
 Status EpochWriter::CommitEpoch() {

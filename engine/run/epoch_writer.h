@@ -20,8 +20,8 @@ namespace anabranch {
 // and commits at each epoch's end, on a thread of its own, so that the lane computes meanwhile.
 // The epoch stays pinned (its encoded bytes are kept) until its commit is resolved; an abort writes
 // the same bytes again, for as long as it takes: a target in trouble holds the lane back, it does not end it.
-// Push waits while more than `max_bytes` are held, CloseEpoch while two closed epochs wait; while a target is in
-// trouble they and WaitIdle answer kRetry every half second, having done nothing: see to the source, then call again.
+// Push waits while more than `max_bytes` are held, CloseEpoch while two closed epochs wait; they and WaitIdle wait half
+// a second at most, then they answer kRetry, having done nothing: see to the source, then call again.
 //
 // Used by one lane thread. After a failure nothing more is committed; status() tells why, TakeUncommitted() gives
 // what was pushed.
@@ -72,7 +72,6 @@ class EpochWriter {
   void Loop();
   Status WriteBatch(const EncodedBatch& batch);
   Status CommitEpoch();
-  void SetTrouble(bool trouble);
   void Abandon(std::unique_lock<std::mutex>& lock);
   Status Rewrite(Committer& committer);
   // While `status` is kAborted: waits, writes the pinned rows again and, given an end, commits them. kRetry when the
@@ -80,7 +79,7 @@ class EpochWriter {
   Status UntilResolved(Committer& committer, Status status, const EpochEnd* end);
   // False when there is no point in another attempt.
   bool WaitToRetry(Backoff::Duration pause);
-  // Until `ready`; kRetry after half a second of trouble.
+  // Until `ready`; kRetry after half a second.
   template <typename Ready>
   Status WaitFor(std::unique_lock<std::mutex>& lock, Ready ready);
 
@@ -103,7 +102,6 @@ class EpochWriter {
   bool busy_ = false;                // guarded
   bool abandon_ = false;             // guarded
   bool stop_ = false;                // guarded
-  bool trouble_ = false;             // guarded: a target aborts what it is given
   Status status_;                    // guarded
   std::thread thread_;
 };

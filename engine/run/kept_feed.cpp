@@ -21,13 +21,14 @@ Status KeptFeed::Claim(const std::vector<PartitionId>& partitions, std::vector<i
   return Status::Ok();
 }
 
-Status KeptFeed::Next(RecordBatch* batch) {
+Status KeptFeed::Next(RecordBatch* batch, int64_t* rows) {
   FaultPoint("restart.feed");
   const KeptStore::Entry& entry = entries_[fed_];
   ASSIGN_OR_RETURN(auto frame, store_->Load(entry.id));
   rules_.next = NextOf(entry.header);
   RETURN_IF_ERROR(RestoreKeptBatch(plan_, std::move(frame), rules_, table_, batch)
                       .WithContext("kept results " + entry.file + " cannot be taken up"));
+  *rows = entry.header.rows;
   ++fed_;
   return Status::Ok();
 }

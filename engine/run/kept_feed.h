@@ -26,8 +26,8 @@ class KeptFeed {
   const std::vector<int64_t>& next() const { return next_; }
 
   bool has_more() const { return fed_ < entries_.size(); }
-  // Fills `batch` (cleared) with the next kept rows.
-  Status Next(RecordBatch* batch);
+  // Fills `batch` (cleared) with the next kept rows; `rows` = how many source rows that is.
+  Status Next(RecordBatch* batch, int64_t* rows);
 
   // The oldest batch that was fed and not released left the lane's hands.
   void NoteReleased() { ++released_; }

@@ -15,6 +15,7 @@ constexpr int64_t kIdleWaitNs = 50'000'000;
 constexpr int64_t kBusyWaitNs = 1'000'000;
 constexpr int64_t kWitnessNs = 1'000'000'000;
 constexpr size_t kHeldBatches = 4096;
+constexpr int kLeavingTries = 6;  // of half a second
 constexpr size_t kRecordsNamed = 10;
 
 std::vector<Committer*> Pointers(const std::vector<std::unique_ptr<Committer>>& committers) {
@@ -39,21 +40,34 @@ Lane::~Lane() = default;
 Status Lane::Run() {
   Status status = Loop();
   WaitForAll();
-  if (ending_.exchange(true)) ending_.wait(true);  // taken over: the process ends
-  const bool stage_failed = !status.ok() && status.code() != Code::kCancelled && status.code() != Code::kFenced;
-  if (stage_failed) CommitComplete(&status);
+  const bool fenced = status.code() == Code::kFenced;
+  const bool stopped = status.code() == Code::kCancelled && shared_.stop.now();
+  const bool stage_failed = !status.ok() && status.code() != Code::kCancelled && !fenced;
+  if (stage_failed) shared_.stop.Raise(CancelToken::kDrain);  // others end too; a target in trouble is not waited for
+  if (!status.ok() && !fenced && !stopped) CommitComplete(&status);
   writer_.Stop();
   WriteWitness();
-  if (stage_failed && status.code() != Code::kRetry) status = KeepFailure(std::move(status));
+  if (stage_failed && status.code() != Code::kRetry) {
+    status = KeepFailure(std::move(status));
+  } else if (status.code() == Code::kCancelled && !stopped && !in_flight_.empty()) {
+    // Another lane failed while a stage here waited to try again: the restart takes these rows up too.
+    if (Status s = KeepRest(); !s.ok()) shared_.warn("nothing could be kept (" + s.message() + ")");
+  }
   in_flight_.clear();
-  if (!status.ok() && status.code() != Code::kCancelled) shared_.stop.Raise(CancelToken::kDrain);
+  if (fenced) shared_.stop.Raise(CancelToken::kDrain);
   parts_.source->Close();
   for (auto& committer : parts_.committers) committer->Close();
   return status.code() == Code::kCancelled ? Status::Ok() : status;
 }
 
+void Lane::Unpark() {
+  Place parked = Place::kParked;
+  if (!place_.compare_exchange_strong(parked, Place::kMoving)) place_.wait(Place::kTaken);  // for good
+}
+
 bool Lane::TakeOver(const std::string& stage, const Status& why) {
-  if (ending_.exchange(true)) return false;
+  Place parked = Place::kParked;
+  if (!place_.compare_exchange_strong(parked, Place::kTaken)) return false;
   for (StageId id = 0; id < shared_.plan.stages(); ++id) {
     if (shared_.plan.StageName(id) == stage) failed_at_ = id;
   }
@@ -119,10 +133,11 @@ Status Lane::Loop() {
 // Does what the writer refuses while a target is in trouble, again and again: meanwhile the group is served, so that it
 // does not take this lane for dead.
 Status Lane::Patiently(const std::function<Status()>& step) {
-  while (true) {
+  for (int tries = 1;; ++tries) {
     Status status = step();
-    if (status.code() != Code::kRetry || leaving_ || !writer_.status().ok()) return status;
-    RETURN_IF_ERROR(ServeGroup());
+    if (status.code() != Code::kRetry || !writer_.status().ok()) return status;
+    if (leaving_ && tries >= kLeavingTries) return status;
+    if (!leaving_) RETURN_IF_ERROR(ServeGroup());
   }
 }
 
@@ -143,6 +158,7 @@ Status Lane::ServeGroup() {
     group_change_ = *event;
     return {Code::kAborted, "the group gave the partitions to others"};
   } else {
+    end_heard_ = end_heard_ || *event == SourceEvent::kEnd;
     spare_.push_back(std::move(batch));
   }
   return Status::Ok();
@@ -159,6 +175,15 @@ Status Lane::OnGroupChange() {
 Status Lane::Step() {
   RETURN_IF_ERROR(writer_.status());
   RETURN_IF_ERROR(ReleaseFinished(false));
+  // A log waits for room, and only a commit makes room: never let the open epoch be what it waits for.
+  if (keeps_always_ && open_batches_ > 0 && shared_.kept->bytes() > shared_.plan.limits.kept_bytes / 2) {
+    RETURN_IF_ERROR(ReleaseFinished(true));
+    RETURN_IF_ERROR(Finish());
+  }
+  if (end_heard_ && held_.empty()) {
+    end_heard_ = false;
+    return OnEnd();
+  }
   if (!held_.empty()) {
     std::unique_ptr<RecordBatch> batch = std::move(held_.front());
     held_.pop_front();
@@ -180,7 +205,7 @@ Status Lane::Feed() {
   auto batch = TakeBatch();
   batch->source = parts_.source_stage;
   batch->partitions = parts_.partitions.get();
-  RETURN_IF_ERROR(feed_.Next(batch.get()));
+  RETURN_IF_ERROR(feed_.Next(batch.get(), &fed_rows_));
   return OnBatch(std::move(batch));
 }
 
@@ -200,11 +225,6 @@ Status Lane::StartLive() {
 }
 
 Status Lane::OnBatch(std::unique_ptr<RecordBatch> batch) {
-  // A log waits for room, and only a commit makes room: never let the open epoch be what it waits for.
-  if (keeps_always_ && open_batches_ > 0 && shared_.kept->bytes() > shared_.plan.limits.kept_bytes / 2) {
-    RETURN_IF_ERROR(ReleaseFinished(true));
-    RETURN_IF_ERROR(Finish());
-  }
   batch->lane = parts_.number;
   batch->sequence = ++sequence_;
   Submit(std::move(batch));
@@ -250,7 +270,7 @@ Status Lane::OnAssigned() {
     }
   }
   RETURN_IF_ERROR(CheckWitness(partitions, stored));
-  std::vector<int64_t> next(partitions.size(), kNoPosition);
+  ASSIGN_OR_RETURN(std::vector<int64_t> next, StartPositions(partitions));
   for (size_t i = 0; i < partitions.size(); ++i) {
     if (stored[i] != kNoPosition) {
       next[i] = std::min(stored[i], least[i]);
@@ -259,12 +279,41 @@ Status Lane::OnAssigned() {
     }
   }
   RETURN_IF_ERROR(feed_.Claim(partitions, std::move(next)));
+  if (fed_ && feed_.has_more()) {
+    fed_ = false;
+    --shared_.lanes_fed;
+  }
   return feed_.has_more() ? Status::Ok() : StartLive();
 }
 
-std::string Lane::WitnessName(PartitionId partition) const {
+std::string Lane::FactName(const char* what, PartitionId partition) const {
   const SourcePartition& from = parts_.partitions->at(partition);
-  return "position:" + parts_.source_id + ":" + from.topic + "/" + std::to_string(from.partition);
+  return std::string(what) + ":" + parts_.source_id + ":" + from.topic + "/" + std::to_string(from.partition);
+}
+
+// Where the `start` rule began when this state first read the partition: a process that dies before its first commit
+// must not make the next one begin elsewhere.
+Result<std::vector<int64_t>> Lane::StartPositions(const std::vector<PartitionId>& partitions) {
+  if (shared_.ledger == nullptr) return std::vector<int64_t>(partitions.size(), kNoPosition);
+  std::vector<int64_t> starts(partitions.size(), kNoPosition);
+  std::vector<PartitionId> fresh;
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    ASSIGN_OR_RETURN(const auto known, shared_.ledger->Get(FactName("start", partitions[i])));
+    if (known) {
+      starts[i] = std::stoll(*known);
+    } else {
+      fresh.push_back(partitions[i]);
+    }
+  }
+  if (fresh.empty()) return starts;
+  ASSIGN_OR_RETURN(const std::vector<int64_t> now, parts_.source->StartPositions(fresh));
+  std::map<std::string, std::string> facts;
+  for (size_t i = 0; i < fresh.size(); ++i) {
+    facts[FactName("start", fresh[i])] = std::to_string(now[i]);
+    starts[static_cast<size_t>(std::ranges::find(partitions, fresh[i]) - partitions.begin())] = now[i];
+  }
+  RETURN_IF_ERROR(shared_.ledger->Put(facts));
+  return starts;
 }
 
 // What the outside stores is the truth; the ledger remembers the last position that it saw committed. A
@@ -272,7 +321,7 @@ std::string Lane::WitnessName(PartitionId partition) const {
 Status Lane::CheckWitness(const std::vector<PartitionId>& partitions, const std::vector<int64_t>& stored) {
   if (shared_.ledger == nullptr || !parts_.stores_positions) return Status::Ok();
   for (size_t i = 0; i < partitions.size(); ++i) {
-    ASSIGN_OR_RETURN(const auto seen, shared_.ledger->Get(WitnessName(partitions[i])));
+    ASSIGN_OR_RETURN(const auto seen, shared_.ledger->Get(FactName("position", partitions[i])));
     if (!seen || stored[i] >= std::stoll(*seen)) continue;
     const SourcePartition& from = parts_.partitions->at(partitions[i]);
     return {Code::kStage, "source \"" + parts_.source_id + "\": the stored position of " + from.topic + "/" +
@@ -310,7 +359,7 @@ void Lane::SyncKept() {
 
 void Lane::WriteWitness() {
   std::map<std::string, std::string> facts;
-  for (const auto& [partition, next] : committed_) facts[WitnessName(partition)] = std::to_string(next);
+  for (const auto& [partition, next] : committed_) facts[FactName("position", partition)] = std::to_string(next);
   committed_.clear();
   if (facts.empty()) return;
   if (Status s = shared_.ledger->Put(facts); !s.ok()) shared_.warn("the ledger: " + s.message());
@@ -378,6 +427,7 @@ void Lane::Submit(std::unique_ptr<RecordBatch> batch) {
   // hop, and idle threads are there for its branches.
   const bool more_waits = batch->rows() >= shared_.plan.batch.max_rows;
   auto flight = std::make_shared<InFlight>();
+  flight->rows = batch->complete ? fed_rows_ : batch->rows();
   flight->batch = std::move(batch);
   in_flight_.push_back(flight);
   const auto compute = [this, flight](PlanWorker& worker) {
@@ -390,16 +440,19 @@ void Lane::Submit(std::unique_ptr<RecordBatch> batch) {
   };
   if (more_waits && in_flight_.size() < max_in_flight_ && shared_.crew != nullptr && shared_.crew->TryRun(compute))
     return;
+  place_ = Place::kParked;
   compute(*parts_.worker);
+  Unpark();
 }
 
 Status Lane::ReleaseFinished(bool wait_for_all) {
   while (!in_flight_.empty()) {
     InFlight& head = *in_flight_.front();
-    if (wait_for_all || in_flight_.size() >= max_in_flight_) head.done.wait(false);
+    if (wait_for_all || in_flight_.size() >= max_in_flight_) Await(head);
     if (!head.done.load(std::memory_order_acquire)) return Status::Ok();
     if (!head.status.ok()) {
-      FailStage(head);
+      failed_at_ = head.failed_stage;
+      if (head.status.code() != Code::kCancelled) FailStage(head);
       return head.status;
     }
     RETURN_IF_ERROR(Release(head));
@@ -408,8 +461,15 @@ Status Lane::ReleaseFinished(bool wait_for_all) {
   return Status::Ok();
 }
 
+void Lane::Await(InFlight& flight) {
+  if (flight.done.load(std::memory_order_acquire)) return;
+  place_ = Place::kParked;
+  flight.done.wait(false);
+  Unpark();
+}
+
 void Lane::WaitForAll() {
-  for (auto& flight : in_flight_) flight->done.wait(false);
+  for (auto& flight : in_flight_) Await(*flight);
 }
 
 Status Lane::Release(InFlight& flight) {
@@ -424,7 +484,7 @@ Status Lane::Release(InFlight& flight) {
   ++open_batches_;
   open_rows_ += batch.rows();
   open_bytes_ += bytes;
-  RETURN_IF_ERROR(Patiently([&] { return writer_.Push(std::move(batch.encoded), batch.rows()); }));
+  RETURN_IF_ERROR(Patiently([&] { return writer_.Push(std::move(batch.encoded), flight.rows); }));
   if (feed_.pending()) feed_.NoteReleased();
   shared_.counters.Add(batch);
   batch.encoded = writer_.TakeSpare();
@@ -469,7 +529,6 @@ void Lane::NoteRecord(PartitionId partition, int64_t offset) {
 
 void Lane::FailStage(const InFlight& flight) {
   const RecordBatch& batch = *flight.batch;
-  failed_at_ = flight.failed_stage;
   failure_.stage = shared_.plan.StageName(failed_at_);
   failure_.error_class = flight.failed_class;
   failure_.attempts = flight.attempts;
@@ -522,9 +581,9 @@ Status Lane::KeepRest() {
   for (const auto& flight : in_flight_) {
     const RecordBatch& batch = *flight->batch;
     frames.push_back(batch.complete ? WriteKeptOutputs(shared_.plan, *parts_.partitions, parts_.source_stage,
-                                                       batch.encoded, batch.rows())
+                                                       batch.encoded, flight->rows)
                                     : WriteKeptBatch(shared_.plan, batch, DoneAbove(batch, failed_at_)));
-    failure_.kept_rows += batch.rows();
+    failure_.kept_rows += flight->rows;
   }
   for (const std::string& frame : frames) failure_.kept_bytes += static_cast<int64_t>(frame.size());
   RETURN_IF_ERROR(shared_.kept->Keep(parts_.number, frames));

@@ -73,6 +73,7 @@ class Lane {
   // A batch on its way: computed on some thread, released by the lane.
   struct InFlight {
     std::unique_ptr<RecordBatch> batch;
+    int64_t rows = 0;  // source rows it completes
     Status status;
     StageId failed_stage = 0;
     std::string failed_class;
@@ -100,7 +101,8 @@ class Lane {
   Status OnRevoked(bool lost);
   void ReadOn();
   Status CheckWitness(const std::vector<PartitionId>& partitions, const std::vector<int64_t>& stored);
-  std::string WitnessName(PartitionId partition) const;
+  std::string FactName(const char* what, PartitionId partition) const;
+  Result<std::vector<int64_t>> StartPositions(const std::vector<PartitionId>& partitions);
   void NoteCommitted(const EpochEnd& end, int64_t rows);
   void WriteWitness();
   void SyncKept();
@@ -110,6 +112,8 @@ class Lane {
   void Submit(std::unique_ptr<RecordBatch> batch);
   Status ReleaseFinished(bool wait_for_all);
   Status Release(InFlight& flight);
+  void Await(InFlight& flight);
+  void Unpark();
   void WaitForAll();
   Status CloseEpochIfDue(bool idle);
   Status Finish();
@@ -126,11 +130,15 @@ class Lane {
   size_t max_in_flight_;
   KeptFeed feed_;
   uint64_t sequence_ = 0;
+  int64_t fed_rows_ = 0;
   bool fed_ = false;
+  bool end_heard_ = false;  // while a target took its time
   bool leaving_ = false;
   const bool keeps_always_;
   bool at_end_ = false;
-  std::atomic<bool> ending_{false};  // the lane's thread, or who took it over, ends it
+  // What the lane's thread is at. Only a parked lane (it computes, or waits for a batch) can be taken over.
+  enum class Place : uint8_t { kMoving, kParked, kTaken };
+  std::atomic<Place> place_{Place::kMoving};
   StageId failed_at_ = kNoStage;
   Failure failure_;
 

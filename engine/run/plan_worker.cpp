@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <optional>
 
 #include "engine/codec/json_text.h"
 #include "engine/codec/json_writer.h"
@@ -209,14 +210,23 @@ Status PlanWorker::RunNodes(RecordBatch& batch, BranchRunner* branches) {
     if (together_.size() == 1) {
       StageEnd end = RunStage(batch, stage);
       if (!end.status.ok()) return StopAt(stage, std::move(end));
-      continue;
+    } else {
+      branches->RunStages(*this, batch, together_, &ends);
+      RETURN_IF_ERROR(StopAtWorst(ends));
     }
-    branches->RunStages(*this, batch, together_, &ends);
-    for (size_t i = 0; i < together_.size(); ++i) {
-      if (!ends[i].status.ok()) return StopAt(together_[i], std::move(ends[i]));
-    }
+    KeepResults(batch);
   }
   return Status::Ok();
+}
+
+// Of branches that ran together: a stage that failed comes before one that only heard of a stop.
+Status PlanWorker::StopAtWorst(std::vector<StageEnd>& ends) {
+  const auto cancelled = [&](size_t i) { return ends[i].status.code() == Code::kCancelled; };
+  std::optional<size_t> worst;
+  for (size_t i = 0; i < ends.size(); ++i) {
+    if (!ends[i].status.ok() && (!worst || (cancelled(*worst) && !cancelled(i)))) worst = i;
+  }
+  return worst ? StopAt(together_[*worst], std::move(ends[*worst])) : Status::Ok();
 }
 
 StageEnd PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
@@ -241,7 +251,6 @@ StageEnd PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
     if (!end.status.ok()) return end;
   }
   rows.done = true;
-  if (plan_.node(stage).keep_always && kept_ != nullptr) KeepResults(batch, stage);
   if (!call) return end;
   rows.busy_ns = static_cast<uint64_t>(clock_.NowNs() - begin);
   guards_.costs.Note(stage, rows.busy_ns);
@@ -268,10 +277,12 @@ void PlanWorker::GiveUpRows(RecordBatch& batch, StageId stage) {
   SortByRow(&rows.errors);
 }
 
-void PlanWorker::KeepResults(const RecordBatch& batch, StageId stage) {
-  std::vector<bool> done = above_[stage];
-  done[stage] = true;
-  for (StageId upper = 0; upper < stage; ++upper) done[upper] = done[upper] && batch.stages[upper].done;
+void PlanWorker::KeepResults(const RecordBatch& batch) {
+  if (kept_ == nullptr) return;
+  const bool asked = std::ranges::any_of(together_, [&](StageId stage) { return plan_.node(stage).keep_always; });
+  if (!asked) return;
+  std::vector<bool> done;
+  for (const StageRows& stage : batch.stages) done.push_back(stage.done);
   kept_->Keep(batch, done);
 }
 

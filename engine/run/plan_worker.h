@@ -31,7 +31,7 @@ class BranchRunner {
 class KeptSink {
  public:
   virtual ~KeptSink() = default;
-  // `done`: the stages whose results are to be kept, the node and all above it.
+  // `done`: the stages that finished, the node among them.
   virtual void Keep(const RecordBatch& batch, const std::vector<bool>& done) = 0;
 };
 
@@ -79,7 +79,8 @@ class PlanWorker {
   bool DeadLetters(const RecordBatch& batch, StageId stage) const;
   void DropFailedAbove(RecordBatch& batch, StageId stage);
   void EncodeDeadLetters(RecordBatch& batch);
-  void KeepResults(const RecordBatch& batch, StageId stage);
+  void KeepResults(const RecordBatch& batch);
+  Status StopAtWorst(std::vector<StageEnd>& ends);
   bool InBatch(const RecordBatch& batch, StageId stage) const;
   bool IsAbove(StageId upper, StageId lower) const { return above_[lower][upper]; }
 

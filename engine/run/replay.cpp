@@ -46,6 +46,9 @@ class ReplaySource : public Source {
   Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId> partitions) override {
     return source_->StoredPositions(partitions);
   }
+  Result<std::vector<int64_t>> StartPositions(std::span<const PartitionId> partitions) override {
+    return source_->StartPositions(partitions);
+  }
   Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) override {
     return source_->Assign(partitions, next);
   }

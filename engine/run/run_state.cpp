@@ -54,7 +54,8 @@ Result<std::optional<Failure>> RunState::FailureIn(Ledger& ledger) {
 
 Status RunState::CheckFailure() {
   ASSIGN_OR_RETURN(const auto state, ledger_->Get(kState));
-  crashed_ = state == "running";
+  crashed_ = state == "running" || state == "restarting";
+  restarts_anew_ = state == "failed";
   ASSIGN_OR_RETURN(failure_, FailureIn(*ledger_));
   if (options_.start == RunStart::kRun && !failure_) return Status::Ok();
   if (!failure_) {
@@ -135,7 +136,7 @@ Status RunState::Begin() {
   }
   if (restart) {
     RETURN_IF_ERROR(ledger_->ResetCounters());
-    RETURN_IF_ERROR(ledger_->PutCrashes({}));
+    if (restarts_anew_) RETURN_IF_ERROR(ledger_->PutCrashes({}));
   }
   FaultPoint("state.begin");
   return ledger_->Put(facts);

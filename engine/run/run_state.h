@@ -59,6 +59,7 @@ class RunState {
   std::string note_;
   std::optional<Failure> failure_;
   bool crashed_ = false;
+  bool restarts_anew_ = false;                                   // not from a restart that was interrupted
   std::map<std::string, std::map<std::string, int64_t>> noted_;  // counters as last written
   std::string identity_;
 };

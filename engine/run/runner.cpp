@@ -260,6 +260,12 @@ Status Run::OpenCommitters(LaneContext& context, const Input& input, Lane::Parts
   }
   bool carried = false;
   std::vector<std::pair<std::unique_ptr<Committer>, std::string>> opened;  // with the stage whose rows it commits
+  // Dead letters and positions belong to no stage: when they fail, the rows wait before the last one.
+  std::string last = input.id;
+  for (const PlanTarget& target : plan_.targets) {
+    const auto id = static_cast<TargetId>(&target - plan_.targets.data());
+    if (id != plan_.dead_letters() && Descends(id, parts->source_stage)) last = target.id;
+  }
   for (const auto& [unit, targets] : units) {
     const Connector* connector = registry_.FindConnector(targets.front().second->connector());
     ASSIGN_OR_RETURN(auto committer,
@@ -267,9 +273,9 @@ Status Run::OpenCommitters(LaneContext& context, const Input& input, Lane::Parts
     RETURN_IF_ERROR(committer->Open().WithContext(targets.front().second->Describe()));
     carried = carried || committer->CarriesPositions();
     const std::string& stage = plan_.targets[targets.front().first].id;
-    opened.emplace_back(std::move(committer), targets.front().first == plan_.dead_letters() ? input.id : stage);
+    opened.emplace_back(std::move(committer), targets.front().first == plan_.dead_letters() ? last : stage);
   }
-  if (!carried) opened.emplace_back(std::make_unique<PositionsCommitter>(*parts->source), input.id);
+  if (!carried) opened.emplace_back(std::make_unique<PositionsCommitter>(*parts->source), last);
   std::stable_sort(opened.begin(), opened.end(),
                    [](const auto& a, const auto& b) { return a.first->rank() < b.first->rank(); });
   for (auto& [committer, stage] : opened) {
@@ -295,6 +301,7 @@ void Run::SettleRestart() {
 void Run::Collect(RunSummary* summary) {
   for (auto& lane : lanes_) {
     const Failure& failure = lane->lane->failure();
+    if (lane->status.ok() && !summary->stuck) continue;
     if (!lane->status.ok() && summary->status.ok()) summary->status = lane->status;
     if (failure.stage.empty()) continue;
     // The first one names the failure; what the others kept belongs to it.
@@ -314,6 +321,9 @@ bool Run::FindStuck(int64_t now_ns, RunSummary* summary) {
   const std::vector<AttemptSlots::Call> overdue = attempts_->Overdue(now_ns, kStuckGraceNs);
   if (overdue.empty()) return false;
   const AttemptSlots::Call& call = overdue.front();
+  const auto still_out = [&](const AttemptSlots::Call& each) {
+    return each.stage == call.stage && each.first == call.first && each.since_ns == call.since_ns;
+  };
   const std::string late = "node \"" + call.stage + "\": a call did not return within its timeout_ms and " +
                            std::to_string(kStuckGraceNs / 1'000'000'000) + " s more";
   cancel_.Raise(CancelToken::kDrain);
@@ -324,7 +334,11 @@ bool Run::FindStuck(int64_t now_ns, RunSummary* summary) {
   wait_for_lanes(0, clock_.NowNs() + kStuckGraceNs);
   const Status stuck(Code::kStage, late + "; its thread cannot be ended, so this process ends");
   size_t taken = 0;
-  for (auto& lane : lanes_) taken += lane->lane->TakeOver(call.stage, stuck) ? 1 : 0;
+  const bool returned = std::ranges::none_of(attempts_->Overdue(clock_.NowNs(), kStuckGraceNs), still_out);
+  for (auto& lane : lanes_) {
+    if (returned) break;
+    taken += lane->lane->TakeOver(call.stage, stuck) ? 1 : 0;
+  }
   wait_for_lanes(taken, clock_.NowNs() + kEndGraceNs);  // others find their own end
   summary->stuck = taken > 0;
   summary->status = summary->stuck ? stuck : Status(Code::kRetry, late + ", then it came back: run it again");
@@ -360,7 +374,7 @@ void Run::Execute(RunSummary* summary) {
   }
   lock.unlock();
   for (auto& lane : lanes_) lane->thread.join();
-  input_ended_ = !cancel_.draining();
+  input_ended_ = !cancel_.draining() && !shared_.kept_only;
   SettleRestart();
   Collect(summary);
   summary->totals = counters_.Snapshot(clock_.NowNs() - begin);
@@ -401,6 +415,12 @@ Result<RestoreRules> DecideRules(const Plan& plan, const RunOptions& options, Ru
       return Refused("its plan is not " + options.token + " any more but " + restart.token +
                      ": the topology or the kept results changed; look at it again with --dry-run");
     }
+    if (options.start == RunStart::kGiveUp && restart.records == 0) {
+      return Refused("no records of stage \"" + restart.from +
+                     "\" are kept that could be given up: mend the cause, then: "
+                     "anabranch restart");
+    }
+    if (options.choices.recompute && !kept.damaged().empty()) RETURN_IF_ERROR(kept.Discard());
     rules = restart.rules;
     if (options.start == RunStart::kGiveUp) rules.give_up = restart.from;
     RETURN_IF_ERROR(state.ledger().AddAction(
