@@ -43,7 +43,7 @@ Status Lane::Run() {
   const bool fenced = status.code() == Code::kFenced;
   const bool stopped = status.code() == Code::kCancelled && shared_.stop.now();
   const bool stage_failed = !status.ok() && status.code() != Code::kCancelled && !fenced;
-  if (stage_failed) shared_.stop.Raise(CancelToken::kDrain);  // others end too; a target in trouble is not waited for
+  failing_ = stage_failed;
   if (!status.ok() && !fenced && !stopped) CommitComplete(&status);
   writer_.Stop();
   WriteWitness();
@@ -54,7 +54,7 @@ Status Lane::Run() {
     if (Status s = KeepRest(); !s.ok()) shared_.warn("nothing could be kept (" + s.message() + ")");
   }
   in_flight_.clear();
-  if (fenced) shared_.stop.Raise(CancelToken::kDrain);
+  if (stage_failed || fenced) shared_.stop.Raise(CancelToken::kDrain);
   parts_.source->Close();
   for (auto& committer : parts_.committers) committer->Close();
   return status.code() == Code::kCancelled ? Status::Ok() : status;
@@ -137,6 +137,7 @@ Status Lane::Patiently(const std::function<Status()>& step) {
     Status status = step();
     if (status.code() != Code::kRetry || !writer_.status().ok()) return status;
     if (leaving_ && tries >= kLeavingTries) return status;
+    if (failing_) shared_.stop.Raise(CancelToken::kDrain);  // a target in trouble is not waited for without end
     if (!leaving_) RETURN_IF_ERROR(ServeGroup());
   }
 }

@@ -133,7 +133,8 @@ class Lane {
   int64_t fed_rows_ = 0;
   bool fed_ = false;
   bool end_heard_ = false;  // while a target took its time
-  bool leaving_ = false;
+  bool leaving_ = false;    // the partitions are about to go
+  bool failing_ = false;
   const bool keeps_always_;
   bool at_end_ = false;
   // What the lane's thread is at. Only a parked lane (it computes, or waits for a batch) can be taken over.
