@@ -1,0 +1,134 @@
+// How a lane ends when something failed: what is complete is committed, the rest is kept.
+#include "engine/fault_point.h"
+#include "engine/keep/kept_batch.h"
+#include "engine/run/lane.h"
+
+namespace anabranch {
+namespace {
+
+constexpr size_t kRecordsNamed = 10;
+
+}  // namespace
+
+Status Lane::KeepFailure(Status status) {
+  NameFailedTarget();
+  // An input that cannot be reached stops nothing for good: the next run goes on where this one was.
+  if (failure_.error_class == "source" && status.code() == Code::kUnavailable) {
+    failure_ = {};
+    return status;
+  }
+  if (Status s = KeepRest(); !s.ok()) {
+    failure_.kept_rows = failure_.kept_bytes = 0;
+    return status.WithContext("nothing could be kept (" + s.message() + "), it will be computed again");
+  }
+  return status;
+}
+
+// What was complete before the failure is good work: commit it, then report.
+void Lane::CommitComplete(Status* status) {
+  if (!writer_.status().ok()) return;
+  if (failed_at_ == kNoStage) (void)ReleaseFinished(true);
+  Status finished = Finish();
+  if (finished.ok()) finished = feed_.SettleReleased();
+  if (!finished.ok()) *status = status->WithContext("then, while committing what was complete: " + finished.message());
+}
+
+bool Lane::TakeOver(const std::string& stage, const Status& why) {
+  Place parked = Place::kParked;
+  if (!place_.compare_exchange_strong(parked, Place::kTaken)) return false;
+  for (StageId id = 0; id < shared_.plan.stages(); ++id) {
+    if (shared_.plan.StageName(id) == stage) failed_at_ = id;
+  }
+  failure_.stage = stage;
+  failure_.error_class = "timeout";
+  failure_.message = why.message();
+  const auto patiently = [this](const std::function<Status()>& step) {
+    while (step().code() == Code::kRetry && writer_.status().ok() && !shared_.stop.now()) {
+    }
+  };
+  patiently([this] { return writer_.CloseEpoch(); });
+  patiently([this] { return writer_.WaitIdle(); });
+  writer_.Stop();
+  WriteWitness();
+  for (const auto& flight : in_flight_) {
+    if (flight->done.load(std::memory_order_acquire)) continue;
+    for (uint32_t row = 0; row < flight->batch->rows(); ++row) {
+      NoteRecord(flight->batch->partition[row], flight->batch->offset[row]);
+    }
+    break;
+  }
+  if (Status s = KeepRest(); !s.ok()) shared_.warn("nothing could be kept (" + s.message() + ")");
+  return true;
+}
+
+void Lane::NoteRecord(PartitionId partition, int64_t offset) {
+  if (failure_.records.size() >= kRecordsNamed) return;
+  const SourcePartition& from = parts_.partitions->at(partition);
+  failure_.records.push_back(from.topic + "/" + std::to_string(from.partition) + "/" + std::to_string(offset));
+}
+
+void Lane::FailStage(const InFlight& flight) {
+  const RecordBatch& batch = *flight.batch;
+  failure_.stage = shared_.plan.StageName(failed_at_);
+  failure_.error_class = flight.failed_class;
+  failure_.attempts = flight.attempts;
+  failure_.records.clear();
+  const std::vector<uint8_t>& active = batch.stages[failed_at_].active;
+  for (uint32_t row = 0; row < batch.rows(); ++row) {
+    if (row < active.size() && active[row] != 0) NoteRecord(batch.partition[row], batch.offset[row]);
+  }
+}
+
+// A failure that no stage reported is the targets', or else the source's.
+void Lane::NameFailedTarget() {
+  if (!failure_.stage.empty()) return;
+  const size_t target = writer_.failed_committer();
+  const bool of_target = !writer_.status().ok() && target < parts_.committer_stages.size();
+  failure_.stage = of_target ? parts_.committer_stages[target] : parts_.source_id;
+  failure_.error_class = of_target ? "target" : "source";
+  for (StageId stage = 0; stage < shared_.plan.stages(); ++stage) {
+    if (shared_.plan.StageName(stage) == failure_.stage) failed_at_ = stage;
+  }
+}
+
+// What `failed` and the stages below it need, and nothing that they will make again.
+std::vector<bool> Lane::DoneAbove(const RecordBatch& batch, StageId failed) const {
+  const Plan& plan = shared_.plan;
+  std::vector<bool> again(plan.stages());
+  std::vector<bool> done(plan.stages());
+  for (StageId stage = 0; stage < plan.stages(); ++stage) {
+    again[stage] = stage == failed;
+    if (stage >= plan.sources.size()) {
+      for (const StageId input : plan.node(stage).inputs) again[stage] = again[stage] || again[input];
+    }
+    done[stage] = batch.stages[stage].done && !again[stage];
+  }
+  return done;
+}
+
+// Every row from the committed position to the last one taken in: first what had left its stages, then what had not.
+Status Lane::KeepRest() {
+  if (shared_.kept == nullptr) return Status::Ok();
+  FaultPoint("failure.keep");
+  std::vector<std::string> frames;
+  for (const EpochWriter::Uncommitted& rest : writer_.TakeUncommitted()) {
+    frames.push_back(WriteKeptOutputs(shared_.plan, *parts_.partitions, parts_.source_stage, rest.batch, rest.rows));
+    failure_.kept_rows += rest.rows;
+    for (const PositionRange& range : rest.batch.positions) {
+      if (failure_.error_class == "target") NoteRecord(range.partition, range.first);
+    }
+  }
+  for (const auto& flight : in_flight_) {
+    const RecordBatch& batch = *flight->batch;
+    frames.push_back(batch.complete ? WriteKeptOutputs(shared_.plan, *parts_.partitions, parts_.source_stage,
+                                                       batch.encoded, flight->rows)
+                                    : WriteKeptBatch(shared_.plan, batch, DoneAbove(batch, failed_at_)));
+    failure_.kept_rows += flight->rows;
+  }
+  for (const std::string& frame : frames) failure_.kept_bytes += static_cast<int64_t>(frame.size());
+  RETURN_IF_ERROR(shared_.kept->Keep(parts_.number, frames));
+  FaultPoint("failure.kept");
+  return feed_.SettleFed();
+}
+
+}  // namespace anabranch
