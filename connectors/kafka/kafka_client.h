@@ -48,7 +48,7 @@ class Patience {
   bool over();
   // Sleeps, but not past its own end.
   void Pause(int64_t ns);
-  // What to tell when it is over: kCancelled when the stop is to be at once, else kUnavailable with what was left
+  // What to tell when it is over: kCancelled when the stop is to be at once, else kRetry with what was left
   // undone.
   Status Over(const std::string& undone) const;
 

@@ -300,6 +300,7 @@ Status KafkaTransactionCommitter::Fenced(const Status& cause) const {
 // was given up and replaced. Brokers that are away are waited for.
 Status KafkaTransactionCommitter::StartAgain(const Status& cause) {
   if (lane_.warn) lane_.warn("the Kafka producer \"" + transactional_id_ + "\" is made anew: " + cause.message());
+  if (producer_.patience().over()) return producer_.patience().Over(kUndone);
   while (positions_.consumer() != nullptr) {
     const Status name = positions_.consumer()->CheckName();
     if (name.code() == Code::kFenced) return Fenced(name);

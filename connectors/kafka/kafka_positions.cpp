@@ -21,12 +21,12 @@ constexpr int kCommitMs = 10'000;
 struct QueueDeleter {
   void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
 };
+struct AdminOptionsDeleter {
+  void operator()(rd_kafka_AdminOptions_t* options) const { rd_kafka_AdminOptions_destroy(options); }
+};
 struct EventDeleter {
   void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
 };
-
-// Longer than what brokers store with a position: the answer to it tells of the member, and nothing is stored.
-constexpr size_t kTooMuchMetadata = 32'000;
 
 bool GroupChanges(rd_kafka_resp_err_t error) {
   return error == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION || error == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
@@ -193,29 +193,49 @@ KafkaGroupMetadata KafkaSource::GroupMetadata() const {
   return KafkaGroupMetadata(read == nullptr ? copy : nullptr);
 }
 
+// The member id that has our name in the group; empty when nobody has.
+Result<std::string> KafkaSource::HolderOfName() const {
+  const std::unique_ptr<rd_kafka_queue_t, QueueDeleter> queue(rd_kafka_queue_new(client_->get()));
+  const std::unique_ptr<rd_kafka_AdminOptions_t, AdminOptionsDeleter> options(
+      rd_kafka_AdminOptions_new(client_->get(), RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS));
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), kAskStoredMs, nullptr, 0);
+  const char* group = group_.c_str();
+  rd_kafka_DescribeConsumerGroups(client_->get(), &group, 1, options.get(), queue.get());
+  const std::unique_ptr<rd_kafka_event_t, EventDeleter> event(rd_kafka_queue_poll(queue.get(), kAskStoredMs + 500));
+  const Status silent(Code::kRetry, "group \"" + group_ + "\" on " + settings_->options.Servers() + " does not answer");
+  const rd_kafka_DescribeConsumerGroups_result_t* result =
+      event == nullptr ? nullptr : rd_kafka_event_DescribeConsumerGroups_result(event.get());
+  if (result == nullptr || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return silent;
+  size_t count = 0;
+  const rd_kafka_ConsumerGroupDescription_t** groups = rd_kafka_DescribeConsumerGroups_result_groups(result, &count);
+  if (count != 1 || rd_kafka_ConsumerGroupDescription_error(groups[0]) != nullptr) return silent;
+  for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(groups[0]); ++i) {
+    const rd_kafka_MemberDescription_t* member = rd_kafka_ConsumerGroupDescription_member(groups[0], i);
+    const char* name = rd_kafka_MemberDescription_group_instance_id(member);
+    if (name != nullptr && name == MemberName()) return std::string(rd_kafka_MemberDescription_consumer_id(member));
+  }
+  return std::string();
+}
+
 Status KafkaSource::CheckName() {
-  std::optional<SourcePartition> mine;
+  const Status taken(Code::kFenced, "another process runs as \"" + MemberName() + "\" in group \"" + group_ + "\" on " +
+                                        settings_->options.Servers() + ": give each its own --instance");
+  if (client_->FatalError(nullptr) == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) return taken;
+  std::string mine;
   {
     const std::lock_guard lock(mutex_);
-    mine = one_of_mine_;
+    mine = member_id_;
   }
-  if (!mine) return Status::Ok();
-  const KafkaPartitions list(rd_kafka_topic_partition_list_new(1));
-  rd_kafka_topic_partition_t* probe =
-      rd_kafka_topic_partition_list_add(list.get(), mine->topic.c_str(), mine->partition);
-  probe->offset = 0;
-  probe->metadata = rd_kafka_mem_malloc(nullptr, kTooMuchMetadata);
-  probe->metadata_size = kTooMuchMetadata;
-  __builtin_memset(probe->metadata, ' ', kTooMuchMetadata);
-  const int error = Store(list.get());
-  if (client_->FatalError(nullptr) == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ||
-      error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) {
-    return {Code::kFenced,
-            "another process took this member's name in group \"" + group_ + "\" on " + settings_->options.Servers()};
-  }
-  const auto code = static_cast<rd_kafka_resp_err_t>(error);
-  if (StoredSoon(code)) return {Code::kRetry, "group \"" + group_ + "\" does not answer: " + ErrorText(error)};
-  return Status::Ok();
+  if (mine.empty()) return Status::Ok();
+  ASSIGN_OR_RETURN(const std::string holder, HolderOfName());
+  return holder.empty() || holder == mine || holder == MemberId() ? Status::Ok() : taken;
+}
+
+std::string KafkaSource::MemberId() const {
+  char* id = rd_kafka_memberid(client_->get());
+  std::string text = id == nullptr ? "" : id;
+  rd_kafka_mem_free(client_->get(), id);
+  return text;
 }
 
 }  // namespace anabranch

@@ -14,16 +14,13 @@ namespace {
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kJoinWaitNs = 60'000'000'000;
 constexpr int64_t kSessionMarginMs = 2'000;
+constexpr int64_t kCheckAgainNs = 200 * kNsPerMs;
 constexpr int64_t kCloseWaitNs = 5'000'000'000;
 constexpr std::string_view kTraceHeaders[] = {"traceparent", "tracestate"};
 
 int WaitMs(int64_t ns) { return static_cast<int>(std::min<int64_t>((ns + kNsPerMs - 1) / kNsPerMs, 60'000)); }
 
 bool IsTraceHeader(std::string_view name) { return name == kTraceHeaders[0] || name == kTraceHeaders[1]; }
-
-std::string MemberName(const LaneContext& lane) {
-  return lane.topology + "." + lane.instance + "." + std::to_string(lane.lane);
-}
 
 }  // namespace
 
@@ -49,6 +46,10 @@ KafkaSource::KafkaSource(std::shared_ptr<const KafkaSourceSettings> settings, co
 
 KafkaSource::~KafkaSource() { Close(); }
 
+std::string KafkaSource::MemberName() const {
+  return lane_.topology + "." + lane_.instance + "." + std::to_string(lane_.lane);
+}
+
 KafkaClient::Settings KafkaSource::FixedSettings() const {
   KafkaClient::Settings settings = {{"group.id", group_},
                                     {"partition.assignment.strategy", "range"},
@@ -59,7 +60,7 @@ KafkaClient::Settings KafkaSource::FixedSettings() const {
                                     {"check.crcs", "true"},
                                     {"allow.auto.create.topics", "false"},
                                     {"enable.partition.eof", bounded_ ? "true" : "false"}};
-  if (!settings_->read_back) settings.emplace_back("group.instance.id", MemberName(lane_));
+  if (!settings_->read_back) settings.emplace_back("group.instance.id", MemberName());
   return settings;
 }
 
@@ -72,7 +73,7 @@ Status KafkaSource::Open() {
   hooks.rebalance = [this](int error, rd_kafka_topic_partition_list_t* list) { OnRebalance(error, list); };
   hooks.warn = lane_.warn;
   const size_t ahead_kib = std::clamp<size_t>(lane_.read_ahead_bytes >> 10, 64, 65536);
-  const KafkaClient::Settings defaults = {{"client.id", "anabranch-" + MemberName(lane_)},
+  const KafkaClient::Settings defaults = {{"client.id", "anabranch-" + MemberName()},
                                           {"session.timeout.ms", "10000"},
                                           {"heartbeat.interval.ms", "1000"},
                                           {"queued.min.messages", "100000"},
@@ -140,6 +141,18 @@ SourceEvent KafkaSource::TakeEvent() {
   return event;
 }
 
+// The client joins anew once its partitions are given back, and by that would push out the process that took over while
+// this one stood still.
+Status KafkaSource::CheckLost() {
+  Patience patience(lane_.cancel);
+  while (true) {
+    const Status name = CheckName();
+    if (name.code() == Code::kFenced) return stop_ = name;
+    if (name.ok() || patience.over()) return Status::Ok();
+    patience.Pause(kCheckAgainNs);
+  }
+}
+
 std::vector<PartitionId> KafkaSource::partitions() const { return told_partitions_; }
 
 Result<SourceEvent> KafkaSource::Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) {
@@ -156,6 +169,7 @@ Result<SourceEvent> KafkaSource::Poll(RecordBatch& batch, const BatchLimits& lim
     }
   }
   if (!stop_.ok()) return stop_;
+  if (event_ == SourceEvent::kLost) RETURN_IF_ERROR(CheckLost());
   if (event_) return TakeEvent();
   if (AtEnd()) {
     end_told_ = true;  // from now on a poll waits: other lanes may still hand partitions over
@@ -239,8 +253,8 @@ void KafkaSource::TakeError(const rd_kafka_message_t& message) {
       std::string text;
       const int fatal = client_->FatalError(&text);
       const bool fenced = fatal == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
-      stop_ = {fenced ? Code::kFenced : Code::kStage, fenced ? "another process runs as \"" + MemberName(lane_) +
-                                                                   "\" in " + where + ": give each its own --instance"
+      stop_ = {fenced ? Code::kFenced : Code::kStage, fenced ? "another process runs as \"" + MemberName() + "\" in " +
+                                                                   where + ": give each its own --instance"
                                                              : "the Kafka consumer failed for good: " + text};
       return;
     }
@@ -363,7 +377,7 @@ Status KafkaSource::Assign(std::span<const PartitionId> partitions, std::span<co
 void KafkaSource::RememberMembership() {
   const std::lock_guard lock(mutex_);
   metadata_.reset(rd_kafka_consumer_group_metadata(client_->get()));
-  if (!told_partitions_.empty()) one_of_mine_ = lane_.partitions->at(told_partitions_.front());
+  member_id_ = MemberId();
 }
 
 Status KafkaSource::Release() {

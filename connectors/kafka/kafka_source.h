@@ -97,6 +97,10 @@ class KafkaSource : public Source {
   Result<int64_t> Resolve(const SourcePartition& partition, const PositionRule& rule, bool is_end) const;
   Result<int64_t> OffsetAt(const SourcePartition& partition, int64_t timestamp_ms, int64_t otherwise) const;
   KafkaPartitions MakeList(std::span<const PartitionId> partitions) const;
+  Result<std::string> HolderOfName() const;
+  std::string MemberId() const;
+  std::string MemberName() const;
+  Status CheckLost();
   int Store(rd_kafka_topic_partition_list_s* list);
   Status CommitList(rd_kafka_topic_partition_list_s* list);
   std::string Describe(const SourcePartition& partition) const;
@@ -127,8 +131,8 @@ class KafkaSource : public Source {
   size_t last_found_ = 0;
 
   mutable std::mutex mutex_;
-  KafkaGroupMetadata metadata_;                 // guarded by mutex_
-  std::optional<SourcePartition> one_of_mine_;  // guarded by mutex_
+  KafkaGroupMetadata metadata_;  // guarded by mutex_
+  std::string member_id_;        // guarded by mutex_, as of Assign()
   std::atomic<uint64_t> tombstones_{0}, repeated_{0};
 };
 

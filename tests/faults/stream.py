@@ -6,13 +6,16 @@ watches the results while they come, another one reads them when all is over.
 import json
 import os
 import random
+import signal
 import threading
 import time
 
-import proxy  # noqa: F401  (finds the harness)
+import proxy
 import harness
 
 PARTITIONS = 4
+RATE = 150  # records per second
+RECOVERY = 30  # seconds
 KEYS = 61
 
 
@@ -157,3 +160,61 @@ def judge(test, broker, feed, reader, target, dead):
     test.assertEqual(sorted(r[:4] for r in reader.records), later, "a concurrent and a later reader agree")
     test.assertEqual(broker.read(dead), [])
     print(f"    {feed.sent} records: 0 lost, 0 twice, 0 out of order", flush=True)
+
+
+class StreamKafkaCase(harness.KafkaCase):
+    """A pipeline under a steady stream, behind a proxy."""
+
+    @classmethod
+    def setUpClass(cls):
+        if harness.PipelineCase.broker is None:
+            harness.PipelineCase.broker = proxy.FaultyBroker(("group.min.session.timeout.ms=1000",
+                                                        "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000"))
+            harness.unittest.addModuleCleanup(harness.PipelineCase.broker.stop)
+        cls.proxy = cls.broker.proxy
+        cls.watcher = harness.Watcher(cls.broker)
+
+    def begin(self, name, **connection):
+        self.random = make_random()
+        self.name = name
+        self.topics = (f"{name}.in", f"{name}.out", f"{name}.dead")
+        self.broker.make_topics({self.topics[0]: PARTITIONS, self.topics[1]: PARTITIONS, self.topics[2]: 1})
+        self.file = harness.write_json(self.folder / f"{name}.json", topology(name, *self.topics, **connection))
+        self.feed = Feed(self.broker.address, self.topics[0], RATE)
+        self.reader = CommittedReader(self.broker.address, self.topics[1])
+        self.addCleanup(self.reader.stop)
+        self.addCleanup(self.feed.stop)
+        self.addCleanup(self.proxy.clear)
+        self.addCleanup(self.proxy.hold, False)
+        self.slowest = 0.0
+        self.start_pipeline()
+        self.recovered("start", time.monotonic())
+
+    def start_pipeline(self, *args, workers=2, command=("run",), **env):
+        self.run_ = self.start(*command, self.file, "--workers", workers, *args, env={"KAFKA_BROKERS": self.broker.proxied, **env})
+
+    def recovered(self, what, since, exits=()):
+        """Records sent after `since` come out of every partition. A process that may end is started again, as a
+        supervisor would."""
+        ended = None
+
+        def goes_on():
+            nonlocal since, ended
+            if not self.run_.running():
+                self.assertIn(self.run_.code, exits, f"{what}: the exit code\n{self.run_}")
+                ended, since = self.run_.code, time.monotonic()
+                self.start_pipeline()
+            wanted = self.feed.first_after(since)
+            return wanted and all(self.reader.newest.get(p, -1) >= seq for p, seq in wanted.items())
+
+        self.wait_until(f"{what}: results of what was sent after it", RECOVERY, goes_on, pause=0.02)
+        took = time.monotonic() - since
+        self.slowest = max(self.slowest, took)
+        print(f"    {what}: {took:.1f} s{f', exit code {ended}' if ended else ''}", flush=True)
+
+    def finish(self):
+        self.feed.stop()
+        judge(self, self.broker, self.feed, self.reader, *self.topics[1:])
+        self.run_.send(signal.SIGTERM)
+        self.assertEqual(self.run_.wait(30), harness.EXIT_OK, self.run_)
+        print(f"    slowest recovery {self.slowest:.1f} s", flush=True)

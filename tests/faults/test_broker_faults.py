@@ -3,18 +3,14 @@
 One pipeline runs under a steady stream. The faults come one after the other; after each one new records must come out of
 every partition again within 30 s. At the end the oracle judges all of it.
 """
-import os
 import signal
-import time
 
 import stream
 import harness
 from harness import EXIT_OK, EXIT_RETRY
 from proxy import (ADD_OFFSETS, ADD_PARTITIONS, END_TXN, FIND_COORDINATOR, HEARTBEAT, INIT_PRODUCER_ID, JOIN_GROUP, OFFSET_FETCH,
-                   PRODUCE, SYNC_GROUP, TXN_OFFSET_COMMIT, NAMES, FaultyBroker, Rule)
+                   PRODUCE, SYNC_GROUP, TXN_OFFSET_COMMIT, NAMES, Rule)
 
-RATE = 150  # records per second
-RECOVERY = 30  # seconds
 LONGER_THAN_A_CALL = 2.6  # one library call takes at most 2 s
 COMMIT, ABORT = (lambda fields: fields["commit"]), (lambda fields: not fields["commit"])
 
@@ -33,59 +29,7 @@ CODES = {
 }
 
 
-class BrokerFaults(harness.KafkaCase):
-    @classmethod
-    def setUpClass(cls):
-        if harness.PipelineCase.broker is None:
-            harness.PipelineCase.broker = FaultyBroker(("group.min.session.timeout.ms=1000",
-                                                        "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000"))
-            harness.unittest.addModuleCleanup(harness.PipelineCase.broker.stop)
-        cls.proxy = cls.broker.proxy
-
-    def begin(self, name, **connection):
-        self.random = stream.make_random()
-        self.name = name
-        self.topics = (f"{name}.in", f"{name}.out", f"{name}.dead")
-        self.broker.make_topics({self.topics[0]: stream.PARTITIONS, self.topics[1]: stream.PARTITIONS, self.topics[2]: 1})
-        self.file = harness.write_json(self.folder / f"{name}.json", stream.topology(name, *self.topics, **connection))
-        self.feed = stream.Feed(self.broker.address, self.topics[0], RATE)
-        self.reader = stream.CommittedReader(self.broker.address, self.topics[1])
-        self.addCleanup(self.reader.stop)
-        self.addCleanup(self.feed.stop)
-        self.addCleanup(self.proxy.clear)
-        self.slowest = 0.0
-        self.start_pipeline()
-        self.recovered("start", time.monotonic())
-
-    def start_pipeline(self, *args):
-        self.run_ = self.start("run", self.file, "--workers", 2, *args, env={"KAFKA_BROKERS": self.broker.proxied})
-
-    def recovered(self, what, since, exits=()):
-        """Records sent after `since` come out of every partition. A process that may end is started again, as a
-        supervisor would."""
-        ended = None
-
-        def goes_on():
-            nonlocal since, ended
-            if not self.run_.running():
-                self.assertIn(self.run_.code, exits, f"{what}: the exit code\n{self.run_}")
-                ended, since = self.run_.code, time.monotonic()
-                self.start_pipeline()
-            wanted = self.feed.first_after(since)
-            return wanted and all(self.reader.newest.get(p, -1) >= seq for p, seq in wanted.items())
-
-        self.wait_until(f"{what}: results of what was sent after it", RECOVERY, goes_on, pause=0.02)
-        took = time.monotonic() - since
-        self.slowest = max(self.slowest, took)
-        print(f"    {what}: {took:.1f} s{f', exit code {ended}' if ended else ''}", flush=True)
-
-    def finish(self):
-        self.feed.stop()
-        stream.judge(self, self.broker, self.feed, self.reader, *self.topics[1:])
-        self.run_.send(signal.SIGTERM)
-        self.assertEqual(self.run_.wait(30), EXIT_OK, self.run_)
-        print(f"    slowest recovery {self.slowest:.1f} s", flush=True)
-
+class BrokerFaults(stream.StreamKafkaCase):
     def lane(self):
         return f"-{self.name}.0.{self.random.randrange(2)}"
 
@@ -95,7 +39,7 @@ class BrokerFaults(harness.KafkaCase):
         if where is ABORT:  # something must be aborted first
             self.proxy.add(Rule(TXN_OFFSET_COMMIT, "refuse", code=ILLEGAL_GENERATION, client=client))
         rule = Rule(api, action, code=code, seconds=seconds, nth=1 if restart or where is ABORT else self.random.randrange(1, 4),
-                    times=self.random.randrange(1, 3) if code in CODES[api][0] else 1, client=client, where=where)
+                    times=self.random.randrange(1, 3) if code in CODES.get(api, ((),))[0] else 1, client=client, where=where)
         self.proxy.add(rule)
         if restart:
             self.run_.send(signal.SIGTERM)
@@ -130,6 +74,19 @@ class BrokerFaults(harness.KafkaCase):
         for where in (ABORT, COMMIT) * 4:
             self.cell(END_TXN, "late", where, seconds=0.3 + self.random.random())
         self.finish()
+
+    def test_the_group_meets_errors(self):
+        self.begin("group")
+        cells = [(HEARTBEAT, "refuse", REBALANCING), (HEARTBEAT, "refuse", UNKNOWN_MEMBER), (HEARTBEAT, "drop", 0),
+                 (HEARTBEAT, "swallow", 0), (HEARTBEAT, "delay", 0)]
+        cells += [(api, action, code) for api in (JOIN_GROUP, SYNC_GROUP, OFFSET_FETCH, FIND_COORDINATOR)
+                  for action, code in (("refuse", NOT_AVAILABLE), ("drop", 0), ("swallow", 0))]
+        cells += [(OFFSET_FETCH, "refuse", UNSTABLE)]
+        self.random.shuffle(cells)
+        for api, action, code in cells:
+            self.cell(api, action, None, code, LONGER_THAN_A_CALL if action == "delay" else 0.0, restart=api != HEARTBEAT)
+        self.finish()
+        print(f"    {len(cells)} cells", flush=True)
 
 
 if __name__ == "__main__":
