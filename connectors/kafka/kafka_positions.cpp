@@ -17,12 +17,13 @@ constexpr int kAskAgainMs = 50;
 constexpr int kAskStoredMs = 2'000;                 // then a look at the cancel token
 constexpr int64_t kEndedWithinNs = 15'000'000'000;  // brokers look for late transactions every 10 s
 constexpr int kCommitMs = 10'000;
+constexpr size_t kUuidChars = 36;
 
 struct QueueDeleter {
   void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
 };
-struct AdminOptionsDeleter {
-  void operator()(rd_kafka_AdminOptions_t* options) const { rd_kafka_AdminOptions_destroy(options); }
+struct GroupListDeleter {
+  void operator()(const struct rd_kafka_group_list* list) const { rd_kafka_group_list_destroy(list); }
 };
 struct EventDeleter {
   void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
@@ -193,26 +194,21 @@ KafkaGroupMetadata KafkaSource::GroupMetadata() const {
   return KafkaGroupMetadata(read == nullptr ? copy : nullptr);
 }
 
-// The member id that has our name in the group; empty when nobody has.
+// The member id that has our name in the group; empty when nobody has. Brokers make a static member's id of its name,
+// a dash and a UUID. (The library's newer call, which gives the name itself, ends the program when it times out.)
 Result<std::string> KafkaSource::HolderOfName() const {
-  const std::unique_ptr<rd_kafka_queue_t, QueueDeleter> queue(rd_kafka_queue_new(client_->get()));
-  const std::unique_ptr<rd_kafka_AdminOptions_t, AdminOptionsDeleter> options(
-      rd_kafka_AdminOptions_new(client_->get(), RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS));
-  rd_kafka_AdminOptions_set_request_timeout(options.get(), kAskStoredMs, nullptr, 0);
-  const char* group = group_.c_str();
-  rd_kafka_DescribeConsumerGroups(client_->get(), &group, 1, options.get(), queue.get());
-  const std::unique_ptr<rd_kafka_event_t, EventDeleter> event(rd_kafka_queue_poll(queue.get(), kAskStoredMs + 500));
-  const Status silent(Code::kRetry, "group \"" + group_ + "\" on " + settings_->options.Servers() + " does not answer");
-  const rd_kafka_DescribeConsumerGroups_result_t* result =
-      event == nullptr ? nullptr : rd_kafka_event_DescribeConsumerGroups_result(event.get());
-  if (result == nullptr || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return silent;
-  size_t count = 0;
-  const rd_kafka_ConsumerGroupDescription_t** groups = rd_kafka_DescribeConsumerGroups_result_groups(result, &count);
-  if (count != 1 || rd_kafka_ConsumerGroupDescription_error(groups[0]) != nullptr) return silent;
-  for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(groups[0]); ++i) {
-    const rd_kafka_MemberDescription_t* member = rd_kafka_ConsumerGroupDescription_member(groups[0], i);
-    const char* name = rd_kafka_MemberDescription_group_instance_id(member);
-    if (name != nullptr && name == MemberName()) return std::string(rd_kafka_MemberDescription_consumer_id(member));
+  const struct rd_kafka_group_list* groups = nullptr;
+  const rd_kafka_resp_err_t error = rd_kafka_list_groups(client_->get(), group_.c_str(), &groups, kAskStoredMs);
+  const std::unique_ptr<const struct rd_kafka_group_list, GroupListDeleter> owned(groups);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR || (groups->group_cnt > 0 && groups->groups[0].err != 0)) {
+    return Status(Code::kRetry, "group \"" + group_ + "\" on " + settings_->options.Servers() + " does not answer");
+  }
+  const std::string prefix = MemberName() + "-";
+  for (int g = 0; g < groups->group_cnt; ++g) {
+    for (int m = 0; m < groups->groups[g].member_cnt; ++m) {
+      const std::string_view id = groups->groups[g].members[m].member_id;
+      if (id.starts_with(prefix) && id.size() == prefix.size() + kUuidChars) return std::string(id);
+    }
   }
   return std::string();
 }
