@@ -110,7 +110,10 @@ class BrokerAway(stream.StreamKafkaCase):
         self.assertEqual(self.run_.wait(30), EXIT_STAGE, self.run_)
         self.assertIn("Set them back to", self.run_.stderr)
         positions = [TopicPartition(source, p, end) for p, end in enumerate(ends)]
-        patiently(lambda: admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, positions)])[group].result(20))
+        # Refused while the group still counts the members of the process that just ended.
+        asked = [ConsumerGroupTopicPartitions(group, positions)]
+        self.wait_until("the positions set back", 20, lambda: not [at.error for at in patiently(
+            lambda: admin.alter_consumer_group_offsets(asked)[group].result(20)).topic_partitions if at.error], pause=0.3)
         self.feed = stream.Feed(self.broker.address, source, stream.RATE)
         self.addCleanup(self.feed.stop)
         before = len(self.broker.read(self.topics[1]))
