@@ -391,15 +391,8 @@ Status KafkaSource::Release() {
   return {Code::kUnavailable, "group \"" + group_ + "\": partitions cannot be given back: " + ErrorText(error)};
 }
 
-void KafkaSource::Close() {
-  if (client_ == nullptr) return;
-  if (tombstones() > 0 && lane_.warn) {
-    lane_.warn("source \"" + lane_.source_id + "\", lane " + std::to_string(lane_.lane) + ": " +
-               std::to_string(tombstones()) + " without a value (tombstones) dropped");
-  }
-  closing_ = true;
-  taking_ = false;
-  rd_kafka_assign(client_->get(), nullptr);
+void KafkaSource::LeaveGroup() {
+  rd_kafka_assign(client_->get(), nullptr);  // before the close: after it the call may never return
   rd_kafka_queue_t* events = rd_kafka_queue_new(client_->get());
   const KafkaError error(rd_kafka_consumer_close_queue(client_->get(), events));
   const int64_t deadline = Clock::Real().NowNs() + kCloseWaitNs;
@@ -408,6 +401,18 @@ void KafkaSource::Close() {
     if (message != nullptr) rd_kafka_message_destroy(message);
   }
   rd_kafka_queue_destroy(events);
+}
+
+void KafkaSource::Close() {
+  if (client_ == nullptr) return;
+  if (tombstones() > 0 && lane_.warn) {
+    lane_.warn("source \"" + lane_.source_id + "\", lane " + std::to_string(lane_.lane) + ": " +
+               std::to_string(tombstones()) + " without a value (tombstones) dropped");
+  }
+  closing_ = true;
+  taking_ = false;
+  // A client that gives lost partitions back joins anew, under a name that may be another's by now.
+  if (rd_kafka_assignment_lost(client_->get()) == 0) LeaveGroup();
   rd_kafka_queue_destroy(queue_);
   {
     const std::lock_guard lock(mutex_);

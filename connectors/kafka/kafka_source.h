@@ -101,6 +101,7 @@ class KafkaSource : public Source {
   std::string MemberId() const;
   std::string MemberName() const;
   Status CheckLost();
+  void LeaveGroup();
   int Store(rd_kafka_topic_partition_list_s* list);
   Status CommitList(rd_kafka_topic_partition_list_s* list);
   std::string Describe(const SourcePartition& partition) const;
