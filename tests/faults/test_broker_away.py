@@ -126,7 +126,7 @@ class BrokerAway(stream.StreamKafkaCase):
         self.broker.produce({"topic": source, "value": b'{"id":"x","seq":1}', "partition": p} for p in range(stream.PARTITIONS))
         patiently(lambda: [done.result(20) for done in admin.delete_records([TopicPartition(source, 0, more[0] + 1)]).values()])
         self.broker.produce([{"topic": source, "value": b'{"id":"x","seq":2}', "partition": 0}])
-        self.start_pipeline()
+        self.start_pipeline("--restart-failed")
         self.assertEqual(self.run_.wait(40), EXIT_STAGE, self.run_)
         self.assertIn("--reset-offsets", self.run_.stderr)
 
