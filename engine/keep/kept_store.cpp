@@ -95,6 +95,7 @@ class FileKeptStore : public KeptStore {
   Entry EntryOf(size_t found, size_t id) const;
   Status FinishBehind(const std::map<SourcePartition, int64_t>& next, const std::string* source);
   Status FinishReplaced(const std::string& source);
+  bool BeginsSurely(const std::vector<ClaimCandidate>& candidates, const SourcePartition& partition) const;
   Status FinishRange(size_t found, const SourcePartition& partition);
   Status Finish(size_t found);
 
@@ -294,6 +295,22 @@ Status FileKeptStore::Done(size_t entry) {
 
 // -------------------------------------------------------------------------------------------- claim
 
+// Whether the first kept rows of a partition without a position are its first: a failure keeps everything, but batches
+// come to a log in any order, and a crash may leave it without those before.
+bool FileKeptStore::BeginsSurely(const std::vector<ClaimCandidate>& candidates,
+                                 const SourcePartition& partition) const {
+  const Found* earliest = nullptr;
+  int64_t first = 0;
+  for (const ClaimCandidate& candidate : candidates) {
+    for (const KeptHeader::Range& range : candidate.ranges) {
+      if (range.partition != partition || (earliest != nullptr && range.first >= first)) continue;
+      earliest = &found_[candidate.entry];
+      first = range.first;
+    }
+  }
+  return earliest == nullptr || !earliest->log || earliest->header.sequence <= 1;
+}
+
 Result<std::vector<KeptStore::Entry>> FileKeptStore::Claim(const std::string& source,
                                                            std::span<const SourcePartition> partitions,
                                                            std::vector<int64_t>* next) {
@@ -311,6 +328,12 @@ Result<std::vector<KeptStore::Entry>> FileKeptStore::Claim(const std::string& so
       if (!at.range_done[r]) candidate.ranges.push_back(at.header.ranges[r]);
     }
     candidates.push_back(std::move(candidate));
+  }
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    if ((*next)[i] != kNoPosition || BeginsSurely(candidates, partitions[i])) continue;
+    for (ClaimCandidate& candidate : candidates) {
+      std::erase_if(candidate.ranges, [&](const auto& range) { return range.partition == partitions[i]; });
+    }
   }
   std::vector<Entry> entries;
   for (ClaimedRows& rows : ChainKeptRows(candidates, partitions, next)) {

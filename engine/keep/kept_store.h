@@ -52,6 +52,7 @@ class KeptStore {
   // The entries of `source` whose rows go on, partition by partition, exactly where `next` stands (kNoPosition: where
   // the kept rows begin), in the order to feed them. Moves next[i] to where live input follows. Entries that lie behind
   // `next` in every partition, or that a later frame of the same batch replaces, are done (removed).
+  // Without a position, rows of a log are used only from the first batch of their lane on: earlier ones may be missing.
   // A gap ends a partition's chain: what follows it is not used (it stays, for who asks again).
   // The header.ranges that an entry comes with are cut to what of it goes on, which may be some of its partitions, or
   // rows from the middle on: restore it with NextOf(header). Its id is that of this claim. Claim again after the

@@ -40,6 +40,8 @@ class OneBatch(restarts.RestartCase):
         seed, done = self.seeded(), 0
         for shape in rigs.SHAPES:
             rig = rigs.Rig(shape, self.ROWS, seed)
+            if len(rig.inputs) > 1:
+                continue  # rows of the other source may not have been read yet: ManyBatches counts them
             expected, calls, _ = self.clean_run(rig)
             self.assertTrue(any(expected.values()))
             for node in rig.nodes:

@@ -146,6 +146,28 @@ TEST_F(KeptStoreTest, WithoutAStoredPositionKeptRowsBeginWhereTheyBegin) {
   EXPECT_EQ(next, (std::vector<int64_t>{9, kNoPosition}));
 }
 
+// A crash may leave the second batch of a lane in its log and not the first.
+TEST_F(KeptStoreTest, WithoutAStoredPositionALogThatLacksTheFirstBatchIsNotUsed) {
+  const std::string first = Frame({Rows(0, 0, 4)});
+  Log(0, {Rows(0, 4, 8)});
+  Open();
+  next = {kNoPosition};
+  EXPECT_EQ(Claim(), Texts());
+  EXPECT_EQ(next, (std::vector<int64_t>{kNoPosition}));
+  next = {4};
+  EXPECT_EQ(Claim(), (Texts{"p0 [4,8)"})) << "it stays, for who knows where it begins";
+}
+
+TEST_F(KeptStoreTest, WithoutAStoredPositionALogIsUsedFromTheFirstBatchOn) {
+  const std::string first = Frame({Rows(0, 7, 9)});
+  Log(0, {Rows(0, 9, 12)});
+  ASSERT_TRUE(store->Log(0, first, {Rows(0, 7, 9)}, stop).ok());
+  Open();
+  next = {kNoPosition};
+  EXPECT_EQ(Claim(), (Texts{"p0 [7,9)", "p0 [9,12)"}));
+  EXPECT_EQ(next, (std::vector<int64_t>{12}));
+}
+
 TEST_F(KeptStoreTest, AGapEndsTheChainAndWhatFollowsStays) {
   ASSERT_TRUE(store->Keep(0, {Frame({Rows(0, 0, 4)}), Frame({Rows(0, 5, 8)})}).ok());
   Open();
