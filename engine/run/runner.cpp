@@ -291,9 +291,9 @@ void Run::Tick(int64_t elapsed_ns) {
   if (Status s = state_.Note(snapshot); !s.ok()) shared_.warn("the ledger: " + s.message());
 }
 
-// When every lane has fed what was kept, the restart is over.
+// When nothing of what was kept is left, or every lane has fed what it could, the restart is over.
 void Run::SettleRestart() {
-  if (!restarting_ || shared_.lanes_fed.load() < shared_.lanes) return;
+  if (!restarting_ || (shared_.lanes_fed.load() < shared_.lanes && !shared_.kept->entries().empty())) return;
   restarting_ = false;
   if (Status s = state_.Restarted(); !s.ok()) shared_.warn("the ledger: " + s.message());
 }
