@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "engine/keep/kept_format.h"
+#include "engine/plan_graph.h"
 
 namespace anabranch {
 namespace {
@@ -148,9 +149,7 @@ Status Restorer::FindSource() {
 Status Restorer::SetGiveUp() {
   batch_.give_up = kNoStage;
   if (rules_.give_up.empty()) return Status::Ok();
-  for (StageId stage = 0; stage < plan_.stages(); ++stage) {
-    if (plan_.StageName(stage) == rules_.give_up) batch_.give_up = stage;
-  }
+  batch_.give_up = FindStage(plan_, rules_.give_up);
   if (batch_.give_up != kNoStage) return Status::Ok();
   return {Code::kInvalid, "no node \"" + rules_.give_up + "\" to give its rows up at"};
 }

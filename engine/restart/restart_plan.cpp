@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "engine/fault.h"
+#include "engine/plan_graph.h"
 #include "engine/restart/kept_match.h"
 #include "engine/restart/plan_changes.h"
 
@@ -43,8 +44,6 @@ class Planner {
 
  private:
   std::string KeptId(StageId stage) const;
-  StageId Find(const std::string& id) const;
-  std::vector<bool> Below(StageId stage) const;
   void CheckNames();
   void FindStart();
   void CheckMoved();
@@ -92,22 +91,6 @@ std::string Planner::KeptId(StageId stage) const {
   return before != nullptr ? before->id : plan_.StageName(stage);
 }
 
-StageId Planner::Find(const std::string& id) const {
-  for (StageId stage = 0; stage < plan_.stages(); ++stage) {
-    if (plan_.StageName(stage) == id) return stage;
-  }
-  return kNoStage;
-}
-
-std::vector<bool> Planner::Below(StageId from) const {
-  std::vector<bool> below(plan_.stages(), false);
-  below[from] = true;
-  for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
-    for (const StageId input : plan_.node(stage).inputs) below[stage] = below[stage] || below[input];
-  }
-  return below;
-}
-
 void Planner::CheckNames() {
   std::vector<std::string> nodes, all;
   for (StageId stage = 0; stage < plan_.stages(); ++stage) {
@@ -127,14 +110,14 @@ void Planner::CheckNames() {
 
 void Planner::FindStart() {
   out_.from = choices_.from.empty() ? failure_.stage : choices_.from;
-  StageId start = Find(out_.from);
+  StageId start = FindStage(plan_, out_.from);
   for (StageId stage = 0; choices_.from.empty() && stage < plan_.stages(); ++stage) {
     const StageFacts* before = changes_.Before(stage);
     if (before != nullptr && before->id == failure_.stage) start = stage;
   }
   if (start == kNoStage) return;
   out_.from = plan_.StageName(start);
-  start_ = Below(start);
+  start_ = StageAndBelow(plan_, start);
   if (choices_.from.empty()) return;
   forced_ = start_;
   if (start >= plan_.sources.size()) return;

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "engine/keep/kept_batch.h"
+#include "engine/plan_graph.h"
 
 namespace anabranch {
 namespace {
@@ -37,23 +38,6 @@ std::string_view ClassOf(const RecordBatch& batch, StageId stage, const RowError
 }
 
 }  // namespace
-
-std::vector<bool> StageAndBelow(const Plan& plan, StageId stage) {
-  std::vector<bool> below(plan.stages());
-  below[stage] = true;
-  for (auto lower = static_cast<StageId>(plan.sources.size()); lower < plan.stages(); ++lower) {
-    for (const StageId input : plan.node(lower).inputs) below[lower] = below[lower] || below[input];
-  }
-  return below;
-}
-
-std::vector<bool> WithAncestors(const Plan& plan, std::vector<bool> stages) {
-  for (auto stage = static_cast<StageId>(plan.stages()); stage-- > plan.sources.size();) {
-    if (!stages[stage]) continue;
-    for (const StageId input : plan.node(stage).inputs) stages[input] = true;
-  }
-  return stages;
-}
 
 DeadLetterWriter::DeadLetterWriter(const Plan& plan) : plan_(plan), stages_(plan.stages()), done_(plan.stages()) {
   for (StageId stage = 0; stage < plan.stages(); ++stage) {

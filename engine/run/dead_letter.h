@@ -17,11 +17,6 @@ namespace anabranch {
 //   origin.*        failed_at, node, code of its first failure, when it was a dead letter before
 inline constexpr std::string_view kErrorPrefix = "anabranch.error.";
 
-// By StageId: `stage` and every stage below it.
-std::vector<bool> StageAndBelow(const Plan& plan, StageId stage);
-// By StageId: `stages` and every stage above one of them: what must have run so that they can.
-std::vector<bool> WithAncestors(const Plan& plan, std::vector<bool> stages);
-
 // Writes dead letters: the record's key, value, timestamp and headers byte for byte, then the anabranch.error.*
 // headers. A text is cut at 1 KiB. Results stay out where they are larger than 64 KiB (the value: 512 KiB), and where
 // no node made any that the stage needs: a replay then computes from the record. One per compute thread; the plan

@@ -1,6 +1,7 @@
 // How a lane ends when something failed: what is complete is committed, the rest is kept.
 #include "engine/fault_point.h"
 #include "engine/keep/kept_batch.h"
+#include "engine/plan_graph.h"
 #include "engine/run/lane.h"
 
 namespace anabranch {
@@ -36,9 +37,7 @@ void Lane::CommitComplete(Status* status) {
 bool Lane::TakeOver(const std::string& stage, const Status& why) {
   Place parked = Place::kParked;
   if (!place_.compare_exchange_strong(parked, Place::kTaken)) return false;
-  for (StageId id = 0; id < shared_.plan.stages(); ++id) {
-    if (shared_.plan.StageName(id) == stage) failed_at_ = id;
-  }
+  failed_at_ = FindStage(shared_.plan, stage);
   failure_.stage = stage;
   failure_.error_class = "timeout";
   failure_.message = why.message();
@@ -86,23 +85,14 @@ void Lane::NameFailedTarget() {
   const bool of_target = !writer_.status().ok() && target < parts_.committer_stages.size();
   failure_.stage = of_target ? parts_.committer_stages[target] : parts_.source_id;
   failure_.error_class = of_target ? "target" : "source";
-  for (StageId stage = 0; stage < shared_.plan.stages(); ++stage) {
-    if (shared_.plan.StageName(stage) == failure_.stage) failed_at_ = stage;
-  }
+  failed_at_ = FindStage(shared_.plan, failure_.stage);
 }
 
 // What `failed` and the stages below it need, and nothing that they will make again.
 std::vector<bool> Lane::DoneAbove(const RecordBatch& batch, StageId failed) const {
-  const Plan& plan = shared_.plan;
-  std::vector<bool> again(plan.stages());
-  std::vector<bool> done(plan.stages());
-  for (StageId stage = 0; stage < plan.stages(); ++stage) {
-    again[stage] = stage == failed;
-    if (stage >= plan.sources.size()) {
-      for (const StageId input : plan.node(stage).inputs) again[stage] = again[stage] || again[input];
-    }
-    done[stage] = batch.stages[stage].done && !again[stage];
-  }
+  const std::vector<bool> again = StageAndBelow(shared_.plan, failed);
+  std::vector<bool> done(again.size());
+  for (StageId stage = 0; stage < done.size(); ++stage) done[stage] = batch.stages[stage].done && !again[stage];
   return done;
 }
 

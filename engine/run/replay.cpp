@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "engine/plan_graph.h"
 #include "engine/run/dead_letter.h"
 
 namespace anabranch {
@@ -216,9 +217,7 @@ class ReplayProgram : public SourceProgram {
 }  // namespace
 
 StageId LetterRoutes::FindStage(std::string_view id) const {
-  for (StageId stage = 0; stage < plan_.stages(); ++stage) {
-    if (plan_.StageName(stage) == id) return stage;
-  }
+  if (const StageId same = anabranch::FindStage(plan_, id); same != kNoStage) return same;
   for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
     if (plan_.node(stage).was == id) return stage;
   }

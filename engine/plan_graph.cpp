@@ -1,0 +1,29 @@
+#include "engine/plan_graph.h"
+
+namespace anabranch {
+
+StageId FindStage(const Plan& plan, std::string_view name) {
+  for (StageId stage = 0; stage < plan.stages(); ++stage) {
+    if (plan.StageName(stage) == name) return stage;
+  }
+  return kNoStage;
+}
+
+std::vector<bool> StageAndBelow(const Plan& plan, StageId stage) {
+  std::vector<bool> below(plan.stages());
+  if (stage != kNoStage) below[stage] = true;
+  for (auto lower = static_cast<StageId>(plan.sources.size()); lower < plan.stages(); ++lower) {
+    for (const StageId input : plan.node(lower).inputs) below[lower] = below[lower] || below[input];
+  }
+  return below;
+}
+
+std::vector<bool> WithAncestors(const Plan& plan, std::vector<bool> stages) {
+  for (auto stage = static_cast<StageId>(plan.stages()); stage-- > plan.sources.size();) {
+    if (!stages[stage]) continue;
+    for (const StageId input : plan.node(stage).inputs) stages[input] = true;
+  }
+  return stages;
+}
+
+}  // namespace anabranch
