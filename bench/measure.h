@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <vector>
@@ -43,12 +44,20 @@ inline Spread SpreadOf(std::vector<double> values) {
   return {median, values.front(), values.back()};
 }
 
-// Prints "name median (min..max) unit [floor: at least x]" and remembers whether the floor held.
+// Prints "name median (min..max) unit [floor: at least x]" and remembers whether the floor held. For programs: every
+// figure is a line of JSON at the end of the file that BENCH_JSON names.
 class Report {
  public:
+  Report() : json_(std::getenv("BENCH_JSON") ? std::fopen(std::getenv("BENCH_JSON"), "a") : nullptr) {}
+  ~Report() {
+    if (json_ != nullptr) std::fclose(json_);
+  }
+  Report(const Report&) = delete;
+  Report& operator=(const Report&) = delete;
   void Value(const std::string& name, const Spread& spread, const std::string& unit) {
     std::printf("%-58s %9.3f (%.3f..%.3f) %s\n", name.c_str(), spread.median, spread.min, spread.max, unit.c_str());
     std::fflush(stdout);
+    Json(name, spread, unit, "");
   }
   // A bound is missed when even the best round of this run misses it; a median beyond it with rounds on
   // both sides is noise, and said so.
@@ -73,8 +82,20 @@ class Report {
                 : reached ? "inconclusive, within this run's noise"
                           : "MISSED");
     std::fflush(stdout);
+    char held_to[96];
+    std::snprintf(held_to, sizeof held_to, ", \"bound\": %.9g, \"word\": \"%s\", \"reached\": %s", bound, word,
+                  reached ? "true" : "false");
+    Json(name, spread, unit, held_to);
     ++(reached ? passed_ : failed_);
   }
+  // Names and units are ours: nothing in them needs escaping.
+  void Json(const std::string& name, const Spread& spread, const std::string& unit, const char* held_to) {
+    if (json_ == nullptr) return;
+    std::fprintf(json_, "{\"name\": \"%s\", \"median\": %.9g, \"min\": %.9g, \"max\": %.9g, \"unit\": \"%s\"%s}\n",
+                 name.c_str(), spread.median, spread.min, spread.max, unit.c_str(), held_to);
+    std::fflush(json_);
+  }
+  FILE* json_;
   int passed_ = 0;
   int failed_ = 0;
 };
