@@ -1,6 +1,7 @@
 #include "engine/codec/cell_slot.h"
 
 #include "engine/codec/json_writer.h"
+#include "engine/codec/number_list.h"
 
 namespace anabranch {
 namespace {
@@ -20,52 +21,11 @@ CellSlot::Form FormOf(const SchemaField& field, const Type& type) {
   return CellSlot::Form::kString;
 }
 
-// Also what JSON does not write but tools do: ".5", "5.", "+1".
-bool ScanLoosely(const char* p, const char* end, ScannedNumber* number, double* value) {
-  if (ScanNumber(p, number) && number->end <= end) return true;
-  if (p < end && *p == '+') ++p;
-  const std::from_chars_result result = std::from_chars(p, end, *value);
-  if (result.ec != std::errc() || !std::isfinite(*value)) return false;
-  number->end = result.ptr;
-  number->begin = nullptr;
-  return true;
-}
-
-const char* SkipBlanks(const char* p, const char* end) {
-  while (p < end && (*p == ' ' || *p == '\t')) ++p;
-  return p;
-}
-
-template <typename T>
-CellState ReadLoose(const ScannedNumber& number, double value, T* out) {
-  if (number.begin != nullptr) return ReadElement(number, out);
-  *out = static_cast<T>(value);
-  return std::isfinite(static_cast<double>(*out)) ? kValid : kOutOfRange;
-}
-CellState ReadLoose(const ScannedNumber& number, double /*value*/, int64_t* out) {
-  return number.begin != nullptr ? ReadElement(number, out) : kWrongType;
-}
-
 template <typename T>
 CellState ReadCsv(std::string_view text, T* out, int64_t count) {
-  const char* p = text.data();
-  const char* end = p + text.size();
-  for (int64_t i = 0; i < count; ++i) {
-    p = SkipBlanks(p, end);
-    ScannedNumber number;
-    double value = 0;
-    if (p == end || !ScanLoosely(p, end, &number, &value)) return kWrongType;
-    const CellState state = ReadLoose(number, value, out + i);
-    if (state != kValid) return state;
-    p = SkipBlanks(number.end, end);
-    if (p < end) {
-      if (*p != ',') return kWrongType;
-      ++p;
-    } else if (i + 1 < count) {
-      return kWrongType;
-    }
-  }
-  return SkipBlanks(p, end) == end ? kValid : kWrongType;
+  const NumberListResult result = ReadNumberList(text, out, count);
+  if (result.fault == ListFault::kNone) return kValid;
+  return result.fault == ListFault::kOutOfRange ? kOutOfRange : kWrongType;
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ struct CellSlot {
   bool TakesText() const { return form == Form::kString || form == Form::kTime || form == Form::kCsvTensor; }
   // A scalar number (TakesNumber()).
   CellState StoreNumber(uint32_t row, const ScannedNumber& number);
-  // A text (TakesText()) that outlives the batch's rows and is followed by a byte that no number has.
+  // A text (TakesText()) that outlives the batch's rows.
   CellState StoreText(uint32_t row, std::string_view text);
 
   Form form;
@@ -52,8 +52,7 @@ inline CellState ReadElement(const ScannedNumber& number, double* out) {
   return ToDouble(number, out) ? kValid : kOutOfRange;
 }
 inline CellState ReadElement(const ScannedNumber& number, float* out) {
-  double value = 0;
-  return ToDouble(number, &value) && ToFloat(value, out) ? kValid : kOutOfRange;
+  return ToFloat(number, out) ? kValid : kOutOfRange;
 }
 inline CellState ReadElement(const ScannedNumber& number, int64_t* out) {
   const IntegerFit fit = ToInt64(number, out);

@@ -1,15 +1,20 @@
 #pragma once
 
 #include <bit>
+#include <cfloat>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <limits>
+
+// The one reader of decimal numbers: JSON scalars and arrays, CSV cells, lists of numbers in a text.
+// What it gives is exact: the double, and the float32, that is nearest to the decimal that was written (ties to even).
+// A float32 is not the narrowed double, which may be rounded twice: see ToFloat. Up to 19 digits are gathered eight at
+// a time and scaled by one exact power of ten; what that cannot decide exactly is left to std::from_chars.
 
 namespace anabranch {
 
-// A number as RFC 8259 writes it, read once: the sign, the first 19 significant digits and the decimal exponent.
+// A number, read once: the sign, the first 19 significant digits and the decimal exponent.
 struct ScannedNumber {
   const char* begin = nullptr;
   const char* end = nullptr;  // first byte after the number
@@ -24,53 +29,81 @@ namespace number_detail {
 
 inline constexpr double kPowersOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                           1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+inline constexpr uint64_t kIntegerPowers[] = {1, 10, 100, 1'000, 10'000, 100'000, 1'000'000, 10'000'000, 100'000'000};
 inline constexpr int64_t kExponentLimit = 1'000'000;  // beyond it every number is 0 or too large
 
 inline bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
 
-// Eight digits at once, first digit in the lowest byte; false when one of the bytes is no digit.
-inline bool EightDigits(const char* p, uint64_t* value) {
-  if constexpr (std::endian::native != std::endian::little) return false;
-  uint64_t word = 0;
-  std::memcpy(&word, p, 8);
-  const uint64_t above = word + 0x4646464646464646;
-  word -= 0x3030303030303030;
-  if (((above | word) & 0x8080808080808080) != 0) return false;
+// Eight bytes from which '0' was taken, first byte lowest: the marks of those that are no digits. Marks above the
+// lowest one mean nothing.
+inline uint64_t NoDigits(uint64_t word) { return ((word + 0x7676767676767676) | word) & 0x8080808080808080; }
+
+// The value of eight digits, first digit in the lowest byte.
+inline uint64_t EightDigits(uint64_t word) {
   word = word * 10 + (word >> 8);
   constexpr uint64_t kPairs = 0x000000FF000000FF;
-  *value =
-      ((word & kPairs) * (100 + (uint64_t{1000000} << 32)) + ((word >> 16) & kPairs) * (1 + (uint64_t{10000} << 32))) >>
-      32;
-  return true;
+  return ((word & kPairs) * (100 + (uint64_t{1000000} << 32)) +
+          ((word >> 16) & kPairs) * (1 + (uint64_t{10000} << 32))) >>
+         32;
+}
+
+// Passes the digits at `p`, any number of them, and appends them to *digits. Sixteen bytes at once, without a branch on
+// their number, where that many may be read.
+inline const char* PassDigits(const char* p, const char* wide, uint64_t* digits) {
+  if constexpr (std::endian::native == std::endian::little) {
+    for (; p + 8 <= wide; p += 16) {
+      uint64_t words[2];
+      std::memcpy(words, p, 16);
+      words[0] -= 0x3030303030303030;
+      words[1] -= 0x3030303030303030;
+      const uint64_t marks[2] = {NoDigits(words[0]), NoDigits(words[1])};
+      const int first = marks[0] == 0 ? 8 : std::countr_zero(marks[0]) >> 3;
+      const int second = marks[0] != 0 ? 0 : (marks[1] == 0 ? 8 : std::countr_zero(marks[1]) >> 3);
+      // What is no digit goes out at the top, so that the digits end in the highest byte, behind zeros.
+      const uint64_t head = first == 0 ? 0 : EightDigits(words[0] << (64 - 8 * first));
+      const uint64_t tail = second == 0 ? 0 : EightDigits(words[1] << (64 - 8 * second));
+      *digits = (*digits * kIntegerPowers[first] + head) * kIntegerPowers[second] + tail;
+      if (first + second != 16) return p + first + second;
+    }
+  }
+  while (IsDigit(*p)) *digits = *digits * 10 + static_cast<uint64_t>(*p++ - '0');
+  return p;
 }
 
 }  // namespace number_detail
 
+enum class NumberForm : uint8_t {
+  kJson,   // RFC 8259
+  kLoose,  // also what other tools write: "+1", ".5", "5.", "007"
+};
+
 // Reads the number at `p`; false when there is none. A byte that is neither digit, sign, dot nor e must follow the
 // text within reach (JSON: the closing brace), so that no length is needed. Eight bytes may be read where they begin
 // at or before `wide`.
+template <NumberForm kForm = NumberForm::kJson>
 inline bool ScanNumber(const char* p, ScannedNumber* out, const char* wide = nullptr) {
   using number_detail::IsDigit;
+  constexpr bool kLoose = kForm == NumberForm::kLoose;
   out->begin = p;
   out->negative = *p == '-';
   if (out->negative) ++p;
+  if (kLoose && *p == '+' && !out->negative) out->begin = ++p;
   const char* first = p;
   uint64_t digits = 0;
   while (IsDigit(*p)) digits = digits * 10 + static_cast<uint64_t>(*p++ - '0');
   int64_t count = p - first;
-  if (count == 0 || (*first == '0' && count > 1)) return false;
+  if (!kLoose && (count == 0 || (*first == '0' && count > 1))) return false;
   int64_t exponent = 0;
   out->integer = true;
   if (*p == '.') {
     const char* fraction = ++p;
-    for (uint64_t eight = 0; p <= wide && number_detail::EightDigits(p, &eight); p += 8)
-      digits = digits * 100'000'000 + eight;
-    while (IsDigit(*p)) digits = digits * 10 + static_cast<uint64_t>(*p++ - '0');
-    if (p == fraction) return false;
+    p = number_detail::PassDigits(p, wide, &digits);
+    if (!kLoose && p == fraction) return false;
     exponent = fraction - p;
     count += p - fraction;
     out->integer = false;
   }
+  if (kLoose && count == 0) return false;
   if (*p == 'e' || *p == 'E') {
     ++p;
     const bool down = *p == '-';
@@ -137,10 +170,21 @@ inline IntegerFit ToInt64(const ScannedNumber& number, int64_t* out) {
   return IntegerFit::kFits;
 }
 
-// The nearest float32 of a double; false when it is too large for one.
-inline bool ToFloat(double value, float* out) {
-  *out = static_cast<float>(value);
-  return std::isfinite(*out) || !std::isfinite(value);
+// The nearest float32; false when it is too large for one. Rounding first to double and then to float32 gives another
+// float32 only where the double lies exactly between two of them, or where float32 is denormal.
+inline bool ToFloat(const ScannedNumber& number, float* out) {
+  double value = 0;
+  if (!ToDouble(number, &value)) return false;
+  const bool between = (std::bit_cast<uint64_t>(value) & 0x1FFFFFFF) == 0x10000000;
+  const double size = std::fabs(value);
+  if (!between && (size >= double{FLT_MIN} || size == 0)) [[likely]] {
+    *out = static_cast<float>(value);
+    return size <= double{FLT_MAX} || std::isfinite(*out);
+  }
+  const std::from_chars_result result = std::from_chars(number.begin, number.end, *out);
+  if (result.ec == std::errc()) return std::isfinite(*out);
+  *out = number.negative ? -0.0F : 0.0F;
+  return size < 1;
 }
 
 }  // namespace anabranch

@@ -324,7 +324,7 @@ Checker::Id Checker::AddCall(const Ast::Node& node, Kernel kernel, const Type& t
   }
   typed.args = std::move(args);
   Literal value;
-  if (literals && Fold(tree_, typed, &value)) return AddLiteral(node, std::move(value));
+  if (literals && type.IsScalar() && Fold(tree_, typed, &value)) return AddLiteral(node, std::move(value));
   return Add(node, std::move(typed));
 }
 

@@ -53,6 +53,7 @@ class Checker {
   Id CheckLength(const Ast::Node& node, std::vector<Id> args);
   Id CheckMatches(const Ast::Node& node, std::vector<Id> args);
   Id CheckHeader(const Ast::Node& node, std::vector<Id> args);
+  Id CheckNumbers(const Ast::Node& node, std::vector<Id> args);
   Id WrongArguments(const Ast::Node& node, const std::vector<Id>& args, const std::string& wanted);
 
   // ---- building
@@ -61,7 +62,8 @@ class Checker {
   bool AnyFaulty(const std::vector<Id>& args) const;
   Id Add(const Ast::Node& node, Typed typed);
   Id AddLiteral(const Ast::Node& node, Literal literal);
-  // A call of `kernel`; folded when all arguments are literals. Nullable when an argument is or `makes_null`.
+  // A call of `kernel`; folded when all arguments are literals and it gives a scalar. Nullable when an argument is or
+  // `makes_null`.
   Id AddCall(const Ast::Node& node, Kernel kernel, const Type& type, std::vector<Id> args, bool makes_null = false,
              bool lazy = false, std::shared_ptr<const KernelData> data = nullptr);
   Id AddForm(const Ast::Node& node, Typed::Form form, const Type& type, std::vector<Id> args, bool nullable);

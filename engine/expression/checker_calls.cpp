@@ -10,6 +10,7 @@ namespace {
 const Type kBoolType = Type::Scalar(Kind::kBool);
 const Type kStringType = Type::Scalar(Kind::kString);
 const Type kIntType = Type::Scalar(Kind::kInt64);
+constexpr int64_t kMostNumbers = 16'000'000;  // of one row: more is a slip of the pen
 
 bool IsSequence(const Type& type) { return !type.IsScalar(); }
 
@@ -66,7 +67,7 @@ Checker::Id Checker::CheckCall(const Ast::Node& node) {
       {"is_null", &Checker::CheckIsNull},  {"coalesce", &Checker::CheckCoalesce}, {"min", &Checker::CheckMinMax},
       {"max", &Checker::CheckMinMax},      {"clamp", &Checker::CheckClamp},       {"sum", &Checker::CheckReduction},
       {"mean", &Checker::CheckReduction},  {"concat", &Checker::CheckConcat},     {"length", &Checker::CheckLength},
-      {"matches", &Checker::CheckMatches}, {"header", &Checker::CheckHeader},
+      {"matches", &Checker::CheckMatches}, {"header", &Checker::CheckHeader},     {"numbers", &Checker::CheckNumbers},
   };
   std::vector<Id> args;
   for (uint32_t arg : node.args) args.push_back(CheckNode(arg));
@@ -232,6 +233,25 @@ Checker::Id Checker::CheckHeader(const Ast::Node& node, std::vector<Id> args) {
   }
   tree_.reads_headers = true;
   return AddCall(node, HeaderKernel, kStringType, {}, true, false, MakeHeaderName(ast_.nodes[node.args[0]].text));
+}
+
+Checker::Id Checker::CheckNumbers(const Ast::Node& node, std::vector<Id> args) {
+  const Ast::Node* count = args.size() == 2 ? &ast_.nodes[node.args[1]] : nullptr;
+  const bool written = count != nullptr && count->kind == Ast::Kind::kInteger;
+  const bool fits = written && count->integer >= 1 && count->integer <= kMostNumbers;
+  const Type type = Type::Tensor(Kind::kFloat64, {fits ? count->integer : 1});
+  const auto faulty = [&] { return fits ? Faulty(node, type) : Faulty(node); };
+  if (AnyFaulty(args) || !RefuseNull(node, args, {})) return faulty();
+  if (!written || at(args[0]).type.kind != Kind::kString) {
+    WrongArguments(node, args, "a string and how many numbers it holds, written as an integer");
+    return faulty();
+  }
+  if (!fits) {
+    Report(FaultCode::kExpressionFunction, *count,
+           "numbers makes 1 to " + std::to_string(kMostNumbers) + " numbers, not " + std::to_string(count->integer));
+    return faulty();
+  }
+  return AddCall(node, NumbersKernel, type, {args[0]}, false, true);
 }
 
 }  // namespace anabranch::expression

@@ -62,7 +62,7 @@ void ReportFaults(const CompiledExpression& compiled, const ConfigValue& at, Fau
 // The type of a column whose maker is faulty: expressions that read it raise no faults of their own about it.
 Type UnknownType();
 
-// Row faults of an evaluation ("integer overflow", "division by zero").
+// Row faults of an evaluation ("integer overflow", "division by zero"). The message lives as long as the result column.
 struct ExpressionError {
   uint32_t row;
   const char* message;

@@ -105,6 +105,10 @@ std::vector<FunctionDoc> MakeDocs() {
       {"int", "int(x) → int64",
        "of a number (fraction cut off; out of range is a record error), a bool or text; text that is no integer gives "
        "null"},
+      {"numbers", "numbers(s, n) → tensor<float64>[n]",
+       "of text with n numbers and commas between, such as '1.5, 2, -3e4'; n is written in the expression; one comma "
+       "may "
+       "end the text; other text is a record error"},
       {"string", "string(x) → string", "shortest text that reads back as x; timestamps as RFC 3339"},
       {"lower", "lower(s) → string", "A-Z to a-z; other letters stay"},
       {"upper", "upper(s) → string", "a-z to A-Z; other letters stay"},

@@ -44,6 +44,7 @@ void Int64ToString(const Call& call);
 void Float64ToString(const Call& call);
 void TimestampToString(const Call& call);
 void StringToTimestamp(const Call& call);
+void NumbersKernel(const Call& call);  // out: a tensor of float64 or float32
 
 // ---- maths of one or more float64 (kernels_math.cpp)
 void NegateInt64(const Call& call);

@@ -2,6 +2,8 @@
 #include <cmath>
 
 #include "engine/codec/json_writer.h"
+#include "engine/codec/number_list.h"
+#include "engine/codec/row_faults.h"
 #include "engine/expression/kernel_loops.h"
 #include "engine/expression/kernels.h"
 
@@ -10,6 +12,7 @@ namespace {
 
 // 2^63: the first double beyond int64; its negative is int64's smallest value.
 constexpr double kInt64End = 9223372036854775808.0;
+constexpr size_t kFoundBytes = 40;
 
 bool FitsInt64(double x) { return x >= -kInt64End && x < kInt64End; }
 
@@ -42,6 +45,34 @@ void ParseStrings(const Call& call, Parse parse) {
   });
 }
 
+std::string Describe(const NumberListResult& result, int64_t wanted, const char* type) {
+  const std::string found = "\"" + std::string(CutText(result.found, kFoundBytes)) + "\"";
+  const std::string place = "number " + std::to_string(result.read + 1) + " of " + std::to_string(wanted);
+  switch (result.fault) {
+    case ListFault::kTooFew:
+      return "the text ends behind " + std::to_string(result.read) + " numbers; wanted " + std::to_string(wanted) +
+             " with commas between";
+    case ListFault::kTooMany:
+      return "the text goes on with " + found + " behind " + std::to_string(wanted) + " numbers; wanted no more";
+    case ListFault::kOutOfRange: return place + " is " + found + ", too large for " + type;
+    default: return place + " is " + found + "; wanted a decimal number such as -1.5 or 2e3, with commas between";
+  }
+}
+
+template <typename T>
+void ReadNumbers(const Call& call, const char* type) {
+  const std::string_view* in = In<std::string_view>(call, 0);
+  const int64_t count = call.out.type().Elements();
+  ForValid(call, [&](uint32_t row) {
+    const NumberListResult result = ReadNumberList(in[row], Out<T>(call) + row * static_cast<size_t>(count), count);
+    if (result.fault == ListFault::kNone) return;
+    OutState(call)[row] = kNull;
+    // One byte more for the zero behind it.
+    const std::string message = Describe(result, count, type);
+    call.errors.push_back({row, call.text.Copy({message.c_str(), message.size() + 1}).data()});
+  });
+}
+
 }  // namespace
 
 void Float32ToFloat64(const Call& call) {
@@ -63,6 +94,11 @@ void StringToFloat64(const Call& call) {
 }
 void StringToInt64(const Call& call) { ParseStrings<int64_t>(call, ParseWhole<int64_t>); }
 void StringToTimestamp(const Call& call) { ParseStrings<int64_t>(call, ParseTimestamp); }
+
+void NumbersKernel(const Call& call) {
+  if (call.out.type().element == Kind::kFloat32) return ReadNumbers<float>(call, "float32");
+  ReadNumbers<double>(call, "float64");
+}
 
 void Float64ToInt64(const Call& call) {
   const double* in = In<double>(call, 0);

@@ -134,6 +134,18 @@ TEST_F(ExpressionFaults, DepthAndSizeAreLimited) {
   EXPECT_NE(Check(sum).find("more than 2000 parts"), std::string::npos);
 }
 
+TEST_F(ExpressionFaults, NumbersNeedsTextAndAWrittenCount) {
+  const std::string wanted =
+      "303@0+7: numbers takes a string and how many numbers it holds, written as an integer, not ";
+  EXPECT_EQ(Check("numbers(country, 784)"), "tensor<float64>[784]");
+  EXPECT_EQ(Check("numbers(country)"), wanted + "(string)");
+  EXPECT_EQ(Check("numbers(amount, 3)"), wanted + "(float64, int64)");
+  EXPECT_EQ(Check("numbers(country, count)"), wanted + "(string, int64)");
+  EXPECT_EQ(Check("numbers(country, 3.0)"), wanted + "(string, float64)");
+  EXPECT_EQ(Check("numbers(country, 0)"), "303@17+1: numbers makes 1 to 16000000 numbers, not 0");
+  EXPECT_EQ(Check("numbers(country, 16000001)"), "303@17+8: numbers makes 1 to 16000000 numbers, not 16000001");
+}
+
 TEST_F(ExpressionFaults, NullabilityIsKnown) {
   const auto nullable = [this](const char* text) { return bench.Compile(text).expression->nullable; };
   EXPECT_FALSE(nullable("amount + count"));
@@ -141,6 +153,7 @@ TEST_F(ExpressionFaults, NullabilityIsKnown) {
   EXPECT_FALSE(nullable("coalesce(country, 'x')"));
   EXPECT_FALSE(nullable("is_null(country)"));
   EXPECT_TRUE(nullable("key()"));
+  EXPECT_TRUE(nullable("numbers(country, 2)"));
   EXPECT_FALSE(nullable("country == home ? 1 : 2")) << "a null condition takes the else side";
   EXPECT_TRUE(nullable("flag ? 1 : null"));
 }

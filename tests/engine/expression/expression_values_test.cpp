@@ -279,5 +279,60 @@ TEST_F(ExpressionValues, NoRowsAreNoWork) {
   EXPECT_EQ(out.rows(), 0u);
 }
 
+TEST(ExpressionNumbers, TextBecomesATensorAndNullStaysNull) {
+  ExpressionBench bench(4);
+  bench.Add("s", Kind::kString, {"1,2.5,-3e2", " 0 ,\t.5 , +5., ", "0.1,1e-400,-0.0", nullptr});
+  EXPECT_EQ(bench.Check("numbers(s, 3)"), "tensor<float64>[3]");
+  EXPECT_EQ(bench.Rows("numbers(s, 3)"),
+            (Cells{Cells{1.0, 2.5, -300.0}, Cells{0.0, 0.5, 5.0}, Cells{0.1, 0.0, -0.0}, nullptr}));
+  EXPECT_EQ(bench.ErrorText(), "");
+  EXPECT_EQ(bench.Rows("sum(numbers(s, 3)) + numbers(s, 3)[1]"), (Cells{-294.0, 6.0, 0.1, nullptr}));
+  EXPECT_EQ(bench.First("numbers('4,5', 2)"), Cell(Cells{4.0, 5.0}));
+  EXPECT_EQ(bench.First("numbers(substr(s, 0, 1), 1)"), Cell(Cells{1.0})) << "bytes behind the part are not read";
+}
+
+TEST(ExpressionNumbers, TextThatDoesNotFitIsAnErrorOfItsRowThatSaysWhereAndWhat) {
+  ExpressionBench bench(1);
+  const auto error = [&bench](const char* text) {
+    bench.Add(std::string("s") + std::to_string(bench.scope().columns().size()), Kind::kString, {text});
+    const std::vector<Cell> rows = bench.Rows("numbers(" + bench.scope().columns().back().name + ", 3)");
+    EXPECT_EQ(rows[0], Cell(nullptr)) << text;
+    return bench.ErrorText();
+  };
+  const std::string few = " numbers; wanted 3 with commas between;";
+  EXPECT_EQ(error("1, 2"), "0:the text ends behind 2" + few);
+  EXPECT_EQ(error("1, 2,"), "0:the text ends behind 2" + few);
+  EXPECT_EQ(error(""), "0:the text ends behind 0" + few);
+  const std::string many = " behind 3 numbers; wanted no more;";
+  EXPECT_EQ(error("1,2,3,4"), "0:the text goes on with \"4\"" + many);
+  EXPECT_EQ(error("1,2,3, 4 ,5"), "0:the text goes on with \"4\"" + many);
+  EXPECT_EQ(error("1,2,3,,"), "0:the text goes on with \"\"" + many);
+  const std::string none = "; wanted a decimal number such as -1.5 or 2e3, with commas between;";
+  EXPECT_EQ(error("1, two ,3"), "0:number 2 of 3 is \"two\"" + none);
+  EXPECT_EQ(error("1,2,3x"), "0:number 3 of 3 is \"3x\"" + none);
+  EXPECT_EQ(error("1,,3"), "0:number 2 of 3 is \"\"" + none);
+  EXPECT_EQ(error(",1,2,3"), "0:number 1 of 3 is \"\"" + none);
+  EXPECT_EQ(error("1 2 3"), "0:number 1 of 3 is \"1 2 3\"" + none);
+  EXPECT_EQ(error("1;2;3"), "0:number 1 of 3 is \"1;2;3\"" + none);
+  EXPECT_EQ(error("inf,2,3"), "0:number 1 of 3 is \"inf\"" + none);
+  EXPECT_EQ(error("1,nan,3"), "0:number 2 of 3 is \"nan\"" + none);
+  EXPECT_EQ(error("0x1,2,3"), "0:number 1 of 3 is \"0x1\"" + none);
+  EXPECT_EQ(error("1,2e,3"), "0:number 2 of 3 is \"2e\"" + none);
+  EXPECT_EQ(error("1,+-2,3"), "0:number 2 of 3 is \"+-2\"" + none);
+  EXPECT_EQ(error("1,.,3"), "0:number 2 of 3 is \".\"" + none);
+  EXPECT_EQ(error("1,2,3\n"), "0:number 3 of 3 is \"3\n\"" + none);
+  EXPECT_EQ(error("1,2,1e999"), "0:number 3 of 3 is \"1e999\", too large for float64;");
+}
+
+TEST(ExpressionNumbers, RowsThatAreNotWantedRaiseNoErrors) {
+  ExpressionBench bench(2);
+  bench.Add("s", Kind::kString, {"1,2", "none"});
+  EXPECT_EQ(bench.Rows("s != 'none' && numbers(s, 2)[1] > 1"), (Cells{true, false}));
+  EXPECT_EQ(bench.ErrorText(), "");
+  bench.active()[1] = 0;
+  bench.Rows("numbers(s, 2)");
+  EXPECT_EQ(bench.ErrorText(), "");
+}
+
 }  // namespace
 }  // namespace anabranch
