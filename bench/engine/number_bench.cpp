@@ -1,7 +1,7 @@
 // How fast a text of comma-separated numbers becomes a tensor, against std::from_chars over the same text in the same
 // run:
-//   numbers/from_chars   784 numbers of about ten characters, to float32 and to float64 (floor 1.4)
-//   pixels/from_chars    784 grey values as Java writes them, half of them 0.0 (floor 1.2)
+//   numbers/from_chars   784 numbers of about ten characters, to float32 and to float64 (floors 1.7 and 1.9)
+//   pixels/from_chars    784 grey values as Java writes them, half of them 0.0 (floor 1.4)
 // and how fast a record that holds such a text is written back (the echo), against memcpy of the same text.
 #include <charconv>
 #include <cstdio>
@@ -92,9 +92,9 @@ int Main() {
       Texts([&](std::mt19937& r) { return r() % 2 == 0 ? 0.0F : static_cast<float>(grey(r)) / 255; });
   std::printf("texts: %zu bytes of random numbers, %zu bytes of pixels\n", random[0].size(), pixels[0].size());
   Report report;
-  Compare<float>("numbers to float32", random, 1.4, &report);
-  Compare<double>("numbers to float64", random, 1.4, &report);
-  Compare<float>("pixels to float32", pixels, 1.2, &report);
+  Compare<float>("numbers to float32", random, 1.7, &report);
+  Compare<double>("numbers to float64", random, 1.9, &report);
+  Compare<float>("pixels to float32", pixels, 1.4, &report);
   return report.Finish();
 }
 

@@ -7,6 +7,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__SSE4_1__)
+#include <immintrin.h>
+#endif
+
 // The one reader of decimal numbers: JSON scalars and arrays, CSV cells, lists of numbers in a text.
 // What it gives is exact: the double, and the float32, that is nearest to the decimal that was written (ties to even).
 // A float32 is not the narrowed double, which may be rounded twice: see ToFloat. Up to 19 digits are gathered eight at
@@ -123,6 +127,52 @@ inline bool ScanNumber(const char* p, ScannedNumber* out, const char* wide = nul
   return true;
 }
 
+// The same for a number of at most 16 bytes that ends at `end`, without a branch on its digits; the 16 bytes before
+// `end` must be readable. False also for what it leaves to ScanNumber: exponents, a plus sign, too many digits, faults.
+template <NumberForm kForm = NumberForm::kJson>
+inline bool ScanShort(const char* begin, const char* end, ScannedNumber* out) {
+#if defined(__SSE4_1__)
+  const auto length = static_cast<uint64_t>(end - begin);
+  if (length - 1 >= 16) return false;
+  const __m128i bytes = _mm_sub_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(end - 16)), _mm_set1_epi8('0'));
+  const __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(9)), bytes);
+  const uint32_t minus = *begin == '-' ? 1 : 0;
+  const auto lead = static_cast<uint32_t>(16 - length);  // bytes before the number
+  const uint32_t others = ((static_cast<uint32_t>(_mm_movemask_epi8(is_digit)) ^ 0xFFFF) >> lead) - minus;
+  if ((others & (others - 1)) != 0) return false;
+  const bool dot = others != 0;
+  const auto place = static_cast<uint32_t>(dot ? std::countr_zero(others) : static_cast<int>(length));
+  const uint32_t whole = place - minus;  // digits before the dot
+  const auto fraction = static_cast<uint32_t>(length) - place - (dot ? 1 : 0);
+  if (dot && begin[place] != '.') return false;
+  if constexpr (kForm == NumberForm::kLoose) {
+    if (whole + fraction == 0) return false;
+  } else {
+    if (whole == 0 || (dot && fraction == 0) || (whole > 1 && begin[minus] == '0')) return false;
+  }
+  // The digits before the dot move onto it; what stands before them becomes zero.
+  const __m128i lanes = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m128i to_dot = _mm_set1_epi8(static_cast<char>(dot ? lead + place + 1 : 0));
+  const __m128i from = _mm_add_epi8(lanes, _mm_cmpgt_epi8(to_dot, lanes));
+  const __m128i before = _mm_cmpgt_epi8(_mm_set1_epi8(static_cast<char>(lead + minus)), from);
+  const __m128i digits = _mm_shuffle_epi8(bytes, _mm_or_si128(from, before));
+  const __m128i pairs = _mm_maddubs_epi16(digits, _mm_set1_epi16(0x010A));
+  const __m128i fours = _mm_madd_epi16(pairs, _mm_set1_epi32(0x00010064));
+  const __m128i eights = _mm_madd_epi16(_mm_packus_epi32(fours, fours), _mm_set1_epi32(0x00012710));
+  const auto both = static_cast<uint64_t>(_mm_cvtsi128_si64(eights));
+  out->begin = begin;
+  out->end = end;
+  out->digits = (both & 0xFFFFFFFF) * 100'000'000 + (both >> 32);
+  out->exponent = -static_cast<int64_t>(fraction);
+  out->negative = minus != 0;
+  out->integer = !dot;
+  out->cut = false;
+  return true;
+#else
+  return (void)begin, (void)end, (void)out, false;
+#endif
+}
+
 // The nearest double; false when it is too large for one.
 inline bool ToDouble(const ScannedNumber& number, double* out) {
   using number_detail::kPowersOfTen;
@@ -175,16 +225,19 @@ inline IntegerFit ToInt64(const ScannedNumber& number, int64_t* out) {
 inline bool ToFloat(const ScannedNumber& number, float* out) {
   double value = 0;
   if (!ToDouble(number, &value)) return false;
-  const bool between = (std::bit_cast<uint64_t>(value) & 0x1FFFFFFF) == 0x10000000;
-  const double size = std::fabs(value);
-  if (!between && (size >= double{FLT_MIN} || size == 0)) [[likely]] {
+  const auto bits = std::bit_cast<uint64_t>(value);
+  const uint64_t size = bits & ~(uint64_t{1} << 63);
+  const bool between = (bits & 0x1FFFFFFF) == 0x10000000;
+  // One comparison for "below the least normal float32, but not zero": zeros come and go like the toss of a coin.
+  const bool tiny = size - 1 < std::bit_cast<uint64_t>(double{FLT_MIN}) - 1;
+  if (!between && !tiny) [[likely]] {
     *out = static_cast<float>(value);
-    return size <= double{FLT_MAX} || std::isfinite(*out);
+    return std::isfinite(*out);
   }
   const std::from_chars_result result = std::from_chars(number.begin, number.end, *out);
   if (result.ec == std::errc()) return std::isfinite(*out);
   *out = number.negative ? -0.0F : 0.0F;
-  return size < 1;
+  return tiny;
 }
 
 }  // namespace anabranch
