@@ -56,6 +56,10 @@ class BindContext {
   // A new column of this node, visible below it. `at` is the name's place for faults.
   // Made twice in the topology: a fault; the returned id is usable all the same.
   virtual ColumnId Make(const ConfigValue& at, std::string_view name, const Type& type, bool nullable) = 0;
+  // The type in which `column`, which this node made, is to be stored: float32 instead of float64 for a tensor whose
+  // readers are content with that. Filled in once the topology is compiled: look at it in Open(), not before. A node
+  // that does not ask stores what it said to Make(); one that asks must obey. May be null: as was said to Make().
+  virtual std::shared_ptr<const Type> Storage(ColumnId /*column*/) { return nullptr; }
   // Changes what is visible below this node, never data.
   virtual void Rename(std::string_view from, std::string_view to) = 0;
   virtual void Drop(std::string_view name) = 0;

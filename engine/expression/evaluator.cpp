@@ -92,8 +92,8 @@ Evaluator::Evaluator(Evaluator&&) noexcept = default;
 Evaluator& Evaluator::operator=(Evaluator&&) noexcept = default;
 
 void Evaluator::Evaluate(const Expression& expression, const RecordBatch& batch, std::span<const uint8_t> active,
-                         Column* out, std::vector<ExpressionError>* errors) {
-  out->Reset(expression.type, batch.rows());
+                         Column* out, std::vector<ExpressionError>* errors, const Type* storage) {
+  out->Reset(storage != nullptr ? *storage : expression.type, batch.rows());
   errors->clear();
   if (batch.rows() == 0) return;
   scratch_->errors.clear();

@@ -17,6 +17,7 @@ std::shared_ptr<const Expression> Finish(std::string_view text, const expression
   made->type = root.type;
   made->nullable = root.nullable;
   made->reads_headers = tree.reads_headers;
+  made->narrows = root.form == Typed::Form::kCall && root.kernel == expression::NumbersKernel;
   made->text = text;
   made->program = expression::Generate(tree);
   for (const auto& [id, type] : made->program->columns) made->reads.push_back(id);

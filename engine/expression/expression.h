@@ -30,6 +30,7 @@ class Expression {
   bool nullable = true;
   std::vector<ColumnId> reads;  // sorted, unique
   bool reads_headers = false;   // calls header()
+  bool narrows = false;         // its float64 tensor can be made as float32 too: see Evaluator::Evaluate
   std::shared_ptr<const ExpressionProgram> program;
   std::string text;
 };
@@ -80,8 +81,9 @@ class Evaluator {
   // Writes `expression` for every row into `out` (Reset to the expression's type). Rows whose
   // `active` byte is 0 hold anything valid-looking or null and raise no error. `errors` gets at most
   // one entry per row, in row order; such rows are null.
+  // `storage`: another type to Reset `out` to: that of an expression that narrows, with float32 elements.
   void Evaluate(const Expression& expression, const RecordBatch& batch, std::span<const uint8_t> active, Column* out,
-                std::vector<ExpressionError>* errors);
+                std::vector<ExpressionError>* errors, const Type* storage = nullptr);
 
  private:
   struct Scratch;

@@ -50,8 +50,8 @@ std::string Describe(const NumberListResult& result, int64_t wanted, const char*
   const std::string place = "number " + std::to_string(result.read + 1) + " of " + std::to_string(wanted);
   switch (result.fault) {
     case ListFault::kTooFew:
-      return "the text ends behind " + std::to_string(result.read) + " numbers; wanted " + std::to_string(wanted) +
-             " with commas between";
+      return "the text ends behind " + std::to_string(result.read) + " of " + std::to_string(wanted) +
+             " numbers; wanted all, with commas between";
     case ListFault::kTooMany:
       return "the text goes on with " + found + " behind " + std::to_string(wanted) + " numbers; wanted no more";
     case ListFault::kOutOfRange: return place + " is " + found + ", too large for " + type;

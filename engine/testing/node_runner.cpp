@@ -126,6 +126,15 @@ class NodeRunner::Context : public BindContext {
     return id;
   }
 
+  // As if all readers were content with float32.
+  std::shared_ptr<const Type> Storage(ColumnId column) override {
+    const auto made = std::ranges::find(state_.made, column, &NodeRunner::MadeColumn::id);
+    if (made == state_.made.end()) Misuse("Storage of a column that the node did not make");
+    auto type = std::make_shared<Type>(made->type);
+    if (type->kind == Kind::kTensor && type->element == Kind::kFloat64) type->element = Kind::kFloat32;
+    return type;
+  }
+
   void Rename(std::string_view from, std::string_view to) override {
     const VisibleColumn* found = state_.below.Find(from);
     if (found == nullptr) Misuse("Rename of unknown column " + std::string(from));

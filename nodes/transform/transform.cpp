@@ -46,7 +46,8 @@ NodeKind::Spec MakeSpec() {
 struct Step {
   std::string name;  // "set.NAME" or "where", as messages say it
   std::shared_ptr<const Expression> expression;
-  std::optional<ColumnId> column;  // made by the step; none: the step is the filter
+  std::optional<ColumnId> column;       // made by the step; none: the step is the filter
+  std::shared_ptr<const Type> storage;  // of an expression that narrows; may be null
 };
 
 class TransformNode final : public Node {
@@ -60,7 +61,7 @@ class TransformNode final : public Node {
     for (size_t i = 0; i < steps_->size(); ++i) {
       const Step& step = (*steps_)[i];
       Column* out = step.column ? &run.batch.columns[*step.column] : &condition_;
-      evaluators_[i].Evaluate(*step.expression, run.batch, left_, out, &errors_);
+      evaluators_[i].Evaluate(*step.expression, run.batch, left_, out, &errors_, step.storage.get());
       for (const ExpressionError& error : errors_) Fail(run, step, error);
       if (!step.column) Filter(run);
     }
@@ -134,6 +135,7 @@ class Binder {
   std::shared_ptr<const NodeProgram> Run() {
     BindSet();
     BindWhere();
+    AskForStorage();
     Scope below = scope_;
     Drop(below);
     Rename(below);
@@ -165,7 +167,7 @@ class Binder {
     const ColumnId id = Make(entry, type, compiled.expression->nullable);
     scope_.Add({entry.name, id, type, compiled.expression->nullable, false, context_.node_id()});
     maker_[id] = steps_.size();
-    steps_.push_back({"set." + entry.name, compiled.expression, id});
+    steps_.push_back({"set." + entry.name, compiled.expression, id, nullptr});
   }
 
   // BindContext knows the columns of the topology; a name that a rename above made visible is known here alone.
@@ -187,7 +189,17 @@ class Binder {
     faulty_ = faulty_ || condition == nullptr;
     if (condition == nullptr) return;
     NoteReads(*condition);
-    where_ = Step{"where", std::move(condition), std::nullopt};
+    where_ = Step{"where", std::move(condition), std::nullopt, nullptr};
+  }
+
+  // What an expression of this node reads is read as it was declared.
+  void AskForStorage() {
+    std::vector<bool> read(steps_.size());
+    for (const Step& step : steps_) MarkNeeded(*step.expression, &read);
+    if (where_) MarkNeeded(*where_->expression, &read);
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      if (steps_[i].expression->narrows && !read[i]) steps_[i].storage = context_.Storage(*steps_[i].column);
+    }
   }
 
   void NoteReads(const Expression& expression) {

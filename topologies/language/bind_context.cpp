@@ -49,7 +49,7 @@ ColumnId NodeBinding::Make(const ConfigValue& at, std::string_view name, const T
                       "columns are written once: give this one another name");
   }
   const bool may_be_null = nullable || conditional_;
-  const ColumnId id = columns_.Add(name, type, node_id());
+  const ColumnId id = columns_.Add(name, type, node_id(), false);
   makes.push_back(id);
   changes_.push_back(
       {Change::Kind::kMake, {std::string(name), id, type, may_be_null, kind_.spec().results, node_id()}, {}});

@@ -35,6 +35,7 @@ class NodeBinding final : public BindContext {
   const VisibleColumn* Read(const ConfigValue& at, std::string_view name, bool as_float32) override;
   void NoteReads(std::span<const ColumnId> reads, bool headers) override;
   ColumnId Make(const ConfigValue& at, std::string_view name, const Type& type, bool nullable) override;
+  std::shared_ptr<const Type> Storage(ColumnId column) override { return columns_.Adapt(column); }
   void Rename(std::string_view from, std::string_view to) override;
   void Drop(std::string_view name) override;
   std::vector<std::shared_ptr<const RecordSchema>> TakeSchemas() override;

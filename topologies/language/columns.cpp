@@ -2,11 +2,24 @@
 
 namespace anabranch {
 
-ColumnId ColumnTable::Add(std::string_view name, const Type& type, const std::string& maker) {
+ColumnId ColumnTable::Add(std::string_view name, const Type& type, const std::string& maker, bool adapts) {
   const auto id = static_cast<ColumnId>(entries_.size());
-  entries_.push_back({{std::string(name), type, maker}, false, false});
+  entries_.push_back({{std::string(name), type, maker}, adapts, nullptr, false, false});
   by_name_[std::string(name)].push_back(id);
   return id;
+}
+
+std::shared_ptr<const Type> ColumnTable::Adapt(ColumnId column) {
+  Entry& entry = entries_[column];
+  entry.adapts = true;
+  if (entry.storage == nullptr) entry.storage = std::make_shared<Type>(entry.info.type);
+  return entry.storage;
+}
+
+void ColumnTable::Settle() {
+  for (ColumnId column = 0; column < entries_.size(); ++column) {
+    if (entries_[column].storage != nullptr) *entries_[column].storage = Storage(column);
+  }
 }
 
 const ColumnInfo* ColumnTable::Find(std::string_view name) const {
@@ -31,7 +44,8 @@ void ColumnTable::NoteRead(ColumnId column, bool as_float32) {
 Type ColumnTable::Storage(ColumnId column) const {
   const Entry& entry = entries_[column];
   Type type = entry.info.type;
-  const bool narrow = entry.read && !entry.read_wide && type.kind == Kind::kTensor && type.element == Kind::kFloat64;
+  const bool narrow =
+      entry.adapts && entry.read && !entry.read_wide && type.kind == Kind::kTensor && type.element == Kind::kFloat64;
   if (narrow) type.element = Kind::kFloat32;
   return type;
 }

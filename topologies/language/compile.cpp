@@ -163,7 +163,7 @@ void Compiler::MakeSourceColumns(size_t source, RecordSchema& schema, Outflow& o
   for (const SchemaField& field : schema.fields()) {
     // Sources share a column of the same name and type, so that their rows can be a union.
     const ColumnId* same = columns_.FindSame(field.path, field.type);
-    columns.push_back(same != nullptr ? *same : columns_.Add(field.path, field.type, id));
+    columns.push_back(same != nullptr ? *same : columns_.Add(field.path, field.type, id, true));
     out.scope.Add({field.path, columns.back(), field.type, !field.required || field.null_allowed, false, id});
   }
   schema.SetColumns(columns);
@@ -349,6 +349,7 @@ void Compiler::FinishSources() {
 }
 
 void Compiler::FinishColumns() {
+  columns_.Settle();
   for (ColumnId column = 0; column < columns_.size(); ++column) {
     plan_->columns.push_back({columns_.at(column).name, columns_.Storage(column), columns_.at(column).maker});
   }

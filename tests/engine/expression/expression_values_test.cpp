@@ -299,7 +299,7 @@ TEST(ExpressionNumbers, TextThatDoesNotFitIsAnErrorOfItsRowThatSaysWhereAndWhat)
     EXPECT_EQ(rows[0], Cell(nullptr)) << text;
     return bench.ErrorText();
   };
-  const std::string few = " numbers; wanted 3 with commas between;";
+  const std::string few = " of 3 numbers; wanted all, with commas between;";
   EXPECT_EQ(error("1, 2"), "0:the text ends behind 2" + few);
   EXPECT_EQ(error("1, 2,"), "0:the text ends behind 2" + few);
   EXPECT_EQ(error(""), "0:the text ends behind 0" + few);

@@ -52,6 +52,26 @@ TEST_F(Transform, MadeColumnsAreNullableOnlyWhenTheirExpressionIs) {
   EXPECT_FALSE(runner.made()[2].nullable);
 }
 
+TEST_F(Transform, NumbersAreStoredAsTheirReadersWantThem) {
+  const auto stored = [this] { return runner.column("t").type().ToString(); };
+  Bind({{"set", ConfigObject({{"t", "numbers(name, 2)"}})}});
+  EXPECT_EQ(runner.made()[0].type, Type::Tensor(Kind::kFloat64, {2})) << "what the nodes below are told";
+  runner.Fill("name", {"0.1,2", "0.1"});
+  Run({1, 1}, {1, 1});
+  EXPECT_EQ(stored(), "tensor<float32>[2]");
+  EXPECT_EQ(runner.Values("t")[0], Cell(Cells{double{0.1F}, 2.0}));
+  EXPECT_EQ(runner.ErrorText(1),
+            "expression: set.t: the text ends behind 1 of 2 numbers; wanted all, with commas between in "
+            "\"numbers(name, 2)\"");
+}
+
+TEST_F(Transform, NumbersThatAnEntryReadsStayFloat64) {
+  Bind({{"set", ConfigObject({{"t", "numbers(name, 2)"}, {"total", "sum(t)"}})}});
+  runner.Fill("name", {"0.1,2"});
+  Run({1}, {1});
+  EXPECT_EQ(runner.Values("total"), (Cells{2.1}));
+}
+
 TEST_F(Transform, LaterEntriesAreNotVisible) {
   EXPECT_EQ(Faults({{"set", ConfigObject({{"a", "late + 1"}, {"late", "1"}})}}).substr(0, 5), "AB203");
 }

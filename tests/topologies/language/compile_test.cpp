@@ -199,6 +199,24 @@ TEST(Compile, StoresTensorsAsFloat32WhenAllReadersAreContent) {
   EXPECT_EQ(storage(narrow + Node("m", "\"n\"", "\"set\": {\"y\": \"note\"}"), "m"), "tensor<float64>[4]");
 }
 
+TEST(Compile, StoresATensorThatANodeMadeAsFloat32OnlyWhenItsMakerAdapts) {
+  const auto storage = [](const std::string& made, const std::string& readers) {
+    const CheckedTopology checked =
+        CheckFake(TopologyWith(Node("n", "\"in\"", "\"set\": {\"t\": \"" + made + "\"}") + readers, "r"));
+    EXPECT_TRUE(checked.ok()) << Lines(checked)[0];
+    if (!checked.ok()) return std::string();
+    for (const ColumnInfo& column : checked.plan->columns) {
+      if (column.name == "t") return column.type.ToString();
+    }
+    return std::string("not made");
+  };
+  const std::string narrow = Node("r", "\"n\"", "\"narrow\": true, \"set\": {\"x\": \"t\"}");
+  EXPECT_EQ(storage("#adapts", narrow), "tensor<float32>[4]");
+  EXPECT_EQ(storage("#fixed", narrow), "tensor<float64>[4]");
+  EXPECT_EQ(storage("#adapts", Node("r", "\"n\"", "\"set\": {\"x\": \"t\"}")), "tensor<float64>[4]");
+  EXPECT_EQ(storage("#adapts", Node("r", "\"n\"", "\"set\": {\"x\": \"a\"}")), "tensor<float64>[4]") << "not read";
+}
+
 TEST(Delivery, IsTheBestThatEveryTargetCan) {
   const std::string pipe =
       "\"p\": {\"kind\": \"persist\", \"inputs\": [\"in\"], \"to\": {\"pipe\": {\"name\": \"x\"}}},\n";

@@ -39,6 +39,11 @@ std::shared_ptr<const NodeProgram> BindMake(BindContext& context) {
   if (const ConfigValue* columns = context.config().Find("set")) {
     for (const ConfigValue& column : columns->children) {
       bool nullable = false;
+      if (column.text.starts_with('#')) {  // a tensor of its own
+        const ColumnId made = context.Make(column, column.name, Type::Tensor(Kind::kFloat64, {4}), false);
+        if (column.text == "#adapts") context.Storage(made);
+        continue;
+      }
       if (!column.text.empty()) {
         const VisibleColumn* read = context.Read(column, column.text, context.config().Flag("narrow", false));
         ok = ok && read != nullptr;
