@@ -54,8 +54,9 @@ def flow(options: argparse.Namespace, source: KafkaSource, done) -> Dataflow:
 def main() -> None:
     options = peer.arguments("bytewax_flow")
     done = work.make(options.workload, options.model)
-    source = EndableSource([options.bootstrap], [options.source], add_config=peer.consumer_settings(options),
-                           batch_size=BATCH)
+    # The source gives its settings to a producer as well, which would warn about those that are not for it.
+    settings = {**peer.consumer_settings(options), "log_level": 3}
+    source = EndableSource([options.bootstrap], [options.source], add_config=settings, batch_size=BATCH)
     peer.Stop(then=source.end)
     work.keep_freed_memory()
     cli_main(flow(options, source, done), workers_per_process=options.threads)

@@ -9,15 +9,12 @@ At least once, offsets are committed each 5 s, the default; --commit-ms is the i
 from __future__ import annotations
 
 import argparse
-import warnings
 
 import numpy as np
+from quixstreams import Application
 
-warnings.filterwarnings("ignore", message="The httpx module is deprecated")  # of a library below Quix Streams
-from quixstreams import Application  # noqa: E402
-
-import peer  # noqa: E402
-import work  # noqa: E402
+import peer
+import work
 
 
 def tabular(model: str):
