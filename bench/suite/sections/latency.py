@@ -1,0 +1,37 @@
+"""Open loop: records come at a fixed rate whatever happens, each is timed from the moment it was due."""
+from .. import goals as g
+from ..process import talk
+from ..rounds import open_loop, play
+from ..systems import DEFAULT, EXACTLY_ONCE, Side
+
+RATE = 5000
+OWN = [Side(g.RELAY, "relay", "relay"), Side(g.ENGINE, "anabranch", "tabular")]
+OWN_EO = [Side(g.RELAY_EO, "relay", "relay", EXACTLY_ONCE), Side(g.ENGINE_EO, "anabranch", "tabular", EXACTLY_ONCE)]
+PEERS = [
+    Side(g.KSTREAMS, "kafka-streams", "tabular", linger=DEFAULT),
+    Side(g.KSTREAMS_5, "kafka-streams", "tabular"),
+    Side(g.KSTREAMS_EO, "kafka-streams", "tabular", EXACTLY_ONCE),
+]
+
+
+def show(run: dict) -> str:
+    return (f"p50 {run['p50_ms']:7.2f}  p95 {run['p95_ms']:7.2f}  p99 {run['p99_ms']:7.2f}  max {run['max_ms']:7.1f} ms  "
+            f"{run['received']} of {run['sent']}, {run['late_sends']} sent late")
+
+
+def steady(bench, results, options, labels=None):
+    sides = OWN if options.quick else OWN + OWN_EO + PEERS
+    seconds, warm_up = (6, 3) if options.quick else options.seconds(20, 10)
+    play("latency", options.chosen(sides, labels), options.rounds_of("latency"),
+         lambda side: open_loop(bench, side, RATE, seconds, warm_up), results, show, warm_up=False)
+
+
+def half_load(bench, results, options, labels=None):
+    """At half of what the engine reached with preloaded records. A feeder that cannot keep up there is told: then the
+    rate is what it could do."""
+    reached = results.spread("tabular", g.ENGINE, "rate")
+    rate = int(reached.median / 2 // 1000 * 1000) if reached else options.half_rate
+    seconds, warm_up = options.seconds(10, 4)
+    talk(f"-- half load: {rate} records/s")
+    play("half load", options.chosen(OWN, labels), options.rounds_of("half load"),
+         lambda side: open_loop(bench, side, rate, seconds, warm_up), results, show, warm_up=False)

@@ -1,0 +1,54 @@
+"""Preloaded topics through every system: rate, CPU per record, memory, start; every result checked."""
+from .. import goals as g
+from ..rounds import drain, play
+from ..systems import DEFAULT, EXACTLY_ONCE, Side
+
+TABULAR_OWN = [
+    Side(g.RELAY, "relay", "relay"),
+    Side(g.NO_DECODE, "anabranch", "relay"),
+    Side(g.ENGINE, "anabranch", "tabular"),
+    Side(g.HEADERS, "anabranch", "tabular", headers="all"),
+    Side(g.ENGINE_EO, "anabranch", "tabular", EXACTLY_ONCE),
+    Side(g.HEADERS_EO, "anabranch", "tabular", EXACTLY_ONCE, headers="all"),
+    Side(g.KEPT, "anabranch", "tabular", EXACTLY_ONCE, headers="all", keep="t2"),
+]
+TABULAR_PEERS = [
+    Side(g.KSTREAMS, "kafka-streams", "tabular", linger=DEFAULT),
+    Side(g.KSTREAMS_TUNED, "kafka-streams", "tabular"),
+    Side(g.KSTREAMS_EO, "kafka-streams", "tabular", EXACTLY_ONCE),
+    Side(g.FLINK, "flink", "tabular"),
+    Side(g.LOOP, "python-loop", "tabular"),
+    Side(g.BYTEWAX, "bytewax", "tabular"),
+    Side(g.QUIX, "quix", "tabular", share=0.4),
+]
+FFNN = [
+    Side(g.RELAY, "relay", "relay", records="ffnn"),
+    Side(g.ENGINE, "anabranch", "ffnn"),
+    Side(g.ECHO, "anabranch", "ffnn_echo"),
+    Side(g.KSTREAMS, "kafka-streams", "ffnn"),
+    Side(g.FLINK, "flink", "ffnn"),
+    Side(g.KS_CARELESS, "kafka-streams-careless", "ffnn_echo", share=0.35),
+    Side(g.FLINK_CARELESS, "flink-careless", "ffnn_echo", share=0.35),
+]
+
+
+def show(run: dict) -> str:
+    return (f"{run['rate'] / 1000:8.1f} k/s  {run['cpu_us']:7.2f} us/record  {run['rss_mb'] or 0:6.0f} MB  "
+            f"first after {run['start_s']:.2f} s  {run['records']} checked")
+
+
+def tabular(bench, results, options, labels=None):
+    sides = TABULAR_OWN if options.quick else TABULAR_OWN + TABULAR_PEERS
+    _play("tabular", sides, options.count("tabular"), bench, results, options, labels)
+
+
+def ffnn(bench, results, options, labels=None):
+    _play("ffnn", FFNN, options.count("ffnn"), bench, results, options, labels)
+
+
+def _play(section, sides, count, bench, results, options, labels):
+    try:
+        play(section, options.chosen(sides, labels), options.rounds_of(section), lambda side: drain(bench, side, count),
+             results, show, warm_up=labels is None)
+    finally:
+        bench.drop_inputs()
