@@ -146,10 +146,11 @@ def order(sides: list, number: int) -> list:
     return turned if number % 2 == 0 else turned[::-1]
 
 
-def play(section: str, sides: list, rounds: int, measure, results, show, warm_up=True):
-    """All sides in each round. A side that fails is told and stays out of the medians; the run goes on."""
-    for number in range(WARM_UP if warm_up else 0, rounds):
-        for side in order(sides, max(0, number)):
+def play(section: str, sides: list, rounds: int, measure, results, show, warm_up=None):
+    """All sides in each round; before them those of `warm_up` (None: all), whose figures are thrown away. A side that
+    fails is told and stays out of the medians; the run goes on."""
+    for number in range(WARM_UP, rounds):
+        for side in order(sides, number) if number >= 0 else sides if warm_up is None else warm_up:
             run = {"section": section, "system": side.label, "round": number, "settings": side.settings()}
             try:
                 run.update(measure(side))

@@ -22,8 +22,9 @@ def show(run: dict) -> str:
 def steady(bench, results, options, labels=None):
     sides = OWN if options.quick else OWN + OWN_EO + PEERS
     seconds, warm_up = (6, 3) if options.quick else options.seconds(20, 10)
-    play("latency", options.chosen(sides, labels), options.rounds_of("latency"),
-         lambda side: open_loop(bench, side, RATE, seconds, warm_up), results, show, warm_up=False)
+    chosen = options.chosen(sides, labels)
+    play("latency", chosen, options.rounds_of("latency"), lambda side: open_loop(bench, side, RATE, seconds, warm_up), results,
+         show, warm_up=chosen[:1])
 
 
 def half_load(bench, results, options, labels=None):
@@ -33,5 +34,6 @@ def half_load(bench, results, options, labels=None):
     rate = int(reached.median / 2 // 1000 * 1000) if reached else options.half_rate
     seconds, warm_up = options.seconds(10, 4)
     talk(f"-- half load: {rate} records/s")
-    play("half load", options.chosen(OWN, labels), options.rounds_of("half load"),
-         lambda side: open_loop(bench, side, rate, seconds, warm_up), results, show, warm_up=False)
+    chosen = options.chosen(OWN, labels)
+    play("half load", chosen, options.rounds_of("half load"), lambda side: open_loop(bench, side, rate, seconds, warm_up), results,
+         show, warm_up=chosen[:1])

@@ -46,7 +46,7 @@ def run(bench, results, options, labels=None):
     try:
         play("restart", options.chosen([Side(g.ENGINE, "anabranch", "tabular")], labels), options.rounds_of("restart"),
              lambda side: once(folder), results,
-             lambda found: f"{found['kept_mb']:.0f} MB kept, the stage runs after {found['seconds']:.2f} s", warm_up=False)
+             lambda found: f"{found['kept_mb']:.0f} MB kept, the stage runs after {found['seconds']:.2f} s", warm_up=[])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -79,7 +79,7 @@ def workers(bench, results, options):
         # Others' runs lie between those of one kind: all in each round.
         sides = [Side(f"{g.ENGINE}, {partitions} partitions, {n} workers", "anabranch", "tabular", threads=n) for n in WORKERS]
         play("scale", sides, min(3, options.rounds_of("scale")), lambda side: drain(bench, side, count, partitions), results,
-             lambda r: f"{r['rate'] / 1000:8.1f} k/s  {r['cpu_us']:6.2f} us/record  {r['rss_mb'] or 0:5.0f} MB", warm_up=partitions == 1)
+             lambda r: f"{r['rate'] / 1000:8.1f} k/s  {r['cpu_us']:6.2f} us/record  {r['rss_mb'] or 0:5.0f} MB", warm_up=None if partitions == 1 else [])
         bench.drop_inputs()
     lines = {f"{p} partitions": [[n, found.median] for n in WORKERS if (found := results.spread(
         "scale", f"{g.ENGINE}, {p} partitions, {n} workers", "rate"))] for p in PARTITIONS}

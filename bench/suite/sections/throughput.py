@@ -49,6 +49,6 @@ def ffnn(bench, results, options, labels=None):
 def _play(section, sides, count, bench, results, options, labels):
     try:
         play(section, options.chosen(sides, labels), options.rounds_of(section), lambda side: drain(bench, side, count),
-             results, show, warm_up=labels is None)
+             results, show, warm_up=None if labels is None else [])
     finally:
         bench.drop_inputs()
