@@ -2,7 +2,9 @@
 import argparse
 import pathlib
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from .process import talk
+from .systems import ROOT, usable
+
 SECTIONS = ("micro", "tabular", "ffnn", "latency", "half-load", "start", "restart", "scale", "profile", "recovery")
 QUICK = ("micro", "tabular", "latency", "recovery")
 # Records of a preloaded topic: a JVM is warm after about ten seconds, which the last three quarters must be.
@@ -37,13 +39,15 @@ class Options:
         return max(1000, int((QUICK_COUNTS if self.quick else COUNTS)[section] * self.scale))
 
     def seconds(self, measured: float, warm_up: float) -> tuple:
-        return max(3.0, measured * self.scale), max(3.0, warm_up * self.scale)
+        return max(3, round(measured * self.scale)), max(3, round(warm_up * self.scale))
 
     def chosen(self, sides: list, labels=None) -> list:
         """The sides that were asked for (all, by name of the system or of the side) and that are there."""
-        from .systems import usable
         wanted = [s for s in sides if (labels is None or s.label in labels) and
                   (self.systems is None or s.system in self.systems or s.label in self.systems)]
+        for side in wanted:
+            if not usable(side):
+                talk(f"-- {side.label}: bench/peers/systems.json has no such system for {side.workload}, {side.guarantee}: left out")
         return [s for s in wanted if usable(s)]
 
     def command(self, arguments: list) -> str:

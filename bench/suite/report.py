@@ -53,7 +53,7 @@ def measures(judged: list) -> list:
     for m in judged:
         found = m["found"]
         if found is None:
-            absent.append(f"{m['number']} {m['what']}")
+            absent.append(m)
             continue
         digits = digits_for(found.median)
         word = WORDS[m["verdict"]] + (", stretch holds" if m["stretch_verdict"] == HOLDS else "")
@@ -61,7 +61,14 @@ def measures(judged: list) -> list:
                      f"{figure(found.low, digits)} … {figure(found.high, digits)}",
                      limit(m["goal"], m["at_least"], m["unit"]), limit(m["stretch"], m["at_least"], m["unit"]), word])
     lines = table(["#", "measure", "median", "range", "goal", "stretch", ""], rows)
-    return lines + ([f"Not measured in this run: {'; '.join(absent)}.", ""] if absent else [])
+    return lines + not_measured(absent, {row[0] for row in rows})
+
+
+def not_measured(absent: list, numbers: set) -> list:
+    """A number of which nothing was measured by itself, the others by name."""
+    whole = sorted({m["number"] for m in absent} - numbers)
+    named = ([", ".join(map(str, whole))] if whole else []) + [f"{m['number']} {m['what']}" for m in absent if m["number"] in numbers]
+    return [f"Not measured in this run: {'; '.join(named)}.", ""] if named else []
 
 
 def systems(results: Results, section: str, kind: str) -> list:

@@ -65,13 +65,12 @@ class Setup:
 
 
 def fill(command: list, setup: Setup) -> list:
-    """{root}, {java} and {python} of a command of systems.json."""
+    """{root} and {python} of a command of systems.json; what it needs is made by the way."""
     filled = []
     for part in command:
         text = str(part).replace("{root}", str(ROOT))
-        if "{java}" in text or "bench-java" in text:
+        if "bench/peers/java" in text:
             setup.get("java")
-            text = text.replace("{java}", "java")
         if "{python}" in text:
             text = text.replace("{python}", setup.get("python"))
         filled.append(text)

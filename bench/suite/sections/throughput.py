@@ -14,9 +14,10 @@ TABULAR_OWN = [
 ]
 TABULAR_PEERS = [
     Side(g.KSTREAMS, "kafka-streams", "tabular", linger=DEFAULT),
-    Side(g.KSTREAMS_TUNED, "kafka-streams", "tabular"),
+    Side(g.KSTREAMS_TUNED, "kafka-streams-tuned", "tabular"),
     Side(g.KSTREAMS_EO, "kafka-streams", "tabular", EXACTLY_ONCE),
-    Side(g.FLINK, "flink", "tabular"),
+    Side(g.FLINK, "flink", "tabular", linger=DEFAULT),
+    Side(g.FLINK_TUNED, "flink-tuned", "tabular"),
     Side(g.LOOP, "python-loop", "tabular"),
     Side(g.BYTEWAX, "bytewax", "tabular"),
     Side(g.QUIX, "quix", "tabular", share=0.4),
@@ -25,8 +26,10 @@ FFNN = [
     Side(g.RELAY, "relay", "relay", records="ffnn"),
     Side(g.ENGINE, "anabranch", "ffnn"),
     Side(g.ECHO, "anabranch", "ffnn_echo"),
-    Side(g.KSTREAMS, "kafka-streams", "ffnn"),
-    Side(g.FLINK, "flink", "ffnn"),
+    Side(g.KSTREAMS, "kafka-streams", "ffnn", linger=DEFAULT),
+    Side(g.KSTREAMS_TUNED, "kafka-streams-tuned", "ffnn"),
+    Side(g.FLINK, "flink", "ffnn", linger=DEFAULT),
+    Side(g.FLINK_TUNED, "flink-tuned", "ffnn"),
     Side(g.KS_CARELESS, "kafka-streams-careless", "ffnn_echo", share=0.35),
     Side(g.FLINK_CARELESS, "flink-careless", "ffnn_echo", share=0.35),
 ]
