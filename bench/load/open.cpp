@@ -38,6 +38,7 @@ struct Plan {
   int64_t rate = 0, warmup = 0, total = 0;  // records per second; records
   int partitions = 1;
   bool committed = false;
+  std::string feed_linger_ms = "0";
 };
 
 // Receives until it has everything or is told to stop. The times are written by its own thread.
@@ -109,9 +110,9 @@ int64_t Due(const Plan& plan, int64_t begin, int64_t record) {
 
 Sent SendAll(const Plan& plan, const Lines& lines) {
   prctl(PR_SET_TIMERSLACK, 1'000UL);
-  const Client producer =
-      MakeProducer(plan.bootstrap, {{"linger.ms", "0"}, {"acks", "1"}, {"queue.buffering.max.messages", "500000"}},
-                   &DieOfFailedDelivery);
+  const Client producer = MakeProducer(
+      plan.bootstrap, {{"linger.ms", plan.feed_linger_ms}, {"acks", "1"}, {"queue.buffering.max.messages", "500000"}},
+      &DieOfFailedDelivery);
   if (PartitionsOf(producer.get(), plan.in) < plan.partitions) {
     Die("topic " + plan.in + " has fewer than " + std::to_string(plan.partitions) + " partitions");
   }
@@ -165,8 +166,9 @@ int Open(int argc, char** argv) {
   const Arguments arguments(
       argc, argv,
       {"usage: load open BOOTSTRAP IN OUT --rate R --seconds S --records FILE [--warmup S=5]\n"
-       "                 [--partitions P=1] [--committed] [--patience S=20]   (for the last results)",
-       {"--rate", "--seconds", "--warmup", "--records", "--partitions", "--patience"},
+       "                 [--partitions P=1] [--committed] [--patience S=20] [--feed-linger MS=0]\n"
+       "--patience: for the last results",
+       {"--rate", "--seconds", "--warmup", "--records", "--partitions", "--patience", "--feed-linger"},
        {"--committed"},
        3});
   Plan plan{arguments.Word(0), arguments.Word(1), arguments.Word(2)};
@@ -175,6 +177,7 @@ int Open(int argc, char** argv) {
   plan.total = plan.warmup + arguments.Number("--seconds", 1) * plan.rate;
   plan.partitions = static_cast<int>(arguments.Number("--partitions", 1, 1));
   plan.committed = arguments.Has("--committed");
+  plan.feed_linger_ms = arguments.Text("--feed-linger", "0");
   const Lines lines(arguments.Text("--records"));
   Reader reader(plan);
   Sent sent;
