@@ -227,11 +227,11 @@ class JsonDecoder final : public Decoder {
   // The array at the cursor has shape[0] elements, each of the shape behind.
   template <typename T>
   CellState Level(const int64_t* shape, const int64_t* shape_end, T** out) {
+    if (shape + 1 == shape_end) return Numbers(*shape, out);
     if (walk_.Token() != '[') return kWrongType;
     walk_.Advance();
-    const bool innermost = shape + 1 == shape_end;
     for (int64_t i = *shape; i > 0; --i) {
-      const CellState state = innermost ? Number(out) : Level(shape + 1, shape_end, out);
+      const CellState state = Level(shape + 1, shape_end, out);
       if (state != kValid) return state;
       if (walk_.Take() != (i == 1 ? ']' : ',')) return kWrongType;
     }
@@ -239,9 +239,15 @@ class JsonDecoder final : public Decoder {
   }
 
   template <typename T>
-  CellState Number(T** out) {
-    ScannedNumber number;
-    return walk_.TryNumber(&number) ? ReadElement(number, (*out)++) : kWrongType;
+  CellState Numbers(int64_t count, T** out) {
+    CellState state = kWrongType;
+    const auto store = [&state, to = *out](const ScannedNumber& number, int64_t i) {
+      state = ReadElement(number, to + i);
+      return state == kValid;
+    };
+    if (!walk_.TryNumbers(count, store)) return state == kValid ? kWrongType : state;
+    *out += count;
+    return kValid;
   }
 
   const DecodePlan plan_;

@@ -82,6 +82,12 @@ bool JsonWalk::TryLiteral(std::string_view word) {
   return true;
 }
 
+ScannedNumber JsonWalk::LongNumberAt(const uint32_t* at) const {
+  ScannedNumber number;
+  if (!ScanNumber(base_ + at[0], &number, wide_) || !Blank(number.end, at[1])) number.end = nullptr;
+  return number;
+}
+
 bool JsonWalk::SkipScalar() {
   switch (Token()) {
     case '"':

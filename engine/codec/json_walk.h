@@ -37,8 +37,21 @@ class JsonWalk {
 
   // Scalars at the cursor, which moves behind them. False without a fault when there is another value.
   bool TryNumber(ScannedNumber* number) {
-    if (!ScanNumber(pointer(), number, wide_) || !Blank(number->end, at_[1])) return false;
+    if (!NumberAt(at_, number)) return false;
     ++at_;
+    return true;
+  }
+  // An array of `count` numbers at the cursor, each handed to `store(number, index)`. False, with the cursor anywhere,
+  // when there is another value or `store` gave false.
+  template <typename Store>
+  bool TryNumbers(int64_t count, Store store) {
+    if (Token() != '[' || end_ - at_ <= 2 * count) return false;
+    const uint32_t* at = at_ + 1;
+    for (int64_t i = 0; i < count; ++i, at += 2) {
+      ScannedNumber number;
+      if (!NumberAt(at, &number) || base_[at[1]] != (i + 1 == count ? ']' : ',') || !store(number, i)) return false;
+    }
+    at_ = at;
     return true;
   }
   bool TryString(std::string_view* raw) {
@@ -64,6 +77,14 @@ class JsonWalk {
   std::string& message() { return message_; }
 
  private:
+  // The number whose token is *at: behind it stand blanks up to the next token.
+  [[gnu::always_inline]] bool NumberAt(const uint32_t* at, ScannedNumber* number) const {
+    if (at[1] >= 16 && ScanShort(base_ + at[0], base_ + at[1], number)) return true;
+    *number = LongNumberAt(at);
+    return number->end != nullptr;
+  }
+  // By value, so that the numbers of the other way stay in registers. No end: there is none.
+  ScannedNumber LongNumberAt(const uint32_t* at) const;
   bool Blank(const char* p, uint32_t next) const {
     const char* end = base_ + next;
     while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')) ++p;

@@ -130,7 +130,7 @@ inline bool ScanNumber(const char* p, ScannedNumber* out, const char* wide = nul
 // The same for a number of at most 16 bytes that ends at `end`, without a branch on its digits; the 16 bytes before
 // `end` must be readable. False also for what it leaves to ScanNumber: exponents, a plus sign, too many digits, faults.
 template <NumberForm kForm = NumberForm::kJson>
-inline bool ScanShort(const char* begin, const char* end, ScannedNumber* out) {
+[[gnu::always_inline]] inline bool ScanShort(const char* begin, const char* end, ScannedNumber* out) {
 #if defined(__SSE4_1__)
   const auto length = static_cast<uint64_t>(end - begin);
   if (length - 1 >= 16) return false;
@@ -145,6 +145,7 @@ inline bool ScanShort(const char* begin, const char* end, ScannedNumber* out) {
   const uint32_t whole = place - minus;  // digits before the dot
   const auto fraction = static_cast<uint32_t>(length) - place - (dot ? 1 : 0);
   if (dot && begin[place] != '.') return false;
+  if (fraction > 15) __builtin_unreachable();  // lets the compiler drop what only longer numbers need
   if constexpr (kForm == NumberForm::kLoose) {
     if (whole + fraction == 0) return false;
   } else {

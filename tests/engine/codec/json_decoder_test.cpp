@@ -1,3 +1,7 @@
+#include <cfloat>
+#include <cmath>
+#include <random>
+
 #include "engine/codec/json_writer.h"
 #include "tests/engine/codec/decode_fixture.h"
 
@@ -174,6 +178,55 @@ TEST(JsonDecoder, ReadsTensorsInDeclaredNestingOnly) {
   EXPECT_EQ(decoded.state("flat", 2), kWrongType);
   EXPECT_EQ(decoded.state("flat", 3), kOutOfRange);
   EXPECT_EQ(decoded.check(1), "field \"flat\" is [1,2,3]; wanted an array of numbers shaped [4]");
+}
+
+// Bytes of an array changed at random: its numbers are read together, and must be taken or refused as the same numbers
+// in fields of their own are, whatever stands between them.
+TEST(JsonDecoder, ReadsTensorsAsTheirNumbersOneByOne) {
+  std::mt19937 random(11);
+  const std::string alphabet = "0123456789.-+eE ,:[]{}\"tn\t";
+  const std::string numbers[] = {"0",
+                                 "1.5",
+                                 "-0.0",
+                                 "0.34901962",
+                                 "123456789012345",
+                                 "1e3",
+                                 "0.1234567890123456",
+                                 "-7",
+                                 "16777217",
+                                 "1e39",
+                                 "0.00000000000000000001",
+                                 "12345678901234567890"};
+  std::string schema =
+      R"({"type":"object","properties":{"t":{"type":"array","minItems":4,"maxItems":4,"items":{"type":"number"}})";
+  for (const char* name : {"a", "b", "c", "d"}) schema += std::string(",\"") + name + R"(":{"type":"number"})";
+  Decoded together(schema + "}}", {{"t", Type::Tensor(Kind::kFloat32, {4})}}, {"t"});
+  Decoded alone(schema + "}}", {}, {"a", "b", "c", "d"});
+  for (int i = 0; i < 20'000; ++i) {
+    std::vector<std::string> items;
+    for (int k = 0; k < 4; ++k) {
+      items.push_back(numbers[random() % std::size(numbers)]);
+      if (random() % 12 == 0) items.back()[random() % items.back().size()] = alphabet[random() % alphabet.size()];
+      if (random() % 6 == 0) items.back() = " " + items.back() + (random() % 2 == 0 ? "\n" : "");
+    }
+    together.Json({"{\"t\":[" + items[0] + "," + items[1] + "," + items[2] + "," + items[3] + "]}"});
+    alone.Json({"{\"a\":" + items[0] + ",\"b\":" + items[1] + ",\"c\":" + items[2] + ",\"d\":" + items[3] + "}"});
+    SCOPED_TRACE(items[0] + "," + items[1] + "," + items[2] + "," + items[3]);
+    const bool fine = alone.passed() && alone.state("a") == kValid && alone.state("b") == kValid &&
+                      alone.state("c") == kValid && alone.state("d") == kValid;
+    const auto too_large = [](const std::string& item) {
+      return std::fabs(std::strtof(item.c_str(), nullptr)) > FLT_MAX;
+    };
+    if (fine && std::none_of(items.begin(), items.end(), too_large)) {
+      ASSERT_EQ(together.state("t"), kValid);
+      const auto read = std::get<Cells>(together.at("t").value);
+      for (size_t k = 0; k < 4; ++k) ASSERT_EQ(read[k], Cell(double{std::strtof(items[k].c_str(), nullptr)}));
+    } else if (fine) {
+      ASSERT_EQ(together.state("t"), kOutOfRange);
+    } else if (together.passed()) {
+      ASSERT_NE(together.state("t"), kValid);
+    }
+  }
 }
 
 TEST(JsonDecoder, ReadsCsvTextAsATensor) {
