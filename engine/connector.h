@@ -29,12 +29,14 @@ enum class Delivery : uint8_t { kExactlyOnce, kAtLeastOnce };
 struct BatchLimits {
   uint32_t max_rows = 256;
   size_t max_bytes = size_t{4} << 20;
-  int64_t linger_ns = 2'000'000;
+  int64_t linger_ns = 0;  // 0: complete as soon as nothing more is at hand
+  // Of a plan: rows and linger are to be found at run time so that a record is through within this. 0 = as they stand.
+  int64_t latency_target_ns = 0;
 };
 
 // What one call of Source::Poll brought.
 enum class SourceEvent : uint8_t {
-  kRows,      // the batch holds rows; it is complete (rows, bytes or linger)
+  kRows,      // the batch holds rows; it is complete (rows, bytes, or nothing more within linger)
   kIdle,      // nothing within the wait; the batch is empty
   kAssigned,  // partitions() came: find out where to go on and call Assign()
   kRevoked,   // partitions() will go: finish and commit their rows, then call Release()

@@ -111,6 +111,8 @@ class NodeProgram {
   virtual std::shared_ptr<const TargetProgram> target() const { return nullptr; }
   // Facts for `explain` and result headers, e.g. {"model": "gbt@7", "rows_per_call": "64"}.
   virtual std::map<std::string, std::string> Facts() const { return {}; }
+  // How long Process takes for that many rows, as measured when it was opened first; 0 = not measured.
+  virtual int64_t EstimateNs(uint32_t /*rows*/) const { return 0; }
   // Adds to the fingerprint what the configuration text does not hold (model bytes).
   virtual std::string FingerprintExtra() const { return {}; }
 };

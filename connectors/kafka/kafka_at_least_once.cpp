@@ -63,7 +63,7 @@ Status KafkaAtLeastOnceCommitter::Flush() {
       return {Code::kTimedOut,
               "records were not written to " + producer_.servers() + ": " + producer_.client().Complaint()};
     }
-    rd_kafka_flush(producer_.handle(), kFlushMs);
+    producer_.Flush(kFlushMs);
   }
   std::string text;
   if (producer_.client().FatalError(&text) != 0) return {Code::kAborted, "the Kafka producer failed for good: " + text};

@@ -169,6 +169,7 @@ Status KafkaTransactionCommitter::Write(const EncodedBatch& batch) {
 Status KafkaTransactionCommitter::Commit(const EpochEnd& end) {
   if (!in_transaction_ && end.positions.empty()) return Status::Ok();
   RETURN_IF_ERROR(Begin());
+  producer_.Flush(1);  // the last records go out while the positions do
   Status cause;
   Verdict verdict = SendPositions(end, &cause);
   if (verdict == Verdict::kDone) {
@@ -210,6 +211,7 @@ KafkaTransactionCommitter::Verdict KafkaTransactionCommitter::SendPositions(cons
 }
 
 KafkaTransactionCommitter::Verdict KafkaTransactionCommitter::EndTransaction(Status* cause) {
+  producer_.Flush(kCallMs);
   FaultPoint("kafka.commit", transactional_id_);
   const int64_t deadline = Now() + kSettleWaitNs;
   while (true) {

@@ -12,6 +12,8 @@ namespace anabranch {
 namespace {
 
 constexpr int kFullQueuePollMs = 10;
+constexpr int kQuickFlushMs = 20;  // then brokers are slow or away, and looking often is of no use
+constexpr int kSlowFlushMs = 10;
 
 // Trying the same record again gives the same answer.
 bool Hopeless(int error) {
@@ -62,6 +64,8 @@ KafkaClient::Settings Defaults(const LaneContext& lane, bool transactional) {
   if (transactional) {
     settings.emplace_back("transaction.timeout.ms", "10000");
     settings.emplace_back("message.timeout.ms", "8000");
+    // A broker that still ends the last transaction refuses the positions of the next: at 100 every commit would wait.
+    settings.emplace_back("retry.backoff.ms", "10");
   } else {
     settings.emplace_back("message.timeout.ms", "0");  // none: brokers may be away for long
   }
@@ -135,6 +139,16 @@ Status KafkaProducer::Write(const EncodedBatch& batch, std::span<const int64_t> 
   }
   rd_kafka_poll(handle(), 0);
   return failure_;
+}
+
+bool KafkaProducer::Flush(int wait_ms) {
+  for (int waited = 0; rd_kafka_outq_len(handle()) > 0; ++waited) {
+    if (waited >= wait_ms) return false;
+    const int step = waited < kQuickFlushMs ? 1 : std::min(kSlowFlushMs, wait_ms - waited);
+    rd_kafka_flush(handle(), step);
+    waited += step - 1;
+  }
+  return true;
 }
 
 Status KafkaProducer::Produce(Target& target, const EncodedRows& rows, const EncodedRows::Row& row,

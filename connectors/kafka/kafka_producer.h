@@ -40,6 +40,10 @@ class KafkaProducer {
   // kStage: a record can never be written; kTimedOut: the queue stayed full.
   Status Write(const EncodedBatch& batch, std::span<const int64_t> progress, int64_t wait_ns);
 
+  // Sends what is gathered at once, whatever the linger is, and waits at most `wait_ms` until nothing is under way (the
+  // answer; a failed delivery is not under way either). The library's own flush looks every 10 ms only.
+  bool Flush(int wait_ms);
+
   // Why records were not delivered since ForgetFailure(); Ok = none known.
   // kStage when trying again is of no use, kAborted otherwise.
   const Status& failure() const { return failure_; }

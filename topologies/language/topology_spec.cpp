@@ -69,7 +69,9 @@ Shape BatchShape() {
   return Shape::Object({
       {"max_rows", Shape::Integer(1, 65'536), false, "256", "Rows of a micro-batch, at most."},
       {"max_bytes", Shape::Integer(1024, kGiB), false, "4194304", "Payload bytes of a micro-batch, at most."},
-      {"linger_ms", Shape::Number(0, 60'000), false, "2", "Longest wait for a batch to fill, in milliseconds."},
+      {"linger_ms", Shape::Number(0, 60'000), false, "0",
+       "How long a batch that is not full waits for more, in milliseconds; at 0 it goes as soon as nothing more is at "
+       "hand."},
   });
 }
 

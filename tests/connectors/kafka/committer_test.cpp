@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <thread>
@@ -99,6 +100,33 @@ TEST(KafkaTransaction, LeavesNothingVisibleAfterAnAbortAndWritesAgain) {
   ASSERT_TRUE((*committer)->Write(batch).ok());
   ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
   EXPECT_EQ(Values(ReadAll(out)), (std::vector<std::string>{"out:v0", "out:v1", "out:v2", "out:v3", "out:v4"}));
+}
+
+// Every epoch follows the last at once, so that the broker still ends its transaction.
+TEST(KafkaTransaction, CommitsEpochAfterEpochWithoutWaitingForLingerOrTheClientsUsualBackoff) {
+  constexpr int kEpochs = 15;
+  const std::string in = TestBroker::MakeTopic("row.in", 1);
+  const std::string out = TestBroker::MakeTopic("row.out", 1);
+  KafkaTargetProgram::Settings settings;
+  settings.options = TestOptions(TestBroker::servers(), {{"linger.ms", "1000"}});
+  settings.topic = out;
+  TestLane lane(MakeSourceProgram({in}), "row", 0, false);
+  ASSERT_TRUE(lane.source->Open().ok());
+  auto committer = lane.OpenCommitter({std::make_shared<KafkaTargetProgram>(settings)});
+  ASSERT_TRUE(committer.ok()) << committer.status().message();
+  WriteNumbered(in, 1, 1);
+  ASSERT_TRUE(lane.Run(1).ok());
+  EncodedBatch batch = lane.TakeEncoded();
+  std::vector<double> seconds;
+  for (int i = 0; i < kEpochs; ++i) {
+    batch.positions.front().next = i + 1;
+    const auto begin = std::chrono::steady_clock::now();
+    ASSERT_TRUE((*committer)->Write(batch).ok());
+    ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
+    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+  std::ranges::sort(seconds);
+  EXPECT_LT(seconds[kEpochs / 2], 0.09);  // with a wait of 100 ms for the positions every epoch takes longer
 }
 
 TEST(KafkaTransaction, CommitsPositionsWithoutRows) {

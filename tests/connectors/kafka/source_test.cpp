@@ -52,6 +52,32 @@ TEST(KafkaSource, GivesKeysValuesHeadersAndTimestampsAsTheyWereWritten) {
   batch.Clear(0, 0);
 }
 
+TEST(KafkaSource, GivesWhatIsAtHandAtOnceUnlessALingerIsSet) {
+  const std::string topic = TestBroker::MakeTopic("at-hand", 1);
+  WriteNumbered(topic, 2, 1);
+  TestLane lane(MakeSourceProgram({topic}), "at-hand", 0, false);
+  ASSERT_TRUE(lane.source->Open().ok());
+  ASSERT_TRUE(lane.Run(2).ok());
+  const auto seconds_of_poll = [&](int64_t linger_ns) {
+    WriteNumbered(topic, 1, 1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // fetched by now
+    RecordBatch batch;
+    batch.Clear(0, 0);
+    BatchLimits limits;
+    limits.linger_ns = linger_ns;
+    const auto begin = Clock::now();
+    const Result<SourceEvent> event = lane.source->Poll(batch, limits, 10'000'000'000);
+    const double seconds = SecondsSince(begin);
+    EXPECT_TRUE(event.ok() && *event == SourceEvent::kRows);
+    EXPECT_EQ(batch.rows(), 1u);
+    batch.Clear(0, 0);
+    return seconds;
+  };
+  EXPECT_GE(seconds_of_poll(600'000'000), 0.6);
+  EXPECT_LT(seconds_of_poll(0), 0.3);
+  EXPECT_EQ(BatchLimits{}.linger_ns, 0);
+}
+
 TEST(KafkaSource, HandsOnOnlyTraceHeadersUnlessThePlanReadsHeaders) {
   const std::string topic = TestBroker::MakeTopic("trace", 1);
   WriteRecords(topic,

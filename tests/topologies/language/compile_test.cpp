@@ -40,6 +40,7 @@ TEST(Compile, MakesThePlan) {
   EXPECT_EQ(plan.hash.size(), 12u);
   EXPECT_EQ(plan.batch.max_rows, 32u);
   EXPECT_EQ(plan.batch.linger_ns, 500'000);
+  EXPECT_EQ(Plan().batch.linger_ns, 0);
   EXPECT_EQ(plan.nodes[0].retry_max, 7);
   EXPECT_EQ(plan.nodes[0].retry_backoff_ns, 50'000'000);
   EXPECT_EQ(plan.nodes[0].timeout_ns, 20'000'000);
