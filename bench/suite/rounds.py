@@ -13,6 +13,7 @@ from .systems import LOAD, ROOT, Setup, Side
 
 WARM_UP = -1  # the round that is thrown away: a cold broker gives a third of its rate
 AWAIT_S = 300
+FEED_LINGER_MS = 1  # each record a request of its own keeps a broker on two cores busy with nothing else
 
 
 class Bench:
@@ -129,7 +130,7 @@ def open_loop(bench: Bench, side: Side, rate: int, seconds: float, warm_up: floa
     try:
         with Started(bench, side, in_topic, partitions) as run:
             found = ask([LOAD, "open", bench.broker.address, in_topic, run.out, "--rate", rate, "--seconds", seconds,
-                         "--warmup", warm_up, "--records", bench.data / f"{side.kind}.records",
+                         "--warmup", warm_up, "--feed-linger", FEED_LINGER_MS, "--records", bench.data / f"{side.kind}.records",
                          "--partitions", partitions, *(["--committed"] if side.committed() else [])],
                         seconds + warm_up + 90, run.process)
             run.stop()
