@@ -2,7 +2,8 @@
 // process, alternating. On one machine with the broker the rates spread by a factor of two, so the floors
 // hold CPU per record of this process; rates are printed beside.
 //
-//   end_to_end_bench BOOTSTRAP [RECORDS [ROUNDS]]
+//   end_to_end_bench BOOTSTRAP [RECORDS [ROUNDS [CASE]]]
+// CASE: only the sides whose name holds this text (beside the relay), without floors.
 // Both sides fetch far ahead: librdkafka below 2.2 pauses a second when its queue is full.
 // needs the topics bench.in, bench.out (one partition each) and bench.dead; bench/run makes them.
 #include <librdkafka/rdkafka.h>
@@ -256,10 +257,11 @@ std::vector<double> Ratios(const std::vector<double>& over, const std::vector<do
 }
 
 int Main(int argc, char** argv) {
-  if (argc < 2) Die("usage: end_to_end_bench BOOTSTRAP [RECORDS [ROUNDS]]");
+  if (argc < 2) Die("usage: end_to_end_bench BOOTSTRAP [RECORDS [ROUNDS [CASE]]]");
   const std::string bootstrap = argv[1];
   const int64_t records = argc > 2 ? std::atoll(argv[2]) : 500'000;
   const int rounds = argc > 3 ? std::atoi(argv[3]) : 5;
+  const std::string only = argc > 4 ? argv[4] : "";
   char folder[] = "/tmp/anabranch-bench-XXXXXX";
   if (mkdtemp(folder) == nullptr) return 1;
   Registry registry;
@@ -285,6 +287,7 @@ int Main(int argc, char** argv) {
       {Side("tabular DAG, exactly_once, result headers"), kDag, "exactly_once", "all", 0},
       {Side("the same, results kept before the model"), KeptBeforeModel(kDag), "exactly_once", "all", 0},
   };
+  std::erase_if(cases, [&](const Case& c) { return c.side.name.find(only) == std::string::npos; });
   for (int i = 0; i < rounds; ++i) {
     const Cost base = Relay(bootstrap, records);
     relay.Add(base, base, records);
@@ -298,6 +301,10 @@ int Main(int argc, char** argv) {
               static_cast<long long>(records), Record(123456).size(), rounds);
   relay.Print(report, 0);
   for (const Case& c : cases) c.side.Print(report, c.floor);
+  if (!only.empty()) {
+    std::filesystem::remove_all(folder);
+    return report.Finish();
+  }
   report.AtLeast("exactly_once / at_least_once: rate", SpreadOf(Ratios(cases[4].side.rate, cases[3].side.rate)), "x",
                  kExactlyOnceFloor);
   report.Value("kept before the model: to disk", SpreadOf(cases[5].side.stored), "MB/s");

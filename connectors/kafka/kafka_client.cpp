@@ -89,6 +89,9 @@ TopicLook LookAt(const KafkaClient& client, const std::string& topic, int wait_m
   return look;
 }
 
+// Its consumers have no "fetch.queue.backoff.ms".
+bool SleepsWhenFull() { return rd_kafka_version() < 0x020200ff; }
+
 bool IsMissing(int error) {
   return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
 }
@@ -134,7 +137,9 @@ KafkaClient::KafkaClient(Kind kind, const ClientOptions& options, ClientHooks ho
       hooks_(std::move(hooks)),
       servers_(options.Servers()),
       mechanism_(options.Value("sasl.mechanism", options.Value("sasl.mechanisms", "GSSAPI"))),
-      protocol_(options.Value("security.protocol", "plaintext")) {}
+      protocol_(options.Value("security.protocol", "plaintext")),
+      user_(options.Value("sasl.username")),
+      password_(options.Value("sasl.password")) {}
 
 Result<std::shared_ptr<KafkaClient>> KafkaClient::Make(Kind kind, const ClientOptions& options,
                                                        const Settings& defaults, const Settings& fixed,
@@ -143,6 +148,9 @@ Result<std::shared_ptr<KafkaClient>> KafkaClient::Make(Kind kind, const ClientOp
   std::shared_ptr<KafkaClient> client(new KafkaClient(kind, options, std::move(hooks)));
   std::unique_ptr<rd_kafka_conf_s, KafkaDeleter> conf(rd_kafka_conf_new());
   for (const auto& [name, value] : defaults) RETURN_IF_ERROR(Apply(conf.get(), name, value, true));
+  if (kind == Kind::kConsumer && !SleepsWhenFull()) {
+    RETURN_IF_ERROR(Apply(conf.get(), "fetch.queue.backoff.ms", "5", true));
+  }
   for (const ClientOptions::Property& property : options.properties) {
     if (ForKind(property.scope, kind)) RETURN_IF_ERROR(Apply(conf.get(), property.name, property.value, false));
   }
@@ -179,6 +187,15 @@ bool KafkaClient::TakeSentAgain() {
   const int ends = ends_.exchange(0);
   const int positions = positions_.exchange(0);
   return ends > 1 || positions > 1;
+}
+
+// The one public call that wakes the threads of a consumer's brokers and does nothing else: the credentials are those
+// they have.
+void KafkaClient::FetchOn() {
+#if RD_KAFKA_VERSION >= 0x020000ff
+  if (!SleepsWhenFull()) return;
+  const KafkaError error(rd_kafka_sasl_set_credentials(handle_, user_.c_str(), password_.c_str()));
+#endif
 }
 
 KafkaTopic KafkaClient::Topic(const std::string& name) const {

@@ -93,6 +93,11 @@ class KafkaClient {
   // Topics made here, for their partitioner and cached metadata.
   KafkaTopic Topic(const std::string& name) const;
 
+  // Consumers, cheap: has the threads that fetch look again at how much is queued. Below 2.2 they sleep up to a second
+  // once the queue is full, however fast it empties; from 2.2 on "fetch.queue.backoff.ms" sees to it, and this does
+  // nothing.
+  void FetchOn();
+
   // Called by the library's callbacks.
   void NoteError(int error, const char* reason);
   void NoteLog(int level, const char* text);
@@ -105,6 +110,7 @@ class KafkaClient {
   const Kind kind_;
   const ClientHooks hooks_;
   const std::string servers_, mechanism_, protocol_;
+  const std::string user_, password_;
   rd_kafka_s* handle_ = nullptr;
   std::atomic<bool> refused_{false};
   std::atomic<int> ends_{0}, positions_{0};  // sent

@@ -11,7 +11,7 @@ namespace anabranch {
 
 namespace {
 
-constexpr int kFullQueuePollMs = 10;
+constexpr int kFullQueuePollMs = 1;
 constexpr int kQuickFlushMs = 20;  // then brokers are slow or away, and looking often is of no use
 constexpr int kSlowFlushMs = 10;
 

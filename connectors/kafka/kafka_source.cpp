@@ -15,8 +15,12 @@ constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kJoinWaitNs = 60'000'000'000;
 constexpr int64_t kSessionMarginMs = 2'000;
 constexpr int64_t kCheckAgainNs = 200 * kNsPerMs;
+constexpr char kAheadRecords[] = "20000";  // half of it lasts 10 ms at a million a second: longer than a fetch takes
+constexpr int64_t kWakeGapNs = 5 * kNsPerMs;
 constexpr int64_t kCloseWaitNs = 5'000'000'000;
 constexpr std::string_view kTraceHeaders[] = {"traceparent", "tracestate"};
+
+int64_t Number(const std::string& text) { return std::strtoll(text.c_str(), nullptr, 10); }
 
 int WaitMs(int64_t ns) { return static_cast<int>(std::min<int64_t>((ns + kNsPerMs - 1) / kNsPerMs, 60'000)); }
 
@@ -72,12 +76,14 @@ Status KafkaSource::Open() {
   ClientHooks hooks;
   hooks.rebalance = [this](int error, rd_kafka_topic_partition_list_t* list) { OnRebalance(error, list); };
   hooks.warn = lane_.warn;
-  const size_t ahead_kib = std::clamp<size_t>(lane_.read_ahead_bytes >> 10, 64, 65536);
+  const std::string ahead_kib = std::to_string(std::clamp<size_t>(lane_.read_ahead_bytes >> 10, 64, 32768));
+  full_records_ = Number(settings_->options.Value("queued.min.messages", kAheadRecords));
+  full_bytes_ = Number(settings_->options.Value("queued.max.messages.kbytes", ahead_kib)) << 10;
   const KafkaClient::Settings defaults = {{"client.id", "anabranch-" + MemberName()},
                                           {"session.timeout.ms", "10000"},
                                           {"heartbeat.interval.ms", "1000"},
-                                          {"queued.min.messages", "100000"},
-                                          {"queued.max.messages.kbytes", std::to_string(ahead_kib)},
+                                          {"queued.min.messages", kAheadRecords},
+                                          {"queued.max.messages.kbytes", ahead_kib},
                                           {"fetch.wait.max.ms", "100"},
                                           {"topic.metadata.refresh.interval.ms", "30000"},
                                           {"reconnect.backoff.max.ms", "1000"},
@@ -162,6 +168,7 @@ Result<SourceEvent> KafkaSource::Poll(RecordBatch& batch, const BatchLimits& lim
   if (!event_) {
     auto hold = std::make_shared<MessageHold>(client_, limits.max_rows);
     Fill(batch, *hold, limits, wait_ns);
+    FetchOn(batch);
     if (batch.rows() > 0) {
       ReportPositions(batch);
       batch.release = [hold = std::move(hold)] { hold->Release(); };
@@ -199,6 +206,22 @@ void KafkaSource::Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits&
     }
     if (message != nullptr) TakeMessage(message, batch, hold);
   }
+}
+
+// Fetching stops while the queue is full. That is not told: a queue that was anywhere near it counts as full, and once
+// half of it is gone there is room again.
+void KafkaSource::FetchOn(const RecordBatch& taken) {
+  const int64_t queued = static_cast<int64_t>(rd_kafka_queue_length(queue_));
+  const int64_t rows = taken.rows();
+  most_queued_ = std::max(most_queued_, queued + rows);
+  const int64_t mean_bytes = rows == 0 ? 0 : static_cast<int64_t>(taken.payload_bytes) / rows;
+  const bool was_full = most_queued_ * 4 >= full_records_ || most_queued_ * mean_bytes * 4 >= full_bytes_;
+  if (!was_full || queued > most_queued_ / 2) return;
+  const int64_t now = Clock::Real().NowNs();
+  if (now - woken_ns_ < kWakeGapNs) return;
+  woken_ns_ = now;
+  most_queued_ = queued;
+  client_->FetchOn();
 }
 
 void KafkaSource::TakeMessage(rd_kafka_message_t* message, RecordBatch& batch, MessageHold& hold) {
@@ -315,7 +338,7 @@ bool KafkaSource::AtEnd() const {
 // A lane of an earlier run keeps its partitions until its session runs out: an end before that would leave them unread.
 bool KafkaSource::AwaitsMore() const {
   if (assigned_.size() >= fair_share_) return false;
-  const int64_t session_ms = std::strtoll(settings_->options.Value("session.timeout.ms", "10000").c_str(), nullptr, 10);
+  const int64_t session_ms = Number(settings_->options.Value("session.timeout.ms", "10000"));
   return Clock::Real().NowNs() - assigned_since_ns_ < (session_ms + kSessionMarginMs) * kNsPerMs;
 }
 

@@ -114,6 +114,27 @@ TEST(KafkaSource, EndsOnceWhatWasThereIsRead) {
   EXPECT_EQ(lane.rows.size(), 1000u);
 }
 
+// The client library below 2.2 sleeps a second whenever its queue was full.
+TEST(KafkaSource, FetchesOnAsSoonAsItsQueueHasRoom) {
+  const std::string topic = TestBroker::MakeTopic("ahead", 1);
+  constexpr int kWrites = 15, kEach = 20;
+  for (int i = 0; i < kWrites; ++i) WriteNumbered(topic, kEach, 1, i * kEach);
+  TestLane lane(MakeSourceProgram({topic},
+                                  [](KafkaSourceSettings& settings) {
+                                    settings.options =
+                                        TestOptions(TestBroker::servers(),
+                                                    {{"queued.min.messages", "5"}, {"fetch.message.max.bytes", "500"}});
+                                  }),
+                "ahead");
+  ASSERT_TRUE(lane.source->Open().ok());
+  while (lane.events.empty()) ASSERT_TRUE(lane.Step().ok());
+  const auto begin = Clock::now();
+  const Status ran = lane.Run(SIZE_MAX);
+  ASSERT_TRUE(ran.ok()) << ran.message();
+  EXPECT_EQ(lane.rows.size(), static_cast<size_t>(kWrites * kEach));
+  EXPECT_LT(SecondsSince(begin), 9) << kWrites << " fetches, each of which fills the queue";
+}
+
 TEST(KafkaSource, EndsOnAnEmptyTopicAtOnce) {
   const std::string topic = TestBroker::MakeTopic("empty", 2);
   TestLane lane(MakeSourceProgram({topic}), "empty");
