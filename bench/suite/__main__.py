@@ -1,4 +1,5 @@
 """bench/run: see docs/benchmarks.md. Exits 1 when a bound is missed beyond the noise of the run, twice."""
+
 import signal
 import subprocess
 import sys
@@ -14,8 +15,13 @@ from .stats import MISSED
 from .systems import ROOT
 
 PLAYED = {  # section of the command line → section of the results, what runs it
-    "tabular": ("tabular", throughput.tabular), "ffnn": ("ffnn", throughput.ffnn), "latency": ("latency", latency.steady),
-    "half-load": ("half load", latency.half_load), "start": ("start", start.run), "restart": ("restart", restart.run)}
+    "tabular": ("tabular", throughput.tabular),
+    "ffnn": ("ffnn", throughput.ffnn),
+    "latency": ("latency", latency.steady),
+    "half-load": ("half load", latency.half_load),
+    "start": ("start", start.run),
+    "restart": ("restart", restart.run),
+}
 OTHERS = {"micro": micro.run, "scale": scale.run, "profile": profile.run}
 
 

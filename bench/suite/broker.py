@@ -1,4 +1,5 @@
 """The real broker which all sides share: the one of the tests, with topics made and deleted per run."""
+
 import pathlib
 import sys
 
@@ -27,6 +28,7 @@ class Broker:
 
     def delete(self, *names: str):
         from confluent_kafka.admin import AdminClient
+
         admin = AdminClient({"bootstrap.servers": self.address, **harness.QUIET})
         for name, done in admin.delete_topics(list(names), operation_timeout=30).items():
             try:

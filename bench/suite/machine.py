@@ -1,4 +1,5 @@
 """What was measured, and on what: a figure without its machine and commit says little."""
+
 import datetime
 import os
 import pathlib
@@ -10,8 +11,15 @@ from .systems import PEERS, ROOT
 
 def _said(*command) -> str:
     try:
-        done = subprocess.run([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, cwd=ROOT, timeout=30)
+        done = subprocess.run(
+            [str(c) for c in command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            timeout=30,
+        )
         return done.stdout.strip() if done.returncode == 0 else ""
     except (OSError, subprocess.TimeoutExpired):
         return ""
@@ -30,20 +38,35 @@ def commit() -> str:
 
 
 def versions() -> dict:
-    found = {"librdkafka": _said("pkg-config", "--modversion", "rdkafka"),
-             "broker": "Apache Kafka " + next((line.partition("=")[2] for line in (ROOT / "tests/setup/broker").read_text().splitlines()
-                                               if line.startswith("kafka_version=")), "?"),
-             "java": (_said("java", "-version").splitlines() or ["none"])[0],
-             "compiler": (_said("c++", "--version").splitlines() or ["?"])[0]}
+    found = {
+        "librdkafka": _said("pkg-config", "--modversion", "rdkafka"),
+        "broker": "Apache Kafka "
+        + next(
+            (
+                line.partition("=")[2]
+                for line in (ROOT / "tests/setup/broker").read_text().splitlines()
+                if line.startswith("kafka_version=")
+            ),
+            "?",
+        ),
+        "java": (_said("java", "-version").splitlines() or ["none"])[0],
+        "compiler": (_said("c++", "--version").splitlines() or ["?"])[0],
+    }
     requirements = PEERS / "requirements.txt"
     if requirements.exists():
-        found["python peers"] = " ".join(line.strip() for line in requirements.read_text().splitlines()
-                                         if line.strip() and not line.startswith("#"))
+        found["python peers"] = " ".join(
+            line.strip() for line in requirements.read_text().splitlines() if line.strip() and not line.startswith("#")
+        )
     return found
 
 
 def describe() -> dict:
-    return {"time": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "commit": commit(),
-            "processor": _line_of("/proc/cpuinfo", "model name") or platform.machine(), "cores": os.cpu_count(),
-            "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
-            "kernel": platform.release(), "versions": versions()}
+    return {
+        "time": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": commit(),
+        "processor": _line_of("/proc/cpuinfo", "model name") or platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "kernel": platform.release(),
+        "versions": versions(),
+    }

@@ -1,4 +1,5 @@
 """What the command line says, and how much of everything that means."""
+
 import argparse
 import pathlib
 
@@ -16,18 +17,24 @@ FEWER = {"latency": 3, "half load": 3, "start": 5, "restart": 3}
 
 class Options:
     def __init__(self, arguments=None):
-        parser = argparse.ArgumentParser(prog="bench/run", description="Benchmarks: one page of measures, goals and figures.")
+        parser = argparse.ArgumentParser(
+            prog="bench/run", description="Benchmarks: one page of measures, goals and figures."
+        )
         parser.add_argument("--quick", action="store_true", help="what every change must pass: no peers, fewer records")
         parser.add_argument("--only", nargs="+", metavar="SECTION", choices=SECTIONS, help=", ".join(SECTIONS))
         parser.add_argument("--systems", help="only these systems (and sides of the engine), by commas")
-        parser.add_argument("--out", metavar="DIR", help="where the report goes (default bench/results; --quick: build/bench/results)")
+        parser.add_argument(
+            "--out", metavar="DIR", help="where the report goes (default bench/results; --quick: build/bench/results)"
+        )
         parser.add_argument("--rounds", type=int, help=f"rounds of every section (default {ROUNDS}, latency fewer)")
         parser.add_argument("--scale", type=float, default=1.0, help="times as many records and seconds")
         given = parser.parse_args(arguments)
         self.quick, self.rounds, self.scale = given.quick, given.rounds, given.scale
         self.sections = [s for s in SECTIONS if s in (given.only or (QUICK if given.quick else SECTIONS))]
         self.systems = given.systems.split(",") if given.systems else None
-        self.out = pathlib.Path(given.out) if given.out else ROOT / ("build/bench/results" if given.quick else "bench/results")
+        self.out = (
+            pathlib.Path(given.out) if given.out else ROOT / ("build/bench/results" if given.quick else "bench/results")
+        )
         self.half_rate = 100_000  # where the throughput section did not run
 
     def rounds_of(self, section: str) -> int:
@@ -43,11 +50,17 @@ class Options:
 
     def chosen(self, sides: list, labels=None) -> list:
         """The sides that were asked for (all, by name of the system or of the side) and that are there."""
-        wanted = [s for s in sides if (labels is None or s.label in labels) and
-                  (self.systems is None or s.system in self.systems or s.label in self.systems)]
+        wanted = [
+            s
+            for s in sides
+            if (labels is None or s.label in labels)
+            and (self.systems is None or s.system in self.systems or s.label in self.systems)
+        ]
         for side in wanted:
             if not usable(side):
-                talk(f"-- {side.label}: bench/peers/systems.json has no such system for {side.workload}, {side.guarantee}: left out")
+                talk(
+                    f"-- {side.label}: left out, systems.json has none for {side.workload}, {side.guarantee}"
+                )
         return [s for s in wanted if usable(s)]
 
     def command(self, arguments: list) -> str:

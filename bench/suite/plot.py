@@ -1,4 +1,5 @@
 """Curves as SVG: axes from zero, a line per name, no library."""
+
 from html import escape
 
 WIDTH, HEIGHT = 640, 360
@@ -36,11 +37,17 @@ def svg(title: str, x_name: str, y_name: str, lines: dict, note: str = "") -> st
     x_ticks, y_ticks = ticks(max(x for x, _ in points)), ticks(max(y for _, y in points))
 
     def at(x, y):
-        return (LEFT + x / x_ticks[-1] * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - y / y_ticks[-1] * (HEIGHT - TOP - BOTTOM))
+        return (
+            LEFT + x / x_ticks[-1] * (WIDTH - LEFT - RIGHT),
+            HEIGHT - BOTTOM - y / y_ticks[-1] * (HEIGHT - TOP - BOTTOM),
+        )
 
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT + 20}" font-family="sans-serif" font-size="12">',
-             '<rect width="100%" height="100%" fill="white"/>',
-             f'<text x="{LEFT}" y="20" font-size="14" font-weight="bold">{escape(title)}</text>']
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT + 20}" '
+        'font-family="sans-serif" font-size="12">',
+        '<rect width="100%" height="100%" fill="white"/>',
+        f'<text x="{LEFT}" y="20" font-size="14" font-weight="bold">{escape(title)}</text>',
+    ]
     for tick in x_ticks:
         x, y = at(tick, 0)
         parts.append(f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{y:.1f}" stroke="#eee"/>')
@@ -50,10 +57,17 @@ def svg(title: str, x_name: str, y_name: str, lines: dict, note: str = "") -> st
         parts.append(f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#ddd"/>')
         parts.append(f'<text x="{x - 6:.1f}" y="{y + 4:.1f}" text-anchor="end">{number(tick)}</text>')
     parts.append(f'<text x="{(WIDTH + LEFT) / 2}" y="{HEIGHT - 14}" text-anchor="middle">{escape(x_name)}</text>')
-    parts.append(f'<text x="16" y="{HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 16 {HEIGHT / 2})">{escape(y_name)}</text>')
+    parts.append(
+        f'<text x="16" y="{HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 16 {HEIGHT / 2})">'
+        f"{escape(y_name)}</text>"
+    )
     for i, (name, line) in enumerate(lines.items()):
         colour, drawn = COLOURS[i % len(COLOURS)], [at(*p) for p in sorted(line)]
-        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in drawn)}"/>')
+        parts.append(
+            f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="'
+            + " ".join(f"{x:.1f},{y:.1f}" for x, y in drawn)
+            + '"/>'
+        )
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in drawn]
         parts.append(f'<text x="{LEFT + 10}" y="{TOP + 14 + 15 * i}" fill="{colour}">{escape(name)}</text>')
     parts.append(f'<text x="{LEFT}" y="{HEIGHT + 12}" fill="#777" font-size="10">{escape(note)}</text></svg>')

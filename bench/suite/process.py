@@ -1,4 +1,5 @@
 """Processes of the suite: a system under test in a group of its own, and tools that answer with one line of JSON."""
+
 import json
 import os
 import pathlib
@@ -30,8 +31,15 @@ class Process:
         self.log = folder / f"{name}.log"
         self.started_ms = time.time() * 1000
         with open(self.log, "ab") as log:
-            self._process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                             env={**os.environ, **(env or {})}, cwd=cwd or folder, start_new_session=True)
+            self._process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **(env or {})},
+                cwd=cwd or folder,
+                start_new_session=True,
+            )
         self.pid = self._process.pid
 
     def running(self) -> bool:
@@ -76,8 +84,14 @@ class Process:
 
 def ask(command: list, timeout: float, beside: Process = None) -> dict:
     """Runs a tool that prints one JSON object. With `beside`: fails as soon as that process ends."""
-    done = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, start_new_session=True)
+    done = subprocess.Popen(
+        [str(part) for part in command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -88,10 +102,17 @@ def ask(command: list, timeout: float, beside: Process = None) -> dict:
             if ended or time.monotonic() > deadline:
                 done.kill()
                 done.communicate()
-                why = f"{beside.name} ended (exit code {beside.code})\n{tail(beside.log)}" if ended else f"no answer in {timeout:.0f} s"
+                why = (
+                    f"{beside.name} ended (exit code {beside.code})\n{tail(beside.log)}"
+                    if ended
+                    else f"no answer in {timeout:.0f} s"
+                )
                 said = f"\n{beside.name} said: {tail(beside.log)}" if beside and not ended else ""
                 raise Failed(f"{' '.join(map(str, command[:2]))}: {why}{said}") from None
     answer = json.loads(out.strip().splitlines()[-1]) if out.strip().startswith("{") else {}
     if done.returncode != 0:
-        raise Failed(f"{' '.join(map(str, command[:3]))}: exit code {done.returncode}: {out.strip()[-500:]} {err.strip()[-1500:]}")
+        raise Failed(
+            f"{' '.join(map(str, command[:3]))}: exit code {done.returncode}: "
+            f"{out.strip()[-500:]} {err.strip()[-1500:]}"
+        )
     return answer

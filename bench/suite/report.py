@@ -1,4 +1,5 @@
 """The page: the measures with goal and verdict first, every system's figures below, then curves and tables."""
+
 import json
 import pathlib
 
@@ -9,16 +10,34 @@ from .stats import HOLDS, INCONCLUSIVE, MISSED, Spread
 
 WORDS = {HOLDS: "holds", INCONCLUSIVE: "inconclusive", MISSED: "**missed**"}
 COLUMNS = {  # of the tables of systems: field → title, digits
-    "throughput": (("rate", "records/s", 0), ("cpu_us", "CPU µs/record", 2), ("broker_us", "broker's CPU µs/record", 2),
-                   ("rss_mb", "resident MB", 0), ("peak_mb", "peak MB", 0), ("start_s", "first result s", 2)),
-    "latency": (("p50_ms", "p50 ms", 2), ("p95_ms", "p95 ms", 2), ("p99_ms", "p99 ms", 2), ("p999_ms", "p99.9 ms", 2),
-                ("max_ms", "max ms", 1), ("late_sends", "sent late", 0), ("cpu_us", "CPU µs/record", 2)),
+    "throughput": (
+        ("rate", "records/s", 0),
+        ("cpu_us", "CPU µs/record", 2),
+        ("broker_us", "broker's CPU µs/record", 2),
+        ("rss_mb", "resident MB", 0),
+        ("peak_mb", "peak MB", 0),
+        ("start_s", "first result s", 2),
+    ),
+    "latency": (
+        ("p50_ms", "p50 ms", 2),
+        ("p95_ms", "p95 ms", 2),
+        ("p99_ms", "p99 ms", 2),
+        ("p999_ms", "p99.9 ms", 2),
+        ("max_ms", "max ms", 1),
+        ("late_sends", "sent late", 0),
+        ("cpu_us", "CPU µs/record", 2),
+    ),
     "start": (("start_s", "first result from Kafka s", 3), ("file_ms", "first result from a file ms", 0)),
     "restart": (("seconds", "until the stage runs s", 2), ("kept_mb", "kept MB", 0)),
 }
-SECTIONS = (("tabular", "Tabular workload, preloaded", "throughput"), ("ffnn", "FFNN workload, preloaded", "throughput"),
-            ("latency", "Latency, 5,000 records/s", "latency"), ("half load", "Latency at half of the engine's maximum", "latency"),
-            ("start", "Start", "start"), ("restart", "Restart from kept results", "restart"))
+SECTIONS = (
+    ("tabular", "Tabular workload, preloaded", "throughput"),
+    ("ffnn", "FFNN workload, preloaded", "throughput"),
+    ("latency", "Latency, 5,000 records/s", "latency"),
+    ("half load", "Latency at half of the engine's maximum", "latency"),
+    ("start", "Start", "start"),
+    ("restart", "Restart from kept results", "restart"),
+)
 
 
 def figure(value, digits=3) -> str:
@@ -40,8 +59,12 @@ def digits_for(value: float) -> int:
 
 
 def table(columns: list, rows: list) -> list:
-    return ["| " + " | ".join(map(str, columns)) + " |", "|" + "---|" * len(columns),
-            *("| " + " | ".join(map(str, row)) + " |" for row in rows), ""]
+    return [
+        "| " + " | ".join(map(str, columns)) + " |",
+        "|" + "---|" * len(columns),
+        *("| " + " | ".join(map(str, row)) + " |" for row in rows),
+        "",
+    ]
 
 
 def limit(value, at_least, unit) -> str:
@@ -57,9 +80,17 @@ def measures(judged: list) -> list:
             continue
         digits = digits_for(found.median)
         word = WORDS[m["verdict"]] + (", stretch holds" if m["stretch_verdict"] == HOLDS else "")
-        rows.append([m["number"], m["what"], f"{figure(found.median, digits)} {m['unit']}",
-                     f"{figure(found.low, digits)} … {figure(found.high, digits)}",
-                     limit(m["goal"], m["at_least"], m["unit"]), limit(m["stretch"], m["at_least"], m["unit"]), word])
+        rows.append(
+            [
+                m["number"],
+                m["what"],
+                f"{figure(found.median, digits)} {m['unit']}",
+                f"{figure(found.low, digits)} … {figure(found.high, digits)}",
+                limit(m["goal"], m["at_least"], m["unit"]),
+                limit(m["stretch"], m["at_least"], m["unit"]),
+                word,
+            ]
+        )
     lines = table(["#", "measure", "median", "range", "goal", "stretch", ""], rows)
     return lines + not_measured(absent, {row[0] for row in rows})
 
@@ -67,40 +98,59 @@ def measures(judged: list) -> list:
 def not_measured(absent: list, numbers: set) -> list:
     """A number of which nothing was measured by itself, the others by name."""
     whole = sorted({m["number"] for m in absent} - numbers)
-    named = ([", ".join(map(str, whole))] if whole else []) + [f"{m['number']} {m['what']}" for m in absent if m["number"] in numbers]
+    named = ([", ".join(map(str, whole))] if whole else []) + [
+        f"{m['number']} {m['what']}" for m in absent if m["number"] in numbers
+    ]
     return [f"Not measured in this run: {'; '.join(named)}.", ""] if named else []
 
 
 def systems(results: Results, section: str, kind: str) -> list:
-    columns = [c for c in COLUMNS[kind] if any(r.get(c[0]) is not None for r in results.runs if r["section"] == section)]
+    columns = [
+        c for c in COLUMNS[kind] if any(r.get(c[0]) is not None for r in results.runs if r["section"] == section)
+    ]
     checked = any("records" in r or "received" in r for r in results.runs if r["section"] == section)
     rows = []
     for label in results.systems(section):
         runs = [r for r in results.runs if r["section"] == section and r["system"] == label]
         good = [r for r in runs if "error" not in r]
-        row = [label, runs[0]["settings"]] + [with_range(results.spread(section, label, field), digits) for field, _, digits in columns]
+        row = [label, runs[0]["settings"]] + [
+            with_range(results.spread(section, label, field), digits) for field, _, digits in columns
+        ]
         if checked:
             row.append(f"{sum(r.get('records', r.get('received', 0)) for r in good):,}" if good else "**failed**")
         rows.append(row)
-    return table(["system", "set up as", *(title for _, title, _ in columns), *(["results checked"] if checked else [])], rows)
+    return table(
+        ["system", "set up as", *(title for _, title, _ in columns), *(["results checked"] if checked else [])], rows
+    )
 
 
 def machine_lines(machine: dict) -> list:
     versions = "; ".join(f"{name} {value}" for name, value in machine["versions"].items() if value)
-    return [f"Commit {machine['commit']}, {machine['time']}, {machine['processor']}, {machine['cores']} cores, "
-            f"{machine['memory_gb']} GB, Linux {machine['kernel']}. {versions}.", ""]
+    return [
+        f"Commit {machine['commit']}, {machine['time']}, {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['memory_gb']} GB, Linux {machine['kernel']}. {versions}.",
+        "",
+    ]
 
 
 def page(results: Results, judged: list, machine: dict, command: str) -> str:
-    lines = ["# Benchmark report", "", *machine_lines(machine),
-             f"Made by `{command}`. Broker, feeder, reader and both sides share this machine. Median of the rounds, range beside; a ratio is taken between",
-             "neighbours of one round. *Inconclusive*: the median misses the goal, some round reaches it. How it is measured: [docs/benchmarks.md](../../docs/benchmarks.md).", ""]
+    lines = [
+        "# Benchmark report",
+        "",
+        *machine_lines(machine),
+        f"Made by `{command}`. Broker, feeder, reader and both sides share this machine. Median of the rounds, range",
+        "beside; a ratio is taken between neighbours of one round. *Inconclusive*: the median misses the goal, some round",
+        "reaches it. How it is measured: [docs/benchmarks.md](../../docs/benchmarks.md).",
+        "",
+    ]
     lines += ["## Measures", "", *measures(judged)]
     for section, title, kind in SECTIONS:
         if results.systems(section):
             lines += [f"## {title}", "", *systems(results, section, kind)]
-    figures = [[f["name"], with_range(Spread(f["median"], f["min"], f["max"], 0), digits_for(f["median"])), f["unit"]]
-               for f in results.figures]
+    figures = [
+        [f["name"], with_range(Spread(f["median"], f["min"], f["max"], 0), digits_for(f["median"])), f["unit"]]
+        for f in results.figures
+    ]
     if figures:
         lines += ["## Parts by themselves", "", *table(["figure", "median (range)", "unit"], figures)]
     for t in results.tables:
@@ -110,7 +160,10 @@ def page(results: Results, judged: list, machine: dict, command: str) -> str:
         lines += [f"![{c['title']}]({file_of(c)})" for c in results.curves] + [""]
     if results.failures():
         lines += ["## What failed", ""]
-        lines += [f"- {r['section']}, round {r['round'] + 1}, {r['system']}: {r['error'].splitlines()[0]}" for r in results.failures()] + [""]
+        lines += [
+            f"- {r['section']}, round {r['round'] + 1}, {r['system']}: {r['error'].splitlines()[0]}"
+            for r in results.failures()
+        ] + [""]
     return "\n".join(lines)
 
 
@@ -127,9 +180,21 @@ def write(folder: pathlib.Path, results: Results, judged: list, machine: dict, c
     for curve in results.curves:
         note = f"{machine['processor']}, {machine['cores']} cores, commit {machine['commit']}"
         (folder / file_of(curve)).write_text(plot.svg(curve["title"], curve["x"], curve["y"], curve["lines"], note))
-    (folder / "report.json").write_text(json.dumps(
-        {"machine": machine, "command": command, "measures": [{**m, "found": m["found"]._asdict() if m["found"] else None} for m in judged],
-         "runs": results.runs, "figures": results.figures, "tables": results.tables, "curves": results.curves}, indent=1) + "\n")
+    (folder / "report.json").write_text(
+        json.dumps(
+            {
+                "machine": machine,
+                "command": command,
+                "measures": [{**m, "found": m["found"]._asdict() if m["found"] else None} for m in judged],
+                "runs": results.runs,
+                "figures": results.figures,
+                "tables": results.tables,
+                "curves": results.curves,
+            },
+            indent=1,
+        )
+        + "\n"
+    )
     path = folder / "report.md"
     path.write_text(page(results, judged, machine, command))
     return path

@@ -1,4 +1,5 @@
 """What was measured: runs by section, system and round, and figures that programs printed by themselves."""
+
 from . import stats
 
 
@@ -6,7 +7,7 @@ class Results:
     def __init__(self):
         self._seen = {}  # sections → systems, in the order in which they first came
         self.runs = []  # {"section", "system", "round", "settings", fields… or "error"}
-        self.figures = []  # {"section", "name", "median", "min", "max", "unit", …} of programs that measure themselves
+        self.figures = []  # {"section", "name", "median", "min", "max", "unit", …} of programs
         self.curves = []  # {"section", "title", "x", "y", "lines": {name: [[x, y], …]}}
         self.tables = []  # {"section", "title", "columns", "rows", "note"}
 
@@ -22,9 +23,15 @@ class Results:
 
     def series(self, section: str, label: str, field: str) -> dict:
         """Round → value, without the warm-up and without runs that failed."""
-        return {r["round"]: r[field] for r in self.runs
-                if r["section"] == section and r["system"] == label and r["round"] >= 0 and r.get(field) is not None
-                and "error" not in r}
+        return {
+            r["round"]: r[field]
+            for r in self.runs
+            if r["section"] == section
+            and r["system"] == label
+            and r["round"] >= 0
+            and r.get(field) is not None
+            and "error" not in r
+        }
 
     def spread(self, section: str, label: str, field: str):
         return stats.spread(self.series(section, label, field).values())
@@ -37,7 +44,11 @@ class Results:
 
     def figure(self, name: str):
         found = [f for f in self.figures if f["name"] == name]
-        return stats.Spread(found[-1]["median"], found[-1]["min"], found[-1]["max"], found[-1].get("count", 0)) if found else None
+        return (
+            stats.Spread(found[-1]["median"], found[-1]["min"], found[-1]["max"], found[-1].get("count", 0))
+            if found
+            else None
+        )
 
 
 class Ratio:

@@ -1,4 +1,5 @@
 """One run of one side, and rounds of all sides in turn."""
+
 import itertools
 import pathlib
 import shutil
@@ -49,8 +50,21 @@ class Bench:
         if key not in self._inputs:
             topic = "in-" + "-".join(map(str, key))
             self.broker.make({topic: partitions})
-            ask([LOAD, "feed", self.broker.address, topic, "--records", self.data / f"{kind}.records", "--count", count,
-                 "--partitions", partitions], 600)
+            ask(
+                [
+                    LOAD,
+                    "feed",
+                    self.broker.address,
+                    topic,
+                    "--records",
+                    self.data / f"{kind}.records",
+                    "--count",
+                    count,
+                    "--partitions",
+                    partitions,
+                ],
+                600,
+            )
             self._inputs[key] = topic
         return self._inputs[key]
 
@@ -79,8 +93,9 @@ class Started:
         self.out, self._dead = f"{name}.out", f"{name}.dead"
         bench.broker.make_out(self.out, self._partitions)
         bench.broker.make({self._dead: 1})
-        self.process = systems.start(self._side, self.folder, bench.setup, bench.broker.address, self._in, self.out,
-                                     self._dead, name)
+        self.process = systems.start(
+            self._side, self.folder, bench.setup, bench.broker.address, self._in, self.out, self._dead, name
+        )
         self.sampler, self.broker_sampler = Sampler(self.process.pid), Sampler(bench.broker.pid)
         return self
 
@@ -98,29 +113,66 @@ class Started:
 
 
 def verify(bench: Bench, side: Side, out: str, count: int, partitions: int) -> dict:
-    return ask([LOAD, "verify", bench.broker.address, out, "--count", count, "--records", bench.data / f"{side.kind}.records",
-                "--scores", bench.data / f"{side.kind}.scores", "--workload", side.workload, "--partitions", partitions,
-                *(["--committed"] if side.committed() else [])], 600)
+    return ask(
+        [
+            LOAD,
+            "verify",
+            bench.broker.address,
+            out,
+            "--count",
+            count,
+            "--records",
+            bench.data / f"{side.kind}.records",
+            "--scores",
+            bench.data / f"{side.kind}.scores",
+            "--workload",
+            side.workload,
+            "--partitions",
+            partitions,
+            *(["--committed"] if side.committed() else []),
+        ],
+        600,
+    )
 
 
 def drain(bench: Bench, side: Side, count: int, partitions: int = 1) -> dict:
     """A preloaded topic through one side to its end: rate, CPU, memory, and every result checked."""
     count = max(1, int(count * side.share))
     with Started(bench, side, bench.input(side.kind, count, partitions), partitions) as run:
-        ask([LOAD, "await", bench.broker.address, run.out, "--count", count, "--partitions", partitions, "--timeout",
-             AWAIT_S], AWAIT_S + 30, run.process)
+        ask(
+            [
+                LOAD,
+                "await",
+                bench.broker.address,
+                run.out,
+                "--count",
+                count,
+                "--partitions",
+                partitions,
+                "--timeout",
+                AWAIT_S,
+            ],
+            AWAIT_S + 30,
+            run.process,
+        )
         peak = run.sampler.peak_mb()
         run.stop()
         found = verify(bench, side, run.out, count, partitions)
         first, begin, end = found["first_ms"], found["quarter_ms"], found["last_ms"]
         resident, in_window = run.sampler.resident_between(begin, end), count * 0.75
-        return {"records": found["records"], "rate": found["rate"], "wrong": found["wrong"],
-                "missing": found["missing"], "twice": found["twice"],
-                "cpu_us": run.sampler.cpu_between(begin, end) * 1e6 / in_window,
-                "cpu_whole_us": run.sampler.cpu_between(first, end) * 1e6 / count,
-                "broker_us": run.broker_sampler.cpu_between(begin, end) * 1e6 / in_window,
-                "rss_mb": resident.median if resident else None, "peak_mb": peak,
-                "start_s": (found["first_ms"] - run.process.started_ms) / 1000}
+        return {
+            "records": found["records"],
+            "rate": found["rate"],
+            "wrong": found["wrong"],
+            "missing": found["missing"],
+            "twice": found["twice"],
+            "cpu_us": run.sampler.cpu_between(begin, end) * 1e6 / in_window,
+            "cpu_whole_us": run.sampler.cpu_between(first, end) * 1e6 / count,
+            "broker_us": run.broker_sampler.cpu_between(begin, end) * 1e6 / in_window,
+            "rss_mb": resident.median if resident else None,
+            "peak_mb": peak,
+            "start_s": (found["first_ms"] - run.process.started_ms) / 1000,
+        }
 
 
 def open_loop(bench: Bench, side: Side, rate: int, seconds: float, warm_up: float, partitions: int = 1) -> dict:
@@ -129,21 +181,45 @@ def open_loop(bench: Bench, side: Side, rate: int, seconds: float, warm_up: floa
     bench.broker.make({in_topic: partitions})
     try:
         with Started(bench, side, in_topic, partitions) as run:
-            found = ask([LOAD, "open", bench.broker.address, in_topic, run.out, "--rate", rate, "--seconds", seconds,
-                         "--warmup", warm_up, "--feed-linger", FEED_LINGER_MS, "--records", bench.data / f"{side.kind}.records",
-                         "--partitions", partitions, *(["--committed"] if side.committed() else [])],
-                        seconds + warm_up + 90, run.process)
+            found = ask(
+                [
+                    LOAD,
+                    "open",
+                    bench.broker.address,
+                    in_topic,
+                    run.out,
+                    "--rate",
+                    rate,
+                    "--seconds",
+                    seconds,
+                    "--warmup",
+                    warm_up,
+                    "--feed-linger",
+                    FEED_LINGER_MS,
+                    "--records",
+                    bench.data / f"{side.kind}.records",
+                    "--partitions",
+                    partitions,
+                    *(["--committed"] if side.committed() else []),
+                ],
+                seconds + warm_up + 90,
+                run.process,
+            )
             run.stop()
             cpu = run.sampler.cpu
-            return {**found, "rate": rate, "cpu_us": (cpu[-1][1] - cpu[0][1]) * 1e6 / found["sent"] if cpu else None,
-                    "rss_mb": run.sampler.resident[-1][1] if run.sampler.resident else None}
+            return {
+                **found,
+                "rate": rate,
+                "cpu_us": (cpu[-1][1] - cpu[0][1]) * 1e6 / found["sent"] if cpu else None,
+                "rss_mb": run.sampler.resident[-1][1] if run.sampler.resident else None,
+            }
     finally:
         bench.broker.delete(in_topic)
 
 
 def order(sides: list, number: int) -> list:
     """No side always runs behind the same other, or first."""
-    turned = sides[number % len(sides):] + sides[:number % len(sides)] if sides else []
+    turned = sides[number % len(sides) :] + sides[: number % len(sides)] if sides else []
     return turned if number % 2 == 0 else turned[::-1]
 
 

@@ -1,4 +1,5 @@
 """CPU time and memory of a process group, every 20 ms with wall-clock times."""
+
 import os
 import threading
 import time

@@ -1,4 +1,5 @@
 """Medians, ranges, ratios of neighbours, and when a bound counts as missed: the same rules as in bench/measure.h."""
+
 import statistics
 from typing import NamedTuple, Optional
 

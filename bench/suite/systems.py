@@ -1,4 +1,5 @@
 """The systems under test: the raw relay, the engine, and the peers of bench/peers/systems.json."""
+
 import dataclasses
 import json
 import pathlib
@@ -10,8 +11,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEERS = ROOT / "bench" / "peers"
 LOAD, RELAY = ROOT / "build" / "bench" / "load", ROOT / "build" / "bench" / "relay"
 ENGINE = ROOT / "build" / "bin" / "anabranch"
-MODELS = {"relay": "mlp_8_64_64_1.onnx", "tabular": "mlp_8_64_64_1.onnx",
-          "ffnn": "ffnn_784.onnx", "ffnn_echo": "ffnn_784.onnx"}
+MODELS = {
+    "relay": "mlp_8_64_64_1.onnx",
+    "tabular": "mlp_8_64_64_1.onnx",
+    "ffnn": "ffnn_784.onnx",
+    "ffnn_echo": "ffnn_784.onnx",
+}
 RECORDS = {"relay": "tabular", "tabular": "tabular", "ffnn": "ffnn", "ffnn_echo": "ffnn"}
 DEFAULT = "default"
 AT_LEAST_ONCE, EXACTLY_ONCE = "at_least_once", "exactly_once"
@@ -20,6 +25,7 @@ AT_LEAST_ONCE, EXACTLY_ONCE = "at_least_once", "exactly_once"
 @dataclasses.dataclass(frozen=True)
 class Side:
     """One column of a comparison: a system and how it is set up."""
+
     label: str
     system: str  # "relay", "anabranch", or a name of systems.json
     workload: str
@@ -87,25 +93,52 @@ def engine_topology(side: Side, folder: pathlib.Path, name: str, model: pathlib.
         topology["nodes"][side.keep]["keep"] = "always"
     path = folder / "topology.json"
     path.write_text(json.dumps(topology, indent=1))
-    variables = {"BENCH_NAME": name, "BENCH_MODEL": str(model), "BENCH_HEADERS": side.headers,
-                 "BENCH_DELIVERY": side.guarantee, "BENCH_COMMIT_MS": str(side.commit_ms)}
+    variables = {
+        "BENCH_NAME": name,
+        "BENCH_MODEL": str(model),
+        "BENCH_HEADERS": side.headers,
+        "BENCH_DELIVERY": side.guarantee,
+        "BENCH_COMMIT_MS": str(side.commit_ms),
+    }
     if side.linger != DEFAULT:
         variables["BENCH_LINGER"] = side.linger
     return path, variables
 
 
-def start(side: Side, folder: pathlib.Path, setup: Setup, bootstrap: str, in_topic: str, out_topic: str, dead: str,
-          group: str) -> Process:
+def start(
+    side: Side, folder: pathlib.Path, setup: Setup, bootstrap: str, in_topic: str, out_topic: str, dead: str, group: str
+) -> Process:
     model = ROOT / "tests" / "models" / MODELS[side.workload]
-    options = ["--bootstrap", bootstrap, "--in", in_topic, "--out", out_topic, "--group", group, "--workload",
-               side.workload, "--model", model, "--threads", side.threads, "--linger", side.linger, "--guarantee",
-               side.guarantee, "--commit-ms", side.commit_ms]
+    options = [
+        "--bootstrap",
+        bootstrap,
+        "--in",
+        in_topic,
+        "--out",
+        out_topic,
+        "--group",
+        group,
+        "--workload",
+        side.workload,
+        "--model",
+        model,
+        "--threads",
+        side.threads,
+        "--linger",
+        side.linger,
+        "--guarantee",
+        side.guarantee,
+        "--commit-ms",
+        side.commit_ms,
+    ]
     if side.system == "anabranch":
         file, variables = engine_topology(side, folder, group, model)
-        variables.update(BENCH_BOOTSTRAP=bootstrap, BENCH_IN=in_topic, BENCH_OUT=out_topic, BENCH_DEAD=dead,
-                         BENCH_GROUP=group)
-        return Process([ENGINE, "run", file, "--allow-path", ROOT, "--workers", side.threads], folder, variables,
-                       side.system)
+        variables.update(
+            BENCH_BOOTSTRAP=bootstrap, BENCH_IN=in_topic, BENCH_OUT=out_topic, BENCH_DEAD=dead, BENCH_GROUP=group
+        )
+        return Process(
+            [ENGINE, "run", file, "--allow-path", ROOT, "--workers", side.threads], folder, variables, side.system
+        )
     if side.system == "relay":
         return Process([RELAY, *options], folder, name=side.system)
     known = peers()

@@ -1,4 +1,5 @@
 """The parts of bench/suite that decide what a figure means: they measure nothing here."""
+
 import json
 import os
 import pathlib
@@ -18,8 +19,15 @@ from suite.results import Difference, Figure, Ratio, Results, Value  # noqa: E40
 from suite.sections import latency, profile, restart, start, throughput  # noqa: E402
 from suite.systems import Side  # noqa: E402
 
-MACHINE = {"time": "2026-01-01 00:00 UTC", "commit": "abc", "processor": "P", "cores": 2, "memory_gb": 8, "kernel": "6",
-           "versions": {"librdkafka": "2.0.2"}}
+MACHINE = {
+    "time": "2026-01-01 00:00 UTC",
+    "commit": "abc",
+    "processor": "P",
+    "cores": 2,
+    "memory_gb": 8,
+    "kernel": "6",
+    "versions": {"librdkafka": "2.0.2"},
+}
 
 
 def results(**series) -> Results:
@@ -46,11 +54,19 @@ class Statistics(unittest.TestCase):
         self.assertEqual(stats.differences({0: 10, 1: 4}, {0: 5, 1: 5}), [5, -1])
 
     def test_at_least_holds_by_median_and_is_missed_when_even_the_best_round_misses(self):
-        for values, expected in (([1, 2, 3], stats.HOLDS), ([1, 1.5, 2], stats.INCONCLUSIVE), ([1, 1.2, 1.9], stats.MISSED)):
+        for values, expected in (
+            ([1, 2, 3], stats.HOLDS),
+            ([1, 1.5, 2], stats.INCONCLUSIVE),
+            ([1, 1.2, 1.9], stats.MISSED),
+        ):
             self.assertEqual(stats.verdict(stats.spread(values), 2, True), expected, values)
 
     def test_at_most_is_the_same_the_other_way_round(self):
-        for values, expected in (([1, 2, 3], stats.HOLDS), ([2, 2.5, 3], stats.INCONCLUSIVE), ([2.1, 2.2, 3], stats.MISSED)):
+        for values, expected in (
+            ([1, 2, 3], stats.HOLDS),
+            ([2, 2.5, 3], stats.INCONCLUSIVE),
+            ([2.1, 2.2, 3], stats.MISSED),
+        ):
             self.assertEqual(stats.verdict(stats.spread(values), 2, False), expected, values)
 
     def test_nothing_found_has_no_verdict(self):
@@ -86,6 +102,7 @@ class Measures(unittest.TestCase):
         def held(bound, **more):
             made = goals.Measure(1, "", "×", goals.MORE, 9, None, Ratio("s", "rate", "a", "b"), bound=bound, **more)
             return made.judge(results(a=[10, 20], b=[5, 5]))["held"]
+
         self.assertTrue(held(4))
         self.assertFalse(held(4.5))
         self.assertTrue(held(4.5, gate=False))
@@ -98,9 +115,14 @@ class Measures(unittest.TestCase):
 
     def test_all_seventeen_are_there_and_every_side_of_them_is_played(self):
         self.assertEqual({m.number for m in goals.MEASURES}, set(range(1, 18)))
-        played = {"tabular": throughput.TABULAR_OWN + throughput.TABULAR_PEERS, "ffnn": throughput.FFNN,
-                  "latency": latency.OWN + latency.OWN_EO + latency.PEERS, "half load": latency.OWN, "start": start.SIDES,
-                  "restart": [Side(goals.ENGINE, "anabranch", "tabular")]}
+        played = {
+            "tabular": throughput.TABULAR_OWN + throughput.TABULAR_PEERS,
+            "ffnn": throughput.FFNN,
+            "latency": latency.OWN + latency.OWN_EO + latency.PEERS,
+            "half load": latency.OWN,
+            "start": start.SIDES,
+            "restart": [Side(goals.ENGINE, "anabranch", "tabular")],
+        }
         for m in goals.MEASURES:
             for label in m.source.labels:
                 self.assertIn(label, [s.label for s in played[m.source.section]], m.what)
@@ -127,6 +149,7 @@ class Rounds(unittest.TestCase):
             if side.label == "bad":
                 raise process.Failed("it ended by itself")
             return {"rate": 1.0}
+
         sides = [Side("bad", "relay", "relay"), Side("good", "relay", "relay")]
         rounds.play("s", sides, 2, measure, found, lambda run: "")
         self.assertEqual(len(found.failures()), 3)
@@ -153,14 +176,30 @@ class Page(unittest.TestCase):
     def test_what_was_not_measured_is_named_below_the_table(self):
         lines = report.measures([m.judge(Results()) for m in goals.MEASURES[:3]] + self.judged([1]))
         self.assertIn("Not measured in this run: 1, 2.", lines)
-        half = report.measures([goals.Measure(6, "other", "×", goals.MORE, 2, 4, Value("s", "rate", "z")).judge(Results())] + self.judged([1]))
+        half = report.measures(
+            [goals.Measure(6, "other", "×", goals.MORE, 2, 4, Value("s", "rate", "z")).judge(Results())]
+            + self.judged([1])
+        )
         self.assertIn("Not measured in this run: 6 other.", half)
 
     def test_the_page_has_every_system_and_says_what_failed(self):
         found = Results()
         for number in range(2):
-            found.add({"section": "tabular", "system": "raw relay", "round": number, "settings": "linger 5", "rate": 1.2e6,
-                       "cpu_us": 0.5, "broker_us": 0.4, "rss_mb": 40.0, "peak_mb": 44.0, "start_s": 0.1, "records": 7})
+            found.add(
+                {
+                    "section": "tabular",
+                    "system": "raw relay",
+                    "round": number,
+                    "settings": "linger 5",
+                    "rate": 1.2e6,
+                    "cpu_us": 0.5,
+                    "broker_us": 0.4,
+                    "rss_mb": 40.0,
+                    "peak_mb": 44.0,
+                    "start_s": 0.1,
+                    "records": 7,
+                }
+            )
         found.add({"section": "tabular", "system": "flink", "round": 0, "settings": "", "error": "ended\nmore"})
         text = report.page(found, report.judge(found, False), MACHINE, "bench/run")
         self.assertIn("| raw relay | linger 5 | 1,200,000 (1,200,000…1,200,000) | 0.50 (0.50…0.50) |", text)
@@ -170,7 +209,15 @@ class Page(unittest.TestCase):
 
     def test_a_report_is_written_with_its_data_and_plots(self):
         found = results(a=[1.0])
-        found.curves.append({"section": "scale", "title": "CPU against nodes", "x": "nodes", "y": "ns", "lines": {"a": [[1, 2], [3, 4]]}})
+        found.curves.append(
+            {
+                "section": "scale",
+                "title": "CPU against nodes",
+                "x": "nodes",
+                "y": "ns",
+                "lines": {"a": [[1, 2], [3, 4]]},
+            }
+        )
         with tempfile.TemporaryDirectory() as folder:
             report.write(pathlib.Path(folder), found, report.judge(found, False), MACHINE, "bench/run")
             self.assertEqual(json.loads((pathlib.Path(folder) / "report.json").read_text())["runs"][0]["rate"], 1.0)
@@ -221,8 +268,16 @@ class Processes(unittest.TestCase):
             ended.wait(20)
             with self.assertRaisesRegex(process.Failed, "by itself(.|\n)*why"):
                 ended.stop()
-            bad = process.Process([sys.executable, "-c", "import signal,sys,time;signal.signal(15,lambda *_:sys.exit(3));"
-                                                         "print('up',flush=True);time.sleep(60)"], pathlib.Path(folder), name="bad")
+            bad = process.Process(
+                [
+                    sys.executable,
+                    "-c",
+                    "import signal,sys,time;signal.signal(15,lambda *_:sys.exit(3));"
+                    "print('up',flush=True);time.sleep(60)",
+                ],
+                pathlib.Path(folder),
+                name="bad",
+            )
             while "up" not in process.tail(bad.log):
                 time.sleep(0.02)
             with self.assertRaisesRegex(process.Failed, "exit code 3"):

@@ -1,4 +1,5 @@
 """Open loop: records come at a fixed rate whatever happens, each is timed from the moment it was due."""
+
 from .. import goals as g
 from ..process import talk
 from ..rounds import open_loop, play
@@ -15,16 +16,25 @@ PEERS = [
 
 
 def show(run: dict) -> str:
-    return (f"p50 {run['p50_ms']:7.2f}  p95 {run['p95_ms']:7.2f}  p99 {run['p99_ms']:7.2f}  max {run['max_ms']:7.1f} ms  "
-            f"{run['received']} of {run['sent']}, {run['late_sends']} sent late")
+    return (
+        f"p50 {run['p50_ms']:7.2f}  p95 {run['p95_ms']:7.2f}  p99 {run['p99_ms']:7.2f}  max {run['max_ms']:7.1f} ms  "
+        f"{run['received']} of {run['sent']}, {run['late_sends']} sent late"
+    )
 
 
 def steady(bench, results, options, labels=None):
     sides = OWN if options.quick else OWN + OWN_EO + PEERS
     seconds, warm_up = (6, 3) if options.quick else options.seconds(20, 10)
     chosen = options.chosen(sides, labels)
-    play("latency", chosen, options.rounds_of("latency"), lambda side: open_loop(bench, side, RATE, seconds, warm_up), results,
-         show, warm_up=chosen[:1])
+    play(
+        "latency",
+        chosen,
+        options.rounds_of("latency"),
+        lambda side: open_loop(bench, side, RATE, seconds, warm_up),
+        results,
+        show,
+        warm_up=chosen[:1],
+    )
 
 
 def half_load(bench, results, options, labels=None):
@@ -35,5 +45,12 @@ def half_load(bench, results, options, labels=None):
     seconds, warm_up = options.seconds(10, 4)
     talk(f"-- half load: {rate} records/s")
     chosen = options.chosen(OWN, labels)
-    play("half load", chosen, options.rounds_of("half load"), lambda side: open_loop(bench, side, rate, seconds, warm_up), results,
-         show, warm_up=chosen[:1])
+    play(
+        "half load",
+        chosen,
+        options.rounds_of("half load"),
+        lambda side: open_loop(bench, side, rate, seconds, warm_up),
+        results,
+        show,
+        warm_up=chosen[:1],
+    )

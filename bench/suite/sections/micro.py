@@ -1,4 +1,5 @@
 """The parts by themselves: what the C++ benchmarks print (decode, expressions, chain, inference, ensemble)."""
+
 import json
 import os
 import pathlib
@@ -31,8 +32,9 @@ def _once(program: pathlib.Path, folder: pathlib.Path, results) -> bool:
     talk(f"-- {program.name}")
     file = folder / f"{program.name}.json"
     file.unlink(missing_ok=True)
-    done = subprocess.run([program], env={**os.environ, "BENCH_JSON": str(file)}, stdin=subprocess.DEVNULL, stdout=2,
-                          timeout=600)
+    done = subprocess.run(
+        [program], env={**os.environ, "BENCH_JSON": str(file)}, stdin=subprocess.DEVNULL, stdout=2, timeout=600
+    )
     lines = file.read_text().splitlines() if file.exists() else []
     results.figures = [f for f in results.figures if f["bench"] != program.name]
     results.figures += [{"section": "micro", "bench": program.name, **json.loads(line)} for line in lines]

@@ -1,4 +1,5 @@
-"""Where each nanosecond of a record goes: the CPU clock sampled with `perf`, symbols gathered into the parts of the road."""
+"""Where each nanosecond of a record goes: the CPU clock sampled with `perf`, symbols gathered into parts of its road."""
+
 import re
 import shutil
 import signal
@@ -10,8 +11,13 @@ from ..process import Failed, ask, talk
 from ..rounds import AWAIT_S, Started, verify
 from ..systems import LOAD, Side
 
-SIDES = (Side(g.RELAY, "relay", "relay"), Side(g.NO_DECODE, "anabranch", "relay"), Side(g.ENGINE, "anabranch", "tabular"),
-         Side(g.HEADERS, "anabranch", "tabular", headers="all"), Side(g.ENGINE + ", FFNN", "anabranch", "ffnn"))
+SIDES = (
+    Side(g.RELAY, "relay", "relay"),
+    Side(g.NO_DECODE, "anabranch", "relay"),
+    Side(g.ENGINE, "anabranch", "tabular"),
+    Side(g.HEADERS, "anabranch", "tabular", headers="all"),
+    Side(g.ENGINE + ", FFNN", "anabranch", "ffnn"),
+)
 FREQUENCY = 1999
 ALL_THREADS_S = 0.4  # threads that begin after perf are not seen
 OWN, CLIENT = "on the system's threads: ", "on librdkafka's threads: "
@@ -25,7 +31,12 @@ PARTS = (
     (False, r"onnxruntime", r"", "infer"),
     (False, r"", r"onnx|Onnx|Infer|PackRows|Tensor", "infer"),
     (False, r"simdjson", r"", "decode"),
-    (False, r"anabranch", r"JsonDecoder|JsonWalk|JsonIndex|number_detail|[Nn]umber(s|_list|List|Reader|Text)|Decode|ReadList|ParseNumber", "decode"),
+    (
+        False,
+        r"anabranch",
+        r"JsonDecoder|JsonWalk|JsonIndex|number_detail|[Nn]umber(_|s|List)|Decode",
+        "decode",
+    ),
     (False, r"anabranch", r"Schema|FieldCheck|expression|Evaluat|Validate|Transform|Narrow", "validate and transform"),
     (False, r"anabranch", r"Encode|AppendJson|AppendValue|JsonRowWriter|to_chars|RowWriter", "encode"),
     (False, r"libstdc\+\+", r"to_chars|ryu|double|0x", "encode"),
@@ -34,7 +45,12 @@ PARTS = (
     (False, r"librdkafka", r"produce|partition", "produce and commit"),
     (False, r"librdkafka", r"", OWN + "librdkafka (poll, produce, free)"),
     (False, r"", r"clock_gettime|steady_clock", OWN + "reading the clock"),
-    (False, r"libc\.so", r"mem(move|cpy|set|cmp|chr)|alloc|free|unlink_chunk|operator (new|delete)", OWN + "memory (allocate, free, copy)"),
+    (
+        False,
+        r"libc\.so",
+        r"mem(move|cpy|set|cmp|chr)|alloc|free|unlink_chunk|operator (new|delete)",
+        OWN + "memory (allocate, free, copy)",
+    ),
     (False, r"libc\.so", r"mtx|mutex|cnd|cond|rwlock|futex", OWN + "locks"),
     (False, r"anabranch", r"", "batches, stages, counters"),
     (False, r"", r"", OWN + "other"),
@@ -44,7 +60,11 @@ _COMPILED = tuple((client, re.compile(library), re.compile(symbol), part) for cl
 
 def part_of(thread: str, library: str, symbol: str) -> str:
     of_client = thread.startswith("rdk:")
-    return next(part for client, lib, sym, part in _COMPILED if client == of_client and lib.search(library) and sym.search(symbol))
+    return next(
+        part
+        for client, lib, sym, part in _COMPILED
+        if client == of_client and lib.search(library) and sym.search(symbol)
+    )
 
 
 def gather(report: str) -> dict:
@@ -81,19 +101,43 @@ def _profile(bench, side, count: int):
     try:
         with Started(bench, side, bench.input(side.kind, count), 1) as started:
             time.sleep(ALL_THREADS_S)
-            perf = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", str(FREQUENCY), "-p", str(started.process.pid),
-                                     "-o", str(file)], stdin=subprocess.DEVNULL, stdout=2)
+            perf = subprocess.Popen(
+                [
+                    "perf",
+                    "record",
+                    "-q",
+                    "-e",
+                    "cpu-clock",
+                    "-F",
+                    str(FREQUENCY),
+                    "-p",
+                    str(started.process.pid),
+                    "-o",
+                    str(file),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+            )
             try:
-                ask([LOAD, "await", bench.broker.address, started.out, "--count", count, "--timeout", AWAIT_S], AWAIT_S + 30,
-                    started.process)
+                ask(
+                    [LOAD, "await", bench.broker.address, started.out, "--count", count, "--timeout", AWAIT_S],
+                    AWAIT_S + 30,
+                    started.process,
+                )
             finally:
                 perf.send_signal(signal.SIGINT)
                 perf.wait(30)
             started.stop()
             judged = verify(bench, side, started.out, count, 1)
             cpu_ns = started.sampler.cpu_between(judged["first_ms"], judged["last_ms"]) * 1e9 / count
-        said = subprocess.run(["perf", "report", "-i", str(file), "--stdio", "-q", "-F", "sample,comm,dso,sym", "-t", "|"],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=120)
+        said = subprocess.run(
+            ["perf", "report", "-i", str(file), "--stdio", "-q", "-F", "sample,comm,dso,sym", "-t", "|"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            timeout=120,
+        )
     except (Failed, OSError, subprocess.TimeoutExpired) as failure:
         talk(f"-- no profile of {side.label}: {failure}")
         return None
@@ -114,7 +158,13 @@ def _table(columns: dict) -> dict:
     def cell(name, part):
         value = columns[name].get(part)
         return "" if not value else f"{value:,.0f} ({value / totals[name]:.0%})"
+
     rows = [[part, *(cell(name, part) for name in columns)] for part in parts]
     rows.append(["**all**", *(f"**{total:,.0f}**" for total in totals.values())])
-    return {"section": "profile", "title": "Where the time of a record goes", "columns": ["part", *columns], "rows": rows,
-            "note": f"CPU nanoseconds per record and share, one lane; perf samples the CPU clock {FREQUENCY} times a second."}
+    return {
+        "section": "profile",
+        "title": "Where the time of a record goes",
+        "columns": ["part", *columns],
+        "rows": rows,
+        "note": f"CPU nanoseconds per record and share, one lane; {FREQUENCY} samples of the CPU clock a second.",
+    }

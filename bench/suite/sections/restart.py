@@ -1,8 +1,9 @@
 """A stage failed, 1 GiB of results is kept: how long after `anabranch restart --yes` until the stage runs again?
 
 The clock stops at the first result in the target, so reading and checking the kept results, the stage itself and the
-commit are inside. One batch of 65,536 rows fails: everything that was kept is needed before the stage has its first row.
+commit are inside. One batch of 65,536 rows fails: all that was kept is needed before the stage has its first row.
 """
+
 import json
 import os
 import pathlib
@@ -22,13 +23,23 @@ LIMIT_S = 120
 def topology(expression: str) -> dict:
     fields = {"id": "string", "n": "integer", "d": "integer", "pad": "string"}
     return {
-        "anabranch": 1, "name": "bench-restart",
+        "anabranch": 1,
+        "name": "bench-restart",
         "schemas": {"row": {"type": "object", "properties": {name: {"type": kind} for name, kind in fields.items()}}},
         "sources": {"in": {"file": {"path": "in.jsonl"}, "schema": "row", "key": {"field": "id"}}},
-        "nodes": {"above": {"kind": "transform", "inputs": ["in"], "set": {"m": "n + 1"}},
-                  "stage": {"kind": "transform", "inputs": ["above"], "set": {"y": expression}, "on_error": "stop"},
-                  "out": {"kind": "persist", "inputs": ["stage"], "to": {"file": {"path": "out.jsonl"}}, "fields": ["id", "y"]}},
-        "batch": {"max_rows": ROWS, "max_bytes": GIB}, "limits": {"memory_bytes": 8 * GIB, "kept_bytes": 8 * GIB}}
+        "nodes": {
+            "above": {"kind": "transform", "inputs": ["in"], "set": {"m": "n + 1"}},
+            "stage": {"kind": "transform", "inputs": ["above"], "set": {"y": expression}, "on_error": "stop"},
+            "out": {
+                "kind": "persist",
+                "inputs": ["stage"],
+                "to": {"file": {"path": "out.jsonl"}},
+                "fields": ["id", "y"],
+            },
+        },
+        "batch": {"max_rows": ROWS, "max_bytes": GIB},
+        "limits": {"memory_bytes": 8 * GIB, "kept_bytes": 8 * GIB},
+    }
 
 
 def write_records(path: pathlib.Path):
@@ -44,9 +55,15 @@ def run(bench, results, options, labels=None):
     if not (folder / "in.jsonl").exists():
         write_records(folder / "in.jsonl")
     try:
-        play("restart", options.chosen([Side(g.ENGINE, "anabranch", "tabular")], labels), options.rounds_of("restart"),
-             lambda side: once(folder), results,
-             lambda found: f"{found['kept_mb']:.0f} MB kept, the stage runs after {found['seconds']:.2f} s", warm_up=[])
+        play(
+            "restart",
+            options.chosen([Side(g.ENGINE, "anabranch", "tabular")], labels),
+            options.rounds_of("restart"),
+            lambda side: once(folder),
+            results,
+            lambda found: f"{found['kept_mb']:.0f} MB kept, the stage runs after {found['seconds']:.2f} s",
+            warm_up=[],
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,4 +1,5 @@
 """From the start of the process to its first result: from a file, and from Kafka."""
+
 import json
 import os
 import pathlib
@@ -26,7 +27,8 @@ def run(bench, results, options, labels=None):
 
     def show(found):
         return f"first result after {found['start_s']:.3f} s" + (
-            f", from a file after {found['file_ms']:.0f} ms" if "file_ms" in found else "")
+            f", from a file after {found['file_ms']:.0f} ms" if "file_ms" in found else ""
+        )
 
     try:
         play("start", options.chosen(SIDES, labels), options.rounds_of("start"), measure, results, show)
@@ -56,7 +58,9 @@ def from_file(bench) -> float:
         shutil.copyfile(bench.data / "tabular.records", records)
         file, out = file_topology(folder, records), folder / "results.jsonl"
         begin = time.monotonic()
-        process = Process([ENGINE, "run", file, "--once", "--allow-path", ROOT, "--workers", 1], folder, name="anabranch")
+        process = Process(
+            [ENGINE, "run", file, "--once", "--allow-path", ROOT, "--workers", 1], folder, name="anabranch"
+        )
         while not (out.exists() and os.path.getsize(out) > 0):
             if not process.running() or time.monotonic() - begin > 30:
                 process.kill()

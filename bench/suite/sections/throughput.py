@@ -1,4 +1,5 @@
 """Preloaded topics through every system: rate, CPU per record, memory, start; every result checked."""
+
 from .. import goals as g
 from ..rounds import drain, play
 from ..systems import DEFAULT, EXACTLY_ONCE, Side
@@ -36,8 +37,10 @@ FFNN = [
 
 
 def show(run: dict) -> str:
-    return (f"{run['rate'] / 1000:8.1f} k/s  {run['cpu_us']:7.2f} us/record  {run['rss_mb'] or 0:6.0f} MB  "
-            f"first after {run['start_s']:.2f} s  {run['records']} checked")
+    return (
+        f"{run['rate'] / 1000:8.1f} k/s  {run['cpu_us']:7.2f} us/record  {run['rss_mb'] or 0:6.0f} MB  "
+        f"first after {run['start_s']:.2f} s  {run['records']} checked"
+    )
 
 
 def tabular(bench, results, options, labels=None):
@@ -51,7 +54,14 @@ def ffnn(bench, results, options, labels=None):
 
 def _play(section, sides, count, bench, results, options, labels):
     try:
-        play(section, options.chosen(sides, labels), options.rounds_of(section), lambda side: drain(bench, side, count),
-             results, show, warm_up=None if labels is None else [])
+        play(
+            section,
+            options.chosen(sides, labels),
+            options.rounds_of(section),
+            lambda side: drain(bench, side, count),
+            results,
+            show,
+            warm_up=None if labels is None else [],
+        )
     finally:
         bench.drop_inputs()
