@@ -10,6 +10,8 @@
 #include <immintrin.h>
 #endif
 
+#include "engine/codec/short_text.h"
+
 namespace anabranch {
 namespace {
 
@@ -80,6 +82,10 @@ void AppendFloat(std::string* out, T value) {
   }
   std::array<char, 64> text;
   char* const end = text.data() + text.size();
+  if (const char* short_end = ShortText(value, text.data())) {
+    out->append(text.data(), static_cast<size_t>(short_end - text.data()));
+    return;
+  }
   const T size = std::fabs(value);
   const bool plain = (size >= T(1e-6) && size < T(1e21)) || size == 0;
   const std::to_chars_result result =
