@@ -8,7 +8,15 @@ import subprocess
 from ..process import talk
 from ..systems import ROOT
 
-BENCHES = ("decode_bench", "expression_bench", "chain_bench", "infer_bench", "ensemble_bench")
+BENCHES = (
+    "decode_bench",
+    "number_bench",
+    "writer_bench",
+    "expression_bench",
+    "chain_bench",
+    "infer_bench",
+    "ensemble_bench",
+)
 
 
 def run(bench, results, options) -> bool:
