@@ -22,7 +22,9 @@ class Options:
         )
         parser.add_argument("--quick", action="store_true", help="what every change must pass: no peers, fewer records")
         parser.add_argument("--only", nargs="+", metavar="SECTION", choices=SECTIONS, help=", ".join(SECTIONS))
-        parser.add_argument("--systems", help="only these systems (and sides of the engine), by commas")
+        parser.add_argument(
+            "--systems", help="only these systems, by commas: relay, anabranch, and those of bench/peers/systems.json"
+        )
         parser.add_argument(
             "--out", metavar="DIR", help="where the report goes (default bench/results; --quick: build/bench/results)"
         )
@@ -49,18 +51,15 @@ class Options:
         return max(3, round(measured * self.scale)), max(3, round(warm_up * self.scale))
 
     def chosen(self, sides: list, labels=None) -> list:
-        """The sides that were asked for (all, by name of the system or of the side) and that are there."""
+        """The sides that were asked for (all, or by name of the system) and that are there."""
         wanted = [
             s
             for s in sides
-            if (labels is None or s.label in labels)
-            and (self.systems is None or s.system in self.systems or s.label in self.systems)
+            if (labels is None or s.label in labels) and (self.systems is None or s.system in self.systems)
         ]
         for side in wanted:
             if not usable(side):
-                talk(
-                    f"-- {side.label}: left out, systems.json has none for {side.workload}, {side.guarantee}"
-                )
+                talk(f"-- {side.label}: left out, systems.json has none of {side.workload}, {side.guarantee}")
         return [s for s in wanted if usable(s)]
 
     def command(self, arguments: list) -> str:

@@ -139,7 +139,7 @@ def page(results: Results, judged: list, machine: dict, command: str) -> str:
         "",
         *machine_lines(machine),
         f"Made by `{command}`. Broker, feeder, reader and both sides share this machine. Median of the rounds, range",
-        "beside; a ratio is taken between neighbours of one round. *Inconclusive*: the median misses the goal, some round",
+        "beside; a ratio is taken between neighbours of one round. *Inconclusive*: the median misses the goal, a round",
         "reaches it. How it is measured: [docs/benchmarks.md](../../docs/benchmarks.md).",
         "",
     ]

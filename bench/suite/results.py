@@ -3,6 +3,11 @@
 from . import stats
 
 
+def second_try(section: str) -> str:
+    """Where the runs of a section go that are taken once more: neighbours of each other, not of the first ones."""
+    return f"{section}, once more"
+
+
 class Results:
     def __init__(self):
         self._seen = {}  # sections → systems, in the order in which they first came
@@ -14,12 +19,6 @@ class Results:
     def add(self, run: dict):
         self._seen.setdefault(run["section"], {})[run["system"]] = True
         self.runs.append(run)
-
-    def drop(self, section: str, labels=None) -> list:
-        """Takes runs out, to be taken again."""
-        gone = [r for r in self.runs if r["section"] == section and (labels is None or r["system"] in labels)]
-        self.runs = [r for r in self.runs if r not in gone]
-        return gone
 
     def series(self, section: str, label: str, field: str) -> dict:
         """Round → value, without the warm-up and without runs that failed."""
@@ -57,8 +56,9 @@ class Ratio:
     def __init__(self, section, field, over, under):
         self.section, self.field, self.labels = section, field, (over, under)
 
-    def take(self, results: Results):
-        over, under = (results.series(self.section, label, self.field) for label in self.labels)
+    def take(self, results: Results, again=False):
+        section = second_try(self.section) if again else self.section
+        over, under = (results.series(section, label, self.field) for label in self.labels)
         return stats.spread(self.combine(over, under))
 
     combine = staticmethod(stats.ratios)
@@ -72,8 +72,9 @@ class Value:
     def __init__(self, section, field, label):
         self.section, self.field, self.labels = section, field, (label,)
 
-    def take(self, results: Results):
-        return results.spread(self.section, self.labels[0], self.field)
+    def take(self, results: Results, again=False):
+        section = second_try(self.section) if again else self.section
+        return results.spread(section, self.labels[0], self.field)
 
 
 class Figure:
@@ -82,5 +83,5 @@ class Figure:
     def __init__(self, section, name):
         self.section, self.name, self.labels = section, name, ()
 
-    def take(self, results: Results):
-        return results.figure(self.name)
+    def take(self, results: Results, again=False):
+        return None if again else results.figure(self.name)

@@ -1,5 +1,6 @@
 """The parts of bench/suite that decide what a figure means: they measure nothing here."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -15,7 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
 from suite import generated, goals, plot, process, report, rounds, sampling, stats  # noqa: E402
 from suite.options import Options  # noqa: E402
-from suite.results import Difference, Figure, Ratio, Results, Value  # noqa: E402
+from suite.results import Difference, Figure, Ratio, Results, Value, second_try  # noqa: E402
 from suite.sections import latency, profile, restart, start, throughput  # noqa: E402
 from suite.systems import Side  # noqa: E402
 
@@ -107,6 +108,15 @@ class Measures(unittest.TestCase):
         self.assertFalse(held(4.5))
         self.assertTrue(held(4.5, gate=False))
         self.assertTrue(goals.MEASURES[0].judge(Results())["held"])
+
+    def test_a_miss_is_judged_by_its_second_try_with_neighbours_of_its_own(self):
+        made = goals.Measure(1, "", "×", goals.MORE, 4, None, Ratio("s", "rate", "a", "b"))
+        found = results(a=[10, 10], b=[5, 5])
+        self.assertFalse(made.judge(found)["held"])
+        for name, value in (("a", 20), ("b", 4)):
+            found.add({"section": second_try("s"), "system": name, "round": 0, "settings": "", "rate": value})
+        self.assertEqual(made.judge(found)["found"].median, 5)
+        self.assertEqual(dataclasses.replace(made, goal=2).judge(found)["found"].median, 2)
 
     def test_quick_has_bounds_of_its_own_where_they_are_named(self):
         made = goals.Measure(1, "", "×", goals.MORE, 9, None, Value("s", "rate", "a"), bound=5, quick=4)

@@ -2,6 +2,7 @@
 
 from .. import goals as g
 from ..process import talk
+from ..results import second_try
 from ..rounds import open_loop, play
 from ..systems import DEFAULT, EXACTLY_ONCE, Side
 
@@ -27,7 +28,7 @@ def steady(bench, results, options, labels=None):
     seconds, warm_up = (6, 3) if options.quick else options.seconds(20, 10)
     chosen = options.chosen(sides, labels)
     play(
-        "latency",
+        "latency" if labels is None else second_try("latency"),
         chosen,
         options.rounds_of("latency"),
         lambda side: open_loop(bench, side, RATE, seconds, warm_up),
@@ -46,7 +47,7 @@ def half_load(bench, results, options, labels=None):
     talk(f"-- half load: {rate} records/s")
     chosen = options.chosen(OWN, labels)
     play(
-        "half load",
+        "half load" if labels is None else second_try("half load"),
         chosen,
         options.rounds_of("half load"),
         lambda side: open_loop(bench, side, rate, seconds, warm_up),

@@ -1,4 +1,4 @@
-"""Where each nanosecond of a record goes: the CPU clock sampled with `perf`, symbols gathered into parts of its road."""
+"""Where each nanosecond of a record goes: the CPU clock sampled with `perf`, symbols gathered into parts."""
 
 import re
 import shutil
@@ -31,12 +31,7 @@ PARTS = (
     (False, r"onnxruntime", r"", "infer"),
     (False, r"", r"onnx|Onnx|Infer|PackRows|Tensor", "infer"),
     (False, r"simdjson", r"", "decode"),
-    (
-        False,
-        r"anabranch",
-        r"JsonDecoder|JsonWalk|JsonIndex|number_detail|[Nn]umber(_|s|List)|Decode",
-        "decode",
-    ),
+    (False, r"anabranch", r"JsonDecoder|JsonWalk|JsonIndex|number_detail|[Nn]umber(_|s|List)|Decode", "decode"),
     (False, r"anabranch", r"Schema|FieldCheck|expression|Evaluat|Validate|Transform|Narrow", "validate and transform"),
     (False, r"anabranch", r"Encode|AppendJson|AppendValue|JsonRowWriter|to_chars|RowWriter", "encode"),
     (False, r"libstdc\+\+", r"to_chars|ryu|double|0x", "encode"),

@@ -9,6 +9,7 @@ import time
 
 from .. import goals as g
 from ..process import Failed, Process, tail
+from ..results import second_try
 from ..rounds import drain, play
 from ..systems import DEFAULT, ENGINE, ROOT, Side
 
@@ -31,7 +32,14 @@ def run(bench, results, options, labels=None):
         )
 
     try:
-        play("start", options.chosen(SIDES, labels), options.rounds_of("start"), measure, results, show)
+        play(
+            "start" if labels is None else second_try("start"),
+            options.chosen(SIDES, labels),
+            options.rounds_of("start"),
+            measure,
+            results,
+            show,
+        )
     finally:
         bench.drop_inputs()
 
