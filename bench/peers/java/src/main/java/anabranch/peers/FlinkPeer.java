@@ -25,7 +25,7 @@ import org.apache.kafka.clients.consumer.OffsetResetStrategy;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 
-/** Topic → score → topic as a Flink job in this JVM: source, map and sink are one chain, one model session per subtask. */
+/** Topic → score → topic as a Flink job in this JVM: source, map and sink in one chain, a model session per subtask. */
 public final class FlinkPeer {
   // As often as Kafka Streams commits by default when it need not be exactly once.
   private static final int AT_LEAST_ONCE_CHECKPOINT_MS = 30_000;
@@ -50,9 +50,7 @@ public final class FlinkPeer {
     Ending ending = new Ending();
     try {
       JobClient job = build(options).executeAsync(options.group());
-      job.getJobExecutionResult()
-          .whenComplete(
-              (result, e) -> ending.fail("flink", e != null ? e : new IllegalStateException("the job ended by itself")));
+      job.getJobExecutionResult().whenComplete((result, e) -> ending.fail("flink", e != null ? e : byItself()));
       int code = ending.await();
       if (code == 0) cancel(job);
       Scorer.reportRejected();
@@ -61,6 +59,10 @@ public final class FlinkPeer {
       ending.fail("flink", e);
       return 1;
     }
+  }
+
+  private static Exception byItself() {
+    return new IllegalStateException("the job ended by itself");
   }
 
   private static void cancel(JobClient job) throws InterruptedException {
@@ -79,38 +81,45 @@ public final class FlinkPeer {
     configuration.set(RestartStrategyOptions.RESTART_STRATEGY, "none");
     StreamExecutionEnvironment flink =
         StreamExecutionEnvironment.createLocalEnvironment(options.threads(), configuration);
-    if (!options.careless()) flink.getConfig().enableObjectReuse();
     if (options.exactlyOnce()) {
       flink.enableCheckpointing(options.commitMs(), CheckpointingMode.EXACTLY_ONCE);
     } else {
       flink.enableCheckpointing(AT_LEAST_ONCE_CHECKPOINT_MS, CheckpointingMode.AT_LEAST_ONCE);
     }
-    flink.fromSource(source(options), WatermarkStrategy.noWatermarks(), "in")
-        .flatMap(new Score(options.workload(), options.careless(), options.model()))
-        .sinkTo(sink(options));
+    if (options.careless()) {
+      boolean echo = options.workload().equals("ffnn_echo");
+      flink.fromSource(source(options, new CarelessFlink.Reader()), WatermarkStrategy.noWatermarks(), "in")
+          .map(new CarelessFlink.Score(options.model()))
+          .sinkTo(sink(options, new CarelessFlink.Writer(options.out(), echo)));
+    } else {
+      flink.getConfig().enableObjectReuse();
+      flink.fromSource(source(options, new Reader()), WatermarkStrategy.noWatermarks(), "in")
+          .flatMap(new Score(options.workload(), options.model()))
+          .sinkTo(sink(options, new Writer(options.out())));
+    }
     return flink;
   }
 
-  private static KafkaSource<Keyed> source(Options options) {
+  private static <T> KafkaSource<T> source(Options options, KafkaRecordDeserializationSchema<T> reader) {
     Properties properties = new Properties();
     properties.putAll(Tuning.consumer(options));
-    return KafkaSource.<Keyed>builder()
+    return KafkaSource.<T>builder()
         .setBootstrapServers(options.bootstrap())
         .setTopics(options.in())
         .setGroupId(options.group())
         .setStartingOffsets(OffsetsInitializer.committedOffsets(OffsetResetStrategy.EARLIEST))
-        .setDeserializer(new Reader())
+        .setDeserializer(reader)
         .setProperties(properties)
         .build();
   }
 
-  private static KafkaSink<Keyed> sink(Options options) {
+  private static <T> KafkaSink<T> sink(Options options, KafkaRecordSerializationSchema<T> writer) {
     Properties properties = new Properties();
     properties.putAll(Tuning.producer(options));
     if (options.exactlyOnce()) properties.put(ProducerConfig.TRANSACTION_TIMEOUT_CONFIG, TRANSACTION_TIMEOUT_MS);
-    return KafkaSink.<Keyed>builder()
+    return KafkaSink.<T>builder()
         .setBootstrapServers(options.bootstrap())
-        .setRecordSerializer(new Writer(options.out()))
+        .setRecordSerializer(writer)
         .setDeliveryGuarantee(options.exactlyOnce() ? DeliveryGuarantee.EXACTLY_ONCE : DeliveryGuarantee.AT_LEAST_ONCE)
         .setTransactionalIdPrefix(options.group())
         .setKafkaProducerConfig(properties)
@@ -118,20 +127,19 @@ public final class FlinkPeer {
   }
 
   private static final class Score extends RichFlatMapFunction<Keyed, Keyed> {
+    private static final long serialVersionUID = 1;
     private final String workload;
-    private final boolean careless;
     private final String model;
     private transient Scorer scorer;
 
-    Score(String workload, boolean careless, String model) {
+    Score(String workload, String model) {
       this.workload = workload;
-      this.careless = careless;
       this.model = model;
     }
 
     @Override
     public void open(OpenContext context) {
-      scorer = Scorer.of(workload, careless, model);
+      scorer = Scorer.of(workload, false, model);
     }
 
     @Override
@@ -147,6 +155,8 @@ public final class FlinkPeer {
   }
 
   private static final class Reader implements KafkaRecordDeserializationSchema<Keyed> {
+    private static final long serialVersionUID = 1;
+
     @Override
     public void deserialize(ConsumerRecord<byte[], byte[]> record, Collector<Keyed> out) {
       out.collect(new Keyed(record.key(), record.value()));
@@ -159,6 +169,7 @@ public final class FlinkPeer {
   }
 
   private static final class Writer implements KafkaRecordSerializationSchema<Keyed> {
+    private static final long serialVersionUID = 1;
     private final String topic;
 
     Writer(String topic) {

@@ -10,8 +10,8 @@ import java.nio.FloatBuffer;
 import java.util.Map;
 
 /**
- * An ONNX Runtime session for one row at a time. Input and output are tensors over direct buffers, made once: a run copies
- * nothing and allocates no tensor. For one thread.
+ * An ONNX Runtime session for one row at a time. Input and output are tensors over direct buffers, made once: a run
+ * copies nothing and allocates no tensor. For one thread.
  */
 final class Model implements AutoCloseable {
   private final OrtSession session;

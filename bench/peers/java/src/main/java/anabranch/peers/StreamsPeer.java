@@ -22,7 +22,7 @@ import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.processor.api.ContextualFixedKeyProcessor;
 import org.apache.kafka.streams.processor.api.FixedKeyRecord;
 
-/** Topic → score → topic as a Kafka Streams application: one record at a time, one model session per stream thread. */
+/** Topic → score → topic as a Kafka Streams application: one record at a time, a model session per stream thread. */
 public final class StreamsPeer {
   private static final Duration CLOSE_WITHIN = Duration.ofSeconds(8);
 
