@@ -167,9 +167,9 @@ std::vector<FieldSpec> KafkaTargetFields() {
   return {
       {"topic", Shape::String(), true, "", "Topic to write to; it must exist."},
       {"connection", Shape::String(), false, "", "Name of a connection; may be left out where there is only one."},
-      {"headers", Shape::Enum({"all", "none"}), false, "\"all\"",
-       "\"none\" writes key and value only: fewer bytes and less work, but consumers cannot de-duplicate by "
-       "anabranch.id."},
+      {"headers", Shape::Enum({"all", "id", "none"}), false, "\"all\"",
+       "\"id\" writes anabranch.id alone, by which consumers de-duplicate; \"none\" writes key and value only. Each "
+       "header costs bytes and work in every record."},
   };
 }
 
@@ -207,8 +207,11 @@ std::shared_ptr<const KafkaTargetProgram> BindKafkaTarget(const ConfigValue& at,
   const ConfigValue* topic = at.Find("topic");
   good = topic != nullptr && CheckTopic(*topic, faults) && good;
   good = CheckEnvelope(at, fields, faults) && good;
-  settings.headers = at.Text("headers", "all") == "all";
-  if (!settings.headers && fields.envelope == "cloudevents") {
+  const std::string_view headers = at.Text("headers", "all");
+  settings.headers = headers == "none" ? ResultHeaders::kNone
+                     : headers == "id" ? ResultHeaders::kId
+                                       : ResultHeaders::kAll;
+  if (settings.headers != ResultHeaders::kAll && fields.envelope == "cloudevents") {
     faults.Add(FaultCode::kBadValue, *at.Find("headers"), "the envelope \"cloudevents\" is made of headers",
                "leave \"headers\" out, or choose another envelope");
     good = false;
@@ -237,7 +240,7 @@ std::shared_ptr<const KafkaTargetProgram> BindKafkaDeadLetters(const ConfigValue
   bool good = FindConnection(*at, services, faults, &settings.options);
   const ConfigValue* topic = at->Find("topic");
   good = topic != nullptr && CheckTopic(*topic, faults) && good;
-  if (const ConfigValue* headers = at->Find("headers"); headers != nullptr && headers->text == "none") {
+  if (const ConfigValue* headers = at->Find("headers"); headers != nullptr && headers->text != "all") {
     faults.Add(FaultCode::kBadValue, *headers,
                "dead letters always carry their headers: they tell why the record failed", "leave \"headers\" out");
     good = false;

@@ -189,7 +189,7 @@ Status KafkaProducer::Produce(Target& target, const EncodedRows& rows, const Enc
 }
 
 rd_kafka_headers_t* KafkaProducer::MakeHeaders(Target& target, const EncodedRows& rows, const EncodedRows::Row& row) {
-  if (!target.program->settings().headers) return nullptr;
+  if (target.program->settings().headers == ResultHeaders::kNone) return nullptr;
   rd_kafka_headers_t* headers = rd_kafka_headers_new(8);
   const auto add = [headers](std::string_view name, std::string_view value) {
     rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(),

@@ -17,7 +17,7 @@ class ResultEncoder : public RowEncoder {
       : writer_(settings.fields),
         raw_(settings.envelope == "raw"),
         cloud_events_(settings.envelope == "cloudevents"),
-        headers_(settings.headers) {
+        headers_(settings.headers == ResultHeaders::kAll) {
     if (!headers_) return;
     EncodedRows shared;
     if (!identity.topology.empty()) shared.AppendHeader("anabranch.topology", identity.topology);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +16,9 @@ inline constexpr std::string_view kHeaderCloudEventId = "ce_id";
 // On a dead letter that was too large to be written with its value: how long that is.
 inline constexpr std::string_view kHeaderValueBytes = "anabranch.error.value_bytes";
 
+// Which headers results carry: all (who made them, what was handed on), the one to de-duplicate by, none.
+enum class ResultHeaders : uint8_t { kAll, kId, kNone };
+
 // A topic that results or dead letters go to. Rows of results carry only the headers that all or some rows
 // share; `<topic>/<partition>/<offset>/<node>` is put on when the record is produced, made from the row's
 // position. Dead letters carry all their headers.
@@ -26,7 +30,7 @@ class KafkaTargetProgram : public TargetProgram {
     std::string node_id;
     std::string envelope;  // "", "raw", "cloudevents"
     std::vector<TargetFields::Field> fields;
-    bool headers = true;  // results say who made them
+    ResultHeaders headers = ResultHeaders::kAll;
     bool dead_letters = false;
   };
   explicit KafkaTargetProgram(Settings settings) : settings_(std::move(settings)) {}

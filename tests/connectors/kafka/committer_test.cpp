@@ -443,6 +443,41 @@ TEST(KafkaTransaction, WritesADeadLetterThatIsTooLargeWithoutItsValue) {
   EXPECT_EQ(records[1].Header("anabranch.error.value_bytes"), "2000000");
 }
 
+TEST(KafkaAtLeastOnce, WritesTheHeadersThatTheTargetAsksFor) {
+  using Headers = std::vector<std::pair<std::string, std::optional<std::string>>>;
+  const std::pair<ResultHeaders, Headers> cases[] = {
+      {ResultHeaders::kAll,
+       {{"anabranch.id", "file:in/0/0/out"}, {"anabranch.topology", "t@h"}, {"anabranch.models", "m@1"}}},
+      {ResultHeaders::kId, {{"anabranch.id", "file:in/0/0/out"}}},
+      {ResultHeaders::kNone, {}}};
+  for (const auto& [asked, expected] : cases) {
+    const std::string out = TestBroker::MakeTopic("headers", 1);
+    TestLane lane(std::make_shared<FileProgram>("headers.jsonl"), "headers");
+    lane.context.delivery = Delivery::kAtLeastOnce;
+    KafkaTargetProgram::Settings settings;
+    settings.options = TestOptions();
+    settings.topic = out;
+    settings.node_id = "out";
+    settings.envelope = "raw";
+    settings.headers = asked;
+    const auto program = std::make_shared<KafkaTargetProgram>(settings);
+    auto committer = lane.OpenCommitter({program});
+    ASSERT_TRUE(committer.ok()) << committer.status().message();
+    EncodedBatch batch = FileRows(0, 20);
+    batch.targets[0].Clear();
+    RecordBatch rows;
+    rows.Clear(0, 0);
+    rows.AddRow(0, 0, 5, "k", true, "v");
+    const std::vector<uint8_t> active = {1};
+    ASSERT_TRUE(program->MakeEncoder({"t@h", "m@1"})->Encode(rows, active, &batch.targets[0]).ok());
+    ASSERT_TRUE((*committer)->Write(batch).ok());
+    ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
+    const std::vector<TestRecord> records = ReadAll(out);
+    ASSERT_EQ(records.size(), 1u);
+    EXPECT_EQ(records[0].headers, expected);
+  }
+}
+
 TEST(KafkaAtLeastOnce, DeliversAndLeavesThePositionsToWhoeverComesAfterAllTargets) {
   const std::string in = TestBroker::MakeTopic("alo.in", 1);
   const std::string out = TestBroker::MakeTopic("alo.out", 2);
