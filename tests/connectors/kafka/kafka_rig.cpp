@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "engine/clock.h"
 
@@ -215,6 +216,26 @@ void WriteNumbered(const std::string& topic, int n, int partitions, int from) {
   WriteRecords(topic, records);
 }
 
+namespace {
+
+// A broker answers the end of a transaction before its partitions hear of it: gives them a little time. Where one is
+// left open on purpose, that time is lost.
+void AwaitEndedTransactions(rd_kafka_t* committed, const std::string& topic, const std::vector<int>& partitions) {
+  const Client all = MakeClient(RD_KAFKA_CONSUMER, {{"isolation.level", "read_uncommitted"}});
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  for (const int partition : partitions) {
+    int64_t low = 0, written = 0, stable = -1;
+    rd_kafka_query_watermark_offsets(all.get(), topic.c_str(), partition, &low, &written, kWaitMs);
+    while (true) {
+      rd_kafka_query_watermark_offsets(committed, topic.c_str(), partition, &low, &stable, kWaitMs);
+      if (stable >= written || std::chrono::steady_clock::now() > deadline) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+}
+
+}  // namespace
+
 std::vector<TestRecord> ReadAll(const std::string& topic, bool committed_only) {
   const Client client =
       MakeClient(RD_KAFKA_CONSUMER, {{"group.id", "reader"},
@@ -223,6 +244,7 @@ std::vector<TestRecord> ReadAll(const std::string& topic, bool committed_only) {
                                      {"fetch.wait.max.ms", "20"},
                                      {"isolation.level", committed_only ? "read_committed" : "read_uncommitted"}});
   const std::vector<int> partitions = Partitions(client.get(), topic);
+  if (committed_only) AwaitEndedTransactions(client.get(), topic, partitions);
   rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(8);
   for (const int partition : partitions) {
     rd_kafka_topic_partition_list_add(list, topic.c_str(), partition)->offset = RD_KAFKA_OFFSET_BEGINNING;
