@@ -55,7 +55,9 @@ def versions() -> dict:
     requirements = PEERS / "requirements.txt"
     if requirements.exists():
         found["python peers"] = " ".join(
-            line.strip() for line in requirements.read_text().splitlines() if line.strip() and not line.startswith("#")
+            line.partition("#")[0].strip()
+            for line in requirements.read_text().splitlines()
+            if line.partition("#")[0].strip()
         )
     return found
 
