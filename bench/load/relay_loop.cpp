@@ -67,7 +67,7 @@ Properties ConsumerProperties(const RelayOptions& options) {
                     {"check.crcs", "true"}};
   if (options.linger_ms != "default") {
     all.emplace_back("queued.min.messages", "1000000");
-    all.emplace_back("queued.max.messages.kbytes", "1000000");
+    all.emplace_back("queued.max.messages.kbytes", std::to_string(options.queued_kbytes));
   }
   all.insert(all.end(), options.consumer.begin(), options.consumer.end());
   return all;

@@ -15,9 +15,10 @@ struct RelayOptions {
   std::string linger_ms = "5";  // "default": no setting of either client is touched
   bool exactly_once = false;    // a transaction each commit_ms, with the offsets; else at least once
   int commit_ms = 100;
-  bool batch_consume = false;     // rd_kafka_consume_batch_queue: faster, and faulty below librdkafka 2.13.2
-  std::string transactional_id;   // exactly_once; one per loop
-  Properties consumer, producer;  // over what the relay sets
+  int64_t queued_kbytes = 1'000'000;  // fetched ahead
+  bool batch_consume = false;         // rd_kafka_consume_batch_queue: faster, and faulty below librdkafka 2.13.2
+  std::string transactional_id;       // exactly_once; one per loop
+  Properties consumer, producer;      // over what the relay sets
 };
 
 // Blocks until `stop`. Offsets are committed only when every result before them is acknowledged: at the end, all of

@@ -360,8 +360,9 @@ void Run::Execute(RunSummary* summary) {
   }
   std::unique_lock lock(mutex_);
   int64_t next_tick = begin + options_.tick_ns;
+  const std::chrono::nanoseconds look_each(std::min<int64_t>(options_.tick_ns, 20'000'000));
   while (running_ > 0) {
-    finished_.wait_for(lock, std::chrono::milliseconds(20));
+    finished_.wait_for(lock, look_each);
     const int64_t now = clock_.NowNs();
     if (now >= next_tick || restarting_) {
       lock.unlock();
