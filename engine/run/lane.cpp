@@ -28,6 +28,7 @@ Lane::Lane(RunShared& shared, Parts parts)
     : shared_(shared),
       parts_(std::move(parts)),
       max_in_flight_(shared.crew == nullptr ? 1 : static_cast<size_t>(std::thread::hardware_concurrency()) + 2),
+      pacer_(shared.plan, ChooseBatch(shared.plan)),
       feed_(shared.plan, shared.rules, shared.kept, parts_.source_id, *parts_.partitions),
       keeps_always_(shared.kept != nullptr && std::ranges::any_of(shared.plan.nodes, &PlanNode::keep_always)),
       writer_(Pointers(parts_.committers), shared.lane_bytes, shared.stop,
@@ -141,7 +142,7 @@ Status Lane::Step() {
   auto batch = TakeBatch();
   batch->source = parts_.source_stage;
   batch->partitions = parts_.partitions.get();
-  auto event = parts_.source->Poll(*batch, shared_.plan.batch, feed_.pending() ? 0 : WaitNs());
+  auto event = parts_.source->Poll(*batch, pacer_.limits(), feed_.pending() ? 0 : WaitNs());
   if (!event.ok()) return event.status();
   return OnEvent(*event, std::move(batch));
 }
@@ -373,13 +374,15 @@ Status Lane::OnEnd() {
 void Lane::Submit(std::unique_ptr<RecordBatch> batch) {
   // A full batch means that more is waiting: hand it over and poll on. Otherwise it runs here, without a
   // hop, and idle threads are there for its branches.
-  const bool more_waits = batch->rows() >= shared_.plan.batch.max_rows;
+  const bool more_waits = batch->rows() >= pacer_.limits().max_rows;
   auto flight = std::make_shared<InFlight>();
   flight->rows = batch->complete ? fed_rows_ : batch->rows();
   flight->batch = std::move(batch);
   in_flight_.push_back(flight);
-  const auto compute = [this, flight](PlanWorker& worker) {
+  const auto compute = [this, flight, timed = pacer_.adapts()](PlanWorker& worker) {
+    const int64_t begin = timed ? shared_.clock.NowNs() : 0;
     flight->status = worker.Run(*flight->batch, shared_.crew);
+    if (timed) flight->busy_ns = shared_.clock.NowNs() - begin;
     flight->failed_stage = worker.failed_stage();
     flight->failed_class = worker.failed_class();
     flight->attempts = worker.failed_attempts();
@@ -420,8 +423,15 @@ void Lane::WaitForAll() {
   for (auto& flight : in_flight_) Await(*flight);
 }
 
+void Lane::Pace(const InFlight& flight) {
+  if (flight.batch->restored) return;
+  pacer_.Note(flight.batch->rows(), flight.busy_ns);
+  if (const int64_t miss = pacer_.TakeMiss(); miss > 0) shared_.warn(TooSlowNow(shared_.plan, miss));
+}
+
 Status Lane::Release(InFlight& flight) {
   RecordBatch& batch = *flight.batch;
+  Pace(flight);
   // A push may wait for room, and only a commit makes room: the open epoch must never hold it all.
   const size_t bytes = batch.encoded.bytes();
   if (open_batches_ > 0 && open_bytes_ + bytes > shared_.lane_bytes / 2) {

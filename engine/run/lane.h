@@ -12,6 +12,7 @@
 #include "engine/cancel.h"
 #include "engine/clock.h"
 #include "engine/plan.h"
+#include "engine/run/batch_pacer.h"
 #include "engine/run/counters.h"
 #include "engine/run/crew.h"
 #include "engine/run/epoch_writer.h"
@@ -74,6 +75,7 @@ class Lane {
   struct InFlight {
     std::unique_ptr<RecordBatch> batch;
     int64_t rows = 0;  // source rows it completes
+    int64_t busy_ns = 0;
     Status status;
     StageId failed_stage = 0;
     std::string failed_class;
@@ -112,6 +114,7 @@ class Lane {
   void Submit(std::unique_ptr<RecordBatch> batch);
   Status ReleaseFinished(bool wait_for_all);
   Status Release(InFlight& flight);
+  void Pace(const InFlight& flight);
   void Await(InFlight& flight);
   void Unpark();
   void WaitForAll();
@@ -128,6 +131,7 @@ class Lane {
   std::deque<std::unique_ptr<RecordBatch>> held_;  // polled while a target was in trouble
   std::optional<SourceEvent> group_change_;        // heard of meanwhile: what is under way ends with kAborted
   size_t max_in_flight_;
+  BatchPacer pacer_;
   KeptFeed feed_;
   uint64_t sequence_ = 0;
   int64_t fed_rows_ = 0;

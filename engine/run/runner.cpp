@@ -199,6 +199,7 @@ Status Run::Open() {
   for (const Input& input : inputs) {
     for (int i = 0; i < input.lanes; ++i) RETURN_IF_ERROR(OpenLane(input, lane++));
   }
+  if (const std::string slow = WhyTooSlow(plan_, ChooseBatch(plan_)); !slow.empty()) shared_.warn(slow);
   return Status::Ok();
 }
 

@@ -154,6 +154,11 @@ class InferProgram : public NodeProgram {
     return facts;
   }
 
+  int64_t EstimateNs(uint32_t rows) const override {
+    const std::lock_guard lock(mutex_);
+    return shape_ ? shape_->EstimateNs(rows) : 0;
+  }
+
   std::string FingerprintExtra() const override { return plan_->model->sha256; }
 
  private:

@@ -13,12 +13,13 @@ namespace anabranch {
 namespace {
 
 constexpr std::array<uint32_t, 12> kSizes = {2, 3, 4, 5, 7, 8, 16, 33, 64, 100, 128, 256};
-constexpr std::array<uint32_t, 3> kCandidates = {16, 64, 256};
+constexpr std::array<uint32_t, 5> kCandidates = {4, 8, 16, 64, 256};
 constexpr std::array<size_t, 3> kShifts = {1, 3, 4};
 constexpr uint32_t kMostRows = 256;
 constexpr uint32_t kPaddedRows = 16;
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 constexpr int64_t kBudgetNs = 1'000'000'000;
-constexpr int64_t kMeasureNs = 3'000'000;
+constexpr int64_t kMeasureNs = 2'000'000;
 
 uint64_t Mix(uint64_t x) {
   x += 0x9e3779b97f4a7c15;
@@ -163,18 +164,19 @@ void SettleInPlace(Prober* prober, uint32_t rows, ModelCall* call, CallShape* sh
   }
 }
 
-int64_t RowTimeNs(ModelCall* call, Prober* prober, uint32_t rows) {
+// Of one call: the least of several. kNever when it fails.
+int64_t CallTimeNs(ModelCall* call, Prober* prober, uint32_t rows) {
   const Clock& clock = Clock::Real();
   prober->Fill(0, rows, rows);
-  int64_t best = std::numeric_limits<int64_t>::max();
+  int64_t best = kNever;
   const int64_t end = clock.NowNs() + kMeasureNs;
   for (int i = 0; i < 3 || clock.NowNs() < end; ++i) {
     const int64_t begin = clock.NowNs();
     if (!call->Run(rows).ok()) break;
-    best = std::min(best, (clock.NowNs() - begin) * 1000 / rows);
-    if (best > kMeasureNs * 1000) break;
+    best = std::min(best, clock.NowNs() - begin);
+    if (best > kMeasureNs) break;
   }
-  return best / 1000;
+  return best;
 }
 
 // The most rows per call that can be probed within the budget.
@@ -214,18 +216,23 @@ bool SameWhereverItLies(Prober* prober, uint32_t rows) {
          });
 }
 
-uint32_t FastestSize(ModelCall* call, Prober* prober, uint32_t most) {
-  uint32_t best = most;
-  int64_t best_ns = std::numeric_limits<int64_t>::max();
+void MeasureCost(ModelCall* call, Prober* prober, uint32_t rows, CallShape* shape) {
+  if (const int64_t ns = CallTimeNs(call, prober, rows); ns != kNever) shape->costs.push_back({rows, ns});
+}
+
+// Calls of the usual sizes up to `most` rows.
+void MeasureCosts(ModelCall* call, Prober* prober, uint32_t most, CallShape* shape) {
   for (const uint32_t size : kCandidates) {
-    if (size > most) break;
-    const int64_t ns = RowTimeNs(call, prober, size);
-    if (ns < best_ns) {
-      best = size;
-      best_ns = ns;
-    }
+    if (size < most) MeasureCost(call, prober, size, shape);
   }
-  return best;
+  MeasureCost(call, prober, most, shape);
+}
+
+// Of the sizes that were measured: the one with the least per record.
+uint32_t FastestSize(const CallShape& shape, uint32_t most) {
+  const auto per_row = [](const CallShape::Cost& cost) { return static_cast<double>(cost.ns) / cost.rows; };
+  const auto best = std::ranges::min_element(shape.costs, {}, per_row);
+  return best == shape.costs.end() ? most : best->rows;
 }
 
 void SettleFixedRows(Prober* prober, uint32_t rows, CallShape* shape) {
@@ -257,18 +264,35 @@ Result<CallShape> ProbeModel(ModelCall* call) {
     shape.invariant = shape.records == plan.fixed_rows;
   } else {
     const uint32_t wanted = std::max(plan.max_rows == 0 ? kMostRows : plan.max_rows, 2U);
-    const uint32_t rows = AffordableRows(wanted, RowTimeNs(call, &prober, 2));
+    const int64_t two_ns = CallTimeNs(call, &prober, 2);
+    const uint32_t rows = AffordableRows(wanted, two_ns == kNever ? kBudgetNs : two_ns / 2);
     shape.invariant = SameInAllSizes(&prober, rows);
     if (!shape.invariant) {
       SettleFixedRows(&prober, kPaddedRows, &shape);
       if (shape.records == 1) shape.fixed_rows = 2;
     } else {
-      shape.records = plan.max_rows == 0 ? FastestSize(call, &prober, rows) : std::min(plan.max_rows, rows);
+      if (two_ns != kNever) shape.costs.push_back({2, two_ns});
+      if (rows > 2) MeasureCosts(call, &prober, rows, &shape);
+      shape.records = plan.max_rows == 0 ? FastestSize(shape, rows) : std::min(plan.max_rows, rows);
     }
   }
   if (plan.max_rows != 0) shape.records = std::min(shape.records, plan.max_rows);
+  if (shape.fixed_rows != 0) MeasureCost(call, &prober, shape.fixed_rows, &shape);
   shape.borrows = SameWhereverItLies(&prober, shape.Rows(std::min(shape.records, kPaddedRows)));
   return shape;
+}
+
+int64_t CallShape::EstimateNs(uint32_t n) const {
+  if (costs.empty()) return 0;
+  const auto call_ns = [this](uint32_t rows) {
+    const auto above = std::ranges::find_if(costs, [&](const Cost& cost) { return cost.rows >= rows; });
+    if (above == costs.begin()) return above->ns;
+    if (above == costs.end()) return costs.back().ns * rows / costs.back().rows;
+    const Cost& below = *std::prev(above);
+    return below.ns + (above->ns - below.ns) * (rows - below.rows) / (above->rows - below.rows);
+  };
+  const uint32_t rest = n % records;
+  return n / records * call_ns(Rows(records)) + (rest == 0 ? 0 : call_ns(Rows(rest)));
 }
 
 void CallShape::ApplyTo(ModelCall* call) const {

@@ -15,6 +15,15 @@ struct CallShape {
   bool runs = false;           // the model took the made-up rows of the probe
   std::vector<bool> in_place;  // per output: written where the caller says
   bool borrows = false;        // results do not vary with where inputs and outputs lie in memory
+  // What a call takes, by its rows (ascending), as measured; empty when the model did not run.
+  struct Cost {
+    uint32_t rows = 0;
+    int64_t ns = 0;
+  };
+  std::vector<Cost> costs;
+
+  // For `n` records, in calls of at most `records`; 0 = not measured.
+  int64_t EstimateNs(uint32_t n) const;
 
   void ApplyTo(ModelCall* call) const;
 

@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "topologies/commands/command.h"
+#include "topologies/commands/latency_view.h"
 #include "topologies/commands/reference.h"
 #include "topologies/language/plan_text.h"
 
@@ -50,7 +51,7 @@ int CommandExplain(const ExplainArgs& args, CommandIo& io) {
   } else if (NamesFile(args.topic)) {
     CheckedTopology checked = CheckForCommand(args.topic, args.allow_paths, io);
     if (!checked.ok()) return kExitFaulty;
-    io.out << ExplainPlan(*checked.plan);
+    io.out << ExplainPlan(*checked.plan) << LatencyText(*checked.plan);
   } else {
     io.err << "anabranch: nothing is known about \"" << args.topic << "\"; " << Suggest(args.topic, Topics(io.registry))
            << "\n";

@@ -103,7 +103,7 @@ void Compiler::ReadHead() {
   plan_->name = root_.Text("name");
   std::error_code error;
   plan_->file = std::filesystem::absolute(file_, error).lexically_normal().string();
-  if (faults_.errors() == 0) ReadTopologySettings(root_, *plan_);
+  if (faults_.errors() == 0) ReadTopologySettings(root_, *plan_, faults_);
 }
 
 // ------------------------------------------------------------------------------------------ sources

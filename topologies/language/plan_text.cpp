@@ -179,6 +179,14 @@ std::string JsonGraph(const Plan& plan) {
   return out + "], \"edges\": [" + edges + "]}\n";
 }
 
+std::string WaitText(const BatchLimits& batch) {
+  if (batch.latency_target_ns > 0) {
+    return "; fewer where that keeps a record within " + Ms(batch.latency_target_ns) + ", from source to target";
+  }
+  if (batch.linger_ns > 0) return ", waiting at most " + Ms(batch.linger_ns);
+  return "; what is at hand goes at once";
+}
+
 }  // namespace
 
 std::string ExplainPlan(const Plan& plan) {
@@ -186,7 +194,7 @@ std::string ExplainPlan(const Plan& plan) {
   for (size_t source = 0; source < plan.sources.size(); ++source) out += SourceText(plan, source);
   for (size_t node = 0; node < plan.nodes.size(); ++node) out += NodeText(plan, node);
   out += "\nbatches\n   up to " + std::to_string(plan.batch.max_rows) + " rows or " + Bytes(plan.batch.max_bytes) +
-         ", waiting at most " + Ms(plan.batch.linger_ns) + "\n";
+         WaitText(plan.batch) + "\n";
   out += "   committed together: up to " + std::to_string(plan.epoch.max_rows) + " rows or " +
          Bytes(plan.epoch.max_bytes) + ", every " + Ms(plan.epoch.commit_ns) + "\n";
   out += "   a record has at most " + Bytes(plan.limits.record_bytes) + "; memory in flight at most " +

@@ -112,11 +112,17 @@ BreakerRule FileBreaker(const ConfigValue& root) {
 
 }  // namespace
 
-void ReadTopologySettings(const ConfigValue& root, Plan& plan) {
+void ReadTopologySettings(const ConfigValue& root, Plan& plan, FaultSink& faults) {
   if (const ConfigValue* batch = root.Find("batch")) {
     plan.batch.max_rows = static_cast<uint32_t>(batch->Integer("max_rows", plan.batch.max_rows));
     plan.batch.max_bytes = static_cast<size_t>(batch->Integer("max_bytes", static_cast<int64_t>(plan.batch.max_bytes)));
     plan.batch.linger_ns = Nanoseconds(*batch, "linger_ms", plan.batch.linger_ns);
+    plan.batch.latency_target_ns = Nanoseconds(*batch, "latency_target_ms", plan.batch.latency_target_ns);
+    const ConfigValue* linger = batch->Find("linger_ms");
+    if (linger != nullptr && batch->Find("latency_target_ms") != nullptr) {
+      faults.Add(FaultCode::kBadValue, *linger, "\"latency_target_ms\" chooses how long a batch waits",
+                 "leave \"linger_ms\" out, or give \"max_rows\" and \"linger_ms\" without a target");
+    }
   }
   if (const ConfigValue* epoch = root.Find("epoch")) {
     plan.epoch.max_rows = static_cast<uint64_t>(epoch->Integer("max_rows", static_cast<int64_t>(plan.epoch.max_rows)));

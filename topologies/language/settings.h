@@ -8,7 +8,7 @@ namespace anabranch {
 // The parts of the file that become plain numbers and words of the plan. All expect a structurally
 // sound value and fall back to the defaults where there is none.
 
-void ReadTopologySettings(const ConfigValue& root, Plan& plan);  // batch, epoch, limits, delivery
+void ReadTopologySettings(const ConfigValue& root, Plan& plan, FaultSink& faults);  // batch, epoch, limits, delivery
 
 void ReadSourceSettings(const ConfigValue& root, PlanSource& out);  // its breaker
 

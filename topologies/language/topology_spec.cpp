@@ -72,6 +72,10 @@ Shape BatchShape() {
       {"linger_ms", Shape::Number(0, 60'000), false, "0",
        "How long a batch that is not full waits for more, in milliseconds; at 0 it goes as soon as nothing more is at "
        "hand."},
+      {"latency_target_ms", Shape::Number(0.1, 60'000), false, "",
+       "Time within which a record is to be through, from the source to its target's client, in milliseconds: rows and "
+       "wait of micro-batches are chosen for it, from what the models take when they are loaded, and corrected while "
+       "it runs. max_rows stays the most; linger_ms may not stand beside it."},
   });
 }
 

@@ -187,6 +187,19 @@ TEST_F(InferRows, ThreadsOpenAndRunOneProgramEach) {
 }
 
 // log.onnx: -inf of 0, NaN of a negative number.
+TEST(InferCosts, ACallsTimeIsMeasuredWhenTheModelIsOpened) {
+  for (const char* name : {"ffnn_784", "fixed_batch_1x4", "boosting_regressor"}) {
+    NodeRunner runner;
+    ASSERT_TRUE(runner.Bind(RegisterNodeInfer, SetUpCase(FindModelCase(name), &runner))) << runner.FaultText();
+    EXPECT_EQ(runner.program()->EstimateNs(8), 0) << name;  // not opened yet
+    ASSERT_TRUE(runner.program()->Open().ok()) << name;
+    EXPECT_EQ(runner.program()->EstimateNs(0), 0) << name;
+    EXPECT_GT(runner.program()->EstimateNs(1), 0) << name;
+    EXPECT_GT(runner.program()->EstimateNs(4096), 4 * runner.program()->EstimateNs(1)) << name;
+    EXPECT_GE(runner.program()->EstimateNs(8192), runner.program()->EstimateNs(4096)) << name;
+  }
+}
+
 TEST(InferNumbers, OutputsThatAreNotFiniteFailTheirRows) {
   NodeRunner runner;
   runner.SetBasePath(ANABRANCH_ROOT "/tests/models");

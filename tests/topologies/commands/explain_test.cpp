@@ -37,6 +37,30 @@ TEST_F(Explain, OfAFileTellsItsPlan) {
   EXPECT_EQ(Run({"explain", Write("faulty.json", FaultyTopology())}).code, 78);
 }
 
+TEST_F(Explain, OfAFileWithALatencyTargetTellsWhatWasChosenForIt) {
+  const std::string models = std::string(ANABRANCH_ROOT) + "/tests/models";
+  const auto topology = [&](const std::string& target) {
+    return Write("latency.json", R"({"anabranch": 1, "name": "latency", "models": {"m": {"path": ")" + models +
+                                     R"(/ffnn_784.onnx"}},
+      "schemas": {"s": {"type": "object", "required": ["x"], "properties":
+        {"x": {"type": "array", "items": {"type": "number"}, "minItems": 784, "maxItems": 784}}}},
+      "sources": {"in": {"file": {"path": "in.jsonl"}, "schema": "s", "key": "position"}},
+      "nodes": {"score": {"kind": "infer", "inputs": ["in"], "model": "m", "features": ["x"],
+                          "outputs": {"y": "probabilities"}},
+                "out": {"kind": "persist", "inputs": ["score"], "to": {"file": {"path": "out.jsonl"}}}},
+      "batch": {"max_rows": 65536, "latency_target_ms": )" +
+                                     target + "}}");
+  };
+  const Outcome roomy = Run({"explain", topology("60000"), "--allow-path", models});
+  EXPECT_EQ(roomy.code, 0) << roomy.err;
+  EXPECT_NE(roomy.out.find("target 60000 ms: batches of up to 65536 rows"), std::string::npos) << roomy.out;
+  EXPECT_NE(roomy.out.find("node score: "), std::string::npos) << roomy.out;
+  EXPECT_NE(roomy.out.find("committed, every 100 ms"), std::string::npos) << roomy.out;
+  const Outcome tight = Run({"explain", topology("2"), "--allow-path", models});
+  EXPECT_NE(tight.out.find("target 2 ms: batches of up to "), std::string::npos) << tight.out;
+  EXPECT_EQ(tight.out.find("up to 65536 rows;"), std::string::npos) << tight.out;
+}
+
 TEST_F(Explain, OfAnUnknownTopicGivesTwoAndASuggestion) {
   Outcome outcome = Run({"explain", "infr"});
   EXPECT_EQ(outcome.code, 2);

@@ -1,0 +1,94 @@
+#include "engine/run/batch_pacer.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace anabranch {
+namespace {
+
+constexpr int64_t kMostWaitNs = 100'000'000;  // longer fills nothing, and a stop would not be heard
+constexpr int kLateInARow = 2;                // one late batch may be the machine's doing
+constexpr int kMissesInARow = 8;
+
+int64_t PlanNs(const Plan& plan, uint32_t rows) {
+  int64_t ns = 0;
+  for (const PlanNode& node : plan.nodes) ns += node.program->EstimateNs(rows);
+  return ns;
+}
+
+std::string Ms(int64_t ns) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g ms", static_cast<double>(ns / 1000) / 1000);
+  return text;
+}
+
+}  // namespace
+
+BatchChoice ChooseBatch(const Plan& plan) {
+  BatchChoice choice;
+  choice.limits = plan.batch;
+  const int64_t target = plan.batch.latency_target_ns;
+  if (target <= 0) return choice;
+  choice.record_ns = PlanNs(plan, 1);
+  for (StageId stage = 0; stage < plan.nodes.size(); ++stage) {
+    const auto ns = [&](StageId i) { return plan.nodes[i].program->EstimateNs(1); };
+    if (ns(stage) > ns(choice.slowest)) choice.slowest = stage;
+  }
+  uint32_t rows = std::max(plan.batch.max_rows, 1U);
+  while (rows > 1 && 2 * PlanNs(plan, rows) > target) rows -= std::max(rows / 16, 1U);
+  choice.limits.max_rows = rows;
+  choice.batch_ns = PlanNs(plan, rows);
+  const bool batches_pay = choice.batch_ns < choice.record_ns * rows / 2;
+  const int64_t left = target - 2 * choice.batch_ns;
+  choice.limits.linger_ns = batches_pay ? std::clamp<int64_t>(left / 2, 0, kMostWaitNs) : 0;
+  return choice;
+}
+
+std::string WhyTooSlow(const Plan& plan, const BatchChoice& choice) {
+  const int64_t target = plan.batch.latency_target_ns;
+  if (target <= 0 || 2 * choice.record_ns <= target) return {};
+  const PlanNode& node = plan.nodes[choice.slowest];
+  return "batch.latency_target_ms: " + Ms(target) + " cannot be met: one record takes " + Ms(choice.record_ns) +
+         " in the models (node \"" + node.id + "\" " + Ms(node.program->EstimateNs(1)) +
+         ") and may wait as long for the one before it; a target of " + Ms(2 * choice.record_ns) +
+         " or more, or a smaller model, can be";
+}
+
+std::string TooSlowNow(const Plan& plan, int64_t ns) {
+  return "batch.latency_target_ms: " + Ms(plan.batch.latency_target_ns) +
+         " is not met: batches of a single record take " + Ms(ns) +
+         " here, and a record may wait as long for the one before it";
+}
+
+BatchPacer::BatchPacer(const Plan& plan, const BatchChoice& choice)
+    : most_rows_(std::max(plan.batch.max_rows, 1U)),
+      most_linger_ns_(choice.limits.linger_ns),
+      budget_ns_(plan.batch.latency_target_ns / 2),
+      limits_(choice.limits) {}
+
+void BatchPacer::Note(uint32_t rows, int64_t ns) {
+  if (!adapts() || rows == 0) return;
+  const uint32_t now = limits_.max_rows;
+  if (ns > budget_ns_) {
+    const uint32_t had = std::min(now, rows);
+    if (++late_ % kLateInARow == 0) {
+      const auto fitting = static_cast<uint32_t>(had * budget_ns_ / ns);
+      limits_.max_rows = std::max(std::clamp(fitting, had / 4, had - had / 4), 1U);
+    }
+    if (had == 1 && late_ >= kMissesInARow) miss_ns_ = ns;
+  } else {
+    late_ = 0;
+    const uint32_t larger = std::min(now + std::max(now / 8, 1U), most_rows_);
+    const bool fits = ns / rows * larger <= budget_ns_ - budget_ns_ / 8;
+    if (rows >= now && fits) limits_.max_rows = larger;
+  }
+  limits_.linger_ns = std::clamp<int64_t>(budget_ns_ - ns, 0, most_linger_ns_);
+}
+
+int64_t BatchPacer::TakeMiss() {
+  if (miss_ns_ == 0 || told_) return 0;
+  told_ = true;
+  return miss_ns_;
+}
+
+}  // namespace anabranch
