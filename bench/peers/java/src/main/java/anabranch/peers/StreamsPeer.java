@@ -20,6 +20,7 @@ import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThr
 import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.processor.api.ContextualFixedKeyProcessor;
+import org.apache.kafka.streams.processor.api.FixedKeyProcessorContext;
 import org.apache.kafka.streams.processor.api.FixedKeyRecord;
 
 /** Topic → score → topic as a Kafka Streams application: one record at a time, a model session per stream thread. */
@@ -76,6 +77,12 @@ public final class StreamsPeer {
 
   private final class Score extends ContextualFixedKeyProcessor<byte[], byte[], byte[]> {
     @Override
+    public void init(FixedKeyProcessorContext<byte[], byte[]> context) {
+      super.init(context);
+      scorer.get(); // the model is loaded before the first record, not during it
+    }
+
+    @Override
     public void process(FixedKeyRecord<byte[], byte[]> record) {
       try {
         byte[] result = scorer.get().score(record.value());
@@ -104,8 +111,6 @@ public final class StreamsPeer {
     }
     for (Map.Entry<String, Object> entry : Tuning.producer(options).entrySet())
       properties.put(StreamsConfig.producerPrefix(entry.getKey()), entry.getValue());
-    for (Map.Entry<String, Object> entry : Tuning.consumer(options).entrySet())
-      properties.put(StreamsConfig.mainConsumerPrefix(entry.getKey()), entry.getValue());
     return properties;
   }
 

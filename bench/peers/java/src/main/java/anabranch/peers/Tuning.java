@@ -5,7 +5,7 @@ import java.util.Map;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.producer.ProducerConfig;
 
-/** The Kafka client properties that differ from a system's defaults; the same ones for both engines. */
+/** The Kafka client properties that differ from a system's defaults. */
 final class Tuning {
   private static final int BATCH_BYTES = 512 * 1024;
   private static final int POLL_RECORDS = 4000;
@@ -23,6 +23,7 @@ final class Tuning {
     return properties;
   }
 
+  /** For Flink; Kafka Streams pauses a partition of which it holds more than 1,000 records and gets slower. */
   static Map<String, Object> consumer(Options options) {
     return options.tuned() ? Map.of(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, POLL_RECORDS) : Map.of();
   }
