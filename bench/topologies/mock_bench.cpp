@@ -3,7 +3,8 @@
 // from the beginning, and the rounds go round among them.
 //
 //   mock_bench [--rounds N=9] [--records N=400000]
-//   mock_bench --guard      under half a minute; exits 1 when a ratio fell below its floor in bench/guard.json
+//   mock_bench --guard      a quarter of a minute, thrice at most; exits 1 when a ratio fell below its floor in
+//                           bench/guard.json, 75 when the machine was too busy to say
 //
 // The mock keeps 5 MB per partition and drops older records without a word, so the feeder never runs ahead further than
 // kAhead; it answers an empty fetch only after the whole fetch.wait.max.ms, so that is 1 ms on both sides. Its
@@ -49,6 +50,8 @@ constexpr int64_t kAhead = 14'000;  // records of about 220 bytes: 3.1 of the mo
 constexpr int kTurns = 4;  // the sides take turns within a round: what else the machine does then meets them alike
 constexpr double kSliceSeconds = 60;
 constexpr double kNoiseLimit = 0.10;  // beyond it a comparison says nothing
+constexpr int kTriesAgain = 2;
+constexpr int kInconclusive = 75;  // exit code: try again
 constexpr const char* kFetchWaitMs = "1";
 constexpr const char* kDead = "dead";
 
@@ -361,7 +364,7 @@ int Guard(int64_t records, int rounds, const std::string& floors_file) {
   Comparison comparison(records, rounds);
   comparison.Run();
   Verdict verdict = Judge(comparison, floors);
-  if (verdict != Verdict::kHolds) {
+  for (int again = 0; again < kTriesAgain && verdict != Verdict::kHolds; ++again) {
     std::printf("-- once more\n");
     comparison.Forget();
     comparison.Run();
@@ -370,8 +373,8 @@ int Guard(int64_t records, int rounds, const std::string& floors_file) {
   if (!comparison.Stop()) Die("a side did not end as it should");
   std::printf("%s\n", verdict == Verdict::kHolds  ? "the guard holds"
                       : verdict == Verdict::kFell ? "FAILED: the engine's ratio to its ceiling fell"
-                                                  : "FAILED: inconclusive, this machine is too busy");
-  return verdict == Verdict::kHolds ? 0 : 1;
+                                                  : "INCONCLUSIVE: this machine is too busy to say");
+  return verdict == Verdict::kHolds ? 0 : verdict == Verdict::kFell ? 1 : kInconclusive;
 }
 
 int Main(int argc, char** argv) {

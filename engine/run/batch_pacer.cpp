@@ -9,6 +9,7 @@ namespace {
 constexpr int64_t kMostWaitNs = 100'000'000;  // longer fills nothing, and a stop would not be heard
 constexpr int kLateInARow = 2;                // one late batch may be the machine's doing
 constexpr int kMissesInARow = 8;
+constexpr int64_t kSlowestPerOne = 2;  // a batch, against one record, where one record is too slow already
 
 int64_t PlanNs(const Plan& plan, uint32_t rows) {
   int64_t ns = 0;
@@ -35,7 +36,8 @@ BatchChoice ChooseBatch(const Plan& plan) {
     if (ns(stage) > ns(choice.slowest)) choice.slowest = stage;
   }
   uint32_t rows = std::max(plan.batch.max_rows, 1U);
-  while (rows > 1 && 2 * PlanNs(plan, rows) > target) rows -= std::max(rows / 16, 1U);
+  const int64_t budget = std::max(target / 2, choice.record_ns * 2 > target ? choice.record_ns * kSlowestPerOne : 0);
+  while (rows > 1 && PlanNs(plan, rows) > budget) rows -= std::max(rows / 16, 1U);
   choice.limits.max_rows = rows;
   choice.batch_ns = PlanNs(plan, rows);
   const bool batches_pay = choice.batch_ns < choice.record_ns * rows / 2;
@@ -54,10 +56,11 @@ std::string WhyTooSlow(const Plan& plan, const BatchChoice& choice) {
          " or more, or a smaller model, can be";
 }
 
-std::string TooSlowNow(const Plan& plan, int64_t ns) {
-  return "batch.latency_target_ms: " + Ms(plan.batch.latency_target_ns) +
-         " is not met: batches of a single record take " + Ms(ns) +
-         " here, and a record may wait as long for the one before it";
+std::string TooSlowNow(const Plan& plan, const BatchMiss& miss) {
+  const std::string records = miss.rows == 1 ? "a single record" : std::to_string(miss.rows) + " records";
+  return "batch.latency_target_ms: " + Ms(plan.batch.latency_target_ns) + " is not met: batches of " + records +
+         " take " + Ms(miss.ns) +
+         " here, smaller ones would be no quicker, and a record may wait as long for the one before it";
 }
 
 BatchPacer::BatchPacer(const Plan& plan, const BatchChoice& choice)
@@ -69,26 +72,41 @@ BatchPacer::BatchPacer(const Plan& plan, const BatchChoice& choice)
 void BatchPacer::Note(uint32_t rows, int64_t ns) {
   if (!adapts() || rows == 0) return;
   const uint32_t now = limits_.max_rows;
-  if (ns > budget_ns_) {
-    const uint32_t had = std::min(now, rows);
-    if (++late_ % kLateInARow == 0) {
-      const auto fitting = static_cast<uint32_t>(had * budget_ns_ / ns);
-      limits_.max_rows = std::max(std::clamp(fitting, had / 4, had - had / 4), 1U);
-    }
-    if (had == 1 && late_ >= kMissesInARow) miss_ns_ = ns;
-  } else {
-    late_ = 0;
-    const uint32_t larger = std::min(now + std::max(now / 8, 1U), most_rows_);
-    const bool fits = ns / rows * larger <= budget_ns_ - budget_ns_ / 8;
-    if (rows >= now && fits) limits_.max_rows = larger;
-  }
   limits_.linger_ns = std::clamp<int64_t>(budget_ns_ - ns, 0, most_linger_ns_);
+  if (ns <= budget_ns_) late_ = 0;
+  // A small batch's time is no fault of the size; a larger one was polled before the size changed.
+  if (rows < now - now / 2 || rows > now) return;
+  if (ns > budget_ns_) {
+    ++late_;
+    Shrink(now, ns);
+    return;
+  }
+  before_ = {};
+  if (rows == now && ns <= budget_ns_ - budget_ns_ / 8) {
+    least_ = 1;
+    limits_.max_rows = std::min(now + std::max(now / 8, 1U), most_rows_);
+  }
 }
 
-int64_t BatchPacer::TakeMiss() {
-  if (miss_ns_ == 0 || told_) return 0;
+void BatchPacer::Shrink(uint32_t rows, int64_t ns) {
+  if (late_ % kLateInARow != 0) return;
+  if (before_.rows == 0) before_ = {rows, ns};
+  const bool halved = rows <= before_.rows / 2;
+  if (halved && ns > before_.ns - before_.ns / 8) {
+    least_ = limits_.max_rows = before_.rows;
+    before_ = {};
+  } else {
+    const auto fitting = static_cast<uint32_t>(rows * budget_ns_ / ns);
+    limits_.max_rows = std::max(std::clamp(fitting, rows / 4, rows - rows / 4), least_);
+    if (halved) before_ = {rows, ns};
+  }
+  if (limits_.max_rows == rows && late_ >= kMissesInARow) miss_ = {rows, ns};
+}
+
+BatchMiss BatchPacer::TakeMiss() {
+  if (miss_.rows == 0 || told_) return {};
   told_ = true;
-  return miss_ns_;
+  return miss_;
 }
 
 }  // namespace anabranch

@@ -9,7 +9,9 @@ namespace anabranch {
 
 // The micro-batches with which a plan begins: as written, or, with a latency target, the largest whose time, twice (its
 // own, and that of the batch before it), stays within the target, by what the nodes measured when they were opened.
-// What is left over may be waited, half of it and 100 ms at most, where larger batches cost less per record.
+// What is left over may be waited, half of it and 100 ms at most, where larger batches cost less per record. Where even
+// one record takes too long, the largest batch that takes no more than two of it: smaller ones would not be quicker,
+// and records would wait for each other.
 struct BatchChoice {
   BatchLimits limits;
   int64_t batch_ns = 0;   // of the measured nodes, for limits.max_rows records
@@ -20,11 +22,16 @@ struct BatchChoice {
 BatchChoice ChooseBatch(const Plan& plan);
 // Why the latency target cannot be met, with figures; empty: it can, as far as was measured, or there is none.
 std::string WhyTooSlow(const Plan& plan, const BatchChoice& choice);
-// The same at run time: a batch of one record took `ns`.
-std::string TooSlowNow(const Plan& plan, int64_t ns);
+// The same at run time.
+struct BatchMiss {
+  uint32_t rows = 0;  // of a batch that smaller ones would not have beaten; 0 = none
+  int64_t ns = 0;     // what it took
+};
+std::string TooSlowNow(const Plan& plan, const BatchMiss& miss);
 
-// Keeps a lane's micro-batches within the latency target by the time that batches really take. Looks at full batches
-// and late ones only; the size changes by steps, between one record and the plan's max_rows. One thread.
+// Keeps a lane's micro-batches within the latency target by the time that batches really take. Only batches of about
+// the present size say something about it; the size changes by steps, between one record and the plan's max_rows, and
+// no further down than it helps: what a call costs whatever its rows is not saved by smaller ones. One thread.
 class BatchPacer {
  public:
   BatchPacer(const Plan& plan, const BatchChoice& choice);
@@ -33,16 +40,20 @@ class BatchPacer {
   // Without a target nothing needs to be measured.
   bool adapts() const { return limits_.latency_target_ns > 0; }
   void Note(uint32_t rows, int64_t ns);
-  // Once, when batches of one record are late all the same: what one takes. 0 otherwise.
-  int64_t TakeMiss();
+  // Once, when batches are late and smaller ones would be no quicker; rows 0 otherwise.
+  BatchMiss TakeMiss();
 
  private:
   const uint32_t most_rows_;
   const int64_t most_linger_ns_;
   const int64_t budget_ns_;  // of one batch
   BatchLimits limits_;
-  int late_ = 0;  // in a row
-  int64_t miss_ns_ = 0;
+  void Shrink(uint32_t rows, int64_t ns);
+
+  int late_ = 0;           // in a row
+  uint32_t least_ = 1;     // smaller batches were no quicker
+  BatchMiss before_ = {};  // the first late batch since the last in time: what shrinking is measured by
+  BatchMiss miss_ = {};
   bool told_ = false;
 };
 

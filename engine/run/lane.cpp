@@ -426,7 +426,7 @@ void Lane::WaitForAll() {
 void Lane::Pace(const InFlight& flight) {
   if (flight.batch->restored) return;
   pacer_.Note(flight.batch->rows(), flight.busy_ns);
-  if (const int64_t miss = pacer_.TakeMiss(); miss > 0) shared_.warn(TooSlowNow(shared_.plan, miss));
+  if (const BatchMiss miss = pacer_.TakeMiss(); miss.rows > 0) shared_.warn(TooSlowNow(shared_.plan, miss));
 }
 
 Status Lane::Release(InFlight& flight) {

@@ -12,6 +12,7 @@
 namespace anabranch {
 namespace {
 
+constexpr double kNoise = 1.05;  // of two measurements of the same
 constexpr std::array<uint32_t, 12> kSizes = {2, 3, 4, 5, 7, 8, 16, 33, 64, 100, 128, 256};
 constexpr std::array<uint32_t, 5> kCandidates = {4, 8, 16, 64, 256};
 constexpr std::array<size_t, 3> kShifts = {1, 3, 4};
@@ -228,11 +229,16 @@ void MeasureCosts(ModelCall* call, Prober* prober, uint32_t most, CallShape* sha
   MeasureCost(call, prober, most, shape);
 }
 
-// Of the sizes that were measured: the one with the least per record.
+// Of the sizes that were measured: the largest that costs no more per record than the best, but for noise.
 uint32_t FastestSize(const CallShape& shape, uint32_t most) {
   const auto per_row = [](const CallShape::Cost& cost) { return static_cast<double>(cost.ns) / cost.rows; };
   const auto best = std::ranges::min_element(shape.costs, {}, per_row);
-  return best == shape.costs.end() ? most : best->rows;
+  if (best == shape.costs.end()) return most;
+  uint32_t largest = best->rows;
+  for (const CallShape::Cost& cost : shape.costs) {
+    if (per_row(cost) <= per_row(*best) * kNoise) largest = std::max(largest, cost.rows);
+  }
+  return largest;
 }
 
 void SettleFixedRows(Prober* prober, uint32_t rows, CallShape* shape) {

@@ -68,10 +68,16 @@ TEST_F(BatchPacing, NobodyWaitsForBatchesThatCostNoLessPerRecord) {
 TEST_F(BatchPacing, ATargetThatCannotBeMetIsToldWithFigures) {
   PlanOf(5 * kMs, {{1'000, 1'000}, {0, 3 * kMs}});
   const BatchChoice choice = ChooseBatch(plan.plan());
-  EXPECT_EQ(choice.limits.max_rows, 1u);
+  EXPECT_LE(choice.limits.max_rows, 2u);
   const std::string why = WhyTooSlow(plan.plan(), choice);
-  EXPECT_NE(why.find("batch.latency_target_ms: 5 ms cannot be met: one record takes 3.002 ms"), std::string::npos) << why;
+  EXPECT_NE(why.find("batch.latency_target_ms: 5 ms cannot be met: one record takes 3.002 ms"), std::string::npos)
+      << why;
   EXPECT_NE(why.find("node \"n1\" 3 ms"), std::string::npos) << why;
+}
+
+TEST_F(BatchPacing, WhereEvenOneRecordIsTooSlowOthersThatCostLittleMoreGoWithIt) {
+  const BatchChoice choice = ChooseBatch(PlanOf(5 * kMs, {{3 * kMs, 1'000}}));
+  EXPECT_EQ(choice.limits.max_rows, 256u);
 }
 
 TEST_F(BatchPacing, LateBatchesBecomeSmallerAndQuickOnesGrowAgain) {
@@ -85,7 +91,7 @@ TEST_F(BatchPacing, LateBatchesBecomeSmallerAndQuickOnesGrowAgain) {
   for (int i = 0; i < 60; ++i) pacer.Note(pacer.limits().max_rows, pacer.limits().max_rows * kMs / 10);
   EXPECT_LE(pacer.limits().max_rows, 50u);
   EXPECT_GE(pacer.limits().max_rows, 30u);
-  EXPECT_EQ(pacer.TakeMiss(), 0);
+  EXPECT_EQ(pacer.TakeMiss().rows, 0u);
   for (int i = 0; i < 60; ++i) pacer.Note(pacer.limits().max_rows, pacer.limits().max_rows * kMs / 1000);
   EXPECT_EQ(pacer.limits().max_rows, 256u);
 }
@@ -100,14 +106,47 @@ TEST_F(BatchPacing, WhatIsWaitedLeavesRoomForTheBatch) {
   EXPECT_EQ(pacer.limits().linger_ns, 0);
 }
 
-TEST_F(BatchPacing, AMissIsToldOnce) {
+// What a call costs whatever its rows is not saved by smaller batches, which would only hold the others up.
+TEST_F(BatchPacing, BatchesDoNotShrinkWhereThatDoesNotHelpAndTheMissIsToldOnce) {
   PlanOf(10 * kMs, {});
   BatchPacer pacer(plan.plan(), ChooseBatch(plan.plan()));
-  for (int i = 0; i < 200; ++i) pacer.Note(pacer.limits().max_rows, 6 * kMs);
-  EXPECT_EQ(pacer.limits().max_rows, 1u);
-  EXPECT_EQ(pacer.TakeMiss(), 6 * kMs);
-  for (int i = 0; i < 200; ++i) pacer.Note(1, 6 * kMs);
-  EXPECT_EQ(pacer.TakeMiss(), 0);
+  BatchMiss told;
+  for (int i = 0; i < 200; ++i) {
+    pacer.Note(pacer.limits().max_rows, 6 * kMs);
+    const BatchMiss miss = pacer.TakeMiss();
+    if (miss.rows == 0) continue;
+    EXPECT_EQ(told.rows, 0u) << "told twice";
+    told = miss;
+  }
+  EXPECT_EQ(told.rows, 256u);
+  EXPECT_EQ(told.ns, 6 * kMs);
+  EXPECT_EQ(pacer.limits().max_rows, 256u);
+}
+
+TEST_F(BatchPacing, LateSmallBatchesSayNothingAboutTheSize) {
+  PlanOf(5 * kMs, {});
+  BatchPacer pacer(plan.plan(), ChooseBatch(plan.plan()));
+  for (int i = 0; i < 20; ++i) pacer.Note(1, 4 * kMs);
+  EXPECT_EQ(pacer.limits().max_rows, 256u);
+}
+
+TEST_F(BatchPacing, AfterTheMachineWasSlowForAWhileBatchesGrowAgain) {
+  PlanOf(5 * kMs, {});
+  BatchPacer pacer(plan.plan(), ChooseBatch(plan.plan()));
+  const auto takes = [&](double slower) {
+    const uint32_t rows = pacer.limits().max_rows;
+    pacer.Note(rows, static_cast<int64_t>(slower * (1'200'000.0 + 1'000.0 * rows)));
+  };
+  for (int i = 0; i < 20; ++i) takes(3);
+  for (int i = 0; i < 200; ++i) takes(1);
+  EXPECT_EQ(pacer.limits().max_rows, 256u);
+}
+
+TEST_F(BatchPacing, BatchesPolledUnderAnOlderSizeDoNotShrinkTheNew) {
+  PlanOf(5 * kMs, {});
+  BatchPacer pacer(plan.plan(), ChooseBatch(plan.plan()));
+  for (int i = 0; i < 18; ++i) pacer.Note(256, 3 * kMs);
+  EXPECT_GE(pacer.limits().max_rows, 190u);
 }
 
 // Whole runs over a node that takes half a millisecond per record.
