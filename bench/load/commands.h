@@ -8,7 +8,8 @@ namespace anabranch::bench {
 int Feed(int argc, char** argv);
 // Waits until a topic holds enough and stands still.
 int Await(int argc, char** argv);
-// Reads a result topic from the beginning and judges every record; 1 when one is missing, twice or wrong.
+// Reads a result topic from the beginning and judges every record; 1 when one is missing, twice, wrong
+// or out of order.
 int Verify(int argc, char** argv);
 // Open loop: sends at a rate that waits for nobody and takes the latency of every result; 1 when results are missing.
 int Open(int argc, char** argv);

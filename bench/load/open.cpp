@@ -27,6 +27,13 @@ int64_t Now() {
   return now.tv_sec * kSecond + now.tv_nsec;
 }
 
+// Milliseconds of the wall clock at a time of Now().
+double WallMs(int64_t at) {
+  timespec wall{};
+  clock_gettime(CLOCK_REALTIME, &wall);
+  return (static_cast<double>(wall.tv_sec) * kSecond + static_cast<double>(wall.tv_nsec - (Now() - at))) / 1e6;
+}
+
 void SleepUntil(int64_t when) {
   const timespec until{when / kSecond, when % kSecond};
   while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr) != 0) {
@@ -141,8 +148,11 @@ double PercentileMs(const std::vector<int64_t>& sorted, double share) {
 
 int Tell(const Plan& plan, const Sent& sent, const Reader& reader) {
   std::vector<int64_t> latencies;
+  const int64_t begin = Due(plan, sent.begin, plan.warmup);
+  int64_t end = begin;
   for (int64_t i = plan.warmup; i < plan.total; ++i) {
     if (reader.At(i) != 0) latencies.push_back(reader.At(i) - Due(plan, sent.begin, i));
+    end = std::max(end, reader.At(i));
   }
   std::sort(latencies.begin(), latencies.end());
   int64_t named = 0;
@@ -152,11 +162,11 @@ int Tell(const Plan& plan, const Sent& sent, const Reader& reader) {
   }
   std::printf(
       "{\"sent\":%lld,\"received\":%lld,\"twice\":%lld,\"measured\":%zu,\"p50_ms\":%.3f,\"p95_ms\":%.3f,"
-      "\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"max_ms\":%.3f,\"late_sends\":%lld}\n",
+      "\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"max_ms\":%.3f,\"late_sends\":%lld,\"begin_ms\":%.0f,\"end_ms\":%.0f}\n",
       static_cast<long long>(plan.total), static_cast<long long>(reader.received()),
       static_cast<long long>(reader.twice()), latencies.size(), PercentileMs(latencies, 0.50),
       PercentileMs(latencies, 0.95), PercentileMs(latencies, 0.99), PercentileMs(latencies, 0.999),
-      PercentileMs(latencies, 1), static_cast<long long>(sent.late));
+      PercentileMs(latencies, 1), static_cast<long long>(sent.late), WallMs(begin), WallMs(end));
   return reader.received() == plan.total ? 0 : 1;
 }
 

@@ -43,8 +43,9 @@ class Tally {
     if (!fault.empty()) Wrong(key, fault);
   }
 
-  // Prints; whether all was right.
-  bool Finish() {
+  // Prints; whether all was right. The rate is that of what comes behind the first quarter and behind the first
+  // `warm_ms`.
+  bool Finish(int64_t warm_ms) {
     int64_t missing = 0;
     for (size_t i = 0; i < times_.size(); ++i) {
       if (times_[i] != 0) continue;
@@ -52,19 +53,23 @@ class Tally {
     }
     if (!append_time_) std::fprintf(stderr, "the topic has no LogAppendTime: times and rate are the senders'\n");
     std::sort(append_ms_.begin(), append_ms_.end());
-    int64_t first = 0, quarter = 0, end = 0;
-    double rate = 0;
+    int64_t first = 0, quarter = 0, begin = 0, end = 0;
+    size_t measured = 0;
     if (const size_t n = append_ms_.size(); n > 0) {
       first = append_ms_.front(), quarter = append_ms_[n / 4], end = append_ms_.back();
-      rate = static_cast<double>(n - n / 4) * 1000 / static_cast<double>(std::max<int64_t>(end - quarter, 1));
+      begin = std::max(quarter, std::min(first + warm_ms, end));
+      measured = static_cast<size_t>(append_ms_.end() - std::lower_bound(append_ms_.begin(), append_ms_.end(), begin));
+      if (begin == quarter) measured = n - n / 4;
     }
+    const double rate = static_cast<double>(measured) * 1000 / static_cast<double>(std::max<int64_t>(end - begin, 1));
     const auto text = [](int64_t value) { return std::to_string(value); };
     std::printf(
         "{\"records\":%s,\"missing\":%s,\"twice\":%s,\"wrong\":%s,\"out_of_order\":%s,"
-        "\"first_ms\":%s,\"quarter_ms\":%s,\"last_ms\":%s,\"rate\":%.1f}\n",
+        "\"first_ms\":%s,\"quarter_ms\":%s,\"begin_ms\":%s,\"last_ms\":%s,\"measured\":%zu,\"rate\":%.1f}\n",
         text(records_).c_str(), text(missing).c_str(), text(twice_).c_str(), text(wrong_).c_str(),
-        text(out_of_order_).c_str(), text(first).c_str(), text(quarter).c_str(), text(end).c_str(), rate);
-    return missing == 0 && twice_ == 0 && wrong_ == 0;
+        text(out_of_order_).c_str(), text(first).c_str(), text(quarter).c_str(), text(begin).c_str(), text(end).c_str(),
+        measured, rate);
+    return missing == 0 && twice_ == 0 && wrong_ == 0 && out_of_order_ == 0;
   }
 
  private:
@@ -108,8 +113,9 @@ int Verify(int argc, char** argv) {
   const Arguments arguments(
       argc, argv,
       {"usage: load verify BOOTSTRAP TOPIC --count N --records FILE --workload relay|tabular|ffnn|ffnn_echo\n"
-       "                   [--scores FILE] [--partitions P=1] [--committed]      --partitions: of the source",
-       {"--count", "--records", "--scores", "--workload", "--partitions"},
+       "                   [--scores FILE] [--partitions P=1] [--committed] [--warm MS=0]\n"
+       "--partitions: of the source; --warm: behind the first result, what does not count for the rate",
+       {"--count", "--records", "--scores", "--workload", "--partitions", "--warm"},
        {"--committed"},
        2});
   const Lines records(arguments.Text("--records"));
@@ -119,7 +125,7 @@ int Verify(int argc, char** argv) {
   if (judge == nullptr) arguments.Refuse("--workload " + workload);
   Tally tally(arguments.Number("--count", 1), static_cast<int>(arguments.Number("--partitions", 1, 1)), judge.get());
   ReadAll(arguments, &tally);
-  return tally.Finish() ? 0 : 1;
+  return tally.Finish(arguments.Number("--warm", 0, 0)) ? 0 : 1;
 }
 
 }  // namespace anabranch::bench

@@ -58,7 +58,7 @@ def measure(bench: Bench, results: Results, options: Options) -> bool:
 def main(arguments: list) -> int:
     options = Options(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything started is ended
-    about, results, bench = machine.describe(), Results(), Bench()
+    about, results, bench = machine.describe(), Results(), Bench(options.quick or options.scale < 1)
     try:
         held = measure(bench, results, options)
     finally:

@@ -113,7 +113,8 @@ def systems(results: Results, section: str, kind: str) -> list:
     for label in results.systems(section):
         runs = [r for r in results.runs if r["section"] == section and r["system"] == label]
         good = [r for r in runs if "error" not in r]
-        row = [label, runs[0]["settings"]] + [
+        cold = "; **JVM cold**" if any(r.get("cold") for r in good) else ""
+        row = [label, runs[0]["settings"] + cold] + [
             with_range(results.spread(section, label, field), digits) for field, _, digits in columns
         ]
         if checked:

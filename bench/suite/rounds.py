@@ -14,13 +14,15 @@ from .systems import LOAD, ROOT, Setup, Side
 
 WARM_UP = -1  # the round that is thrown away: a cold broker gives a third of its rate
 AWAIT_S = 300
+LEAST_WINDOW_S = 3  # what is left behind a JVM's warm-up
 FEED_LINGER_MS = 1  # each record a request of its own keeps a broker on two cores busy with nothing else
 
 
 class Bench:
     """What the runs of a session share: broker, data, peers, a folder."""
 
-    def __init__(self):
+    def __init__(self, may_be_cold=True):
+        self.may_be_cold = may_be_cold  # a JVM in a run of few records: told on the page instead of a failure
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="anabranch-bench-"))
         self.setup = Setup()
         self._broker, self._data, self._inputs = None, None, {}
@@ -112,7 +114,7 @@ class Started:
         self._bench.broker.delete(self.out, self._dead)
 
 
-def verify(bench: Bench, side: Side, out: str, count: int, partitions: int) -> dict:
+def verify(bench: Bench, side: Side, out: str, count: int, partitions: int, warm_s: float = 0) -> dict:
     return ask(
         [
             LOAD,
@@ -129,14 +131,31 @@ def verify(bench: Bench, side: Side, out: str, count: int, partitions: int) -> d
             side.workload,
             "--partitions",
             partitions,
+            "--warm",
+            int(warm_s * 1000),
             *(["--committed"] if side.committed() else []),
         ],
         600,
     )
 
 
-def drain(bench: Bench, side: Side, count: int, partitions: int = 1) -> dict:
-    """A preloaded topic through one side to its end: rate, CPU, memory, and every result checked."""
+def judge_window(found: dict, warm_s: float, may_be_cold: bool) -> bool:
+    """Whether what `load verify` measured began behind the warm-up and was long enough. False: the system was cold."""
+    window_s = (found["last_ms"] - found["begin_ms"]) / 1000
+    if not warm_s or window_s >= LEAST_WINDOW_S:
+        return True
+    if may_be_cold:
+        return False
+    needed = (warm_s + LEAST_WINDOW_S + 1) * 1000 / max(1, found["last_ms"] - found["first_ms"])
+    raise Failed(
+        f"{window_s:.1f} s are left behind the {warm_s:.0f} s in which a JVM gets warm, and {LEAST_WINDOW_S} s are "
+        f"needed: more records (--scale {needed:.1f})"
+    )
+
+
+def drain(bench: Bench, side: Side, count: int, partitions: int = 1, warm=True) -> dict:
+    """A preloaded topic through one side to its end: rate, CPU, memory, and every result checked. Rate, CPU and memory
+    are those behind the first quarter of the results, and of a JVM behind its warm-up (unless `warm` is False)."""
     count = max(1, int(count * side.share))
     with Started(bench, side, bench.input(side.kind, count, partitions), partitions) as run:
         ask(
@@ -157,15 +176,17 @@ def drain(bench: Bench, side: Side, count: int, partitions: int = 1) -> dict:
         )
         peak = run.sampler.peak_mb()
         run.stop()
-        found = verify(bench, side, run.out, count, partitions)
-        first, begin, end = found["first_ms"], found["quarter_ms"], found["last_ms"]
-        resident, in_window = run.sampler.resident_between(begin, end), count * 0.75
+        warm_s = systems.warm_s(side) if warm else 0
+        found = verify(bench, side, run.out, count, partitions, warm_s)
+        cold = not judge_window(found, warm_s, bench.may_be_cold)
+        if cold:
+            found = verify(bench, side, run.out, count, partitions)
+        first, begin, end = found["first_ms"], found["begin_ms"], found["last_ms"]
+        resident, in_window = run.sampler.resident_between(begin, end), found["measured"]
         return {
             "records": found["records"],
             "rate": found["rate"],
-            "wrong": found["wrong"],
-            "missing": found["missing"],
-            "twice": found["twice"],
+            **({"cold": True} if cold else {}),
             "cpu_us": run.sampler.cpu_between(begin, end) * 1e6 / in_window,
             "cpu_whole_us": run.sampler.cpu_between(first, end) * 1e6 / count,
             "broker_us": run.broker_sampler.cpu_between(begin, end) * 1e6 / in_window,
@@ -206,12 +227,14 @@ def open_loop(bench: Bench, side: Side, rate: int, seconds: float, warm_up: floa
                 run.process,
             )
             run.stop()
-            cpu = run.sampler.cpu
+            verify(bench, side, run.out, found["sent"], partitions)
+            begin, end = found["begin_ms"], found["end_ms"]
+            resident = run.sampler.resident_between(begin, end)
             return {
                 **found,
                 "rate": rate,
-                "cpu_us": (cpu[-1][1] - cpu[0][1]) * 1e6 / found["sent"] if cpu else None,
-                "rss_mb": run.sampler.resident[-1][1] if run.sampler.resident else None,
+                "cpu_us": run.sampler.cpu_between(begin, end) * 1e6 / found["measured"],
+                "rss_mb": resident.median if resident else None,
             }
     finally:
         bench.broker.delete(in_topic)
@@ -219,8 +242,11 @@ def open_loop(bench: Bench, side: Side, rate: int, seconds: float, warm_up: floa
 
 def order(sides: list, number: int) -> list:
     """No side always runs behind the same other, or first."""
-    turned = sides[number % len(sides) :] + sides[: number % len(sides)] if sides else []
-    return turned if number % 2 == 0 else turned[::-1]
+    if not sides:
+        return []
+    turned = sides[number % len(sides) :] + sides[: number % len(sides)]
+    # With two sides turning is alternating: turned back in every other round as well, the order would stand still.
+    return turned if number // len(sides) % 2 == 0 else turned[::-1]
 
 
 def play(section: str, sides: list, rounds: int, measure, results, show, warm_up=None):

@@ -18,6 +18,12 @@ MODELS = {
     "ffnn_echo": "ffnn_784.onnx",
 }
 RECORDS = {"relay": "tabular", "tabular": "tabular", "ffnn": "ffnn", "ffnn_echo": "ffnn"}
+# The relay needs its large queue: librdkafka below 2.2 sleeps when a queue is full, and the engine's own way to wake it
+# is no part of a raw loop.
+CLIENTS = {
+    "relay": "ahead 1,000,000 records / 1 GB; acks all, idempotent",
+    "anabranch": "its defaults: ahead 20,000 records / 32 MiB; acks all, idempotent",
+}
 DEFAULT = "default"
 AT_LEAST_ONCE, EXACTLY_ONCE = "at_least_once", "exactly_once"
 
@@ -46,12 +52,25 @@ class Side:
         return self.guarantee == EXACTLY_ONCE
 
     def settings(self) -> str:
-        return f"{self.guarantee}, linger {self.linger}" + (f", commit {self.commit_ms} ms" if self.committed() else "")
+        commit = f", commit {self.commit_ms} ms" if self.committed() else ""
+        return f"{self.guarantee}, linger {self.linger}{commit}; {clients(self)}"
 
 
 def peers() -> dict:
     path = PEERS / "systems.json"
     return json.loads(path.read_text()) if path.exists() else {}
+
+
+def clients(side: Side) -> str:
+    """How far a system fetches ahead and what it has acknowledged."""
+    if side.system in CLIENTS:
+        return CLIENTS[side.system]
+    return peers().get(side.system, {}).get("settings", "")
+
+
+def warm_s(side: Side) -> float:
+    """Seconds behind its first result until a system has its speed: a JVM's compiler."""
+    return peers().get(side.system, {}).get("warm_s", 0)
 
 
 class Setup:
@@ -86,7 +105,6 @@ def fill(command: list, setup: Setup) -> list:
 def engine_topology(side: Side, folder: pathlib.Path, name: str, model: pathlib.Path) -> tuple:
     """The workload's topology for this side, written into `folder`; and the variables that it reads."""
     topology = json.loads((ROOT / "bench" / "workload" / f"{side.workload}.json").read_text())
-    topology.pop("batch", None)  # the engine's own batches: nothing here is tuned for a benchmark
     if side.linger == DEFAULT:
         topology["connections"]["main"]["kafka"].pop("linger.ms", None)
     if side.keep:

@@ -152,6 +152,24 @@ class Rounds(unittest.TestCase):
         self.assertEqual({o[0] for o in orders}, {"a", "b", "c"})
         self.assertGreater(len({o.index("a") > o.index("b") for o in orders}), 1)
 
+    def test_two_sides_take_turns_at_being_first(self):
+        first = [rounds.order(["a", "b"], i)[0] for i in range(8)]
+        self.assertEqual((first.count("a"), first.count("b")), (4, 4))
+        self.assertEqual({first[0], first[1]}, {"a", "b"})
+
+    def test_a_jvm_without_a_window_behind_its_warm_up_is_refused_or_marked_as_cold(self):
+        found = {"first_ms": 0, "begin_ms": 10_000, "last_ms": 12_000}
+        with self.assertRaisesRegex(process.Failed, "2.0 s are left behind the 10 s.*--scale 1.2"):
+            rounds.judge_window(found, 10, may_be_cold=False)
+        self.assertFalse(rounds.judge_window(found, 10, may_be_cold=True))
+        self.assertTrue(rounds.judge_window({**found, "last_ms": 13_000}, 10, may_be_cold=False))
+        self.assertTrue(rounds.judge_window(found, 0, may_be_cold=False))
+
+    def test_every_java_system_is_given_time_to_get_warm_and_says_how_its_clients_are_set(self):
+        for name, system in json.loads((ROOT / "bench/peers/systems.json").read_text()).items():
+            self.assertEqual(system.get("warm_s", 0), 10 if "java" in system["command"][0] else 0, name)
+            self.assertRegex(Side(name, name, "tabular").settings(), "acks (all|1)")
+
     def test_a_side_that_fails_is_noted_and_the_others_go_on(self):
         found = Results()
 
@@ -215,6 +233,9 @@ class Page(unittest.TestCase):
         self.assertIn("| raw relay | linger 5 | 1,200,000 (1,200,000…1,200,000) | 0.50 (0.50…0.50) |", text)
         self.assertIn("| 14 |", text)  # results that were checked
         self.assertIn("- tabular, round 1, flink: ended", text)
+        self.assertNotIn("JVM cold", text)
+        found.runs[0]["cold"] = True
+        self.assertIn("| raw relay | linger 5; **JVM cold** |", report.page(found, [], MACHINE, "bench/run"))
         self.assertIn("commit abc", text.lower())
 
     def test_a_report_is_written_with_its_data_and_plots(self):

@@ -20,7 +20,7 @@ FILE_RUNS = 4  # in each round
 
 def run(bench, results, options, labels=None):
     def measure(side):
-        found = drain(bench, side, RECORDS)
+        found = drain(bench, side, RECORDS, warm=False)
         kept = {name: found[name] for name in ("start_s", "records", "rss_mb")}
         if side.system == "anabranch":
             kept["file_ms"] = statistics.median(from_file(bench) for _ in range(FILE_RUNS))
@@ -47,7 +47,7 @@ def run(bench, results, options, labels=None):
 def file_topology(folder: pathlib.Path, records: pathlib.Path) -> pathlib.Path:
     """The tabular workload from a file to a file."""
     topology = json.loads((ROOT / "bench/workload/tabular.json").read_text())
-    for unwanted in ("connections", "dead_letters", "delivery", "batch", "epoch"):
+    for unwanted in ("connections", "dead_letters", "delivery", "epoch"):
         topology.pop(unwanted, None)
     topology["name"] = "bench-file"
     topology["models"]["mlp"]["path"] = str(ROOT / "tests/models/mlp_8_64_64_1.onnx")

@@ -22,7 +22,7 @@ TABULAR_PEERS = [
     Side(g.FLINK_TUNED, "flink-tuned", "tabular"),
     Side(g.LOOP, "python-loop", "tabular"),
     Side(g.BYTEWAX, "bytewax", "tabular"),
-    Side(g.QUIX, "quix", "tabular", share=0.4),
+    Side(g.QUIX, "quix", "tabular", share=0.3),
 ]
 FFNN = [
     Side(g.RELAY, "relay", "relay", records="ffnn"),
@@ -32,8 +32,8 @@ FFNN = [
     Side(g.KSTREAMS_TUNED, "kafka-streams-tuned", "ffnn"),
     Side(g.FLINK, "flink", "ffnn", linger=DEFAULT),
     Side(g.FLINK_TUNED, "flink-tuned", "ffnn"),
-    Side(g.KS_CARELESS, "kafka-streams-careless", "ffnn_echo", share=0.35),
-    Side(g.FLINK_CARELESS, "flink-careless", "ffnn_echo", share=0.35),
+    Side(g.KS_CARELESS, "kafka-streams-careless", "ffnn_echo", share=0.3),
+    Side(g.FLINK_CARELESS, "flink-careless", "ffnn_echo", share=0.3),
 ]
 
 
