@@ -9,6 +9,7 @@ import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.functions.RichFlatMapFunction;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.CoreOptions;
 import org.apache.flink.configuration.RestartStrategyOptions;
 import org.apache.flink.connector.base.DeliveryGuarantee;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
@@ -48,8 +49,8 @@ public final class FlinkPeer {
 
   private static int run(Options options) {
     Ending ending = new Ending();
-    try {
-      JobClient job = build(options).executeAsync(options.group());
+    try (TempFolder folder = TempFolder.make("flink-")) {
+      JobClient job = build(options, folder).executeAsync(options.group());
       job.getJobExecutionResult().whenComplete((result, e) -> ending.fail("flink", e != null ? e : byItself()));
       int code = ending.await();
       if (code == 0) cancel(job);
@@ -76,9 +77,10 @@ public final class FlinkPeer {
     }
   }
 
-  private static StreamExecutionEnvironment build(Options options) {
+  private static StreamExecutionEnvironment build(Options options, TempFolder folder) {
     Configuration configuration = new Configuration();
     configuration.set(RestartStrategyOptions.RESTART_STRATEGY, "none");
+    configuration.set(CoreOptions.TMP_DIRS, folder.path().toString());
     StreamExecutionEnvironment flink =
         StreamExecutionEnvironment.createLocalEnvironment(options.threads(), configuration);
     if (options.exactlyOnce()) {

@@ -2,15 +2,11 @@ package anabranch.peers;
 
 import ai.onnxruntime.OrtException;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Comparator;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.stream.Stream;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
@@ -49,8 +45,8 @@ public final class StreamsPeer {
 
   private int run() throws IOException {
     Ending ending = new Ending();
-    Path state = Files.createTempDirectory("kafka-streams-");
-    try (KafkaStreams streams = new KafkaStreams(topology(), properties(state))) {
+    try (TempFolder state = TempFolder.make("kafka-streams-");
+        KafkaStreams streams = new KafkaStreams(topology(), properties(state))) {
       streams.setUncaughtExceptionHandler(
           e -> {
             ending.fail("kafka-streams", e);
@@ -62,8 +58,6 @@ public final class StreamsPeer {
       scorers.forEach(Scorer::close);
       Scorer.reportRejected();
       return code;
-    } finally {
-      remove(state);
     }
   }
 
@@ -99,12 +93,12 @@ public final class StreamsPeer {
     return made;
   }
 
-  private Properties properties(Path state) {
+  private Properties properties(TempFolder state) {
     Properties properties = new Properties();
     properties.put(StreamsConfig.APPLICATION_ID_CONFIG, options.group());
     properties.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, options.bootstrap());
     properties.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, options.threads());
-    properties.put(StreamsConfig.STATE_DIR_CONFIG, state.toString());
+    properties.put(StreamsConfig.STATE_DIR_CONFIG, state.path().toString());
     if (options.exactlyOnce()) {
       properties.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
       properties.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, options.commitMs());
@@ -112,11 +106,5 @@ public final class StreamsPeer {
     for (Map.Entry<String, Object> entry : Tuning.producer(options).entrySet())
       properties.put(StreamsConfig.producerPrefix(entry.getKey()), entry.getValue());
     return properties;
-  }
-
-  private static void remove(Path folder) throws IOException {
-    try (Stream<Path> paths = Files.walk(folder)) {
-      paths.sorted(Comparator.reverseOrder()).map(Path::toFile).forEach(java.io.File::delete);
-    }
   }
 }
