@@ -207,9 +207,14 @@ class JsonDecoder final : public Decoder {
   }
 
   template <typename T>
-  CellState Element(CellSlot& /*slot*/, T* value) {
+  CellState Number(T* value) {
     ScannedNumber number;
     return walk_.TryNumber(&number) ? ReadElement(number, value) : kWrongType;
+  }
+
+  template <typename T>
+  CellState Element(CellSlot& /*slot*/, T* value) {
+    return Number(value);
   }
   CellState Element(CellSlot& slot, std::string_view* value) {
     return walk_.TryString(value) && Owned(slot, value) ? kValid : kWrongType;
@@ -240,13 +245,24 @@ class JsonDecoder final : public Decoder {
 
   template <typename T>
   CellState Numbers(int64_t count, T** out) {
-    CellState state = kWrongType;
-    const auto store = [&state, to = *out](const ScannedNumber& number, int64_t i) {
-      state = ReadElement(number, to + i);
-      return state == kValid;
+    const auto store = [to = *out](const ScannedNumber& number, int64_t i) {
+      return ReadElement(number, to + i) == kValid;
     };
-    if (!walk_.TryNumbers(count, store)) return state == kValid ? kWrongType : state;
+    if (!walk_.TryNumbers(count, store)) return NumbersOneByOne(count, *out);
     *out += count;
+    return kValid;
+  }
+
+  // For arrays with a fault: tells the one that comes first.
+  template <typename T>
+  [[gnu::noinline]] CellState NumbersOneByOne(int64_t count, T* out) {
+    if (walk_.Token() != '[') return kWrongType;
+    walk_.Advance();
+    for (; count > 0; --count, ++out) {
+      const CellState state = Number(out);
+      if (state != kValid) return state;
+      if (walk_.Take() != (count == 1 ? ']' : ',')) return kWrongType;
+    }
     return kValid;
   }
 

@@ -26,7 +26,7 @@ struct ScannedNumber {
   int64_t exponent = 0;
   bool negative = false;
   bool integer = false;  // neither fraction nor exponent was written
-  bool cut = false;      // more than 19 digits: only ToDouble is right
+  bool cut = false;      // more than 19 digits: `digits` may not hold them
 };
 
 namespace number_detail {
@@ -34,7 +34,7 @@ namespace number_detail {
 inline constexpr double kPowersOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                           1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 inline constexpr uint64_t kIntegerPowers[] = {1, 10, 100, 1'000, 10'000, 100'000, 1'000'000, 10'000'000, 100'000'000};
-inline constexpr int64_t kExponentLimit = 1'000'000;  // beyond it every number is 0 or too large
+inline constexpr int64_t kExponentLimit = 1'000'000'000'000'000;  // no text is long enough to make up for it
 
 inline bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
 
@@ -174,6 +174,21 @@ template <NumberForm kForm = NumberForm::kJson>
 #endif
 }
 
+namespace number_detail {
+
+// The first digit that is not 0; the end of the digits when all are. *whole: how many digits from there on stand before
+// the decimal point once it is where the exponent moves it; below 0: that many zeros stand between them. The number
+// comes by value, here and below, so that those of the other way stay in registers.
+[[gnu::noinline]] inline const char* FirstDigit(ScannedNumber number, int64_t* whole) {
+  const char* p = number.begin;
+  while (p != number.end && (*p == '-' || *p == '0' || *p == '.')) ++p;
+  *whole = number.exponent;
+  for (const char* at = p; at != number.end && *at != 'e' && *at != 'E'; ++at) *whole += *at == '.' ? 0 : 1;
+  return p;
+}
+
+}  // namespace number_detail
+
 // The nearest double; false when it is too large for one.
 inline bool ToDouble(const ScannedNumber& number, double* out) {
   using number_detail::kPowersOfTen;
@@ -190,35 +205,59 @@ inline bool ToDouble(const ScannedNumber& number, double* out) {
   }
   const std::from_chars_result result = std::from_chars(number.begin, number.end, *out);
   if (result.ec == std::errc()) return std::isfinite(*out);
-  const bool tiny = number.exponent + (number.end - number.begin) < 0;  // a number too small for a double is 0
   *out = number.negative ? -0.0 : 0.0;
-  return tiny;
+  int64_t whole;
+  number_detail::FirstDigit(number, &whole);
+  return whole <= 0;  // too small for a double is 0
 }
 
 enum class IntegerFit : uint8_t { kFits, kNoInteger, kTooLarge };
 
+namespace number_detail {
+
+// ±digits, where an int64 holds it.
+inline IntegerFit Signed(uint64_t digits, bool negative, int64_t* out) {
+  constexpr uint64_t kLimit = uint64_t{1} << 63;
+  if (digits > kLimit || (digits == kLimit && !negative)) return IntegerFit::kTooLarge;
+  *out = static_cast<int64_t>(negative ? ~digits + 1 : digits);
+  return IntegerFit::kFits;
+}
+
+// Of a number that was cut: digit by digit.
+[[gnu::noinline]] inline IntegerFit LongToInt64(ScannedNumber number, int64_t* out) {
+  int64_t whole;
+  const char* p = FirstDigit(number, &whole);
+  uint64_t digits = 0;
+  bool fraction = false;
+  const bool zero = p == number.end || !IsDigit(*p);
+  if (!zero && whole > 19) return IntegerFit::kTooLarge;
+  for (; p != number.end && *p != 'e' && *p != 'E'; ++p) {
+    if (*p == '.') continue;
+    if (whole-- > 0) {
+      digits = digits * 10 + static_cast<uint64_t>(*p - '0');
+    } else if (*p != '0') {
+      fraction = true;
+    }
+  }
+  for (; !zero && whole > 0; --whole) digits *= 10;
+  const IntegerFit fit = Signed(digits, number.negative, out);
+  return fit == IntegerFit::kFits && fraction ? IntegerFit::kNoInteger : fit;
+}
+
+}  // namespace number_detail
+
 // The integer that the number is: 12, 1.0, 1.5e1.
 inline IntegerFit ToInt64(const ScannedNumber& number, int64_t* out) {
-  constexpr uint64_t kLimit = uint64_t{1} << 63;
-  if (number.cut) {
-    double value = 0;
-    if (!ToDouble(number, &value) || std::fabs(value) >= 0x1p63) return IntegerFit::kTooLarge;
-    if (value != std::trunc(value)) return IntegerFit::kNoInteger;
-    if (std::fabs(value) > 0x1p53) return IntegerFit::kTooLarge;
-    *out = static_cast<int64_t>(value);
-    return IntegerFit::kFits;
-  }
+  if (number.cut) return number_detail::LongToInt64(number, out);
   uint64_t digits = number.digits;
   for (int64_t e = number.exponent; e < 0 && digits != 0; ++e, digits /= 10) {
     if (digits % 10 != 0) return IntegerFit::kNoInteger;
   }
   for (int64_t e = number.exponent; e > 0 && digits != 0; --e) {
-    if (digits > kLimit / 10) return IntegerFit::kTooLarge;
+    if (digits > (uint64_t{1} << 63) / 10) return IntegerFit::kTooLarge;
     digits *= 10;
   }
-  if (digits > kLimit || (digits == kLimit && !number.negative)) return IntegerFit::kTooLarge;
-  *out = static_cast<int64_t>(number.negative ? ~digits + 1 : digits);
-  return IntegerFit::kFits;
+  return number_detail::Signed(digits, number.negative, out);
 }
 
 // The nearest float32; false when it is too large for one. Rounding first to double and then to float32 gives another

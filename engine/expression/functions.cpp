@@ -108,7 +108,8 @@ std::vector<FunctionDoc> MakeDocs() {
       {"numbers", "numbers(s, n) → tensor<float64>[n]",
        "of text with n numbers and commas between, such as '1.5, 2, -3e4'; n is written in the expression; one comma "
        "may "
-       "end the text; other text is a record error"},
+       "end the text; other text is a record error. Values are range-checked for the type in which they are stored "
+       "(float32 where only float32 model inputs read them)"},
       {"string", "string(x) → string", "shortest text that reads back as x; timestamps as RFC 3339"},
       {"lower", "lower(s) → string", "A-Z to a-z; other letters stay"},
       {"upper", "upper(s) → string", "a-z to A-Z; other letters stay"},

@@ -180,6 +180,20 @@ TEST(JsonDecoder, ReadsTensorsInDeclaredNestingOnly) {
   EXPECT_EQ(decoded.check(1), "field \"flat\" is [1,2,3]; wanted an array of numbers shaped [4]");
 }
 
+// The fault that comes first in the text is the one that is told.
+TEST(JsonDecoder, TellsOfTensorsTheFaultThatComesFirst) {
+  Decoded decoded(kImage, {{"flat", Type::Tensor(Kind::kFloat32, {4})}});
+  decoded.Json({R"({"flat":[1,1e300],"grid":[[1,99999999999999999999,3],[3,4]]})",
+                R"({"flat":[1e300,2,"x"],"grid":[[99999999999999999999,true],[3,4]]})",
+                R"({"flat":[1,2,3,1e300,5],"grid":[[1,2],[99999999999999999999]]})",
+                R"({"flat":[1,2,3,4,1e300],"grid":[[1,2,99999999999999999999],[3,4]]})",
+                R"({"flat":[1,"x",1e300],"grid":[[1,2.5],[99999999999999999999,4]]})"});
+  for (uint32_t row = 0; row < 5; ++row) {
+    EXPECT_EQ(decoded.state("flat", row), row < 3 ? kOutOfRange : kWrongType) << row;
+    EXPECT_EQ(decoded.state("grid", row), row < 3 ? kOutOfRange : kWrongType) << row;
+  }
+}
+
 // Bytes of an array changed at random: its numbers are read together, and must be taken or refused as the same numbers
 // in fields of their own are, whatever stands between them.
 TEST(JsonDecoder, ReadsTensorsAsTheirNumbersOneByOne) {

@@ -200,6 +200,66 @@ TEST(Number, BordersAreExact) {
   }
 }
 
+// The first digit that is no zero says whether a number is too small, not how long its text is.
+TEST(Number, LongTextsAreTooSmallOrTooLargeByTheirFirstDigit) {
+  const std::string zeros(330, '0');
+  for (const std::string& text :
+       {"0." + zeros + "5284847", "-0." + zeros + "5284847", "0." + zeros + "5284847e-5", "0." + zeros + "5284847e+5",
+        "0." + zeros + "5284847e331", "0." + zeros + "5284847e999", "1" + zeros + "e-700", "1" + zeros + ".5",
+        "1" + zeros + "e-330", "-1" + zeros + "e-20", "0." + zeros + std::string(60, '7'), "0." + zeros,
+        "0." + zeros + zeros + "1E640", "123." + zeros + "e-700", "0." + std::string(45, '0') + "7006492321624086"}) {
+    EXPECT_TRUE(IsExact(text));
+  }
+}
+
+std::string ScanInteger(const std::string& text) {
+  const std::string bounded = text + "}";
+  ScannedNumber scanned;
+  if (!ScanNumber(bounded.data(), &scanned)) return "refused";
+  int64_t value = 0;
+  switch (ToInt64(scanned, &value)) {
+    case IntegerFit::kFits: return std::to_string(value);
+    case IntegerFit::kNoInteger: return "no integer";
+    case IntegerFit::kTooLarge: return "too large";
+  }
+  return "?";
+}
+
+TEST(Number, IntegersOfMoreThanNineteenDigitsAreExact) {
+  const std::string zeros(40, '0');
+  for (const auto& [text, wanted] : std::vector<std::pair<std::string, std::string>>{
+           {"9007199254740993.0000", "9007199254740993"},
+           {"-9007199254740993." + zeros, "-9007199254740993"},
+           {"1.00000000000000000001", "no integer"},
+           {"123456789012345678.00", "123456789012345678"},
+           {"9223372036854775807." + zeros, "9223372036854775807"},
+           {"-9223372036854775808.0", "-9223372036854775808"},
+           {"9223372036854775808.0", "too large"},
+           {"-9223372036854775809.0", "too large"},
+           {"9223372036854775806.5", "no integer"},
+           {"18446744073709551617", "too large"},
+           {"18446744073709551617.0", "too large"},
+           {"10000000000000000000.5", "too large"},
+           {"99999999999999999999999", "too large"},
+           {"1" + zeros + "e-40", "1"},
+           {"-12" + zeros + "e-39", "-120"},
+           {"1" + zeros + "e-41", "no integer"},
+           {"1" + zeros + "e-20", "too large"},
+           {"123456789012345678901e-2", "no integer"},
+           {"0." + zeros, "0"},
+           {"-0." + zeros + "e9", "0"},
+           {"0." + zeros + "1", "no integer"},
+           {"0." + zeros + "12e42", "12"},
+           {"0." + zeros + "12e41", "no integer"},
+           {"0." + zeros + "9223372036854775807e59", "9223372036854775807"},
+           {"0." + zeros + "9223372036854775808e59", "too large"},
+           {"0." + zeros + "e999999999999", "0"},
+           {"0." + zeros + "1e999999999999", "too large"},
+           {"0." + zeros + "1e-999999999999", "no integer"}}) {
+    EXPECT_EQ(ScanInteger(text), wanted) << text;
+  }
+}
+
 TEST(Number, WhatIsNoNumberIsRefused) {
   for (const char* text :
        {"", "-", "+1", ".5", "5.", "01", "-01", "1e", "1e+", "1.e5", "e5", "--1", "Infinity", "nan", "x"}) {
