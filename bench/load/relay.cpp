@@ -17,13 +17,13 @@ constexpr const char* kUsage =
     "usage: relay --bootstrap HOST:PORT --in TOPIC --out TOPIC --group NAME [--workload NAME] [--model FILE]\n"
     "             [--threads N=1] [--linger MS=5|default] [--guarantee at_least_once|exactly_once] [--commit-ms "
     "MS=100]\n"
-    "             [--batch-consume] [--queued-kbytes KB=1000000]";
+    "             [--batch-consume] [--queued-records N=1000000] [--queued-kbytes KB=1000000]";
 
 int Main(int argc, char** argv) {
   const Arguments arguments(argc, argv,
                             {kUsage,
                              {"--bootstrap", "--in", "--out", "--group", "--workload", "--model", "--threads",
-                              "--linger", "--guarantee", "--commit-ms", "--queued-kbytes"},
+                              "--linger", "--guarantee", "--commit-ms", "--queued-records", "--queued-kbytes"},
                              {"--batch-consume"},
                              0});
   const std::string guarantee = arguments.Text("--guarantee", "at_least_once");
@@ -37,6 +37,7 @@ int Main(int argc, char** argv) {
   if (options.linger_ms != "default") arguments.Number("--linger", 0, 5);
   options.exactly_once = guarantee == "exactly_once";
   options.commit_ms = static_cast<int>(arguments.Number("--commit-ms", 1, 100));
+  options.queued_records = arguments.Number("--queued-records", 1, options.queued_records);
   options.queued_kbytes = arguments.Number("--queued-kbytes", 1, options.queued_kbytes);
   options.batch_consume = arguments.Has("--batch-consume");
   for (const int number : {SIGTERM, SIGINT}) {

@@ -66,7 +66,7 @@ Properties ConsumerProperties(const RelayOptions& options) {
                     {"auto.offset.reset", "earliest"},
                     {"check.crcs", "true"}};
   if (options.linger_ms != "default") {
-    all.emplace_back("queued.min.messages", "1000000");
+    all.emplace_back("queued.min.messages", std::to_string(options.queued_records));
     all.emplace_back("queued.max.messages.kbytes", std::to_string(options.queued_kbytes));
   }
   all.insert(all.end(), options.consumer.begin(), options.consumer.end());

@@ -15,6 +15,7 @@ struct RelayOptions {
   std::string linger_ms = "5";  // "default": no setting of either client is touched
   bool exactly_once = false;    // a transaction each commit_ms, with the offsets; else at least once
   int commit_ms = 100;
+  int64_t queued_records = 1'000'000;
   int64_t queued_kbytes = 1'000'000;  // fetched ahead
   bool batch_consume = false;         // rd_kafka_consume_batch_queue: faster, and faulty below librdkafka 2.13.2
   std::string transactional_id;       // exactly_once; one per loop

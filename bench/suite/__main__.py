@@ -70,7 +70,7 @@ def main(arguments: list) -> int:
     for m in lost:
         talk(f"MISSED: {m['number']} {m['what']}: {report.with_range(m['found'])} {m['unit']}, bound {m['bound']:g}")
     talk(f"the page: {path}")
-    return 1 if lost or results.failures() or not held else 0
+    return 1 if lost or results.faults() or not held else 0
 
 
 if __name__ == "__main__":

@@ -82,6 +82,20 @@ class Process:
             raise Failed(f"{self.name} ended with exit code {code} on SIGTERM\n{tail(self.log)}")
 
 
+def _answer(tool: subprocess.Popen, deadline: float, beside: Process) -> tuple:
+    """What the tool said on stdout and stderr."""
+    begin = time.monotonic()
+    while True:
+        try:
+            return tool.communicate(timeout=0.2)
+        except subprocess.TimeoutExpired:
+            if beside is not None and not beside.running():
+                raise Failed(f"{beside.name} ended (exit code {beside.code})\n{tail(beside.log)}") from None
+            if time.monotonic() > deadline:
+                said = f"\n{beside.name} said: {tail(beside.log)}" if beside else ""
+                raise Failed(f"no answer in {deadline - begin:.0f} s{said}") from None
+
+
 def ask(command: list, timeout: float, beside: Process = None) -> dict:
     """Runs a tool that prints one JSON object. With `beside`: fails as soon as that process ends."""
     done = subprocess.Popen(
@@ -92,23 +106,14 @@ def ask(command: list, timeout: float, beside: Process = None) -> dict:
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            out, err = done.communicate(timeout=0.2)
-            break
-        except subprocess.TimeoutExpired:
-            ended = beside is not None and not beside.running()
-            if ended or time.monotonic() > deadline:
-                done.kill()
-                done.communicate()
-                why = (
-                    f"{beside.name} ended (exit code {beside.code})\n{tail(beside.log)}"
-                    if ended
-                    else f"no answer in {timeout:.0f} s"
-                )
-                said = f"\n{beside.name} said: {tail(beside.log)}" if beside and not ended else ""
-                raise Failed(f"{' '.join(map(str, command[:2]))}: {why}{said}") from None
+    try:
+        out, err = _answer(done, time.monotonic() + timeout, beside)
+    except Failed as failure:
+        raise Failed(f"{' '.join(map(str, command[:2]))}: {failure}") from None
+    finally:
+        if done.poll() is None:
+            done.kill()
+            done.communicate()
     answer = json.loads(out.strip().splitlines()[-1]) if out.strip().startswith("{") else {}
     if done.returncode != 0:
         raise Failed(

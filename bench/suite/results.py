@@ -41,6 +41,10 @@ class Results:
     def failures(self) -> list:
         return [r for r in self.runs if "error" in r]
 
+    def faults(self) -> list:
+        """The failures that fail the run: not those of sides whose figures only stand beside."""
+        return [r for r in self.failures() if not r.get("beside")]
+
     def figure(self, name: str):
         found = [f for f in self.figures if f["name"] == name]
         return (

@@ -1,5 +1,6 @@
 """One run of one side, and rounds of all sides in turn."""
 
+import contextlib
 import itertools
 import pathlib
 import shutil
@@ -93,12 +94,20 @@ class Started:
         self.folder = bench.folder / name
         self.folder.mkdir()
         self.out, self._dead = f"{name}.out", f"{name}.dead"
-        bench.broker.make_out(self.out, self._partitions)
-        bench.broker.make({self._dead: 1})
-        self.process = systems.start(
-            self._side, self.folder, bench.setup, bench.broker.address, self._in, self.out, self._dead, name
-        )
-        self.sampler, self.broker_sampler = Sampler(self.process.pid), Sampler(bench.broker.pid)
+        with contextlib.ExitStack() as started:  # what is there already goes again when the rest fails
+            started.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            bench.broker.make_out(self.out, self._partitions)
+            started.callback(bench.broker.delete, self.out)
+            bench.broker.make({self._dead: 1})
+            started.callback(bench.broker.delete, self._dead)
+            self.process = systems.start(
+                self._side, self.folder, bench.setup, bench.broker.address, self._in, self.out, self._dead, name
+            )
+            started.callback(self.process.kill)
+            self.sampler, self.broker_sampler = Sampler(self.process.pid), Sampler(bench.broker.pid)
+            started.callback(self.sampler.close)
+            started.callback(self.broker_sampler.close)
+            self._end = started.pop_all()
         return self
 
     def stop(self):
@@ -107,11 +116,7 @@ class Started:
         self.process.stop()
 
     def __exit__(self, *_):
-        self.sampler.close()
-        self.broker_sampler.close()
-        self.process.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self._bench.broker.delete(self.out, self._dead)
+        self._end.close()
 
 
 def verify(bench: Bench, side: Side, out: str, count: int, partitions: int, warm_s: float = 0) -> dict:
@@ -255,6 +260,8 @@ def play(section: str, sides: list, rounds: int, measure, results, show, warm_up
     for number in range(WARM_UP, rounds):
         for side in order(sides, number) if number >= 0 else sides if warm_up is None else warm_up:
             run = {"section": section, "system": side.label, "round": number, "settings": side.settings()}
+            if side.beside:
+                run["beside"] = True
             try:
                 run.update(measure(side))
                 talk(f"   {section} round {number + 1}/{rounds}  {side.label:<42} {show(run)}")

@@ -24,6 +24,7 @@ CLIENTS = {
     "relay": "ahead 1,000,000 records / 1 GB; acks all, idempotent",
     "anabranch": "its defaults: ahead 20,000 records / 32 MiB; acks all, idempotent",
 }
+ENGINES_QUEUE = ("--queued-records", "20000", "--queued-kbytes", "32768")  # of a relay
 DEFAULT = "default"
 AT_LEAST_ONCE, EXACTLY_ONCE = "at_least_once", "exactly_once"
 
@@ -42,6 +43,8 @@ class Side:
     headers: str = "none"  # of the engine's results; "none" is the work that peers do
     keep: str = ""  # the engine's node whose results are kept
     share: float = 1.0  # of the section's records, for sides that take too long otherwise
+    extra: tuple = ()  # arguments of the relay
+    beside: bool = False  # its figures stand beside, nothing is held against them and its faults fail no run
     records: str = ""  # "tabular" or "ffnn", where the workload takes either
 
     @property
@@ -63,6 +66,8 @@ def peers() -> dict:
 
 def clients(side: Side) -> str:
     """How far a system fetches ahead and what it has acknowledged."""
+    if side.extra == ENGINES_QUEUE:
+        return CLIENTS[side.system].replace("1,000,000 records / 1 GB", "20,000 records / 32 MiB")
     if side.system in CLIENTS:
         return CLIENTS[side.system]
     return peers().get(side.system, {}).get("settings", "")
@@ -158,7 +163,7 @@ def start(
             [ENGINE, "run", file, "--allow-path", ROOT, "--workers", side.threads], folder, variables, side.system
         )
     if side.system == "relay":
-        return Process([RELAY, *options], folder, name=side.system)
+        return Process([RELAY, *options, *side.extra], folder, name=side.system)
     known = peers()
     if side.system not in known:
         raise Failed(f'no system "{side.system}" in bench/peers/systems.json (known: {", ".join(sorted(known))})')

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 import xml.etree.ElementTree as ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -17,7 +18,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 from suite import generated, goals, plot, process, report, rounds, sampling, stats  # noqa: E402
 from suite.options import Options  # noqa: E402
 from suite.results import Difference, Figure, Ratio, Results, Value, second_try  # noqa: E402
-from suite.sections import latency, profile, restart, start, throughput  # noqa: E402
+from suite.sections import latency, micro, profile, restart, start, throughput  # noqa: E402
 from suite.systems import Side  # noqa: E402
 
 MACHINE = {
@@ -126,7 +127,7 @@ class Measures(unittest.TestCase):
     def test_all_seventeen_are_there_and_every_side_of_them_is_played(self):
         self.assertEqual({m.number for m in goals.MEASURES}, set(range(1, 18)))
         played = {
-            "tabular": throughput.TABULAR_OWN + throughput.TABULAR_PEERS,
+            "tabular": throughput.TABULAR_OWN + throughput.TABULAR_BESIDE + throughput.TABULAR_PEERS,
             "ffnn": throughput.FFNN,
             "latency": latency.OWN + latency.OWN_EO + latency.PEERS,
             "half load": latency.OWN,
@@ -182,6 +183,41 @@ class Rounds(unittest.TestCase):
         rounds.play("s", sides, 2, measure, found, lambda run: "")
         self.assertEqual(len(found.failures()), 3)
         self.assertEqual(found.series("s", "good", "rate"), {0: 1.0, 1: 1.0})
+
+    def test_what_only_stands_beside_fails_no_run_and_nothing_is_held_against_it(self):
+        found = Results()
+
+        def measure(side):
+            raise process.Failed("records are there twice")
+
+        rounds.play("s", [Side("b", "relay", "relay", beside=True)], 1, measure, found, lambda run: "")
+        self.assertEqual((len(found.failures()), found.faults()), (2, []))
+        for side in throughput.TABULAR_BESIDE:
+            self.assertFalse(side.beside and any(side.label in m.source.labels for m in goals.MEASURES))
+
+    def test_a_side_that_cannot_be_started_leaves_no_topics_and_no_folder(self):
+        class Fake:
+            address, pid, topics = "nowhere:1", os.getpid(), []
+
+            def make(self, partitions):
+                self.topics += partitions
+
+            def make_out(self, name, partitions):
+                self.topics += [name]
+
+            def delete(self, *names):
+                self.topics = [t for t in self.topics if t not in names]
+
+        bench = rounds.Bench()
+        bench._broker = Fake()
+        try:
+            with self.assertRaisesRegex(process.Failed, 'no system "none"'):
+                with rounds.Started(bench, Side("n", "none", "relay"), "in", 1):
+                    self.fail("it was started")
+            self.assertEqual((bench._broker.topics, list(bench.folder.iterdir())), ([], []))
+        finally:
+            bench._broker = None
+            bench.close()
 
     def test_only_the_systems_that_were_asked_for_are_chosen(self):
         options = Options(["--systems", "relay"])
@@ -319,6 +355,38 @@ class Processes(unittest.TestCase):
         with self.assertRaisesRegex(process.Failed, "missing"):
             process.ask([sys.executable, "-c", script], 20)
         self.assertEqual(process.ask([sys.executable, "-c", "print('{\"a\": 1}')"], 20), {"a": 1})
+
+    def test_a_tool_that_does_not_answer_is_ended(self):
+        begin = time.monotonic()
+        with self.assertRaisesRegex(process.Failed, "no answer in 1 s"):
+            process.ask([sys.executable, "-c", "import time; time.sleep(60)"], 0.6)
+        self.assertLess(time.monotonic() - begin, 20)
+
+    def test_a_program_that_does_not_end_has_missed_its_bounds(self):
+        with tempfile.TemporaryDirectory() as folder, unittest.mock.patch.object(micro, "LIMIT_S", 0.3):
+            program = pathlib.Path(folder) / "bench" / "never"
+            program.parent.mkdir()
+            program.write_text("#!/bin/sh\nexec sleep 60\n")
+            program.chmod(0o755)
+            bench = type("Bench", (), {"folder": pathlib.Path(folder)})
+            self.assertFalse(micro.hold([program], bench, Results()))
+
+
+class Profile(unittest.TestCase):
+    def test_memory_is_the_c_librarys_and_mimallocs_on_the_threads_of_both(self):
+        memory = "memory (allocate, free, copy)"
+        for library, symbol in (
+            ("libc.so.6", "[.] _int_free"),
+            ("libc.so.6", "[.] __memmove_avx_unaligned_erms"),
+            ("libmimalloc.so.2.0", "[.] mi_free"),
+            ("anabranch", "[.] _mi_page_malloc"),
+            ("relay", "[.] malloc"),
+            ("anabranch", "[.] operator new(unsigned long)"),
+        ):
+            self.assertEqual(profile.part_of("lane-0", library, symbol), profile.OWN + memory, symbol)
+            self.assertEqual(profile.part_of("rdk:broker1", library, symbol), profile.CLIENT + memory, symbol)
+        self.assertEqual(profile.part_of("lane-0", "anabranch", "[.] JsonDecoder::Freeze()"), "decode")
+        self.assertEqual(profile.part_of("lane-0", "[kernel.kallsyms]", "[k] kmem_cache_free"), profile.OWN + "kernel")
 
 
 class Generated(unittest.TestCase):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer
 
 import peer
 import work
@@ -29,7 +29,7 @@ class Loop:
         self._commit_s = options.commit_ms / 1000 if self._transactional else COMMIT_S
         self._work = work.make(options.workload, options.model)
         self._failure: "str | None" = None
-        self._done: list[TopicPartition] = []  # next offsets; empty when nothing came since the last commit
+        self._moved = False  # since the last commit
         self._consumer = Consumer({"bootstrap.servers": options.bootstrap, "group.id": options.group,
                                    "auto.offset.reset": "earliest", "enable.auto.commit": False,
                                    **peer.consumer_settings(options)})
@@ -73,20 +73,21 @@ class Loop:
                     self._producer.poll(0.01)
         self._producer.poll(0)
         self._check()
-        self._done = self._consumer.position(self._consumer.assignment())
+        self._moved = True
 
     def _commit(self) -> None:
-        if not self._done:
+        if not self._moved:
             return
+        done = [next_one for next_one in self._consumer.position(self._consumer.assignment()) if next_one.offset >= 0]
         if self._transactional:
-            self._producer.send_offsets_to_transaction(self._done, self._consumer.consumer_group_metadata())
+            self._producer.send_offsets_to_transaction(done, self._consumer.consumer_group_metadata())
             self._producer.commit_transaction()
             self._producer.begin_transaction()
         else:
             self._producer.flush()
             self._check()
-            self._consumer.commit(offsets=self._done, asynchronous=False)
-        self._done = []
+            self._consumer.commit(offsets=done, asynchronous=False)
+        self._moved = False
 
     def _delivered(self, error, _message) -> None:
         if error is not None:

@@ -2,9 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 
-from ..process import talk
+from ..process import STOP_S, talk
 from ..systems import ROOT
 
 BENCHES = (
@@ -31,6 +32,24 @@ def run(bench, results, options) -> bool:
     return held
 
 
+def _code_of(command: list, env: dict):
+    """Its exit code; None when it did not end in time: interrupted first, it can end what it started."""
+    program = subprocess.Popen([str(part) for part in command], env=env, stdin=subprocess.DEVNULL, stdout=2)
+    try:
+        return program.wait(LIMIT_S)
+    except subprocess.TimeoutExpired:
+        talk(f"   did not end within {LIMIT_S} s")
+        return None
+    finally:
+        if program.poll() is None:
+            program.send_signal(signal.SIGINT)
+            try:
+                program.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                program.kill()
+                program.wait()
+
+
 def hold(command: list, bench, results) -> bool:
     """Runs a program that holds bounds of its own and writes its figures where BENCH_JSON says; a miss once more."""
     name = next(str(part).rpartition("/")[2] for part in command if "/bench/" in str(part))
@@ -38,13 +57,7 @@ def hold(command: list, bench, results) -> bool:
         talk(f"-- {name}{attempt}")
         file = bench.folder / f"{name}.json"
         file.unlink(missing_ok=True)
-        code = subprocess.run(
-            [str(part) for part in command],
-            env={**os.environ, "BENCH_JSON": str(file)},
-            stdin=subprocess.DEVNULL,
-            stdout=2,
-            timeout=LIMIT_S,
-        ).returncode
+        code = _code_of(command, {**os.environ, "BENCH_JSON": str(file)})
         lines = file.read_text().splitlines() if file.exists() else []
         results.figures = [f for f in results.figures if f["bench"] != name]
         results.figures += [{"section": "micro", "bench": name, **json.loads(line)} for line in lines]

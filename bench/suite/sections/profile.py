@@ -21,14 +21,20 @@ SIDES = (
 FREQUENCY = 1999
 ALL_THREADS_S = 0.4  # threads that begin after perf are not seen
 OWN, CLIENT = "on the system's threads: ", "on librdkafka's threads: "
+# The C library's and mimalloc's, which is in the programs themselves.
+MEMORY = (
+    r"\b_*mem(move|cpy|set|cmp|chr)|\b_*mi_|\b_*(int_)?([mc]|re)alloc|\b_*(int_)?c?free\b|unlink_chunk"
+    r"|operator (new|delete)"
+)
 # The first that fits counts. (threads of librdkafka or not, library, symbol) → part.
 PARTS = (
     (True, r"kernel", r"", CLIENT + "kernel (network, memory)"),
     (True, r"", r"clock_gettime|steady_clock", CLIENT + "reading the clock"),
-    (True, r"libc\.so", r"mem(move|cpy|set)|alloc|free|unlink_chunk|malloc", CLIENT + "memory"),
+    (True, r"", MEMORY, CLIENT + "memory (allocate, free, copy)"),
     (True, r"", r"", CLIENT + "framing, checksums, queues"),
     (False, r"kernel", r"", OWN + "kernel"),
     (False, r"onnxruntime", r"", "infer"),
+    (False, r"", MEMORY, OWN + "memory (allocate, free, copy)"),
     (False, r"", r"onnx|Onnx|Infer|PackRows|Tensor", "infer"),
     (False, r"simdjson", r"", "decode"),
     (False, r"anabranch", r"JsonDecoder|JsonWalk|JsonIndex|number_detail|[Nn]umber(_|s|List)|Decode", "decode"),
@@ -40,12 +46,6 @@ PARTS = (
     (False, r"librdkafka", r"produce|partition", "produce and commit"),
     (False, r"librdkafka", r"", OWN + "librdkafka (poll, produce, free)"),
     (False, r"", r"clock_gettime|steady_clock", OWN + "reading the clock"),
-    (
-        False,
-        r"libc\.so",
-        r"mem(move|cpy|set|cmp|chr)|alloc|free|unlink_chunk|operator (new|delete)",
-        OWN + "memory (allocate, free, copy)",
-    ),
     (False, r"libc\.so", r"mtx|mutex|cnd|cond|rwlock|futex", OWN + "locks"),
     (False, r"anabranch", r"", "batches, stages, counters"),
     (False, r"", r"", OWN + "other"),

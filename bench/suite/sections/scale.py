@@ -9,7 +9,9 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import statistics
+import time
 
 from .. import goals as g
 from ..process import Failed, talk
@@ -19,6 +21,7 @@ from ..systems import ENGINE, ROOT, Side
 from .. import generated
 
 WORKERS, PARTITIONS = (1, 2, 4), (1, 2, 4)
+LIMIT_S = 300  # of one run
 SHORT = 10  # the short run has a tenth of the records
 
 
@@ -82,7 +85,7 @@ def cpu_of(folder: pathlib.Path, line, count: int) -> float:
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
     )
-    _, status, usage = os.wait4(pid, 0)
+    status, usage = _ended(pid)
     if os.waitstatus_to_exitcode(status) != 0:
         raise Failed(f"a generated topology failed: {log.read_text()[-1500:]}")
     with open(folder / "out.jsonl", "rb") as out:
@@ -90,6 +93,22 @@ def cpu_of(folder: pathlib.Path, line, count: int) -> float:
     if results != count:
         raise Failed(f"{results} results of {count} records")
     return usage.ru_utime + usage.ru_stime
+
+
+def _ended(pid: int) -> tuple:
+    """Status and usage of a process; one that does not end, or that nobody waits for any more, is killed."""
+    deadline, ended = time.monotonic() + LIMIT_S, 0
+    try:
+        while not ended:
+            ended, status, usage = os.wait4(pid, os.WNOHANG)
+            if not ended and time.monotonic() > deadline:
+                raise Failed(f"a generated topology did not end within {LIMIT_S} s")
+            time.sleep(0.005)
+        return status, usage
+    finally:
+        if not ended:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def workers(bench, results, options):

@@ -3,7 +3,7 @@
 from .. import goals as g
 from ..results import second_try
 from ..rounds import drain, play
-from ..systems import DEFAULT, EXACTLY_ONCE, Side
+from ..systems import DEFAULT, ENGINES_QUEUE, EXACTLY_ONCE, Side
 
 TABULAR_OWN = [
     Side(g.RELAY, "relay", "relay"),
@@ -13,6 +13,10 @@ TABULAR_OWN = [
     Side(g.ENGINE_EO, "anabranch", "tabular", EXACTLY_ONCE),
     Side(g.HEADERS_EO, "anabranch", "tabular", EXACTLY_ONCE, headers="all"),
     Side(g.KEPT, "anabranch", "tabular", EXACTLY_ONCE, headers="all", keep="t2"),
+]
+TABULAR_BESIDE = [
+    Side(g.RELAY_BATCH, "relay", "relay", extra=("--batch-consume",), beside=True),
+    Side(g.RELAY_QUEUE, "relay", "relay", extra=ENGINES_QUEUE, share=0.1),  # for its memory: it sleeps for seconds
 ]
 TABULAR_PEERS = [
     Side(g.KSTREAMS, "kafka-streams", "tabular", linger=DEFAULT),
@@ -45,7 +49,7 @@ def show(run: dict) -> str:
 
 
 def tabular(bench, results, options, labels=None):
-    sides = TABULAR_OWN if options.quick else TABULAR_OWN + TABULAR_PEERS
+    sides = TABULAR_OWN if options.quick else TABULAR_OWN + TABULAR_BESIDE + TABULAR_PEERS
     _play("tabular", sides, options.count("tabular"), bench, results, options, labels)
 
 
