@@ -92,6 +92,17 @@ TopicLook LookAt(const KafkaClient& client, const std::string& topic, int wait_m
 // Its consumers have no "fetch.queue.backoff.ms".
 bool SleepsWhenFull() { return rd_kafka_version() < 0x020200ff; }
 
+std::string SettingOf(rd_kafka_t* handle, const char* name) {
+  char value[64] = "";
+  size_t size = sizeof value;
+  const bool known = rd_kafka_conf_get(rd_kafka_conf(handle), name, value, &size) == RD_KAFKA_CONF_OK;
+  return known ? value : "";
+}
+
+bool LogsInByTicket(rd_kafka_t* handle) {
+  return SettingOf(handle, "security.protocol").starts_with("sasl") && SettingOf(handle, "sasl.mechanism") == "GSSAPI";
+}
+
 bool IsMissing(int error) {
   return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
 }
@@ -170,6 +181,7 @@ Result<std::shared_ptr<KafkaClient>> KafkaClient::Make(Kind kind, const ClientOp
                   "connection \"" + options.connection + "\": the Kafka client refuses its properties: " + text);
   }
   conf.release();  // the client owns it now
+  client->can_fetch_on_ = SleepsWhenFull() && !LogsInByTicket(client->handle_);
   rd_kafka_set_log_queue(client->handle_, nullptr);
   return client;
 }
@@ -193,7 +205,7 @@ bool KafkaClient::TakeSentAgain() {
 // they have.
 void KafkaClient::FetchOn() {
 #if RD_KAFKA_VERSION >= 0x020000ff
-  if (!SleepsWhenFull()) return;
+  if (!can_fetch_on_) return;
   const KafkaError error(rd_kafka_sasl_set_credentials(handle_, user_.c_str(), password_.c_str()));
 #endif
 }

@@ -94,9 +94,11 @@ class KafkaClient {
   KafkaTopic Topic(const std::string& name) const;
 
   // Consumers, cheap: has the threads that fetch look again at how much is queued. Below 2.2 they sleep up to a second
-  // once the queue is full, however fast it empties; from 2.2 on "fetch.queue.backoff.ms" sees to it, and this does
-  // nothing.
+  // once the queue is full, however fast it empties.
   void FetchOn();
+  // Whether that is of use and free of waits. From 2.2 on "fetch.queue.backoff.ms" sees to it; and with GSSAPI the call
+  // would wait while the client talks to the ticket server.
+  bool can_fetch_on() const { return can_fetch_on_; }
 
   // Called by the library's callbacks.
   void NoteError(int error, const char* reason);
@@ -112,6 +114,7 @@ class KafkaClient {
   const std::string servers_, mechanism_, protocol_;
   const std::string user_, password_;
   rd_kafka_s* handle_ = nullptr;
+  bool can_fetch_on_ = false;
   std::atomic<bool> refused_{false};
   std::atomic<int> ends_{0}, positions_{0};  // sent
   mutable std::mutex mutex_;

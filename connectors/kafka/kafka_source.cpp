@@ -22,7 +22,8 @@ constexpr std::string_view kTraceHeaders[] = {"traceparent", "tracestate"};
 
 int64_t Number(const std::string& text) { return std::strtoll(text.c_str(), nullptr, 10); }
 
-int WaitMs(int64_t ns) { return static_cast<int>(std::min<int64_t>((ns + kNsPerMs - 1) / kNsPerMs, 60'000)); }
+// Rounded up, so that what is left is over after the wait.
+int WaitMs(int64_t ns) { return static_cast<int>(std::min<int64_t>((ns - 1) / kNsPerMs + 1, 60'000)); }
 
 bool IsTraceHeader(std::string_view name) { return name == kTraceHeaders[0] || name == kTraceHeaders[1]; }
 
@@ -168,7 +169,7 @@ Result<SourceEvent> KafkaSource::Poll(RecordBatch& batch, const BatchLimits& lim
   if (!event_) {
     auto hold = std::make_shared<MessageHold>(client_, limits.max_rows);
     Fill(batch, *hold, limits, wait_ns);
-    FetchOn(batch);
+    FetchOn();
     if (batch.rows() > 0) {
       ReportPositions(batch);
       batch.release = [hold = std::move(hold)] { hold->Release(); };
@@ -201,35 +202,42 @@ void KafkaSource::Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits&
         lingering = batch.rows() > 0;
         until = now + (lingering ? limits.linger_ns : wait_ns);
       }
-      if (now >= until || (AtEnd() && !end_told_)) return;
-      message = rd_kafka_consume_queue(queue_, WaitMs(until - now));
+      // The library waits whole milliseconds; lingering is never longer than allowed.
+      const int64_t left = lingering ? (until - now) / kNsPerMs * kNsPerMs : until - now;
+      if (left <= 0 || (AtEnd() && !end_told_)) return;
+      message = rd_kafka_consume_queue(queue_, WaitMs(std::min(left, FetchOn())));
     }
     if (message != nullptr) TakeMessage(message, batch, hold);
   }
 }
 
 // Fetching stops while the queue is full. That is not told: a queue that was anywhere near it counts as full, and once
-// half of it is gone there is room again.
-void KafkaSource::FetchOn(const RecordBatch& taken) {
+// half of it is gone there is room again. Returns how long to wait at most before the next look.
+int64_t KafkaSource::FetchOn() {
+  if (!client_->can_fetch_on()) return INT64_MAX;
   const int64_t queued = static_cast<int64_t>(rd_kafka_queue_length(queue_));
-  const int64_t rows = taken.rows();
-  most_queued_ = std::max(most_queued_, queued + rows);
-  const int64_t mean_bytes = rows == 0 ? 0 : static_cast<int64_t>(taken.payload_bytes) / rows;
-  const bool was_full = most_queued_ * 4 >= full_records_ || most_queued_ * mean_bytes * 4 >= full_bytes_;
-  if (!was_full || queued > most_queued_ / 2) return;
+  most_queued_ = std::max(most_queued_, queued + taken_);
+  if (taken_bytes_ > 0) mean_bytes_ = taken_bytes_ / taken_;
+  taken_ = taken_bytes_ = 0;
+  const bool was_full = most_queued_ * 4 >= full_records_ || most_queued_ * mean_bytes_ * 4 >= full_bytes_;
+  if (!was_full || queued > most_queued_ / 2) return INT64_MAX;
   const int64_t now = Clock::Real().NowNs();
-  if (now - woken_ns_ < kWakeGapNs) return;
+  const int64_t gap = woken_ns_ + kWakeGapNs - now;
+  if (gap > 0) return gap;
   woken_ns_ = now;
   most_queued_ = queued;
   client_->FetchOn();
+  return INT64_MAX;
 }
 
 void KafkaSource::TakeMessage(rd_kafka_message_t* message, RecordBatch& batch, MessageHold& hold) {
   Partition* partition = nullptr;
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     TakeError(*message);
-  } else if (taking_) {
-    partition = Find(*message);
+  } else {
+    ++taken_;
+    taken_bytes_ += static_cast<int64_t>(message->len);
+    if (taking_) partition = Find(*message);
   }
   const bool wanted = partition != nullptr && message->offset >= partition->next && message->offset < partition->end;
   if (!wanted || message->payload == nullptr) {

@@ -89,7 +89,7 @@ class KafkaSource : public Source {
   void Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits& limits, int64_t wait_ns);
   void TakeMessage(rd_kafka_message_s* message, RecordBatch& batch, MessageHold& hold);
   void TakeError(const rd_kafka_message_s& message);
-  void FetchOn(const RecordBatch& taken);
+  int64_t FetchOn();
   void AddHeaders(const rd_kafka_message_s& message, RecordBatch& batch) const;
   Partition* Find(const rd_kafka_message_s& message);
   void ReportPositions(RecordBatch& batch);
@@ -128,6 +128,8 @@ class KafkaSource : public Source {
   int64_t assigned_since_ns_ = 0;
   size_t fair_share_ = 0;  // partitions that a lane has at least when this process is the whole group
   int64_t full_records_ = 0, full_bytes_ = 0;  // either of them queued: the client stops fetching
+  int64_t taken_ = 0, taken_bytes_ = 0;        // off the queue since FetchOn() last looked, rows or not
+  int64_t mean_bytes_ = 0;                     // of the records that came last
   int64_t most_queued_ = 0;                    // records fetched and not polled, since FetchOn() last woke the client
   int64_t woken_ns_ = 0;
   Status stop_;                       // told once the rows taken before it are out
