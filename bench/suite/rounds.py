@@ -39,7 +39,7 @@ class Bench:
     def data(self) -> pathlib.Path:
         if self._data is None:
             self._data = ROOT / ".deps" / "bench-data"
-            maker = [self.setup.get("python"), ROOT / "bench" / "workload" / "make", self._data]
+            maker = [self.setup.get("data"), ROOT / "bench" / "workload" / "make", self._data]
             if subprocess.run(maker, stdin=subprocess.DEVNULL, stdout=2).returncode != 0:
                 raise Failed("bench/workload/make failed")
         return self._data

@@ -389,6 +389,15 @@ class Profile(unittest.TestCase):
         self.assertEqual(profile.part_of("lane-0", "[kernel.kallsyms]", "[k] kmem_cache_free"), profile.OWN + "kernel")
 
 
+class Requirements(unittest.TestCase):
+    def test_the_data_is_made_with_the_versions_of_the_peers(self):
+        def lines(name):
+            return {line for line in (ROOT / "bench/peers" / name).read_text().splitlines() if line[:1] != "#"}
+
+        self.assertEqual({line.partition("==")[0] for line in lines("requirements-data.txt")}, {"numpy", "onnxruntime"})
+        self.assertLess(lines("requirements-data.txt"), lines("requirements.txt"))
+
+
 class Generated(unittest.TestCase):
     def test_every_curve_makes_records_of_its_size(self):
         topology, line = generated.size(4000)
