@@ -423,10 +423,16 @@ Status KafkaSource::Release() {
 }
 
 void KafkaSource::LeaveGroup() {
+  const int64_t deadline = Clock::Real().NowNs() + kCloseWaitNs;
   rd_kafka_assign(client_->get(), nullptr);  // before the close: after it the call may never return
+  // Nor may the one that answers an assignment told by now: nobody waits for that any more, and the close would be
+  // quick.
+  while (rd_kafka_message_t* message = rd_kafka_consume_queue(queue_, 0)) {
+    rd_kafka_message_destroy(message);
+    if (Clock::Real().NowNs() > deadline) return;
+  }
   rd_kafka_queue_t* events = rd_kafka_queue_new(client_->get());
   const KafkaError error(rd_kafka_consumer_close_queue(client_->get(), events));
-  const int64_t deadline = Clock::Real().NowNs() + kCloseWaitNs;
   while (error == nullptr && rd_kafka_consumer_closed(client_->get()) == 0 && Clock::Real().NowNs() < deadline) {
     rd_kafka_message_t* message = rd_kafka_consume_queue(events, 50);
     if (message != nullptr) rd_kafka_message_destroy(message);
