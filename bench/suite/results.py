@@ -8,6 +8,11 @@ def second_try(section: str) -> str:
     return f"{section}, once more"
 
 
+def section_of(section: str, labels) -> str:
+    """Where runs of a section go: `labels` are the sides of a second try, None in the first."""
+    return section if labels is None else second_try(section)
+
+
 class Results:
     def __init__(self):
         self._seen = {}  # sections → systems, in the order in which they first came

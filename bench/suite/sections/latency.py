@@ -2,7 +2,7 @@
 
 from .. import goals as g
 from ..process import talk
-from ..results import second_try
+from ..results import section_of
 from ..rounds import open_loop, play
 from ..systems import DEFAULT, EXACTLY_ONCE, Side
 
@@ -26,16 +26,7 @@ def show(run: dict) -> str:
 def steady(bench, results, options, labels=None):
     sides = OWN if options.quick else OWN + OWN_EO + PEERS
     seconds, warm_up = (6, 3) if options.quick else options.seconds(20, 10)
-    chosen = options.chosen(sides, labels)
-    play(
-        "latency" if labels is None else second_try("latency"),
-        chosen,
-        options.rounds_of("latency"),
-        lambda side: open_loop(bench, side, RATE, seconds, warm_up),
-        results,
-        show,
-        warm_up=chosen[:1],
-    )
+    _play("latency", sides, RATE, seconds, warm_up, bench, results, options, labels)
 
 
 def half_load(bench, results, options, labels=None):
@@ -45,11 +36,15 @@ def half_load(bench, results, options, labels=None):
     rate = int(reached.median / 2 // 1000 * 1000) if reached else options.half_rate
     seconds, warm_up = options.seconds(10, 4)
     talk(f"-- half load: {rate} records/s")
-    chosen = options.chosen(OWN, labels)
+    _play("half load", OWN, rate, seconds, warm_up, bench, results, options, labels)
+
+
+def _play(section, sides, rate, seconds, warm_up, bench, results, options, labels):
+    chosen = options.chosen(sides, labels)
     play(
-        "half load" if labels is None else second_try("half load"),
+        section_of(section, labels),
         chosen,
-        options.rounds_of("half load"),
+        options.rounds_of(section),
         lambda side: open_loop(bench, side, rate, seconds, warm_up),
         results,
         show,

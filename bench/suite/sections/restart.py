@@ -12,7 +12,7 @@ import time
 
 from .. import goals as g
 from ..process import Failed, Process, tail
-from ..results import second_try
+from ..results import section_of
 from ..rounds import play
 from ..systems import ENGINE, Side
 
@@ -57,7 +57,7 @@ def run(bench, results, options, labels=None):
         write_records(folder / "in.jsonl")
     try:
         play(
-            "restart" if labels is None else second_try("restart"),
+            section_of("restart", labels),
             options.chosen([Side(g.ENGINE, "anabranch", "tabular")], labels),
             options.rounds_of("restart"),
             lambda side: once(folder),

@@ -9,7 +9,7 @@ import time
 
 from .. import goals as g
 from ..process import Failed, Process, tail
-from ..results import second_try
+from ..results import section_of
 from ..rounds import drain, play
 from ..systems import DEFAULT, ENGINE, ROOT, Side
 
@@ -33,7 +33,7 @@ def run(bench, results, options, labels=None):
 
     try:
         play(
-            "start" if labels is None else second_try("start"),
+            section_of("start", labels),
             options.chosen(SIDES, labels),
             options.rounds_of("start"),
             measure,

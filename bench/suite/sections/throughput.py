@@ -1,7 +1,7 @@
 """Preloaded topics through every system: rate, CPU per record, memory, start; every result checked."""
 
 from .. import goals as g
-from ..results import second_try
+from ..results import section_of
 from ..rounds import drain, play
 from ..systems import DEFAULT, ENGINES_QUEUE, EXACTLY_ONCE, Side
 
@@ -60,7 +60,7 @@ def ffnn(bench, results, options, labels=None):
 def _play(section, sides, count, bench, results, options, labels):
     try:
         play(
-            section if labels is None else second_try(section),
+            section_of(section, labels),
             options.chosen(sides, labels),
             options.rounds_of(section),
             lambda side: drain(bench, side, count),

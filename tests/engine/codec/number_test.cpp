@@ -9,14 +9,10 @@
 #include <vector>
 
 #include "engine/codec/number_list.h"
+#include "tests/engine/codec/scaled.h"
 
 namespace anabranch {
 namespace {
-
-int Scaled(int count) {
-  const char* scale = std::getenv("ANABRANCH_SCALE");
-  return scale == nullptr ? count : static_cast<int>(count * std::atof(scale));
-}
 
 template <typename T>
 T Reference(const std::string& text) {

@@ -9,13 +9,10 @@
 #include <random>
 #include <string>
 
+#include "tests/engine/codec/scaled.h"
+
 namespace anabranch {
 namespace {
-
-int Scaled(int count) {
-  const char* scale = std::getenv("ANABRANCH_SCALE");
-  return scale == nullptr ? count : static_cast<int>(count * std::atof(scale));
-}
 
 template <typename T>
 std::string Reference(T value) {
