@@ -79,7 +79,7 @@ def measures(judged: list) -> list:
             absent.append(m)
             continue
         digits = digits_for(found.median)
-        word = WORDS[m["verdict"]] + (", stretch holds" if m["stretch_verdict"] == HOLDS else "")
+        word = WORDS.get(m["verdict"], "") + (", stretch holds" if m["stretch_verdict"] == HOLDS else "")
         rows.append(
             [
                 m["number"],

@@ -22,9 +22,9 @@ RECORDS = {"relay": "tabular", "tabular": "tabular", "ffnn": "ffnn", "ffnn_echo"
 # is no part of a raw loop.
 CLIENTS = {
     "relay": "ahead 1,000,000 records / 1 GB; acks all, idempotent",
-    "anabranch": "its defaults: ahead 20,000 records / 32 MiB; acks all, idempotent",
+    "anabranch": "its defaults: ahead 8,000 records / 32 MiB; acks all, idempotent",
 }
-ENGINES_QUEUE = ("--queued-records", "20000", "--queued-kbytes", "32768")  # of a relay
+ENGINES_QUEUE = ("--queued-records", "8000", "--queued-kbytes", "32768")  # of a relay
 DEFAULT = "default"
 AT_LEAST_ONCE, EXACTLY_ONCE = "at_least_once", "exactly_once"
 
@@ -67,7 +67,7 @@ def peers() -> dict:
 def clients(side: Side) -> str:
     """How far a system fetches ahead and what it has acknowledged."""
     if side.extra == ENGINES_QUEUE:
-        return CLIENTS[side.system].replace("1,000,000 records / 1 GB", "20,000 records / 32 MiB")
+        return CLIENTS[side.system].replace("1,000,000 records / 1 GB", "8,000 records / 32 MiB")
     if side.system in CLIENTS:
         return CLIENTS[side.system]
     return peers().get(side.system, {}).get("settings", "")

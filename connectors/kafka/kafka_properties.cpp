@@ -134,7 +134,7 @@ const std::vector<PropertyRule>& AllowedProperties() {
       {"heartbeat.interval.ms", kIn, false, "How often a member tells that it is alive; 1000."},
       {"max.poll.interval.ms", kIn, false, "A member that takes no records for this long is given up."},
       {"coordinator.query.interval.ms", kIn, false, "How often a missing coordinator is looked for."},
-      {"queued.min.messages", kIn, false, "Records that are fetched ahead, per lane; 20000."},
+      {"queued.min.messages", kIn, false, "Records that are fetched ahead, per lane; 8000."},
       {"queued.max.messages.kbytes", kIn, false,
        "Memory for records fetched ahead, per lane; its share of limits.memory_bytes / 4, at most 32768."},
       {"fetch.wait.max.ms", kIn, false, "How long a broker waits for fetch.min.bytes."},

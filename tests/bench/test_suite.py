@@ -1,6 +1,8 @@
 """The parts of bench/suite that decide what a figure means: they measure nothing here."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import os
 import pathlib
@@ -218,6 +220,13 @@ class Rounds(unittest.TestCase):
         finally:
             bench._broker = None
             bench.close()
+
+    def test_sections_are_named_with_blanks_or_commas_and_an_unknown_one_is_told(self):
+        self.assertEqual(Options(["--only", "start,micro", "tabular"]).sections, ["micro", "tabular", "start"])
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), self.assertRaises(SystemExit):
+            Options(["--only", "tabular,fnn"])
+        self.assertIn('no section "fnn" (known: micro, tabular, ffnn', said.getvalue())
 
     def test_only_the_systems_that_were_asked_for_are_chosen(self):
         options = Options(["--systems", "relay"])

@@ -21,6 +21,7 @@ TABULAR_BESIDE = [
 TABULAR_PEERS = [
     Side(g.KSTREAMS, "kafka-streams", "tabular", linger=DEFAULT),
     Side(g.KSTREAMS_TUNED, "kafka-streams-tuned", "tabular"),
+    Side(g.KSTREAMS_JVM, "kafka-streams-jvm", "tabular", linger=DEFAULT, beside=True),
     Side(g.KSTREAMS_EO, "kafka-streams", "tabular", EXACTLY_ONCE),
     Side(g.FLINK, "flink", "tabular", linger=DEFAULT),
     Side(g.FLINK_TUNED, "flink-tuned", "tabular"),
