@@ -51,7 +51,7 @@ class Tally {
       if (times_[i] != 0) continue;
       if (++missing <= kNamed) std::fprintf(stderr, "record %s is missing\n", KeyOf(static_cast<int64_t>(i)).c_str());
     }
-    if (!append_time_) std::fprintf(stderr, "the topic has no LogAppendTime: times and rate are the senders'\n");
+    if (!append_time_) std::fprintf(stderr, "the topic has no LogAppendTime: times and rate would be the senders'\n");
     std::sort(append_ms_.begin(), append_ms_.end());
     int64_t first = 0, quarter = 0, begin = 0, end = 0;
     size_t measured = 0;
@@ -69,7 +69,7 @@ class Tally {
         text(records_).c_str(), text(missing).c_str(), text(twice_).c_str(), text(wrong_).c_str(),
         text(out_of_order_).c_str(), text(first).c_str(), text(quarter).c_str(), text(begin).c_str(), text(end).c_str(),
         measured, rate);
-    return missing == 0 && twice_ == 0 && wrong_ == 0 && out_of_order_ == 0;
+    return missing == 0 && twice_ == 0 && wrong_ == 0 && out_of_order_ == 0 && append_time_;
   }
 
  private:

@@ -59,12 +59,14 @@ def main(arguments: list) -> int:
     options = Options(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything started is ended
     about, results, bench = machine.describe(), Results(), Bench(options.quick or options.scale < 1)
+    whole = False
     try:
         held = measure(bench, results, options)
+        whole = True
     finally:
         bench.close()
         judged = report.judge(results, options.quick)
-        path = report.write(options.out, results, judged, about, options.command(arguments))
+        path = report.write(options.out, results, judged, about, options.command(arguments), whole)
     print(path.read_text())
     lost = [m for m in judged if not m["held"]]
     for m in lost:

@@ -12,6 +12,8 @@ RELAY, RELAY_EO = "raw relay", "raw relay, transactions"
 RELAY_QUEUE = "raw relay, the engine's queue"
 RELAY_BATCH = "raw relay, batch calls*"
 KSTREAMS, KSTREAMS_TUNED, KSTREAMS_EO = "kafka-streams", "kafka-streams, tuned", "kafka-streams, exactly once"
+RELAY_0, ENGINE_0, KSTREAMS_0 = "raw relay, linger 0", "anabranch, linger 0", "kafka-streams, linger 0"
+RELAY_EO_10 = "raw relay, transactions of 10 ms"
 KSTREAMS_JVM = "kafka-streams, the JVM's defaults"
 KSTREAMS_5, LOOP, BYTEWAX, QUIX = "kafka-streams, linger 5", "python-loop", "bytewax", "quix"
 FLINK, FLINK_TUNED = "flink", "flink, tuned"
@@ -38,10 +40,11 @@ class Measure:
         return next((b for b in ((self.quick if quick else None), self.bound, self.goal) if b is not None), None)
 
     def judge(self, results: Results, quick: bool = False) -> dict:
-        found, limit = self.source.take(results), self.limit(quick)
-        if stats.verdict(found, limit, self.better) == stats.MISSED:
-            found = self.source.take(results, again=True) or found
-        return {"number": self.number, "what": self.what, "unit": self.unit, "at_least": self.better, "goal": self.goal,
+        found, limit, first = self.source.take(results), self.limit(quick), None
+        again = self.source.take(results, again=True)
+        if stats.verdict(found, limit, self.better) == stats.MISSED and again:
+            found, first = again, found
+        return {"first": first, "number": self.number, "what": self.what, "unit": self.unit, "at_least": self.better, "goal": self.goal,
                 "stretch": self.stretch, "found": found, "verdict": stats.verdict(found, self.goal, self.better),
                 "bound": limit, "stretch_verdict": stats.verdict(found, self.stretch, self.better),
                 "held": stats.verdict(found, limit, self.better) != stats.MISSED}
@@ -116,15 +119,21 @@ MEASURES = [
             _open("p99_ms", ENGINE, RELAY, Difference), quick=15),
     Measure(10, "5,000 records/s: p99 / Kafka Streams with its defaults", "×", LESS, 0.2, 0.1,
             _open("p99_ms", ENGINE, KSTREAMS)),
-    Measure(10, "5,000 records/s: p99 / Kafka Streams, linger 5 ms on both", "×", LESS, 0.5, 0.3,
+    Measure(10, "5,000 records/s: p99 / Kafka Streams, linger 5 ms", "×", LESS, 0.5, 0.3,
             _open("p99_ms", ENGINE, KSTREAMS_5)),
-    Measure(10, "for comparison, the raw relay: p99 / Kafka Streams, linger 5 ms on both", "×", LESS, None, None,
+    Measure(10, "for comparison, the raw relay: p99 / Kafka Streams, linger 5 ms", "×", LESS, None, None,
             _open("p99_ms", RELAY, KSTREAMS_5), gate=False),
+    Measure(10, "linger 0 on all: p99 minus the raw relay's", "ms", LESS, 3, 1,
+            _open("p99_ms", ENGINE_0, RELAY_0, Difference), gate=False),
+    Measure(10, "linger 0 on all: p99 / Kafka Streams", "×", LESS, 0.5, 0.3,
+            _open("p99_ms", ENGINE_0, KSTREAMS_0), gate=False),
     Measure(11, "exactly once: p99 / a transactional raw relay's", "×", LESS, 1.5, 1.2,
             _open("p99_ms", ENGINE_EO, RELAY_EO)),
+    Measure(11, "exactly once: p99 / a raw relay's with transactions of 10 ms", "×", LESS, 1.5, 1.2,
+            _open("p99_ms", ENGINE_EO, RELAY_EO_10), gate=False),
     Measure(11, "exactly once: p99 / Kafka Streams, exactly_once_v2", "×", LESS, 0.7, 0.5,
             _open("p99_ms", ENGINE_EO, KSTREAMS_EO)),
-    Measure(12, "half of its own maximum: p99 minus the raw relay's (linger 5 ms + 5 ms)", "ms", LESS, 10, None,
+    Measure(12, "half of what is carried: p99 minus the raw relay's (linger 5 ms + 5 ms)", "ms", LESS, 10, None,
             Difference("half load", "p99_ms", ENGINE, RELAY)),
     Measure(13, "two-model ensemble / sum of the two inference times", "×", LESS, 1.10, None,
             Figure("micro", "ensemble/sum")),
@@ -139,7 +148,7 @@ MEASURES = [
     Measure(15, "resident memory minus the raw relay's, same queue settings (8,000 records / 32 MiB)", "MB", LESS, 64,
             32, Difference("tabular", "rss_mb", ENGINE, RELAY_QUEUE)),
     Measure(15, "resident memory minus the raw relay's with its larger queue (1,000,000 records / 1 GB)", "MB", LESS,
-            64, 32, Difference("tabular", "rss_mb", ENGINE, RELAY)),
+            None, None, Difference("tabular", "rss_mb", ENGINE, RELAY), gate=False),
     Measure(16, "process start to first result, file source", "ms", LESS, 150, None, Value("start", "file_ms", ENGINE)),
     Measure(16, "start to first result from Kafka / Kafka Streams'", "×", LESS, 0.4, None,
             Ratio("start", "start_s", ENGINE, KSTREAMS)),

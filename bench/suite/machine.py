@@ -4,6 +4,7 @@ import datetime
 import os
 import pathlib
 import platform
+import re
 import subprocess
 
 from .systems import PEERS, ROOT
@@ -37,6 +38,24 @@ def commit() -> str:
     return found + (" with changes" if _said("git", "status", "--porcelain", "--untracked-files=no") else "")
 
 
+def _cached(name: str) -> str:
+    """A value of the build's settings."""
+    cache = ROOT / "build" / "CMakeCache.txt"
+    lines = cache.read_text().splitlines() if cache.exists() else []
+    return next((line.partition("=")[2] for line in lines if line.startswith(name + ":")), "?")
+
+
+def has_mimalloc() -> bool:
+    return _cached("ANABRANCH_MIMALLOC") == "ON" and "NOTFOUND" not in _cached("MIMALLOC_LIBRARY")
+
+
+def java_peers() -> str:
+    pom = (PEERS / "java" / "pom.xml").read_text()
+    found = re.findall(r"<(kafka|flink|jackson)\.version>([^<]+)<", pom)
+    found += re.findall(r"<artifactId>(onnxruntime)</artifactId>\s*<version>([^<]+)<", pom)
+    return " ".join(f"{name} {version}" for name, version in found)
+
+
 def versions() -> dict:
     found = {
         "librdkafka": _said("pkg-config", "--modversion", "rdkafka"),
@@ -50,7 +69,10 @@ def versions() -> dict:
             "?",
         ),
         "java": (_said("java", "-version").splitlines() or ["none"])[0],
+        "java peers": java_peers(),
         "compiler": (_said("c++", "--version").splitlines() or ["?"])[0],
+        "build": f"{_cached('CMAKE_BUILD_TYPE')} {_cached('CMAKE_CXX_FLAGS')}".strip(),
+        "malloc of program and relay": "mimalloc" if has_mimalloc() else "the C library's",
     }
     requirements = PEERS / "requirements.txt"
     if requirements.exists():

@@ -5,7 +5,7 @@ import pathlib
 
 from . import plot
 from .goals import MEASURES
-from .results import Results
+from .results import Results, second_try
 from .stats import HOLDS, INCONCLUSIVE, MISSED, Spread
 
 WORDS = {HOLDS: "holds", INCONCLUSIVE: "inconclusive", MISSED: "**missed**"}
@@ -19,6 +19,7 @@ COLUMNS = {  # of the tables of systems: field → title, digits
         ("start_s", "first result s", 2),
     ),
     "latency": (
+        ("rate", "records/s", 0),
         ("p50_ms", "p50 ms", 2),
         ("p95_ms", "p95 ms", 2),
         ("p99_ms", "p99 ms", 2),
@@ -26,6 +27,7 @@ COLUMNS = {  # of the tables of systems: field → title, digits
         ("max_ms", "max ms", 1),
         ("late_sends", "sent late", 0),
         ("cpu_us", "CPU µs/record", 2),
+        ("rss_mb", "resident MB", 0),
     ),
     "start": (("start_s", "first result from Kafka s", 3), ("file_ms", "first result from a file ms", 0)),
     "restart": (("seconds", "until the stage runs s", 2), ("kept_mb", "kept MB", 0)),
@@ -34,7 +36,8 @@ SECTIONS = (
     ("tabular", "Tabular workload, preloaded", "throughput"),
     ("ffnn", "FFNN workload, preloaded", "throughput"),
     ("latency", "Latency, 5,000 records/s", "latency"),
-    ("half load", "Latency at half of the engine's maximum", "latency"),
+    ("half load", "Latency at half of what the engine carries", "latency"),
+    ("scale", "Workers and partitions, tabular, preloaded", "throughput"),
     ("start", "Start", "start"),
     ("restart", "Restart from kept results", "restart"),
 )
@@ -80,6 +83,8 @@ def measures(judged: list) -> list:
             continue
         digits = digits_for(found.median)
         word = WORDS.get(m["verdict"], "") + (", stretch holds" if m["stretch_verdict"] == HOLDS else "")
+        if m["first"]:
+            word += f"; second try, the first **missed**: {with_range(m['first'], digits)}"
         rows.append(
             [
                 m["number"],
@@ -112,7 +117,7 @@ def systems(results: Results, section: str, kind: str) -> list:
     rows = []
     for label in results.systems(section):
         runs = [r for r in results.runs if r["section"] == section and r["system"] == label]
-        good = [r for r in runs if "error" not in r]
+        good = [r for r in runs if "error" not in r and r["round"] >= 0]
         cold = "; **JVM cold**" if any(r.get("cold") for r in good) else ""
         row = [label, runs[0]["settings"] + cold] + [
             with_range(results.spread(section, label, field), digits) for field, _, digits in columns
@@ -121,7 +126,7 @@ def systems(results: Results, section: str, kind: str) -> list:
             row.append(f"{sum(r.get('records', r.get('received', 0)) for r in good):,}" if good else "**failed**")
         rows.append(row)
     beside = any(r.get("beside") for r in results.runs if r["section"] == section)
-    note = ["\\* faulty below librdkafka 2.13.2: printed beside, nothing is held against it.", ""] if beside else []
+    note = ["\\* batch calls have faults below librdkafka 2.13.2: nothing is held against them.", ""] if beside else []
     lines = table(
         ["system", "set up as", *(title for _, title, _ in columns), *(["results checked"] if checked else [])], rows
     )
@@ -137,20 +142,21 @@ def machine_lines(machine: dict) -> list:
     ]
 
 
-def page(results: Results, judged: list, machine: dict, command: str) -> str:
+def page(results: Results, judged: list, machine: dict, command: str, whole=True) -> str:
     lines = [
-        "# Benchmark report",
+        "# Benchmark report" + ("" if whole else ": **interrupted**"),
         "",
         *machine_lines(machine),
         f"Made by `{command}`. Broker, feeder, reader and both sides share this machine. Median of the rounds, range",
-        "beside; a ratio is taken between neighbours of one round. *Inconclusive*: the median misses the goal, a round",
+        "beside; a ratio is taken between runs of the same round. *Inconclusive*: the median misses the goal, a round",
         "reaches it. How it is measured: [docs/benchmarks.md](../../docs/benchmarks.md).",
         "",
     ]
     lines += ["## Measures", "", *measures(judged)]
     for section, title, kind in SECTIONS:
-        if results.systems(section):
-            lines += [f"## {title}", "", *systems(results, section, kind)]
+        for name, note in ((section, ""), (second_try(section), ", once more")):
+            if results.systems(name):
+                lines += [f"## {title}{note}", "", *systems(results, name, kind)]
     figures = [
         [f["name"], with_range(Spread(f["median"], f["min"], f["max"], 0), digits_for(f["median"])), f["unit"]]
         for f in results.figures
@@ -179,7 +185,7 @@ def judge(results: Results, quick: bool) -> list:
     return [m.judge(results, quick) for m in MEASURES]
 
 
-def write(folder: pathlib.Path, results: Results, judged: list, machine: dict, command: str) -> pathlib.Path:
+def write(folder: pathlib.Path, results: Results, judged: list, machine: dict, command: str, whole=True) -> pathlib.Path:
     folder.mkdir(parents=True, exist_ok=True)
     for curve in results.curves:
         note = f"{machine['processor']}, {machine['cores']} cores, commit {machine['commit']}"
@@ -189,7 +195,7 @@ def write(folder: pathlib.Path, results: Results, judged: list, machine: dict, c
             {
                 "machine": machine,
                 "command": command,
-                "measures": [{**m, "found": m["found"]._asdict() if m["found"] else None} for m in judged],
+                "measures": [{**m, **{k: m[k]._asdict() if m[k] else None for k in ("found", "first")}} for m in judged],
                 "runs": results.runs,
                 "figures": results.figures,
                 "tables": results.tables,
@@ -200,5 +206,5 @@ def write(folder: pathlib.Path, results: Results, judged: list, machine: dict, c
         + "\n"
     )
     path = folder / "report.md"
-    path.write_text(page(results, judged, machine, command))
+    path.write_text(page(results, judged, machine, command, whole))
     return path

@@ -202,7 +202,9 @@ def drain(bench: Bench, side: Side, count: int, partitions: int = 1, warm=True) 
 
 
 def open_loop(bench: Bench, side: Side, rate: int, seconds: float, warm_up: float, partitions: int = 1) -> dict:
-    """Records come at a fixed rate whatever happens; the latency of each."""
+    """Records come at a fixed rate whatever happens; the latency of each. A JVM is given twice the time in which it gets
+    warm: it starts when the feeder does, and has fewer records to learn from."""
+    warm_up = max(warm_up, 2 * systems.warm_s(side))
     in_topic = bench.name("open.in")
     bench.broker.make({in_topic: partitions})
     try:
@@ -246,12 +248,11 @@ def open_loop(bench: Bench, side: Side, rate: int, seconds: float, warm_up: floa
 
 
 def order(sides: list, number: int) -> list:
-    """No side always runs behind the same other, or first."""
-    if not sides:
-        return []
-    turned = sides[number % len(sides) :] + sides[: number % len(sides)]
-    # With two sides turning is alternating: turned back in every other round as well, the order would stand still.
-    return turned if number // len(sides) % 2 == 0 else turned[::-1]
+    """No side always runs behind the same other, or first: every other round runs backwards, and each pair of rounds
+    begins a third of the sides later."""
+    shift = number // 2 * max(1, len(sides) // 3) % max(1, len(sides))
+    turned = sides[shift:] + sides[:shift]
+    return turned[::-1] if number % 2 else turned
 
 
 def play(section: str, sides: list, rounds: int, measure, results, show, warm_up=None):

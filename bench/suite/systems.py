@@ -56,6 +56,8 @@ class Side:
 
     def settings(self) -> str:
         commit = f", commit {self.commit_ms} ms" if self.committed() else ""
+        if self.system == "anabranch":
+            commit = f", commit {self.commit_ms} ms, or at once when idle, which sends at once"
         return f"{self.guarantee}, linger {self.linger}{commit}; {clients(self)}"
 
 

@@ -121,6 +121,14 @@ class Measures(unittest.TestCase):
         self.assertEqual(made.judge(found)["found"].median, 5)
         self.assertEqual(dataclasses.replace(made, goal=2).judge(found)["found"].median, 2)
 
+    def test_the_page_says_that_it_is_a_second_try_and_what_the_first_one_was(self):
+        made = goals.Measure(1, "", "×", goals.MORE, 4, None, Ratio("s", "rate", "a", "b"))
+        found = results(a=[10, 10], b=[5, 5])
+        self.assertNotIn("second try", report.measures([made.judge(found)])[2])
+        for name, value in (("a", 20), ("b", 4)):
+            found.add({"section": second_try("s"), "system": name, "round": 0, "settings": "", "rate": value})
+        self.assertIn("holds; second try, the first **missed**: 2.00 (2.00…2.00)", report.measures([made.judge(found)])[2])
+
     def test_quick_has_bounds_of_its_own_where_they_are_named(self):
         made = goals.Measure(1, "", "×", goals.MORE, 9, None, Value("s", "rate", "a"), bound=5, quick=4)
         self.assertEqual((made.limit(False), made.limit(True)), (5, 4))
@@ -131,7 +139,7 @@ class Measures(unittest.TestCase):
         played = {
             "tabular": throughput.TABULAR_OWN + throughput.TABULAR_BESIDE + throughput.TABULAR_PEERS,
             "ffnn": throughput.FFNN,
-            "latency": latency.OWN + latency.OWN_EO + latency.PEERS,
+            "latency": latency.OWN + latency.OWN_EO + latency.AT_ONCE + latency.PEERS,
             "half load": latency.OWN,
             "start": start.SIDES,
             "restart": [Side(goals.ENGINE, "anabranch", "tabular")],
@@ -142,7 +150,7 @@ class Measures(unittest.TestCase):
 
     def test_every_peer_that_is_played_is_in_the_list_of_systems(self):
         known = json.loads((ROOT / "bench/peers/systems.json").read_text())
-        for side in throughput.TABULAR_PEERS + throughput.FFNN + latency.PEERS:
+        for side in throughput.TABULAR_PEERS + throughput.FFNN + latency.AT_ONCE + latency.PEERS:
             if side.system not in ("relay", "anabranch"):
                 self.assertIn(side.workload, known[side.system]["workloads"], side)
                 self.assertIn(side.guarantee, known[side.system]["guarantees"], side)
@@ -154,6 +162,13 @@ class Rounds(unittest.TestCase):
         self.assertTrue(all(sorted(o) == ["a", "b", "c"] for o in orders))
         self.assertEqual({o[0] for o in orders}, {"a", "b", "c"})
         self.assertGreater(len({o.index("a") > o.index("b") for o in orders}), 1)
+
+    def test_with_many_sides_and_few_rounds_each_runs_before_and_behind_the_other(self):
+        for count, played in ((19, 3), (9, 3), (7, 5)):
+            orders = [rounds.order(list(range(count)), i) for i in range(played)]
+            for a in range(count):
+                for b in range(a):
+                    self.assertEqual(len({o.index(a) < o.index(b) for o in orders}), 2, (count, played, a, b))
 
     def test_two_sides_take_turns_at_being_first(self):
         first = [rounds.order(["a", "b"], i)[0] for i in range(8)]
@@ -282,6 +297,8 @@ class Page(unittest.TestCase):
         found.runs[0]["cold"] = True
         self.assertIn("| raw relay | linger 5; **JVM cold** |", report.page(found, [], MACHINE, "bench/run"))
         self.assertIn("commit abc", text.lower())
+        self.assertNotIn("interrupted", text)
+        self.assertIn("**interrupted**", report.page(found, [], MACHINE, "bench/run", whole=False))
 
     def test_a_report_is_written_with_its_data_and_plots(self):
         found = results(a=[1.0])

@@ -105,6 +105,10 @@ public final class StreamsPeer {
     }
     for (Map.Entry<String, Object> entry : Tuning.producer(options).entrySet())
       properties.put(StreamsConfig.producerPrefix(entry.getKey()), entry.getValue());
+    for (Map.Entry<String, Object> entry : Tuning.consumer(options).entrySet())
+      properties.put(StreamsConfig.consumerPrefix(entry.getKey()), entry.getValue());
+    if (options.tuned())
+      properties.put(StreamsConfig.BUFFERED_RECORDS_PER_PARTITION_CONFIG, Tuning.bufferedRecords());
     return properties;
   }
 }

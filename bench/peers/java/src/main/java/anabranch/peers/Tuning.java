@@ -9,6 +9,8 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 final class Tuning {
   private static final int BATCH_BYTES = 512 * 1024;
   private static final int POLL_RECORDS = 4000;
+  private static final int FETCH_BYTES = 8 << 20;
+  private static final int SIZED_BY_THE_SYSTEM = -1;
 
   private Tuning() {}
 
@@ -23,8 +25,16 @@ final class Tuning {
     return properties;
   }
 
-  /** For Flink; Kafka Streams pauses a partition of which it holds more than 1,000 records and gets slower. */
   static Map<String, Object> consumer(Options options) {
-    return options.tuned() ? Map.of(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, POLL_RECORDS) : Map.of();
+    if (!options.tuned()) return Map.of();
+    return Map.of(
+        ConsumerConfig.MAX_POLL_RECORDS_CONFIG, POLL_RECORDS,
+        ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG, FETCH_BYTES,
+        ConsumerConfig.RECEIVE_BUFFER_CONFIG, SIZED_BY_THE_SYSTEM);
+  }
+
+  /** Kafka Streams pauses a partition of which it holds more than this, 1,000 by default. */
+  static int bufferedRecords() {
+    return 4 * POLL_RECORDS;
   }
 }
