@@ -167,7 +167,8 @@ struct EpochEnd {
 // on one lane. Used by the lane's writer thread (Progress: by the lane thread while the writer is idle).
 // Order of calls: Open, (Progress)*, then per epoch: Write+, Commit; Abort drops what was written
 // since the last commit. After kAborted from Write or Commit the caller writes the pinned rows again.
-// After kFenced, kStage or kUnavailable nothing of the epoch is visible and the committer is only closed.
+// After kFenced, kStage or kUnavailable the committer is only closed; with exactly_once nothing of the epoch is visible.
+// A committer may refer to the bytes it was given until Commit, Abort or Close returned, or Write or Commit with kAborted.
 class Committer {
  public:
   virtual ~Committer() = default;
@@ -179,7 +180,10 @@ class Committer {
   virtual Status Write(const EncodedBatch& batch) = 0;
   virtual Status Commit(const EpochEnd& end) = 0;
   virtual Status Abort() = 0;
-  // The commit also stores the source's positions (Kafka transactions, at-least-once Kafka lanes).
+  // From any thread: the call that is under way is to end soon, its result does not matter; holds until Resume().
+  virtual void Interrupt() {}
+  virtual void Resume() {}
+  // The commit also stores the source's positions (Kafka transactions).
   virtual bool CarriesPositions() const { return false; }
   // Commit order: sqlite 0, file 1, kafka 3, source positions that no target carries 4.
   virtual int rank() const = 0;

@@ -110,6 +110,7 @@ bool IsMissing(int error) {
 }  // namespace
 
 bool Patience::over() {
+  if (interrupted_.load(std::memory_order_relaxed)) return true;
   if (cancel_ == nullptr || !cancel_->draining()) return false;
   const int64_t now = Clock::Real().NowNs();
   if (draining_since_ns_ == 0) draining_since_ns_ = now;
@@ -125,7 +126,7 @@ void Patience::Pause(int64_t ns) {
 
 Status Patience::Over(const std::string& undone) const {
   if (cancel_ != nullptr && cancel_->now()) return {Code::kCancelled, "stopped"};
-  return {Code::kRetry, "stopped while the brokers were away: " + undone};
+  return {Code::kRetry, "given up while the brokers were away: " + undone};
 }
 
 void KafkaDeleter::operator()(rd_kafka_conf_s* conf) const { rd_kafka_conf_destroy(conf); }

@@ -46,6 +46,9 @@ class Patience {
  public:
   explicit Patience(const CancelToken* cancel) : cancel_(cancel) {}
   bool over();
+  // Over at once, until the next Resume(). From any thread.
+  void Interrupt() { interrupted_.store(true, std::memory_order_relaxed); }
+  void Resume() { interrupted_.store(false, std::memory_order_relaxed); }
   // Sleeps, but not past its own end.
   void Pause(int64_t ns);
   // What to tell when it is over: kCancelled when the stop is to be at once, else kRetry with what was left
@@ -54,6 +57,7 @@ class Patience {
 
  private:
   const CancelToken* const cancel_;
+  std::atomic<bool> interrupted_{false};
   int64_t draining_since_ns_ = 0;
 };
 

@@ -64,6 +64,8 @@ class KafkaTransactionCommitter : public Committer {
   Status Write(const EncodedBatch& batch) override;
   Status Commit(const EpochEnd& end) override;
   Status Abort() override;
+  void Interrupt() override { producer_.patience().Interrupt(); }
+  void Resume() override { producer_.patience().Resume(); }
   bool CarriesPositions() const override { return true; }
   int rank() const override { return 3; }
   void Close() override;
@@ -116,6 +118,8 @@ class KafkaAtLeastOnceCommitter : public Committer {
   Status Write(const EncodedBatch& batch) override;
   Status Commit(const EpochEnd& end) override;
   Status Abort() override;
+  void Interrupt() override { producer_.patience().Interrupt(); }
+  void Resume() override { producer_.patience().Resume(); }
   int rank() const override { return 3; }
   void Close() override;
 

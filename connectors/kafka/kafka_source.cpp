@@ -17,6 +17,7 @@ constexpr int64_t kSessionMarginMs = 2'000;
 constexpr int64_t kCheckAgainNs = 200 * kNsPerMs;
 constexpr char kAheadRecords[] = "8000";  // lasts 8 ms at a million a second: longer than a fetch takes
 constexpr int64_t kWakeGapNs = 5 * kNsPerMs;
+constexpr uint32_t kMostPassedOver = 4096;  // records of one poll that become no row: then the lane has its turn
 constexpr int64_t kCloseWaitNs = 5'000'000'000;
 constexpr std::string_view kTraceHeaders[] = {"traceparent", "tracestate"};
 
@@ -194,7 +195,10 @@ void KafkaSource::Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits&
   const Clock& clock = Clock::Real();
   int64_t until = 0;  // first when the first record is awaited, then when the batch closes
   bool lingering = false;
-  while (batch.rows() < limits.max_rows && batch.payload_bytes < limits.max_bytes && stop_.ok() && !event_) {
+  const uint32_t most_taken = limits.max_rows + kMostPassedOver;
+  for (uint32_t taken = 0; taken < most_taken && batch.rows() < limits.max_rows &&
+                           batch.payload_bytes < limits.max_bytes && stop_.ok() && !event_;
+       ++taken) {
     rd_kafka_message_t* message = rd_kafka_consume_queue(queue_, 0);
     if (message == nullptr && !event_) {
       const int64_t now = clock.NowNs();
@@ -260,7 +264,9 @@ void KafkaSource::TakeMessage(rd_kafka_message_t* message, RecordBatch& batch, M
                  {static_cast<const char*>(message->payload), message->len});
     hold.messages.push_back(message);
   }
-  if (partition != nullptr && partition->next >= partition->end) partition->done = true;
+  // Behind the end there may be no record at end - 1: a transaction's marker, or one that was compacted.
+  const bool behind = partition != nullptr && message->offset >= partition->end;
+  if (behind || (partition != nullptr && partition->next >= partition->end)) partition->done = true;
   if (hold.messages.empty() || hold.messages.back() != message) rd_kafka_message_destroy(message);
 }
 

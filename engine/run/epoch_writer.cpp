@@ -86,6 +86,7 @@ Status EpochWriter::AbandonOpen() {
   std::unique_lock lock(mutex_);
   if (!status_.ok()) return status_;
   abandon_ = true;
+  for (Committer* committer : committers_) committer->Interrupt();
   changed_.notify_all();
   changed_.wait(lock, [this] { return !status_.ok() || !abandon_; });
   return status_;
@@ -157,6 +158,7 @@ void EpochWriter::Abandon(std::unique_lock<std::mutex>& lock) {
   queue_.clear();
   closed_ = 0;
   failed_ = committers_.size();
+  for (Committer* committer : committers_) committer->Resume();
   lock.unlock();
   Status aborted;
   for (Committer* committer : committers_) {

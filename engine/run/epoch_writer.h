@@ -42,7 +42,7 @@ class EpochWriter {
   Status CloseEpoch();
   // Waits until everything pushed is committed (or failed).
   Status WaitIdle();
-  // Drops the open epoch and everything not committed (a lost assignment); waits for a commit in progress.
+  // Drops the open epoch and everything not committed (a lost assignment); interrupts what a committer is at.
   // The next owner of the partitions writes those rows.
   Status AbandonOpen();
   // Ends the writer's thread, dropping what was not committed: after this nobody uses the committers. Call

@@ -101,7 +101,8 @@ Status Lane::KeepRest() {
   if (shared_.kept == nullptr) return Status::Ok();
   FaultPoint("failure.keep");
   std::vector<std::string> frames;
-  for (const EpochWriter::Uncommitted& rest : writer_.TakeUncommitted()) {
+  uncommitted_ = writer_.TakeUncommitted();
+  for (const EpochWriter::Uncommitted& rest : uncommitted_) {
     frames.push_back(WriteKeptOutputs(shared_.plan, *parts_.partitions, parts_.source_stage, rest.batch, rest.rows));
     failure_.kept_rows += rest.rows;
     for (const PositionRange& range : rest.batch.positions) {

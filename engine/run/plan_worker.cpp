@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <exception>
 #include <limits>
 #include <optional>
 
@@ -232,7 +233,11 @@ Status PlanWorker::StopAtWorst(std::vector<StageEnd>& ends) {
 StageEnd PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
   const int64_t begin = clock_.NowNs();
   SelectRows(batch, stage);
-  ApplyWhen(batch, stage);
+  try {
+    ApplyWhen(batch, stage);
+  } catch (const std::exception& e) {
+    return {{Code::kInternal, std::string("\"when\" of this node: ") + e.what()}, "stage"};
+  }
   StageRows& rows = batch.stages[stage];
   const bool call = rows.active_count > 0 && batch.give_up != stage;
   StageEnd end;

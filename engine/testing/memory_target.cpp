@@ -45,6 +45,7 @@ class MemoryCommitter : public Committer {
       for (const EncodedRows::Row& row : rows.rows) {
         if (AlreadyWritten(row.offset, output->next)) continue;
         output->open.push_back({row.offset, std::string(rows.key(row)), std::string(rows.value(row))});
+        written_.emplace_back(rows.value(row), rows.value(row));
       }
     }
     return Status::Ok();
@@ -59,6 +60,7 @@ class MemoryCommitter : public Committer {
         Status failure = std::move(output->failures.front());
         output->failures.pop_front();
         Drop(*output);
+        if (failure.code() == Code::kAborted) written_.clear();
         return failure;
       }
       output->rows.insert(output->rows.end(), output->open.begin(), output->open.end());
@@ -67,10 +69,12 @@ class MemoryCommitter : public Committer {
       ++output->commit_count;
       output->changed.notify_all();
     }
+    written_.clear();
     return Status::Ok();
   }
 
   Status Abort() override {
+    written_.clear();
     for (auto& [target, output] : outputs_) {
       std::lock_guard lock(output->mutex);
       Drop(*output);
@@ -79,7 +83,12 @@ class MemoryCommitter : public Committer {
   }
 
   int rank() const override { return 1; }
-  void Close() override {}
+  void Close() override {
+    MemoryOutput& first = *outputs_.front().second;
+    std::lock_guard lock(first.mutex);
+    for (const auto& [bytes, copy] : written_) first.bytes_gone |= bytes != copy;
+    written_.clear();
+  }
 
  private:
   static void Drop(MemoryOutput& output) {
@@ -89,6 +98,7 @@ class MemoryCommitter : public Committer {
 
   std::vector<std::pair<TargetId, std::shared_ptr<MemoryOutput>>> outputs_;
   const CancelToken* cancel_;
+  std::vector<std::pair<std::string_view, std::string>> written_;  // as a producer that copies nothing has it
 };
 
 class MemoryConnector : public Connector {

@@ -32,6 +32,7 @@ class MemoryOutput {
   size_t commits();
 
   bool keeps_progress = true;  // answers Progress with what it committed
+  bool bytes_gone = false;     // what a committer may refer to until it is closed was no longer there
 
   std::mutex mutex;
   std::condition_variable changed;

@@ -1,7 +1,10 @@
 #include <gtest/gtest.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <set>
 #include <thread>
 
@@ -495,6 +498,52 @@ TEST(KafkaAtLeastOnce, DeliversAndLeavesThePositionsToWhoeverComesAfterAllTarget
   ASSERT_TRUE(committed.ok()) << committed.message();
   EXPECT_EQ(ReadAll(out).size(), 10u);
   EXPECT_EQ(StoredOffset("anabranch.alo", in, 0), -1);
+}
+
+// A cluster that can be taken away on command.
+class MockCluster {
+ public:
+  MockCluster() {
+    rd_kafka_conf_t* conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", nullptr, 0);
+    owner_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf, nullptr, 0);
+    cluster_ = rd_kafka_handle_mock_cluster(owner_);
+    rd_kafka_mock_topic_create(cluster_, "out", 1, 1);
+  }
+  ~MockCluster() { rd_kafka_destroy(owner_); }
+  std::string servers() const { return rd_kafka_mock_cluster_bootstraps(cluster_); }
+  void Down() { rd_kafka_mock_broker_set_down(cluster_, 1); }
+  void Up() { rd_kafka_mock_broker_set_up(cluster_, 1); }
+
+ private:
+  rd_kafka_t* owner_;
+  rd_kafka_mock_cluster_t* cluster_;
+};
+
+TEST(KafkaAtLeastOnce, LetsGoOfATargetThatIsAwayWhenItIsInterrupted) {
+  MockCluster cluster;
+  TestLane lane(std::make_shared<FileProgram>("rows.jsonl"), "alo.away");
+  lane.context.delivery = Delivery::kAtLeastOnce;
+  auto committer = lane.OpenCommitter({MakeTargetProgram("out", "out", "", cluster.servers())});
+  ASSERT_TRUE(committer.ok()) << committer.status().message();
+  const EncodedBatch batch = FileRows(0, 10);
+  cluster.Down();
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  auto commit = std::async(std::launch::async, [&] { return (*committer)->Commit(EndOf(batch)); });
+  ASSERT_EQ(commit.wait_for(std::chrono::seconds(1)), std::future_status::timeout);
+  (*committer)->Interrupt();
+  ASSERT_EQ(commit.wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  EXPECT_EQ(commit.get().code(), Code::kRetry);
+  (*committer)->Resume();
+  ASSERT_TRUE((*committer)->Abort().ok());
+
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  auto abort = std::async(std::launch::async, [&] { return (*committer)->Abort(); });
+  ASSERT_EQ(abort.wait_for(std::chrono::seconds(5)), std::future_status::ready) << "rows of others are waited for";
+
+  cluster.Up();
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  EXPECT_TRUE((*committer)->Commit(EndOf(batch)).ok());
 }
 
 // Partitions that Java's default partitioner gives: murmur2(key) & 0x7fffffff, modulo the count. The hashes are

@@ -322,9 +322,9 @@ std::shared_ptr<KafkaSourceProgram> MakeSourceProgram(std::vector<std::string> t
 }
 
 std::shared_ptr<KafkaTargetProgram> MakeTargetProgram(const std::string& topic, const std::string& node,
-                                                      const std::string& envelope) {
+                                                      const std::string& envelope, const std::string& servers) {
   KafkaTargetProgram::Settings settings;
-  settings.options = TestOptions();
+  settings.options = TestOptions(servers);
   settings.topic = topic;
   settings.node_id = node;
   settings.envelope = envelope;

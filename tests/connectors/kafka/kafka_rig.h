@@ -59,7 +59,8 @@ ClientOptions TestOptions(const std::string& servers = TestBroker::servers(),
 std::shared_ptr<KafkaSourceProgram> MakeSourceProgram(std::vector<std::string> topics,
                                                       std::function<void(KafkaSourceSettings&)> change = {});
 std::shared_ptr<KafkaTargetProgram> MakeTargetProgram(const std::string& topic, const std::string& node = "out",
-                                                      const std::string& envelope = "");
+                                                      const std::string& envelope = "",
+                                                      const std::string& servers = TestBroker::servers());
 
 // One lane with what the engine gives it, driven by hand.
 class TestLane {

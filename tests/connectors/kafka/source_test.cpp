@@ -155,6 +155,24 @@ TEST(KafkaSource, FetchesOnPastRecordsThatBecomeNoRow) {
       << kWrites << " fetches, each of which fills the queue";
 }
 
+TEST(KafkaSource, GivesTheLaneItsTurnWhileRecordsComeThatBecomeNoRow) {
+  const std::string topic = TestBroker::MakeTopic("tombs.turn", 1);
+  WriteRecords(topic, std::vector<TestRecord>(20'000, {.key = "k", .partition = 0}));
+  TestLane lane(MakeSourceProgram({topic}), "tombs.turn", 0, false);
+  ASSERT_TRUE(lane.source->Open().ok());
+  while (lane.events.empty()) ASSERT_TRUE(lane.Step().ok());
+  RecordBatch batch;
+  batch.partitions = &lane.table;
+  BatchLimits limits;
+  limits.max_rows = 1;
+  uint64_t before = lane.kafka().tombstones();
+  while (before < 20'000) {
+    ASSERT_EQ(lane.source->Poll(batch, limits, 2'000'000'000).value(), SourceEvent::kIdle);
+    EXPECT_LE(lane.kafka().tombstones() - before, 4100u);
+    before = lane.kafka().tombstones();
+  }
+}
+
 TEST(KafkaSource, FetchesOnAsSoonAsItsQueueHasRoomInBytes) {
   const std::string topic = TestBroker::MakeTopic("ahead.bytes", 1);
   constexpr int kWrites = 40, kEach = 100;

@@ -142,8 +142,8 @@ TEST_F(ExpressionFaults, NumbersNeedsTextAndAWrittenCount) {
   EXPECT_EQ(Check("numbers(amount, 3)"), wanted + "(float64, int64)");
   EXPECT_EQ(Check("numbers(country, count)"), wanted + "(string, int64)");
   EXPECT_EQ(Check("numbers(country, 3.0)"), wanted + "(string, float64)");
-  EXPECT_EQ(Check("numbers(country, 0)"), "303@17+1: numbers makes 1 to 16000000 numbers, not 0");
-  EXPECT_EQ(Check("numbers(country, 16000001)"), "303@17+8: numbers makes 1 to 16000000 numbers, not 16000001");
+  EXPECT_EQ(Check("numbers(country, 0)"), "303@17+1: numbers makes 1 to 1000000 numbers, not 0");
+  EXPECT_EQ(Check("numbers(country, 1000001)"), "303@17+7: numbers makes 1 to 1000000 numbers, not 1000001");
 }
 
 TEST_F(ExpressionFaults, NullabilityIsKnown) {

@@ -29,8 +29,9 @@ class ViewCommitter : public Committer {
   }
   Status Commit(const EpochEnd&) override {
     inside = true;
-    while (hold) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (hold && !interrupted) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     inside = false;
+    if (interrupted) return {Code::kRetry, "given up"};
     if (abort_commits > 0) {
       --abort_commits;
       views.clear();
@@ -45,13 +46,15 @@ class ViewCommitter : public Committer {
     views.clear();
     return Status::Ok();
   }
+  void Interrupt() override { interrupted = true; }
+  void Resume() override { interrupted = false; }
   int rank() const override { return 0; }
   void Close() override { closed_inside = inside; }
 
   std::vector<std::string_view> views;
   std::string committed, seen_at_abort;
   int writes = 0, abort_writes = 0, abort_commits = 0;
-  std::atomic<bool> hold{false}, inside{false};
+  std::atomic<bool> hold{false}, inside{false}, interrupted{false};
   bool closed_inside = false;
 };
 
@@ -102,6 +105,21 @@ TEST_F(Writer, AnEpochThatStaysAbortedIsTriedUntilItIsAbandoned) {
   EXPECT_EQ(writer.WaitIdle().code(), Code::kRetry);
   ASSERT_TRUE(writer.AbandonOpen().ok()) << writer.status().message();
   committer.abort_commits = 0;
+  ASSERT_TRUE(writer.Push(Rows("next"), 1).ok());
+  ASSERT_TRUE(writer.CloseEpoch().ok());
+  ASSERT_TRUE(writer.WaitIdle().ok());
+  EXPECT_EQ(committer.committed, "next");
+}
+
+TEST_F(Writer, AnAbandonedEpochDoesNotWaitForATargetThatIsAway) {
+  committer.hold = true;
+  ASSERT_TRUE(writer.Push(Rows(text), 1).ok());
+  ASSERT_TRUE(writer.CloseEpoch().ok());
+  while (!committer.inside) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ASSERT_TRUE(writer.AbandonOpen().ok());
+  EXPECT_FALSE(committer.interrupted);
+  EXPECT_EQ(committer.seen_at_abort, text);
+  committer.hold = false;
   ASSERT_TRUE(writer.Push(Rows("next"), 1).ok());
   ASSERT_TRUE(writer.CloseEpoch().ok());
   ASSERT_TRUE(writer.WaitIdle().ok());

@@ -126,6 +126,7 @@ TEST_F(Restart, ATargetThatRefusesKeepsWhatWasEncoded) {
   ASSERT_TRUE(run.failure) << run.status.message();
   EXPECT_EQ(run.failure->stage, "out");
   EXPECT_EQ(run.failure->error_class, "target");
+  EXPECT_FALSE(output->bytes_gone);
   above_calls = 0;
   ASSERT_TRUE(Start(RunStart::kRestart).status.ok());
   EXPECT_EQ(above_calls, 100 - run.failure->kept_rows);
