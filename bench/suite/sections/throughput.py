@@ -22,11 +22,11 @@ TABULAR_BESIDE = [
 ]
 TABULAR_PEERS = [
     Side(g.KSTREAMS, "kafka-streams", "tabular", linger=DEFAULT),
-    Side(g.KSTREAMS_TUNED, "kafka-streams-tuned", "tabular"),
+    Side(g.KSTREAMS_TUNED, "kafka-streams-tuned", "tabular", linger="50"),
     Side(g.KSTREAMS_JVM, "kafka-streams-jvm", "tabular", linger=DEFAULT, beside=True),
     Side(g.KSTREAMS_EO, "kafka-streams", "tabular", EXACTLY_ONCE),
     Side(g.FLINK, "flink", "tabular", linger=DEFAULT),
-    Side(g.FLINK_TUNED, "flink-tuned", "tabular"),
+    Side(g.FLINK_TUNED, "flink-tuned", "tabular", linger="50"),
     Side(g.LOOP, "python-loop", "tabular"),
     Side(g.BYTEWAX, "bytewax", "tabular"),
     Side(g.QUIX, "quix", "tabular", share=0.3),
@@ -36,9 +36,9 @@ FFNN = [
     Side(g.ENGINE, "anabranch", "ffnn"),
     Side(g.ECHO, "anabranch", "ffnn_echo"),
     Side(g.KSTREAMS, "kafka-streams", "ffnn", linger=DEFAULT),
-    Side(g.KSTREAMS_TUNED, "kafka-streams-tuned", "ffnn"),
+    Side(g.KSTREAMS_TUNED, "kafka-streams-tuned", "ffnn", linger="50"),
     Side(g.FLINK, "flink", "ffnn", linger=DEFAULT),
-    Side(g.FLINK_TUNED, "flink-tuned", "ffnn"),
+    Side(g.FLINK_TUNED, "flink-tuned", "ffnn", linger="50"),
     Side(g.KS_CARELESS, "kafka-streams-careless", "ffnn_echo", share=0.3),
     Side(g.FLINK_CARELESS, "flink-careless", "ffnn_echo", share=0.3),
 ]
