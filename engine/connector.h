@@ -167,8 +167,9 @@ struct EpochEnd {
 // on one lane. Used by the lane's writer thread (Progress: by the lane thread while the writer is idle).
 // Order of calls: Open, (Progress)*, then per epoch: Write+, Commit; Abort drops what was written
 // since the last commit. After kAborted from Write or Commit the caller writes the pinned rows again.
-// After kFenced, kStage or kUnavailable the committer is only closed; with exactly_once nothing of the epoch is visible.
-// A committer may refer to the bytes it was given until Commit, Abort or Close returned, or Write or Commit with kAborted.
+// After kFenced, kStage or kUnavailable the committer is only closed; with exactly_once nothing of the epoch is
+// visible. A committer may refer to the bytes it was given until Commit, Abort or Close returned, or Write or Commit
+// with kAborted.
 class Committer {
  public:
   virtual ~Committer() = default;

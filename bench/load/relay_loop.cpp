@@ -61,12 +61,8 @@ class Acknowledged {
 };
 
 Properties ConsumerProperties(const RelayOptions& options) {
-  Properties all = {{"group.id", options.group},
-                    {"enable.auto.commit", "false"},
-                    {"auto.offset.reset", "earliest"},
-                    {"check.crcs", "true"},
-                    {"fetch.wait.max.ms", "100"},
-                    {"socket.nagle.disable", "true"}};
+  Properties all = {{"group.id", options.group}, {"enable.auto.commit", "false"}, {"auto.offset.reset", "earliest"},
+                    {"check.crcs", "true"},      {"fetch.wait.max.ms", "100"},    {"socket.nagle.disable", "true"}};
   if (options.linger_ms != "default") {
     all.emplace_back("queued.min.messages", std::to_string(options.queued_records));
     all.emplace_back("queued.max.messages.kbytes", std::to_string(options.queued_kbytes));

@@ -176,7 +176,9 @@ TEST_F(Restart, WhateverFailsWhereverEveryRowLeavesOnceAndNoStageWorksOnItTwice)
     SCOPED_TRACE("round " + std::to_string(round));
     PushRows(200);
     input->End();
-    const auto pick = [&] { return random() % 3 == 0 ? INT64_MAX : static_cast<int64_t>(random() % 200) + 200 * round; };
+    const auto pick = [&] {
+      return random() % 3 == 0 ? INT64_MAX : static_cast<int64_t>(random() % 200) + 200 * round;
+    };
     fail_from = pick();
     below_fails_from = pick();
     RunSummary run = Start(RunStart::kRun);
