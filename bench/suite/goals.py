@@ -44,8 +44,8 @@ class Measure:
         again = self.source.take(results, again=True)
         if stats.verdict(found, limit, self.better) == stats.MISSED and again:
             found, first = again, found
-        return {"first": first, "number": self.number, "what": self.what, "unit": self.unit, "at_least": self.better, "goal": self.goal,
-                "stretch": self.stretch, "found": found, "verdict": stats.verdict(found, self.goal, self.better),
+        return {"number": self.number, "what": self.what, "unit": self.unit, "at_least": self.better, "goal": self.goal,
+                "stretch": self.stretch, "first": first, "found": found, "verdict": stats.verdict(found, self.goal, self.better),
                 "bound": limit, "stretch_verdict": stats.verdict(found, self.stretch, self.better),
                 "held": stats.verdict(found, limit, self.better) != stats.MISSED}
 

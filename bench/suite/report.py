@@ -185,7 +185,13 @@ def judge(results: Results, quick: bool) -> list:
     return [m.judge(results, quick) for m in MEASURES]
 
 
-def write(folder: pathlib.Path, results: Results, judged: list, machine: dict, command: str, whole=True) -> pathlib.Path:
+def _plain(judged: dict) -> dict:
+    return {**judged, **{k: judged[k]._asdict() if judged[k] else None for k in ("found", "first")}}
+
+
+def write(
+    folder: pathlib.Path, results: Results, judged: list, machine: dict, command: str, whole=True
+) -> pathlib.Path:
     folder.mkdir(parents=True, exist_ok=True)
     for curve in results.curves:
         note = f"{machine['processor']}, {machine['cores']} cores, commit {machine['commit']}"
@@ -195,7 +201,7 @@ def write(folder: pathlib.Path, results: Results, judged: list, machine: dict, c
             {
                 "machine": machine,
                 "command": command,
-                "measures": [{**m, **{k: m[k]._asdict() if m[k] else None for k in ("found", "first")}} for m in judged],
+                "measures": [_plain(m) for m in judged],
                 "runs": results.runs,
                 "figures": results.figures,
                 "tables": results.tables,

@@ -202,8 +202,8 @@ def drain(bench: Bench, side: Side, count: int, partitions: int = 1, warm=True) 
 
 
 def open_loop(bench: Bench, side: Side, rate: int, seconds: float, warm_up: float, partitions: int = 1) -> dict:
-    """Records come at a fixed rate whatever happens; the latency of each. A JVM is given twice the time in which it gets
-    warm: it starts when the feeder does, and has fewer records to learn from."""
+    """Records come at a fixed rate whatever happens; the latency of each. A JVM is given twice its time to get warm: it
+    starts when the feeder does, and has fewer records to learn from."""
     warm_up = max(warm_up, 2 * systems.warm_s(side))
     in_topic = bench.name("open.in")
     bench.broker.make({in_topic: partitions})

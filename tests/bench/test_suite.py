@@ -127,7 +127,8 @@ class Measures(unittest.TestCase):
         self.assertNotIn("second try", report.measures([made.judge(found)])[2])
         for name, value in (("a", 20), ("b", 4)):
             found.add({"section": second_try("s"), "system": name, "round": 0, "settings": "", "rate": value})
-        self.assertIn("holds; second try, the first **missed**: 2.00 (2.00…2.00)", report.measures([made.judge(found)])[2])
+        row = report.measures([made.judge(found)])[2]
+        self.assertIn("holds; second try, the first **missed**: 2.00 (2.00…2.00)", row)
 
     def test_quick_has_bounds_of_its_own_where_they_are_named(self):
         made = goals.Measure(1, "", "×", goals.MORE, 9, None, Value("s", "rate", "a"), bound=5, quick=4)
