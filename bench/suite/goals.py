@@ -45,8 +45,9 @@ class Measure:
         if stats.verdict(found, limit, self.better) == stats.MISSED and again:
             found, first = again, found
         return {"number": self.number, "what": self.what, "unit": self.unit, "at_least": self.better, "goal": self.goal,
-                "stretch": self.stretch, "first": first, "found": found, "verdict": stats.verdict(found, self.goal, self.better),
-                "bound": limit, "stretch_verdict": stats.verdict(found, self.stretch, self.better),
+                "stretch": self.stretch, "first": first, "found": found, "bound": limit,
+                "verdict": stats.verdict(found, self.goal, self.better),
+                "stretch_verdict": stats.verdict(found, self.stretch, self.better),
                 "held": stats.verdict(found, limit, self.better) != stats.MISSED}
 
 

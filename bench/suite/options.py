@@ -9,7 +9,7 @@ from .systems import ROOT, usable
 SECTIONS = ("micro", "tabular", "ffnn", "latency", "half-load", "start", "restart", "scale", "profile", "recovery")
 QUICK = ("micro", "tabular", "latency", "recovery")
 # Records of a preloaded topic: a JVM is warm after ten seconds, and some seconds must be left behind them.
-COUNTS = {"tabular": 2_500_000, "ffnn": 400_000}
+COUNTS = {"tabular": 3_000_000, "ffnn": 500_000}
 QUICK_COUNTS = {"tabular": 400_000, "ffnn": 40_000}
 ROUNDS, QUICK_ROUNDS = 5, 5
 FEWER = {"latency": 3, "start": 5, "restart": 3}

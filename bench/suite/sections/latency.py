@@ -33,7 +33,7 @@ def show(run: dict) -> str:
 
 def steady(bench, results, options, labels=None):
     sides = OWN if options.quick else OWN + OWN_EO + AT_ONCE + PEERS
-    seconds, warm_up = (6, 3) if options.quick else options.seconds(15, 8)
+    seconds, warm_up = (6, 3) if options.quick else options.seconds(12, 6)
     _play("latency", sides, RATE, seconds, warm_up, bench, results, options, labels)
 
 

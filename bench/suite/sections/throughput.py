@@ -29,7 +29,7 @@ TABULAR_PEERS = [
     Side(g.FLINK_TUNED, "flink-tuned", "tabular", linger="50"),
     Side(g.LOOP, "python-loop", "tabular"),
     Side(g.BYTEWAX, "bytewax", "tabular"),
-    Side(g.QUIX, "quix", "tabular", share=0.3),
+    Side(g.QUIX, "quix", "tabular", share=0.15),
 ]
 FFNN = [
     Side(g.RELAY, "relay", "relay", records="ffnn"),
@@ -39,8 +39,8 @@ FFNN = [
     Side(g.KSTREAMS_TUNED, "kafka-streams-tuned", "ffnn", linger="50"),
     Side(g.FLINK, "flink", "ffnn", linger=DEFAULT),
     Side(g.FLINK_TUNED, "flink-tuned", "ffnn", linger="50"),
-    Side(g.KS_CARELESS, "kafka-streams-careless", "ffnn_echo", share=0.3),
-    Side(g.FLINK_CARELESS, "flink-careless", "ffnn_echo", share=0.3),
+    Side(g.KS_CARELESS, "kafka-streams-careless", "ffnn_echo", share=0.15),
+    Side(g.FLINK_CARELESS, "flink-careless", "ffnn_echo", share=0.15),
 ]
 
 
