@@ -7,6 +7,7 @@ from ..results import section_of
 from ..rounds import drain, play
 from ..systems import DEFAULT, ENGINES_QUEUE, EXACTLY_ONCE, Side
 
+WARM_UP_SIDES = 3  # millions of records: then the broker is warm
 TABULAR_OWN = [
     Side(g.RELAY, "relay", "relay"),
     Side(g.NO_DECODE, "anabranch", "relay"),
@@ -63,15 +64,16 @@ def ffnn(bench, results, options, labels=None):
 
 
 def _play(section, sides, count, bench, results, options, labels):
+    chosen = options.chosen(sides, labels)
     try:
         play(
             section_of(section, labels),
-            options.chosen(sides, labels),
+            chosen,
             options.rounds_of(section),
             lambda side: drain(bench, side, count),
             results,
             show,
-            warm_up=None if labels is None else [],
+            warm_up=chosen[:WARM_UP_SIDES] if labels is None else [],
         )
     finally:
         bench.drop_inputs()
