@@ -123,7 +123,9 @@ def systems(results: Results, section: str, kind: str) -> list:
             with_range(results.spread(section, label, field), digits) for field, _, digits in columns
         ]
         if checked:
-            row.append(f"{sum(r.get('records', r.get('received', 0)) for r in good):,}" if good else "**failed**")
+            count = sum(r.get("records", r.get("received", 0)) for r in good)
+            failed = any("error" in r for r in runs)
+            row.append(f"{count:,}" if good else "**failed**" if failed else "-")
         rows.append(row)
     beside = any(r.get("beside") for r in results.runs if r["section"] == section)
     note = ["\\* batch calls have faults below librdkafka 2.13.2: nothing is held against them.", ""] if beside else []
