@@ -26,10 +26,12 @@ def _said(*command) -> str:
         return ""
 
 
-def _line_of(path: str, name: str) -> str:
-    for line in pathlib.Path(path).read_text().splitlines():
+def _value_in(path, name: str, sign: str) -> str:
+    """What stands behind `sign` in the first line that begins with `name`; empty when there is none."""
+    file = pathlib.Path(path)
+    for line in file.read_text().splitlines() if file.exists() else []:
         if line.startswith(name):
-            return line.partition(":")[2].strip()
+            return line.partition(sign)[2].strip()
     return ""
 
 
@@ -40,9 +42,7 @@ def commit() -> str:
 
 def _cached(name: str) -> str:
     """A value of the build's settings."""
-    cache = ROOT / "build" / "CMakeCache.txt"
-    lines = cache.read_text().splitlines() if cache.exists() else []
-    return next((line.partition("=")[2] for line in lines if line.startswith(name + ":")), "?")
+    return _value_in(ROOT / "build" / "CMakeCache.txt", name + ":", "=")
 
 
 def has_mimalloc() -> bool:
@@ -59,15 +59,7 @@ def java_peers() -> str:
 def versions() -> dict:
     found = {
         "librdkafka": _said("pkg-config", "--modversion", "rdkafka"),
-        "broker": "Apache Kafka "
-        + next(
-            (
-                line.partition("=")[2]
-                for line in (ROOT / "tests/setup/broker").read_text().splitlines()
-                if line.startswith("kafka_version=")
-            ),
-            "?",
-        ),
+        "broker": "Apache Kafka " + _value_in(ROOT / "tests/setup/broker", "kafka_version", "="),
         "java": (_said("java", "-version").splitlines() or ["none"])[0],
         "java peers": java_peers(),
         "compiler": (_said("c++", "--version").splitlines() or ["?"])[0],
@@ -88,7 +80,7 @@ def describe() -> dict:
     return {
         "time": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit(),
-        "processor": _line_of("/proc/cpuinfo", "model name") or platform.machine(),
+        "processor": _value_in("/proc/cpuinfo", "model name", ":") or platform.machine(),
         "cores": os.cpu_count(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "kernel": platform.release(),

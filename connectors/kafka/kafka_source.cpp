@@ -265,8 +265,7 @@ void KafkaSource::TakeMessage(rd_kafka_message_t* message, RecordBatch& batch, M
     hold.messages.push_back(message);
   }
   // Behind the end there may be no record at end - 1: a transaction's marker, or one that was compacted.
-  const bool behind = partition != nullptr && message->offset >= partition->end;
-  if (behind || (partition != nullptr && partition->next >= partition->end)) partition->done = true;
+  if (partition != nullptr && std::max(partition->next, message->offset) >= partition->end) partition->done = true;
   if (hold.messages.empty() || hold.messages.back() != message) rd_kafka_message_destroy(message);
 }
 

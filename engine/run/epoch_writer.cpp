@@ -92,20 +92,6 @@ Status EpochWriter::AbandonOpen() {
   return status_;
 }
 
-std::vector<EpochWriter::Uncommitted> EpochWriter::TakeUncommitted() {
-  std::vector<Uncommitted> rest;
-  const auto take = [&rest](std::deque<Item>& items) {
-    for (Item& item : items) {
-      if (!item.end) rest.push_back({std::move(item.batch), item.rows});
-    }
-    items.clear();
-  };
-  take(pinned_);
-  std::lock_guard lock(mutex_);
-  take(queue_);
-  return rest;
-}
-
 bool EpochWriter::idle() const {
   std::lock_guard lock(mutex_);
   return queue_.empty() && !busy_;

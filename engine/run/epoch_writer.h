@@ -23,7 +23,7 @@ namespace anabranch {
 // Push waits while more than `max_bytes` are held, CloseEpoch while two closed epochs wait; they and WaitIdle wait half
 // a second at most, then they answer kRetry, having done nothing: see to the source, then call again.
 //
-// Used by one lane thread. After a failure nothing more is committed; status() tells why, TakeUncommitted() gives
+// Used by one lane thread. After a failure nothing more is committed; status() tells why, ForEachUncommitted() gives
 // what was pushed.
 class EpochWriter {
  public:
@@ -48,13 +48,11 @@ class EpochWriter {
   // Ends the writer's thread, dropping what was not committed: after this nobody uses the committers. Call
   // WaitIdle() first to lose nothing. Idempotent.
   void Stop();
-  // After Stop(): what was pushed and is not committed, in order; and whose commit failed (an index into
-  // `committers`, or their number when none did).
-  struct Uncommitted {
-    EncodedBatch batch;
-    int64_t rows = 0;
-  };
-  std::vector<Uncommitted> TakeUncommitted();
+  // After Stop(): visit(batch, rows) for what was pushed and is not committed, in order. It stays here: committers may
+  // refer to its bytes until they are closed.
+  template <typename Visit>
+  void ForEachUncommitted(Visit visit) const;
+  // Whose commit failed: an index into `committers`, or their number when none did.
   size_t failed_committer() const { return failed_; }
   // Nothing is queued and no commit is running.
   bool idle() const;
@@ -105,5 +103,14 @@ class EpochWriter {
   Status status_;                    // guarded
   std::thread thread_;
 };
+
+template <typename Visit>
+void EpochWriter::ForEachUncommitted(Visit visit) const {
+  for (const std::deque<Item>* items : {&pinned_, &queue_}) {
+    for (const Item& item : *items) {
+      if (!item.end) visit(item.batch, item.rows);
+    }
+  }
+}
 
 }  // namespace anabranch

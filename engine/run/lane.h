@@ -146,8 +146,6 @@ class Lane {
   std::atomic<Place> place_{Place::kMoving};
   StageId failed_at_ = kNoStage;
   Failure failure_;
-  // What failed on its way out. Committers may refer to its bytes until they are closed.
-  std::vector<EpochWriter::Uncommitted> uncommitted_;
 
   // Writer thread, and after its end the lane's: positions committed and not yet noted in the ledger.
   std::map<PartitionId, int64_t> committed_;

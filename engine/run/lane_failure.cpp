@@ -101,14 +101,13 @@ Status Lane::KeepRest() {
   if (shared_.kept == nullptr) return Status::Ok();
   FaultPoint("failure.keep");
   std::vector<std::string> frames;
-  uncommitted_ = writer_.TakeUncommitted();
-  for (const EpochWriter::Uncommitted& rest : uncommitted_) {
-    frames.push_back(WriteKeptOutputs(shared_.plan, *parts_.partitions, parts_.source_stage, rest.batch, rest.rows));
-    failure_.kept_rows += rest.rows;
-    for (const PositionRange& range : rest.batch.positions) {
+  writer_.ForEachUncommitted([&](const EncodedBatch& batch, int64_t rows) {
+    frames.push_back(WriteKeptOutputs(shared_.plan, *parts_.partitions, parts_.source_stage, batch, rows));
+    failure_.kept_rows += rows;
+    for (const PositionRange& range : batch.positions) {
       if (failure_.error_class == "target") NoteRecord(range.partition, range.first);
     }
-  }
+  });
   for (const auto& flight : in_flight_) {
     const RecordBatch& batch = *flight->batch;
     frames.push_back(batch.complete ? WriteKeptOutputs(shared_.plan, *parts_.partitions, parts_.source_stage,

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <exception>
 #include <limits>
 #include <optional>
 
@@ -233,11 +232,11 @@ Status PlanWorker::StopAtWorst(std::vector<StageEnd>& ends) {
 StageEnd PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
   const int64_t begin = clock_.NowNs();
   SelectRows(batch, stage);
-  try {
+  const Status asked = Guarded([&] {
     ApplyWhen(batch, stage);
-  } catch (const std::exception& e) {
-    return {{Code::kInternal, std::string("\"when\" of this node: ") + e.what()}, "stage"};
-  }
+    return Status::Ok();
+  });
+  if (!asked.ok()) return {{Code::kInternal, "\"when\" of this node: " + asked.message()}, "stage"};
   StageRows& rows = batch.stages[stage];
   const bool call = rows.active_count > 0 && batch.give_up != stage;
   StageEnd end;

@@ -87,19 +87,11 @@ class StageCall {
       fault_ = true;
       return fault;
     }
-    Status status = Guarded({batch_, stage_, active, count, deadline});
+    const NodeRun run{batch_, stage_, active, count, deadline};
+    Status status = Guarded([&] {
+      return callee_.node != nullptr ? callee_.node->Process(run) : callee_.encoder->Encode(batch_, active, &encoded());
+    });
     return status.ok() && deadline != kNoDeadline ? InTime(now_ns, deadline) : status;
-  }
-
-  Status Guarded(const NodeRun& run) {
-    try {
-      return callee_.node != nullptr ? callee_.node->Process(run)
-                                     : callee_.encoder->Encode(batch_, run.active, &encoded());
-    } catch (const std::exception& e) {
-      return {Code::kInternal, e.what()};
-    } catch (...) {
-      return {Code::kInternal, "an exception of an unknown type"};
-    }
   }
 
   // A node that fails late rows by itself has had its say: what it finished counts.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <string_view>
 
 #include "engine/cancel.h"
@@ -47,5 +48,17 @@ struct CallContext {
 // rows that it cannot take are known: those fail ("node"), the others are processed once. When more than 16 rows or a
 // quarter of the batch are bad (after exhausted retries: more than one), or only one row is active, it is the stage.
 StageEnd CallStage(const CallContext& context, Callee callee, RecordBatch& batch, StageId stage, int64_t now_ns);
+
+// What `work` answers; kInternal for whatever it throws.
+template <typename Work>
+Status Guarded(Work work) {
+  try {
+    return work();
+  } catch (const std::exception& e) {
+    return {Code::kInternal, e.what()};
+  } catch (...) {
+    return {Code::kInternal, "an exception of an unknown type"};
+  }
+}
 
 }  // namespace anabranch
