@@ -181,6 +181,10 @@ class Committer {
   virtual Status Write(const EncodedBatch& batch) = 0;
   virtual Status Commit(const EpochEnd& end) = 0;
   virtual Status Abort() = 0;
+  // Readers see rows only once they are committed. False: as soon as they leave, which SendNow() hastens.
+  virtual bool ShowsAtCommit() const { return true; }
+  // The input is idle: what was written need not wait for company. Takes a millisecond or so.
+  virtual void SendNow() {}
   // From any thread: the call that is under way is to end soon, its result does not matter; holds until Resume().
   virtual void Interrupt() {}
   virtual void Resume() {}

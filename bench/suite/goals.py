@@ -5,6 +5,7 @@ from typing import Optional
 from . import stats
 from .results import Difference, Figure, Ratio, Results, Value
 
+ENGINE_IDLE = "anabranch, linger unset"
 ENGINE, NO_DECODE, HEADERS = "anabranch", "anabranch, no decode", "anabranch, result headers"
 ENGINE_EO, HEADERS_EO = "anabranch, exactly once", "anabranch, exactly once, result headers"
 KEPT, ECHO = "anabranch, exactly once, results kept", "anabranch, echo"
@@ -122,6 +123,9 @@ MEASURES = [
             _open("p99_ms", ENGINE, KSTREAMS)),
     Measure(10, "5,000 records/s: p99 / Kafka Streams, linger 5 ms", "×", LESS, 0.5, 0.3,
             _open("p99_ms", ENGINE, KSTREAMS_5)),
+    Measure(10, "defaults on both: p99 / Kafka Streams", "×", LESS, 0.2, 0.1, _open("p99_ms", ENGINE_IDLE, KSTREAMS)),
+    Measure(10, "linger unset: p99 / Kafka Streams, linger 5 ms", "×", LESS, 0.5, 0.3,
+            _open("p99_ms", ENGINE_IDLE, KSTREAMS_5), gate=False),
     Measure(10, "for comparison, the raw relay: p99 / Kafka Streams, linger 5 ms", "×", LESS, None, None,
             _open("p99_ms", RELAY, KSTREAMS_5), gate=False),
     Measure(10, "linger 0 on all: p99 minus the raw relay's", "ms", LESS, 3, 1,

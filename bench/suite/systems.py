@@ -56,8 +56,10 @@ class Side:
 
     def settings(self) -> str:
         commit = f", commit {self.commit_ms} ms" if self.committed() else ""
-        if self.system == "anabranch":
-            commit = f", commit {self.commit_ms} ms, or at once when idle, which sends at once"
+        if self.system == "anabranch" and self.committed():
+            commit += ", or at once when idle, which sends at once"
+        elif self.system == "anabranch" and self.linger == DEFAULT:
+            commit = " (5, but sends at once when idle)"
         return f"{self.guarantee}, linger {self.linger}{commit}; {clients(self)}"
 
 

@@ -10,8 +10,13 @@ namespace {
 
 constexpr int64_t kQueueWaitNs = int64_t{365} * 86'400 * 1'000'000'000;  // until there is room
 constexpr int kFlushMs = 500;
+constexpr int kSendMs = 1;  // the library sends during a flush, so some time it must be given
 constexpr int64_t kBackoffNs = 200'000'000;
 constexpr int kMostBackoffs = 10;
+
+bool SetsLinger(const ClientOptions& options) {
+  return !options.Value("linger.ms").empty() || !options.Value("queue.buffering.max.ms").empty();
+}
 
 }  // namespace
 
@@ -21,7 +26,8 @@ KafkaAtLeastOnceCommitter::KafkaAtLeastOnceCommitter(const LaneContext& lane, Ka
       targets_(std::move(targets)),
       consumer_(dynamic_cast<const KafkaSourceProgram*>(&source_program) != nullptr ? static_cast<KafkaSource*>(&source)
                                                                                     : nullptr),
-      producer_(lane, targets_) {}
+      producer_(lane, targets_),
+      lingers_(SetsLinger(targets_.front().second->settings().options)) {}
 
 KafkaAtLeastOnceCommitter::~KafkaAtLeastOnceCommitter() { Close(); }
 
@@ -56,6 +62,10 @@ Status KafkaAtLeastOnceCommitter::Commit(const EpochEnd& /*end*/) {
 Status KafkaAtLeastOnceCommitter::Abort() {
   if (producer_.running() && rd_kafka_outq_len(producer_.handle()) == 0) return Status::Ok();
   return producer_.Start({});
+}
+
+void KafkaAtLeastOnceCommitter::SendNow() {
+  if (producer_.running() && !lingers_) producer_.Flush(kSendMs);
 }
 
 Status KafkaAtLeastOnceCommitter::Flush() {

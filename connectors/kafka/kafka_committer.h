@@ -118,6 +118,8 @@ class KafkaAtLeastOnceCommitter : public Committer {
   Status Write(const EncodedBatch& batch) override;
   Status Commit(const EpochEnd& end) override;
   Status Abort() override;
+  bool ShowsAtCommit() const override { return false; }
+  void SendNow() override;
   void Interrupt() override { producer_.patience().Interrupt(); }
   void Resume() override { producer_.patience().Resume(); }
   int rank() const override { return 3; }
@@ -131,7 +133,8 @@ class KafkaAtLeastOnceCommitter : public Committer {
   const KafkaTargets targets_;
   KafkaSource* const consumer_;
   KafkaProducer producer_;
-  int failed_ = 0;  // times since the last commit
+  const bool lingers_;  // the connection says for how long
+  int failed_ = 0;      // times since the last commit
 };
 
 }  // namespace anabranch

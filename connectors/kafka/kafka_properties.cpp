@@ -151,7 +151,9 @@ const std::vector<PropertyRule>& AllowedProperties() {
       {"queue.buffering.max.kbytes", kOut, false, "Bytes that wait to be sent, per lane."},
       {"queue.buffering.max.ms", kOut, false, "Another name of linger.ms."},
       {"queue.buffering.backpressure.threshold", kOut, false, "Requests in flight beyond which records are gathered."},
-      {"linger.ms", kOut, false, "How long records are gathered into one request; 5."},
+      {"linger.ms", kOut, false,
+       "How long records are gathered into one request. Unset: 5, and "
+       "with at_least_once what was gathered is sent as soon as nothing more is at hand."},
       {"message.send.max.retries", kOut, false, "Another name of retries."},
       {"retries", kOut, false, "How often sending a record is tried again."},
       {"retry.backoff.ms", kOut, false, "Wait before sending is tried again."},

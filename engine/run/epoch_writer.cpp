@@ -77,6 +77,14 @@ Status EpochWriter::CloseEpoch() {
   return Status::Ok();
 }
 
+void EpochWriter::SendNow() {
+  {
+    const std::lock_guard lock(mutex_);
+    send_now_ = true;
+  }
+  changed_.notify_all();
+}
+
 Status EpochWriter::WaitIdle() {
   std::unique_lock lock(mutex_);
   return WaitFor(lock, [this] { return queue_.empty() && !busy_; });
@@ -113,36 +121,50 @@ EncodedBatch EpochWriter::TakeSpare() {
 void EpochWriter::Loop() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return stop_ || abandon_ || (status_.ok() && !queue_.empty()); });
+    changed_.wait(lock, [this] { return stop_ || abandon_ || (status_.ok() && (!queue_.empty() || send_now_)); });
     if (stop_) return;
     if (abandon_) {
       Abandon(lock);
       continue;
     }
-    Item item = std::move(queue_.front());
-    queue_.pop_front();
     busy_ = true;
-    const bool end = item.end;
-    lock.unlock();
-    Status status;
-    if (end) {
-      status = CommitEpoch();
-    } else {
-      pinned_.push_back(std::move(item));
-      status = WriteBatch(pinned_.back().batch);
-    }
-    lock.lock();
+    Status status = TakeNext(lock);
     busy_ = false;
-    if (end) --closed_;
     if (!status.ok() && status_.ok() && !abandon_) status_ = std::move(status);
     changed_.notify_all();
   }
+}
+
+// What is queued comes first: SendNow() is of what was pushed before it.
+Status EpochWriter::TakeNext(std::unique_lock<std::mutex>& lock) {
+  if (queue_.empty()) {
+    send_now_ = false;
+    lock.unlock();
+    for (Committer* committer : committers_) committer->SendNow();
+    lock.lock();
+    return Status::Ok();
+  }
+  Item item = std::move(queue_.front());
+  queue_.pop_front();
+  const bool end = item.end;
+  lock.unlock();
+  Status status;
+  if (end) {
+    status = CommitEpoch();
+  } else {
+    pinned_.push_back(std::move(item));
+    status = WriteBatch(pinned_.back().batch);
+  }
+  lock.lock();
+  if (end) --closed_;
+  return status;
 }
 
 // The bytes stay until every committer has let go of them: some are written without a copy.
 void EpochWriter::Abandon(std::unique_lock<std::mutex>& lock) {
   queue_.clear();
   closed_ = 0;
+  send_now_ = false;
   failed_ = committers_.size();
   for (Committer* committer : committers_) committer->Resume();
   lock.unlock();

@@ -40,6 +40,8 @@ class EpochWriter {
   Status Push(EncodedBatch&& batch, int64_t rows);
   // Ends the open epoch: what was pushed since the last end is committed together.
   Status CloseEpoch();
+  // Nothing more is at hand: what was pushed need not wait for company. Does not wait.
+  void SendNow();
   // Waits until everything pushed is committed (or failed).
   Status WaitIdle();
   // Drops the open epoch and everything not committed (a lost assignment); interrupts what a committer is at.
@@ -68,6 +70,7 @@ class EpochWriter {
   };
 
   void Loop();
+  Status TakeNext(std::unique_lock<std::mutex>& lock);
   Status WriteBatch(const EncodedBatch& batch);
   Status CommitEpoch();
   void Abandon(std::unique_lock<std::mutex>& lock);
@@ -98,6 +101,7 @@ class EpochWriter {
   size_t closed_ = 0;                // guarded: epochs closed and not resolved
   size_t held_bytes_ = 0;            // guarded: queued and pinned
   bool busy_ = false;                // guarded
+  bool send_now_ = false;            // guarded
   bool abandon_ = false;             // guarded
   bool stop_ = false;                // guarded
   Status status_;                    // guarded

@@ -12,7 +12,6 @@ namespace {
 
 constexpr int64_t kIdleWaitNs = 50'000'000;
 constexpr int64_t kBusyWaitNs = 1'000'000;
-constexpr int64_t kWitnessNs = 1'000'000'000;
 constexpr size_t kHeldBatches = 4096;
 constexpr int kLeavingTries = 6;  // of half a second
 
@@ -31,6 +30,8 @@ Lane::Lane(RunShared& shared, Parts parts)
       pacer_(shared.plan, ChooseBatch(shared.plan)),
       feed_(shared.plan, shared.rules, shared.kept, parts_.source_id, *parts_.partitions),
       keeps_always_(shared.kept != nullptr && std::ranges::any_of(shared.plan.nodes, &PlanNode::keep_always)),
+      commits_when_idle_(std::ranges::any_of(parts_.committers, [](const auto& c) { return c->ShowsAtCommit(); })),
+      witness_(shared.ledger, shared.clock, shared.warn, parts_.source_id, *parts_.partitions, parts_.stores_positions),
       writer_(Pointers(parts_.committers), shared.lane_bytes, shared.stop,
               {[this] { SyncKept(); }, [this](const EpochEnd& end, int64_t rows) { NoteCommitted(end, rows); }}) {}
 
@@ -45,7 +46,7 @@ Status Lane::Run() {
   failing_ = stage_failed;
   if (!status.ok() && !fenced && !stopped) CommitComplete(&status);
   writer_.Stop();
-  WriteWitness();
+  witness_.Flush();
   if (stage_failed && status.code() != Code::kRetry) {
     status = KeepFailure(std::move(status));
   } else if (status.code() == Code::kCancelled && !stopped && !in_flight_.empty()) {
@@ -218,8 +219,8 @@ Status Lane::OnAssigned() {
       if (wanted[i] != kNoPosition) least[i] = std::min(least[i], wanted[i]);
     }
   }
-  RETURN_IF_ERROR(CheckWitness(partitions, stored));
-  ASSIGN_OR_RETURN(std::vector<int64_t> next, StartPositions(partitions));
+  RETURN_IF_ERROR(witness_.Check(partitions, stored));
+  ASSIGN_OR_RETURN(std::vector<int64_t> next, witness_.Starts(*parts_.source, partitions));
   for (size_t i = 0; i < partitions.size(); ++i) {
     if (stored[i] != kNoPosition) {
       next[i] = std::min(stored[i], least[i]);
@@ -235,54 +236,6 @@ Status Lane::OnAssigned() {
   return feed_.has_more() ? Status::Ok() : StartLive();
 }
 
-std::string Lane::FactName(const char* what, PartitionId partition) const {
-  const SourcePartition& from = parts_.partitions->at(partition);
-  return std::string(what) + ":" + parts_.source_id + ":" + from.topic + "/" + std::to_string(from.partition);
-}
-
-// Where the `start` rule began when this state first read the partition: a process that dies before its first commit
-// must not make the next one begin elsewhere.
-Result<std::vector<int64_t>> Lane::StartPositions(const std::vector<PartitionId>& partitions) {
-  if (shared_.ledger == nullptr) return std::vector<int64_t>(partitions.size(), kNoPosition);
-  std::vector<int64_t> starts(partitions.size(), kNoPosition);
-  std::vector<PartitionId> fresh;
-  for (size_t i = 0; i < partitions.size(); ++i) {
-    ASSIGN_OR_RETURN(const auto known, shared_.ledger->Get(FactName("start", partitions[i])));
-    if (known) {
-      starts[i] = std::stoll(*known);
-    } else {
-      fresh.push_back(partitions[i]);
-    }
-  }
-  if (fresh.empty()) return starts;
-  ASSIGN_OR_RETURN(const std::vector<int64_t> now, parts_.source->StartPositions(fresh));
-  std::map<std::string, std::string> facts;
-  for (size_t i = 0; i < fresh.size(); ++i) {
-    facts[FactName("start", fresh[i])] = std::to_string(now[i]);
-    starts[static_cast<size_t>(std::ranges::find(partitions, fresh[i]) - partitions.begin())] = now[i];
-  }
-  RETURN_IF_ERROR(shared_.ledger->Put(facts));
-  return starts;
-}
-
-// What the outside stores is the truth; the ledger remembers the last position that it saw committed. A
-// group that forgot it would be read again from its start: refuse instead of doubling or skipping.
-Status Lane::CheckWitness(const std::vector<PartitionId>& partitions, const std::vector<int64_t>& stored) {
-  if (shared_.ledger == nullptr || !parts_.stores_positions) return Status::Ok();
-  for (size_t i = 0; i < partitions.size(); ++i) {
-    ASSIGN_OR_RETURN(const auto seen, shared_.ledger->Get(FactName("position", partitions[i])));
-    if (!seen || stored[i] >= std::stoll(*seen)) continue;
-    const SourcePartition& from = parts_.partitions->at(partitions[i]);
-    return {Code::kStage, "source \"" + parts_.source_id + "\": the stored position of " + from.topic + "/" +
-                              std::to_string(from.partition) + " is " +
-                              (stored[i] == kNoPosition ? std::string("gone") : std::to_string(stored[i])) +
-                              ", but this pipeline has committed up to " + *seen +
-                              ": the group's offsets expired or were reset. Set them back to " + *seen +
-                              " with the tools of the outside system, or start over with --fresh --new-identity"};
-  }
-  return Status::Ok();
-}
-
 void Lane::NoteCommitted(const EpochEnd& end, int64_t rows) {
   shared_.counters.AddCommitted(rows);
   if (keeps_always_) {
@@ -292,26 +245,13 @@ void Lane::NoteCommitted(const EpochEnd& end, int64_t rows) {
     }
     if (Status s = shared_.kept->Committed(ranges); !s.ok()) shared_.warn("kept results: " + s.message());
   }
-  if (shared_.ledger == nullptr || !parts_.stores_positions) return;
-  for (const PositionRange& range : end.positions) committed_[range.partition] = range.next;
-  const int64_t now = shared_.clock.NowNs();
-  if (now - witnessed_ns_ < kWitnessNs) return;
-  witnessed_ns_ = now;
-  WriteWitness();
+  witness_.Committed(end.positions);
 }
 
 // Results that were kept on the way only save work: what cannot be kept is told and will be computed again.
 void Lane::SyncKept() {
   if (!keeps_always_) return;
   if (Status s = shared_.kept->SyncLog(parts_.number); !s.ok()) shared_.warn("kept results: " + s.message());
-}
-
-void Lane::WriteWitness() {
-  std::map<std::string, std::string> facts;
-  for (const auto& [partition, next] : committed_) facts[FactName("position", partition)] = std::to_string(next);
-  committed_.clear();
-  if (facts.empty()) return;
-  if (Status s = shared_.ledger->Put(facts); !s.ok()) shared_.warn("the ledger: " + s.message());
 }
 
 Status Lane::OnRevoked(bool lost) {
@@ -356,7 +296,9 @@ void Lane::ReadOn() {
 
 Status Lane::OnIdle() {
   if (!in_flight_.empty()) return ReleaseFinished(false);
-  return CloseEpochIfDue(true);
+  if (unsent_) writer_.SendNow();
+  unsent_ = false;
+  return CloseEpochIfDue(commits_when_idle_);
 }
 
 Status Lane::OnEnd() {
@@ -443,6 +385,7 @@ Status Lane::Release(InFlight& flight) {
   open_rows_ += batch.rows();
   open_bytes_ += bytes;
   RETURN_IF_ERROR(Patiently([&] { return writer_.Push(std::move(batch.encoded), flight.rows); }));
+  unsent_ = !commits_when_idle_;
   if (feed_.pending()) feed_.NoteReleased();
   shared_.counters.Add(batch);
   batch.encoded = writer_.TakeSpare();
@@ -451,8 +394,8 @@ Status Lane::Release(InFlight& flight) {
   return CloseEpochIfDue(false);
 }
 
-// An idle lane closes its epoch at once, unless a commit is running: then the next epoch grows
-// meanwhile, which keeps the number of commits in step with what the targets can take.
+// An idle lane whose readers wait for a commit closes its epoch at once, unless a commit is running: then the next
+// epoch grows meanwhile, which keeps the number of commits in step with what the targets can take.
 Status Lane::CloseEpochIfDue(bool idle) {
   if (open_batches_ == 0) return Status::Ok();
   const EpochLimits& limits = shared_.plan.epoch;
@@ -477,7 +420,15 @@ void Lane::ForgetOpenEpoch() {
   open_bytes_ = 0;
 }
 
-int64_t Lane::WaitNs() const { return in_flight_.empty() && open_batches_ == 0 ? kIdleWaitNs : kBusyWaitNs; }
+// How long the source may take to say that nothing is at hand.
+int64_t Lane::WaitNs() const {
+  if (!in_flight_.empty()) return kBusyWaitNs;
+  if (unsent_) return 0;
+  if (open_batches_ == 0) return kIdleWaitNs;
+  if (commits_when_idle_) return kBusyWaitNs;
+  const int64_t due = open_since_ns_ + shared_.plan.epoch.commit_ns - shared_.clock.NowNs();
+  return std::clamp(due, kBusyWaitNs, kIdleWaitNs);
+}
 
 std::unique_ptr<RecordBatch> Lane::TakeBatch() {
   if (spare_.empty()) {

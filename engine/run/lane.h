@@ -3,7 +3,6 @@
 #include <atomic>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +18,7 @@
 #include "engine/run/kept_feed.h"
 #include "engine/run/ledger.h"
 #include "engine/run/plan_worker.h"
+#include "engine/run/position_witness.h"
 
 namespace anabranch {
 
@@ -102,11 +102,7 @@ class Lane {
   Status OnAssigned();
   Status OnRevoked(bool lost);
   void ReadOn();
-  Status CheckWitness(const std::vector<PartitionId>& partitions, const std::vector<int64_t>& stored);
-  std::string FactName(const char* what, PartitionId partition) const;
-  Result<std::vector<int64_t>> StartPositions(const std::vector<PartitionId>& partitions);
   void NoteCommitted(const EpochEnd& end, int64_t rows);
-  void WriteWitness();
   void SyncKept();
   void ForgetKept();
   Status OnIdle();
@@ -140,6 +136,7 @@ class Lane {
   bool leaving_ = false;    // the partitions are about to go
   bool failing_ = false;
   const bool keeps_always_;
+  const bool commits_when_idle_;  // some target's readers wait for a commit
   bool at_end_ = false;
   // What the lane's thread is at. Only a parked lane (it computes, or waits for a batch) can be taken over.
   enum class Place : uint8_t { kMoving, kParked, kTaken };
@@ -147,16 +144,14 @@ class Lane {
   StageId failed_at_ = kNoStage;
   Failure failure_;
 
-  // Writer thread, and after its end the lane's: positions committed and not yet noted in the ledger.
-  std::map<PartitionId, int64_t> committed_;
-  int64_t witnessed_ns_ = 0;
-
   // The open epoch: released and not closed yet.
   size_t open_batches_ = 0;
   uint64_t open_rows_ = 0;
   size_t open_bytes_ = 0;
   int64_t open_since_ns_ = 0;
+  bool unsent_ = false;  // it may linger at a target whose readers need no commit
 
+  PositionWitness witness_;
   EpochWriter writer_;  // last: its thread uses the members above
 };
 

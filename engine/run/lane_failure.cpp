@@ -48,7 +48,7 @@ bool Lane::TakeOver(const std::string& stage, const Status& why) {
   patiently([this] { return writer_.CloseEpoch(); });
   patiently([this] { return writer_.WaitIdle(); });
   writer_.Stop();
-  WriteWitness();
+  witness_.Flush();
   for (const auto& flight : in_flight_) {
     if (flight->done.load(std::memory_order_acquire)) continue;
     for (uint32_t row = 0; row < flight->batch->rows(); ++row) {

@@ -36,6 +36,7 @@ class PositionsCommitter : public Committer {
     return status;
   }
   Status Abort() override { return Status::Ok(); }
+  bool ShowsAtCommit() const override { return false; }  // readers see no positions
   bool CarriesPositions() const override { return true; }
   int rank() const override { return 4; }  // after every target has the rows
   void Close() override {}

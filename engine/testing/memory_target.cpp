@@ -82,6 +82,13 @@ class MemoryCommitter : public Committer {
     return Status::Ok();
   }
 
+  bool ShowsAtCommit() const override { return outputs_.front().second->shows_at_commit; }
+  void SendNow() override {
+    for (auto& [target, output] : outputs_) {
+      const std::lock_guard lock(output->mutex);
+      output->sent_count = output->open.size();
+    }
+  }
   int rank() const override { return 1; }
   void Close() override {
     MemoryOutput& first = *outputs_.front().second;
@@ -157,6 +164,11 @@ std::vector<MemoryOutput::Row> MemoryOutput::committed() {
 std::vector<MemoryOutput::Row> MemoryOutput::aborted() {
   std::lock_guard lock(mutex);
   return dropped;
+}
+
+size_t MemoryOutput::sent() {
+  const std::lock_guard lock(mutex);
+  return sent_count;
 }
 
 size_t MemoryOutput::commits() {

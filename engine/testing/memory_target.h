@@ -30,9 +30,11 @@ class MemoryOutput {
   std::vector<Row> committed();
   std::vector<Row> aborted();  // rows that were written and then dropped
   size_t commits();
+  size_t sent();  // rows that had left when a lane last asked for it
 
-  bool keeps_progress = true;  // answers Progress with what it committed
-  bool bytes_gone = false;     // what a committer may refer to until it is closed was no longer there
+  bool shows_at_commit = true;  // else its readers see rows as they leave
+  bool keeps_progress = true;   // answers Progress with what it committed
+  bool bytes_gone = false;      // what a committer may refer to until it is closed was no longer there
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -40,6 +42,7 @@ class MemoryOutput {
   std::deque<Status> failures;
   std::vector<Row> rows, open, dropped;
   size_t commit_count = 0;
+  size_t sent_count = 0;
   int64_t next = kNoPosition;
 };
 

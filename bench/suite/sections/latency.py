@@ -10,8 +10,10 @@ RATE = 5000
 OFFERED, FLOOD_S = 1_000_000, 5  # records per second, more than is carried
 OWN = [Side(g.RELAY, "relay", "relay"), Side(g.ENGINE, "anabranch", "tabular")]
 OWN_EO = [Side(g.RELAY_EO, "relay", "relay", EXACTLY_ONCE), Side(g.ENGINE_EO, "anabranch", "tabular", EXACTLY_ONCE)]
-# The engine sends and commits at once when it is idle: what the others do with such settings.
+# What the engine does when no linger is set: it sends when it is idle. With transactions it commits then, whatever the
+# linger is. And what the others do with such settings.
 AT_ONCE = [
+    Side(g.ENGINE_IDLE, "anabranch", "tabular", linger=DEFAULT),
     Side(g.RELAY_0, "relay", "relay", linger="0"),
     Side(g.ENGINE_0, "anabranch", "tabular", linger="0"),
     Side(g.RELAY_EO_10, "relay", "relay", EXACTLY_ONCE, linger="0", commit_ms=10),

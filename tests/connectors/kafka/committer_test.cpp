@@ -500,6 +500,32 @@ TEST(KafkaAtLeastOnce, DeliversAndLeavesThePositionsToWhoeverComesAfterAllTarget
   EXPECT_EQ(StoredOffset("anabranch.alo", in, 0), -1);
 }
 
+TEST(KafkaAtLeastOnce, SendsAtOnceWhenAskedUnlessTheConnectionSetsALinger) {
+  const std::string in = TestBroker::MakeTopic("linger.in", 1);
+  WriteNumbered(in, 10, 1);
+  for (const bool lingers : {false, true}) {
+    const std::string out = TestBroker::MakeTopic("linger.out", 1);
+    TestLane lane(MakeSourceProgram({in}), lingers ? "linger" : "at-once");
+    lane.context.delivery = Delivery::kAtLeastOnce;
+    ASSERT_TRUE(lane.source->Open().ok());
+    KafkaTargetProgram::Settings settings;
+    settings.options = TestOptions();
+    if (lingers) settings.options = TestOptions(TestBroker::servers(), {{"linger.ms", "60000"}});
+    settings.topic = out;
+    auto committer = lane.OpenCommitter({std::make_shared<KafkaTargetProgram>(settings)});
+    ASSERT_TRUE(committer.ok()) << committer.status().message();
+    EXPECT_FALSE((*committer)->ShowsAtCommit());
+    ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+    const EncodedBatch batch = lane.TakeEncoded();
+    ASSERT_TRUE((*committer)->Write(batch).ok());
+    (*committer)->SendNow();
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    EXPECT_EQ(ReadAll(out).size(), lingers ? 0u : 10u);
+    ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());  // never waits for a linger
+    EXPECT_EQ(ReadAll(out).size(), 10u);
+  }
+}
+
 // A cluster that can be taken away on command.
 class MockCluster {
  public:

@@ -46,6 +46,7 @@ class ViewCommitter : public Committer {
     views.clear();
     return Status::Ok();
   }
+  void SendNow() override { sent = views.size(); }
   void Interrupt() override { interrupted = true; }
   void Resume() override { interrupted = false; }
   int rank() const override { return 0; }
@@ -53,6 +54,7 @@ class ViewCommitter : public Committer {
 
   std::vector<std::string_view> views;
   std::string committed, seen_at_abort;
+  std::atomic<size_t> sent{0};
   int writes = 0, abort_writes = 0, abort_commits = 0;
   std::atomic<bool> hold{false}, inside{false}, interrupted{false};
   bool closed_inside = false;
@@ -76,6 +78,13 @@ struct Writer : public ::testing::Test {
   // Longer than a small string, so that its bytes lie on the heap.
   const std::string text = "a value that does not fit into the string object itself";
 };
+
+TEST_F(Writer, WhatWasPushedIsWrittenBeforeItIsSent) {
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(writer.Push(Rows(text), 1).ok());
+  writer.SendNow();
+  while (committer.sent < 100) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(committer.committed, "");
+}
 
 TEST_F(Writer, AnAbandonedEpochStaysReadableUntilItsCommitterLetGo) {
   ASSERT_TRUE(writer.Push(Rows(text), 1).ok());

@@ -19,6 +19,32 @@ TEST_F(Epochs, AnIdleLaneCommitsAtOnce) {
   EXPECT_TRUE(summary.status.ok());
 }
 
+TEST_F(Epochs, AnIdleLaneWhoseReadersNeedNoCommitSendsAtOnceAndCommitsInItsTime) {
+  plan.plan().epoch.commit_ns = int64_t{3600} * 1'000'000'000;
+  output->shows_at_commit = false;
+  plan.Persist("out", {plan.Source(input)}, output);
+  RunInBackground();
+  PushRows(3);
+  EXPECT_TRUE(Eventually([&] { return output->sent() == 3; }));
+  EXPECT_EQ(output->commits(), 0U);
+  cancel.Raise(CancelToken::kDrain);
+  thread.join();
+  EXPECT_TRUE(summary.status.ok());
+  EXPECT_EQ(Offsets(output->committed()), Numbers(0, 3));
+}
+
+TEST_F(Epochs, AnIdleLaneThatOnlySendsStillCommitsWhenItIsDue) {
+  plan.plan().epoch.commit_ns = 20'000'000;
+  output->shows_at_commit = false;
+  plan.Persist("out", {plan.Source(input)}, output);
+  RunInBackground();
+  PushRows(3);
+  EXPECT_TRUE(Eventually([&] { return output->committed().size() == 3; }));
+  cancel.Raise(CancelToken::kDrain);
+  thread.join();
+  EXPECT_TRUE(summary.status.ok());
+}
+
 TEST_F(Epochs, NoEpochIsCommittedWithoutRows) {
   plan.Persist("out", {plan.Source(input)}, output);
   EXPECT_TRUE(RunToEnd().status.ok());
