@@ -165,8 +165,8 @@ struct EpochEnd {
 
 // Makes the rows of epochs durable together with their positions, for the targets of one commit unit
 // on one lane. Used by the lane's writer thread (Progress: by the lane thread while the writer is idle).
-// Order of calls: Open, (Progress)*, then per epoch: Write+, Commit; Abort drops what was written
-// since the last commit. After kAborted from Write or Commit the caller writes the pinned rows again.
+// Order of calls: Open, (Progress)*, then per epoch: Write+, Commit; SendNow between any two; Abort drops what
+// was written since the last commit. After kAborted from Write or Commit the caller writes the pinned rows again.
 // After kFenced, kStage or kUnavailable the committer is only closed; with exactly_once nothing of the epoch is
 // visible. A committer may refer to the bytes it was given until Commit, Abort or Close returned, or Write or Commit
 // with kAborted.

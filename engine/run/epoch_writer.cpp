@@ -87,7 +87,7 @@ void EpochWriter::SendNow() {
 
 Status EpochWriter::WaitIdle() {
   std::unique_lock lock(mutex_);
-  return WaitFor(lock, [this] { return queue_.empty() && !busy_; });
+  return WaitFor(lock, [this] { return queue_.empty() && !busy_ && !send_now_; });
 }
 
 Status EpochWriter::AbandonOpen() {

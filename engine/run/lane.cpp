@@ -143,7 +143,9 @@ Status Lane::Step() {
   auto batch = TakeBatch();
   batch->source = parts_.source_stage;
   batch->partitions = parts_.partitions.get();
-  auto event = parts_.source->Poll(*batch, pacer_.limits(), feed_.pending() ? 0 : WaitNs());
+  BatchLimits limits = pacer_.limits();
+  if (open_batches_ > 0) limits.linger_ns = std::min(limits.linger_ns, std::max<int64_t>(0, DueNs()));
+  auto event = parts_.source->Poll(*batch, limits, feed_.pending() ? 0 : WaitNs());
   if (!event.ok()) return event.status();
   return OnEvent(*event, std::move(batch));
 }
@@ -185,6 +187,7 @@ Status Lane::OnBatch(std::unique_ptr<RecordBatch> batch) {
 Status Lane::OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch) {
   if (event == SourceEvent::kRows) {
     ReadOn();
+    RETURN_IF_ERROR(CloseEpochIfDue(false));  // computing may take long
     shared_.counters.AddRead(batch->rows());
     return OnBatch(std::move(batch));
   }
@@ -274,6 +277,7 @@ Status Lane::OnRevoked(bool lost) {
     ForgetKept();
   }
   feed_.Close();
+  witness_.Flush();  // another lane may note these partitions from now on
   return parts_.source->Release();
 }
 
@@ -295,10 +299,13 @@ void Lane::ReadOn() {
 }
 
 Status Lane::OnIdle() {
-  if (!in_flight_.empty()) return ReleaseFinished(false);
-  if (unsent_) writer_.SendNow();
-  unsent_ = false;
-  return CloseEpochIfDue(commits_when_idle_);
+  RETURN_IF_ERROR(ReleaseFinished(false));
+  const bool idle = in_flight_.empty() && !feed_.pending();
+  if (idle && unsent_) {
+    unsent_ = false;
+    writer_.SendNow();
+  }
+  return CloseEpochIfDue(idle && commits_when_idle_);
 }
 
 Status Lane::OnEnd() {
@@ -399,8 +406,7 @@ Status Lane::Release(InFlight& flight) {
 Status Lane::CloseEpochIfDue(bool idle) {
   if (open_batches_ == 0) return Status::Ok();
   const EpochLimits& limits = shared_.plan.epoch;
-  const bool full = open_rows_ >= limits.max_rows || open_bytes_ >= limits.max_bytes ||
-                    shared_.clock.NowNs() - open_since_ns_ >= limits.commit_ns;
+  const bool full = open_rows_ >= limits.max_rows || open_bytes_ >= limits.max_bytes || DueNs() <= 0;
   if (!full && !(idle && writer_.idle())) return Status::Ok();
   ForgetOpenEpoch();
   return Patiently([this] { return writer_.CloseEpoch(); });
@@ -418,7 +424,11 @@ void Lane::ForgetOpenEpoch() {
   open_batches_ = 0;
   open_rows_ = 0;
   open_bytes_ = 0;
+  unsent_ = false;
 }
+
+// Until the open epoch is to be closed.
+int64_t Lane::DueNs() const { return open_since_ns_ + shared_.plan.epoch.commit_ns - shared_.clock.NowNs(); }
 
 // How long the source may take to say that nothing is at hand.
 int64_t Lane::WaitNs() const {
@@ -426,8 +436,7 @@ int64_t Lane::WaitNs() const {
   if (unsent_) return 0;
   if (open_batches_ == 0) return kIdleWaitNs;
   if (commits_when_idle_) return kBusyWaitNs;
-  const int64_t due = open_since_ns_ + shared_.plan.epoch.commit_ns - shared_.clock.NowNs();
-  return std::clamp(due, kBusyWaitNs, kIdleWaitNs);
+  return std::clamp(DueNs(), kBusyWaitNs, kIdleWaitNs);
 }
 
 std::unique_ptr<RecordBatch> Lane::TakeBatch() {

@@ -117,6 +117,7 @@ class Lane {
   Status CloseEpochIfDue(bool idle);
   Status Finish();
   void ForgetOpenEpoch();
+  int64_t DueNs() const;
   int64_t WaitNs() const;
   std::unique_ptr<RecordBatch> TakeBatch();
 

@@ -32,7 +32,7 @@ class PositionWitness {
   // Writer thread. Never waits for the disk: once a second at most the positions go to the ledger, on a thread of
   // their own; while that is under way they gather for the next time.
   void Committed(const std::vector<PositionRange>& positions);
-  // After the last Committed(): everything is in the ledger, or was warned of.
+  // While no Committed() can come (the writer is idle, or ended): everything is in the ledger, or was warned of.
   void Flush();
 
  private:

@@ -54,7 +54,7 @@ class ViewCommitter : public Committer {
 
   std::vector<std::string_view> views;
   std::string committed, seen_at_abort;
-  std::atomic<size_t> sent{0};
+  size_t sent = 0;
   int writes = 0, abort_writes = 0, abort_commits = 0;
   std::atomic<bool> hold{false}, inside{false}, interrupted{false};
   bool closed_inside = false;
@@ -82,7 +82,8 @@ struct Writer : public ::testing::Test {
 TEST_F(Writer, WhatWasPushedIsWrittenBeforeItIsSent) {
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(writer.Push(Rows(text), 1).ok());
   writer.SendNow();
-  while (committer.sent < 100) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ASSERT_TRUE(writer.WaitIdle().ok());
+  EXPECT_EQ(committer.sent, 100u);
   EXPECT_EQ(committer.committed, "");
 }
 

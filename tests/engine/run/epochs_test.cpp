@@ -197,6 +197,25 @@ TEST_F(Epochs, ALostPartitionDropsWhatWasNotCommittedAndReadsItAgain) {
   EXPECT_EQ(Offsets(output->committed()), Numbers(0, 6));
 }
 
+TEST_F(Epochs, ALaneThatOnlySentCommitsARevokedPartitionAndDropsALostOne) {
+  plan.plan().epoch.commit_ns = int64_t{3600} * 1'000'000'000;
+  output->shows_at_commit = false;
+  plan.Persist("out", {plan.Source(input)}, output);
+  RunInBackground();
+  PushRows(10);
+  ASSERT_TRUE(Eventually([&] { return output->sent() == 10; }));
+  input->Revoke(false);
+  EXPECT_TRUE(Eventually([&] { return output->committed().size() == 10; }));
+  PushRows(3);
+  ASSERT_TRUE(Eventually([&] { return output->sent() == 3; }));
+  input->Revoke(true);
+  ASSERT_TRUE(Eventually([&] { return output->aborted().size() == 3; }));
+  input->End();
+  thread.join();
+  ASSERT_TRUE(summary.status.ok()) << summary.status.message();
+  EXPECT_EQ(Offsets(output->committed()), Numbers(0, 13));
+}
+
 TEST_F(Epochs, AStoredPositionThatVanishedStopsTheRunInsteadOfStartingOver) {
   input->keeps_position = true;
   plan.Persist("out", {plan.Source(input)}, output);
