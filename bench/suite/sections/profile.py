@@ -38,6 +38,8 @@ PARTS = (
     (False, r"", r"onnx|Onnx|Infer|PackRows|Tensor", "infer"),
     (False, r"simdjson", r"", "decode"),
     (False, r"anabranch", r"JsonDecoder|JsonWalk|JsonIndex|number_detail|[Nn]umber(_|s|List)|Decode", "decode"),
+    (False, r"anabranch", r"ListReader|FindCommas|::To(Float|Double)\b", "decode"),
+    (False, r"anabranch", r"ShortText|::Put$", "encode"),
     (False, r"anabranch", r"Schema|FieldCheck|expression|Evaluat|Validate|Transform|Narrow", "validate and transform"),
     (False, r"anabranch", r"Encode|AppendJson|AppendValue|JsonRowWriter|to_chars|RowWriter", "encode"),
     (False, r"libstdc\+\+", r"to_chars|ryu|double|0x", "encode"),
