@@ -29,6 +29,9 @@ class MemorySource : public Source {
     if (!assigned_) return SourceEvent::kIdle;
     if (next_ >= input_->records.size()) return input_->ended ? SourceEvent::kEnd : SourceEvent::kIdle;
     const auto first = static_cast<int64_t>(next_);
+    input_->changed.wait_for(lock, std::chrono::nanoseconds(limits.linger_ns), [&] {
+      return input_->records.size() - next_ >= limits.max_rows || input_->ended || !input_->events.empty();
+    });
     while (next_ < input_->records.size() && batch.rows() < limits.max_rows) {
       const MemoryInput::Record& record = input_->records[next_];
       batch.AddRow(id_, static_cast<int64_t>(next_), 1'700'000'000'000, record.key, true, record.payload);

@@ -45,6 +45,23 @@ TEST_F(Epochs, AnIdleLaneThatOnlySendsStillCommitsWhenItIsDue) {
   EXPECT_TRUE(summary.status.ok());
 }
 
+TEST_F(Epochs, AnEpochThatIsDueDoesNotWaitForABatchThatLingers) {
+  plan.plan().epoch.commit_ns = 100'000'000;
+  plan.plan().batch.max_rows = 3;
+  plan.plan().batch.linger_ns = int64_t{3600} * 1'000'000'000;
+  output->shows_at_commit = false;
+  plan.Persist("out", {plan.Source(input)}, output);
+  RunInBackground();
+  PushRows(3);
+  ASSERT_TRUE(Eventually([&] { return output->sent() == 3 || output->commits() > 0; }));
+  PushRows(1);
+  EXPECT_TRUE(Eventually([&] { return output->committed().size() >= 3; }));
+  input->End();
+  thread.join();
+  EXPECT_TRUE(summary.status.ok());
+  EXPECT_EQ(Offsets(output->committed()), Numbers(0, 4));
+}
+
 TEST_F(Epochs, NoEpochIsCommittedWithoutRows) {
   plan.Persist("out", {plan.Source(input)}, output);
   EXPECT_TRUE(RunToEnd().status.ok());
