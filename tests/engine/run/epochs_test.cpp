@@ -14,9 +14,7 @@ TEST_F(Epochs, AnIdleLaneCommitsAtOnce) {
   RunInBackground();
   PushRows(1);
   EXPECT_TRUE(Eventually([&] { return output->committed().size() == 1; }));
-  cancel.Raise(CancelToken::kDrain);
-  thread.join();
-  EXPECT_TRUE(summary.status.ok());
+  Drain();
 }
 
 TEST_F(Epochs, AnIdleLaneWhoseReadersNeedNoCommitSendsAtOnceAndCommitsInItsTime) {
@@ -27,9 +25,7 @@ TEST_F(Epochs, AnIdleLaneWhoseReadersNeedNoCommitSendsAtOnceAndCommitsInItsTime)
   PushRows(3);
   EXPECT_TRUE(Eventually([&] { return output->sent() == 3; }));
   EXPECT_EQ(output->commits(), 0U);
-  cancel.Raise(CancelToken::kDrain);
-  thread.join();
-  EXPECT_TRUE(summary.status.ok());
+  Drain();
   EXPECT_EQ(Offsets(output->committed()), Numbers(0, 3));
 }
 
@@ -40,9 +36,7 @@ TEST_F(Epochs, AnIdleLaneThatOnlySendsStillCommitsWhenItIsDue) {
   RunInBackground();
   PushRows(3);
   EXPECT_TRUE(Eventually([&] { return output->committed().size() == 3; }));
-  cancel.Raise(CancelToken::kDrain);
-  thread.join();
-  EXPECT_TRUE(summary.status.ok());
+  Drain();
 }
 
 TEST_F(Epochs, AnEpochThatIsDueDoesNotWaitForABatchThatLingers) {

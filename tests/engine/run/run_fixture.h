@@ -45,6 +45,13 @@ class RunTest : public ::testing::Test {
     thread = std::thread([this, &built] { summary = RunPlan(built, registry, options, cancel, observer); });
   }
 
+  // Ends a run in the background; it is to end well.
+  void Drain() {
+    cancel.Raise(CancelToken::kDrain);
+    thread.join();
+    EXPECT_TRUE(summary.status.ok());
+  }
+
   // Waits (10 s at most) until `done` holds.
   template <typename Predicate>
   static bool Eventually(Predicate done) {
