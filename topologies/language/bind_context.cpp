@@ -17,6 +17,14 @@ void NodeBinding::UnknownColumn(const ConfigValue& at, std::string_view name) {
   const std::string column = "\"" + std::string(name) + "\"";
   const std::string reader = "node \"" + node_id() + "\"";
   const ColumnInfo* elsewhere = columns_.Find(name);
+  const std::string without = SourcesWithout(name);
+  if (elsewhere != nullptr && !without.empty()) {
+    faults_.Add(FaultCode::kUnknownColumn, at,
+                reader + " reads column " + column + ", which \"" + elsewhere->maker + "\" makes, but rows of source " +
+                    without + " do not have it",
+                "make it in their branch too, with a transform and as " + elsewhere->type.ToString());
+    return;
+  }
   if (elsewhere != nullptr) {
     faults_.Add(
         FaultCode::kUnknownColumn, at,
@@ -30,6 +38,23 @@ void NodeBinding::UnknownColumn(const ConfigValue& at, std::string_view name) {
                                        : Suggest(name, scope_.Names()));
 }
 
+// The sources whose rows reach this node and have no such column, where another source's rows have it: "\"shop\"".
+std::string NodeBinding::SourcesWithout(std::string_view name) const {
+  std::string without;
+  bool some_have = false;
+  for (size_t source = 0; source < source_ids_->size(); ++source) {
+    if (!(*rows_of_)[source]) continue;
+    std::vector<bool> only(source_ids_->size());
+    only[source] = true;
+    if (columns_.FindFor(name, only) != nullptr) {
+      some_have = true;
+    } else {
+      without += (without.empty() ? "\"" : ", \"") + (*source_ids_)[source] + "\"";
+    }
+  }
+  return some_have ? without : std::string();
+}
+
 void NodeBinding::NoteReads(std::span<const ColumnId> columns, bool headers) {
   for (const ColumnId column : columns) {
     if (column < columns_.size()) columns_.NoteRead(column, false);
@@ -39,17 +64,17 @@ void NodeBinding::NoteReads(std::span<const ColumnId> columns, bool headers) {
 }
 
 ColumnId NodeBinding::Make(const ConfigValue& at, std::string_view name, const Type& type, bool nullable) {
-  if (const ColumnInfo* first = columns_.Find(name)) {
+  if (const ColumnInfo* first = columns_.FindFor(name, *rows_of_)) {
     const std::string column = "column \"" + std::string(name) + "\"";
     const std::string maker = "node \"" + node_id() + "\"";
     // The name may stand as a member's name (`set`) or as a string.
     faults_.AddAtName(FaultCode::kColumnMadeTwice, at,
                       first->maker == node_id() ? maker + " makes " + column + " twice"
                                                 : column + " is made by \"" + first->maker + "\" and by " + maker,
-                      "columns are written once: give this one another name");
+                      "a column is made once: give this one another name");
   }
   const bool may_be_null = nullable || conditional_;
-  const ColumnId id = columns_.Add(name, type, node_id(), false);
+  const ColumnId id = columns_.Make(name, type, node_id(), *rows_of_, false);
   makes.push_back(id);
   changes_.push_back(
       {Change::Kind::kMake, {std::string(name), id, type, may_be_null, kind_.spec().results, node_id()}, {}});

@@ -45,6 +45,11 @@ class NodeBinding final : public BindContext {
     schemas_ = use;
     pending_ = pending;
   }
+  // `rows_of`: by source, whether its rows reach this node. `ids`: the sources' ids.
+  void SetSources(const std::vector<bool>* rows_of, const std::vector<std::string>* ids) {
+    rows_of_ = rows_of;
+    source_ids_ = ids;
+  }
   // Everything this node makes is null where `when` is not true.
   void SetConditional() { conditional_ = true; }
   // Turns the scope above into the scope below.
@@ -61,6 +66,7 @@ class NodeBinding final : public BindContext {
     std::string to;        // kRename
   };
   void UnknownColumn(const ConfigValue& at, std::string_view name);
+  std::string SourcesWithout(std::string_view name) const;
 
   const ConfigValue& config_;
   const NodeKind& kind_;
@@ -70,6 +76,8 @@ class NodeBinding final : public BindContext {
   FaultSink& faults_;
   SchemaUse* schemas_ = nullptr;
   std::vector<bool>* pending_ = nullptr;
+  const std::vector<bool>* rows_of_ = nullptr;
+  const std::vector<std::string>* source_ids_ = nullptr;
   bool conditional_ = false;
   std::vector<Change> changes_;
 };

@@ -16,6 +16,7 @@ class CascadeFilter {
 
   // Every name in a faulty entry may be a column that it would have made.
   void AddFaulty(const ConfigValue& entry);
+  void AddFaulty(const std::string& column) { names_.insert(column); }
   // `blind`: not even the names of the missing columns are known.
   void PassOn(const FaultSink& found, bool blind);
 

@@ -73,6 +73,7 @@ class Compiler {
   std::shared_ptr<Plan> plan_;
   ColumnTable columns_;
   SchemaUse schemas_;
+  std::vector<std::string> source_ids_;
   std::vector<Outflow> outflows_;            // by vertex
   std::vector<StageId> stages_;              // by vertex, of bound ones
   std::vector<const ConfigValue*> entries_;  // of plan_->nodes
@@ -118,6 +119,7 @@ void Compiler::BindSource(size_t source) {
   stages_[source] = static_cast<StageId>(source);
   PlanSource plan_source;
   plan_source.id = entry.name;
+  source_ids_.push_back(entry.name);
   plan_source.format = entry.Text("format", "json");
   if (const auto schema = BindSchema(entry, out)) {
     schemas_.schemas[source] = schema;
@@ -161,9 +163,7 @@ void Compiler::MakeSourceColumns(size_t source, RecordSchema& schema, Outflow& o
   const std::string& id = graph_.vertices[source].entry->name;
   std::vector<ColumnId> columns;
   for (const SchemaField& field : schema.fields()) {
-    // Sources share a column of the same name and type, so that their rows can be a union.
-    const ColumnId* same = columns_.FindSame(field.path, field.type);
-    columns.push_back(same != nullptr ? *same : columns_.Add(field.path, field.type, id, true));
+    columns.push_back(columns_.Make(field.path, field.type, id, out.sources, true));
     out.scope.Add({field.path, columns.back(), field.type, !field.required || field.null_allowed, false, id});
   }
   schema.SetColumns(columns);
@@ -251,7 +251,9 @@ Scope Compiler::TakeInputs(size_t vertex, Outflow& out, FaultSink& faults) {
     if (--in.readers_left == 0) return std::exchange(in.scope, Scope());
     return in.scope;
   }
-  Scope joined = JoinScopes(inflows, any, faults);
+  std::vector<std::string> in_conflict;
+  Scope joined = JoinScopes(inflows, any, &in_conflict, faults);
+  for (const std::string& name : in_conflict) cascade_.AddFaulty(name);
   for (const size_t input : at.inputs) {
     if (outflows_[input].readers_left > 0 && --outflows_[input].readers_left == 0) outflows_[input].scope = Scope();
   }
@@ -265,11 +267,11 @@ void Compiler::BindNode(size_t vertex) {
   FaultSink apart(file_);  // for nodes below a faulty one
   FaultSink joins(file_);
   Scope scope = TakeInputs(vertex, out, joins);
-  const bool sound_above = out.sound;
-  FaultSink& sink = sound_above ? faults_ : apart;
   for (const Fault& fault : joins.faults()) {
-    sink.AddAtPlace(fault.code, fault.place, fault.pointer, fault.message, fault.hint);
+    (out.sound ? faults_ : apart).AddAtPlace(fault.code, fault.place, fault.pointer, fault.message, fault.hint);
   }
+  const bool sound_above = out.sound && joins.errors() == 0;
+  FaultSink& sink = sound_above ? faults_ : apart;
   const NodeKind* kind = registry_.FindKind(entry.Text("kind"));
   PlanNode node;
   node.id = entry.name;
@@ -277,7 +279,7 @@ void Compiler::BindNode(size_t vertex) {
   const size_t before = sink.errors();
   if (kind != nullptr && broken_.count(&entry) == 0) CompileNode(entry, *kind, scope, out, node, sink);
   if (!sound_above) cascade_.PassOn(apart, out.blind);
-  out.sound = sound_above && joins.errors() == 0 && node.program != nullptr && sink.errors() == before;
+  out.sound = sound_above && node.program != nullptr && sink.errors() == before;
   if (node.program == nullptr || sink.errors() != before) cascade_.AddFaulty(entry);
   out.bound = node.program != nullptr;
   out.scope = std::move(scope);
@@ -288,6 +290,9 @@ void Compiler::BindNode(size_t vertex) {
 void Compiler::CompileNode(const ConfigValue& entry, const NodeKind& kind, Scope& scope, Outflow& out, PlanNode& node,
                            FaultSink& faults) {
   NodeBinding binding(entry, kind, scope, columns_, services_, faults);
+  // Whose rows a node without known inputs would get is clear where there is one source.
+  const std::vector<bool> rows_of = graph_.sources == 1 ? std::vector<bool>{true} : out.sources;
+  binding.SetSources(&rows_of, &source_ids_);
   binding.SetSchemas(&schemas_, &out.pending);
   if (const ConfigValue* when = entry.Find("when"); when != nullptr && when->is_string()) {
     binding.SetConditional();

@@ -1,5 +1,6 @@
 #include "topologies/language/delivery.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -28,6 +29,7 @@ class DeliveryCheck {
  private:
   void BindDeadLetters();
   void RefuseSharedTargets();
+  bool MayShare(size_t target, size_t other) const;
   void Settle();
   const PlanNode* NodeOf(size_t target) const;
   const ConfigValue& PlaceOf(size_t target) const;
@@ -94,15 +96,30 @@ const ConfigValue& DeliveryCheck::WhatOf(size_t target) const {
 }
 
 void DeliveryCheck::RefuseSharedTargets() {
-  std::map<std::string, size_t> first;
+  std::map<std::string, std::vector<size_t>> writers;
   for (size_t target = 0; target < plan_.targets.size(); ++target) {
     const std::string what = plan_.targets[target].program->Describe();
-    const auto [at, added] = first.emplace(what, target);
-    if (added) continue;
-    faults_.Add(FaultCode::kTargetConflict, WhatOf(target),
-                "\"" + plan_.targets[target].id + "\" and \"" + plan_.targets[at->second].id + "\" both write " + what,
-                "give each its own target, or join the branches and write once");
+    std::vector<size_t>& before = writers[what];
+    const auto other = std::find_if(before.begin(), before.end(), [&](size_t each) { return !MayShare(target, each); });
+    if (other != before.end()) {
+      faults_.Add(FaultCode::kTargetConflict, WhatOf(target),
+                  "\"" + plan_.targets[target].id + "\" and \"" + plan_.targets[*other].id + "\" both write " + what,
+                  "give each its own target, or let one persist node read both branches");
+    }
+    before.push_back(target);
   }
+}
+
+// Nodes of different sources may write one topic: no record leaves twice. A file or table has one writer that keeps its
+// progress.
+bool DeliveryCheck::MayShare(size_t target, size_t other) const {
+  const PlanNode* a = NodeOf(target);
+  const PlanNode* b = NodeOf(other);
+  if (a == nullptr || b == nullptr || plan_.targets[target].program->connector() != "kafka") return false;
+  for (size_t source = 0; source < plan_.sources.size(); ++source) {
+    if (a->from_source[source] && b->from_source[source]) return false;
+  }
+  return true;
 }
 
 void DeliveryCheck::Settle() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/fault.h"
@@ -17,7 +18,9 @@ struct Inflow {
 
 // The columns that a node with these inputs may read. Branches of one source join by identity: their
 // columns are all there (null where another branch let the row through, under `any`). Rows of different
-// sources are a union: only columns that every source's rows have. One name for two columns is a fault.
-Scope JoinScopes(const std::vector<Inflow>& inflows, bool any, FaultSink& faults);
+// sources are a union: only columns that every source's rows have. One name for two columns is a fault;
+// such names are added to `in_conflict` and are not readable.
+Scope JoinScopes(const std::vector<Inflow>& inflows, bool any, std::vector<std::string>* in_conflict,
+                 FaultSink& faults);
 
 }  // namespace anabranch

@@ -175,7 +175,7 @@ TEST(Compile, UnitesSourcesByTheColumnsThatAllHave) {
   EXPECT_EQ(
       Lines(CheckFake(text)),
       (Texts{
-          "AB203 8:71 node \"n\" reads column \"b\", which \"in\" makes, but which does not reach it on every row"}));
+          "AB203 8:71 node \"n\" reads column \"b\", which \"in\" makes, but rows of source \"two\" do not have it"}));
   text = Replaced(text, "{\"a\": {\"type\": \"number\"}}}", "{\"a\": {\"type\": \"string\"}}}");
   EXPECT_EQ(Lines(CheckFake(text))[0],
             "AB209 8:40 the inputs bring two columns \"a\": float64 from \"in\" and string from \"two\"");
