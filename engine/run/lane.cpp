@@ -355,8 +355,8 @@ Status Lane::ReleaseFinished(bool wait_for_all) {
       if (head.status.code() != Code::kCancelled) FailStage(head);
       return head.status;
     }
-    RETURN_IF_ERROR(Release(head));
-    in_flight_.pop_front();
+    RETURN_IF_ERROR(HandOver());
+    RETURN_IF_ERROR(CloseEpochIfDue(false));
   }
   return Status::Ok();
 }
@@ -378,27 +378,35 @@ void Lane::Pace(const InFlight& flight) {
   if (const BatchMiss miss = pacer_.TakeMiss(); miss.rows > 0) shared_.warn(TooSlowNow(shared_.plan, miss));
 }
 
-Status Lane::Release(InFlight& flight) {
-  RecordBatch& batch = *flight.batch;
-  Pace(flight);
+// Gives the first batch in flight to the writer. On an error the batch is where it was: whole, and in the window.
+Status Lane::HandOver() {
+  const InFlight& head = *in_flight_.front();
+  RecordBatch& batch = *head.batch;
+  Pace(head);
   // A push may wait for room, and only a commit makes room: the open epoch must never hold it all.
   const size_t bytes = batch.encoded.bytes();
   if (open_batches_ > 0 && open_bytes_ + bytes > shared_.lane_bytes / 2) {
     ForgetOpenEpoch();
     RETURN_IF_ERROR(Patiently([this] { return writer_.CloseEpoch(); }));
   }
+  RETURN_IF_ERROR(Patiently([&] { return writer_.Push(std::move(batch.encoded), head.rows); }));
   if (open_batches_ == 0) open_since_ns_ = shared_.clock.NowNs();
   ++open_batches_;
   open_rows_ += batch.rows();
   open_bytes_ += bytes;
-  RETURN_IF_ERROR(Patiently([&] { return writer_.Push(std::move(batch.encoded), flight.rows); }));
   unsent_ = !commits_when_idle_;
   if (feed_.pending()) feed_.NoteReleased();
   shared_.counters.Add(batch);
-  batch.encoded = writer_.TakeSpare();
-  batch.Clear(shared_.plan.columns.size(), shared_.plan.stages());
-  spare_.push_back(std::move(flight.batch));
-  return CloseEpochIfDue(false);
+  std::unique_ptr<RecordBatch> done = std::move(in_flight_.front()->batch);
+  in_flight_.pop_front();
+  Recycle(std::move(done));
+  return Status::Ok();
+}
+
+void Lane::Recycle(std::unique_ptr<RecordBatch> batch) {
+  batch->encoded = writer_.TakeSpare();
+  batch->Clear(shared_.plan.columns.size(), shared_.plan.stages());
+  spare_.push_back(std::move(batch));
 }
 
 // An idle lane whose readers wait for a commit closes its epoch at once, unless a commit is running: then the next

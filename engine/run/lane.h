@@ -71,9 +71,12 @@ class Lane {
   bool TakeOver(const std::string& stage, const Status& why);
 
  private:
-  // A batch on its way: computed on some thread, released by the lane.
+  // A batch on its way: computed on some thread, released by the lane. It owns its batch for as long as it is in
+  // in_flight_; HandOver() is the only way out, and takes batch and entry away together once the writer has the rows.
+  // So every row taken in and not committed is in the window or in the writer, never in both and never in neither:
+  // that is what KeepRest() and TakeOver() rely on, whatever fails between two batches.
   struct InFlight {
-    std::unique_ptr<RecordBatch> batch;
+    std::unique_ptr<RecordBatch> batch;  // never null in in_flight_
     int64_t rows = 0;  // source rows it completes
     int64_t busy_ns = 0;
     Status status;
@@ -109,7 +112,8 @@ class Lane {
   Status OnEnd();
   void Submit(std::unique_ptr<RecordBatch> batch);
   Status ReleaseFinished(bool wait_for_all);
-  Status Release(InFlight& flight);
+  Status HandOver();
+  void Recycle(std::unique_ptr<RecordBatch> batch);
   void Pace(const InFlight& flight);
   void Await(InFlight& flight);
   void Unpark();

@@ -133,6 +133,26 @@ TEST_F(Restart, ATargetThatRefusesKeepsWhatWasEncoded) {
   EXPECT_EQ(Offsets(output->committed()), Numbers(0, 100));
 }
 
+// Two closed epochs wait for the commit, so that a third batch is handed over and its epoch cannot be closed.
+TEST_F(Restart, ATargetThatFailsWhileAnEpochClosesKeepsEveryRowOnce) {
+  plan.plan().epoch.max_rows = 10;
+  PushRows(100);
+  input->End();
+  output->Cork();
+  output->FailNextCommit({Code::kUnavailable, "the disk is full"});
+  RunInBackground();
+  ASSERT_TRUE(Eventually([&] { return above_calls >= 30; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  output->Uncork();
+  thread.join();
+  ASSERT_TRUE(summary.failure) << summary.status.message();
+  EXPECT_EQ(summary.status.code(), Code::kUnavailable);
+  EXPECT_EQ(summary.failure->stage, "out");
+  EXPECT_EQ(summary.failure->kept_rows, above_calls);
+  ASSERT_TRUE(Start(RunStart::kRestart).status.ok());
+  EXPECT_EQ(Offsets(output->committed()), Numbers(0, 100));
+}
+
 TEST_F(Restart, GivingUpTurnsTheWaitingRowsIntoDeadLetters) {
   const int64_t kept = Fail().failure->kept_rows;
   fail_from = INT64_MAX;
