@@ -7,9 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 
+#include "engine/disk.h"
 #include "engine/fault_point.h"
 
 namespace anabranch {
@@ -55,8 +55,8 @@ AppendFile::~AppendFile() {
   if (fd_ >= 0) close(fd_);
 }
 
-Status AppendFile::Failed(const std::string& what) const {
-  return {Code::kUnavailable, "cannot " + what + " " + path_ + ": " + std::strerror(errno)};
+Status AppendFile::Failed(const std::string& what, uint64_t needed) const {
+  return DiskFailure(what, path_, errno, needed);
 }
 
 Status AppendFile::OpenOrCreate() {
@@ -132,10 +132,10 @@ Status AppendFile::Write(std::string_view bytes) {
     const ssize_t count =
         pwrite(fd_, bytes.data() + done, bytes.size() - done, committed_.length + static_cast<off_t>(done));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return Failed("write");
+    if (count < 0) return Failed("write", bytes.size() - done);
     done += static_cast<size_t>(count);
   }
-  return bytes.empty() || fdatasync(fd_) == 0 ? Status::Ok() : Failed("sync");
+  return bytes.empty() || fdatasync(fd_) == 0 ? Status::Ok() : Failed("sync", bytes.size());
 }
 
 Status AppendFile::Append(std::string_view bytes, const std::vector<std::pair<SourcePartition, int64_t>>& next) {

@@ -47,7 +47,7 @@ class AppendFile {
   Status CheckCommitted(int64_t size);
   Status CutTo(int64_t length);
   Status Write(std::string_view bytes);
-  Status Failed(const std::string& what) const;
+  Status Failed(const std::string& what, uint64_t needed = 0) const;
 
   const std::string path_;
   const std::string unit_;

@@ -19,7 +19,7 @@ constexpr auto kRoomWait = std::chrono::seconds(2);
 Status RemoveKeptFile(const std::string& path) {
   const std::string name = std::filesystem::path(path).filename().string();
   RETURN_IF_ERROR(FaultStatus("results.delete", name));
-  if (unlink(path.c_str()) != 0 && errno != ENOENT) return FileFailure("remove", path, errno);
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) return DiskFailure("remove", path, errno);
   FaultPoint("results.deleted", name);
   return Status::Ok();
 }

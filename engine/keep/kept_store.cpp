@@ -119,13 +119,13 @@ std::string FileKeptStore::NewPath(int lane, std::string_view end) {
 // -------------------------------------------------------------------------------------------- open
 
 Status FileKeptStore::ReadFolder() {
-  if (mkdir(folder_.c_str(), 0700) != 0 && errno != EEXIST) return FileFailure("make", folder_, errno);
+  if (mkdir(folder_.c_str(), 0700) != 0 && errno != EEXIST) return DiskFailure("make", folder_, errno);
   std::error_code error;
   std::vector<std::string> names;
   for (fs::directory_iterator at(folder_, error), end; !error && at != end; at.increment(error)) {
     names.push_back(at->path().filename().string());
   }
-  if (error) return FileFailure("list", folder_, error.value());
+  if (error) return DiskFailure("list", folder_, error.value());
   std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
     return std::pair(NumberOf(a), a) < std::pair(NumberOf(b), b);
   });
@@ -166,7 +166,7 @@ Status FileKeptStore::LoadFile(const std::string& name) {
 
 Status FileKeptStore::SetAside(const std::string& name) {
   const std::string aside = name + std::string(kDamagedEnd);
-  if (rename(PathOf(name).c_str(), PathOf(aside).c_str()) != 0) return FileFailure("rename", PathOf(name), errno);
+  if (rename(PathOf(name).c_str(), PathOf(aside).c_str()) != 0) return DiskFailure("rename", PathOf(name), errno);
   damaged_.push_back(aside);
   return Status::Ok();
 }
@@ -356,7 +356,7 @@ Status FileKeptStore::Discard() {
   for (fs::directory_iterator at(folder_, error), end; !error && at != end; at.increment(error)) {
     if (Status removed = RemoveKeptFile(at->path().string()); !removed.ok()) status = std::move(removed);
   }
-  if (error) return FileFailure("list", folder_, error.value());
+  if (error) return DiskFailure("list", folder_, error.value());
   RETURN_IF_ERROR(status);
   other_bytes_ = 0;
   logs_.OthersShrank();

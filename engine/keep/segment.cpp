@@ -104,7 +104,7 @@ Status SegmentWriter::State::Write(std::string_view head, std::string_view paylo
     const ssize_t n = writev(fd, parts + part, static_cast<int>(2 - part));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
-      const Status failure = FileFailure("write", written_path, errno);
+      const Status failure = DiskFailure("write", written_path, errno, head.size() + payload.size());
       const auto length = static_cast<off_t>(bytes);
       broken = ftruncate(fd, length) != 0 || lseek(fd, length, SEEK_SET) != length;
       return failure;
@@ -133,10 +133,10 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::Create(const std::string& 
   state->written_path = life == Life::kLog ? path : path + ".tmp";
   state->subject = std::filesystem::path(path).filename().string();
   state->life = life;
-  if (access(path.c_str(), F_OK) == 0) return FileFailure("make", path, EEXIST);
+  if (access(path.c_str(), F_OK) == 0) return DiskFailure("make", path, EEXIST);
   const int must_be_new = life == Life::kLog ? O_EXCL : O_TRUNC;
   state->fd = open(state->written_path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | must_be_new, 0600);
-  if (state->fd < 0) return FileFailure("make", state->written_path, errno);
+  if (state->fd < 0) return DiskFailure("make", state->written_path, errno);
   std::unique_ptr<SegmentWriter> writer(new SegmentWriter(std::move(state)));
   RETURN_IF_ERROR(writer->state_->Write(MakeHeader(life == Life::kLog), {}));
   return writer;
@@ -162,7 +162,7 @@ Status SegmentWriter::Append(std::string_view frame) {
 
 Status SegmentWriter::Sync() {
   RETURN_IF_ERROR(FaultStatus("log.sync", state_->subject));
-  if (fdatasync(state_->fd) != 0) return FileFailure("sync", state_->written_path, errno);
+  if (fdatasync(state_->fd) != 0) return DiskFailure("sync", state_->written_path, errno);
   FaultPoint("log.synced", state_->subject);
   return Status::Ok();
 }
@@ -172,9 +172,9 @@ Status SegmentWriter::Finish() {
   RETURN_IF_ERROR(FaultStatus("segment.write", s.subject));
   RETURN_IF_ERROR(s.Write(MakeFooter(s.frames, s.hash.value()), {}));
   RETURN_IF_ERROR(FaultStatus("segment.sync", s.subject));
-  if (fdatasync(s.fd) != 0) return FileFailure("sync", s.written_path, errno);
+  if (fdatasync(s.fd) != 0) return DiskFailure("sync", s.written_path, errno);
   RETURN_IF_ERROR(FaultStatus("segment.rename", s.subject));
-  if (rename(s.written_path.c_str(), s.path.c_str()) != 0) return FileFailure("rename", s.written_path, errno);
+  if (rename(s.written_path.c_str(), s.path.c_str()) != 0) return DiskFailure("rename", s.written_path, errno);
   s.finished = true;
   RETURN_IF_ERROR(FaultStatus("segment.folder_sync", s.subject));
   RETURN_IF_ERROR(SyncFolderOf(s.path));
@@ -264,7 +264,7 @@ struct SegmentReader::State {
 
 Status SegmentReader::State::ScanHeader(FileScan& scan, HeadHash& hash) {
   std::string header;
-  if (!scan.Next(std::min<uint64_t>(kHeaderBytes, size), &header)) return FileFailure("read", path, scan.error());
+  if (!scan.Next(std::min<uint64_t>(kHeaderBytes, size), &header)) return DiskFailure("read", path, scan.error());
   log = kLogMagic.substr(0, header.size()) == std::string_view(header).substr(0, kLogMagic.size());
   if (!log && !header.starts_with(kSegmentMagic)) return Damaged(0, "not a file of kept results");
   if (header.size() < kHeaderBytes) return log ? Status::Ok() : Damaged(0, "the header is cut off");
@@ -286,13 +286,13 @@ Status SegmentReader::State::ScanFrames(FileScan& scan, HeadHash& hash) {
     if (scan.left() < kHeadBytes) {
       return log ? Status::Ok() : Damaged(at, "the footer is missing");
     }
-    if (!scan.Next(kHeadBytes, &head)) return FileFailure("read", path, scan.error());
+    if (!scan.Next(kHeadBytes, &head)) return DiskFailure("read", path, scan.error());
     const FramePlace place{scan.position(), LoadNumber<uint32_t>(head.data()), LoadNumber<uint32_t>(head.data() + 4)};
     if (place.size == kFooter && !log) return CheckFooter(scan, head, hash.value());
     if (place.size > scan.left()) return log ? Status::Ok() : Damaged(at, "a frame reaches beyond the end");
     uint32_t crc = Crc32c(std::string_view(head).substr(0, 4));
     const auto add = [&crc](std::string_view piece) { crc = Crc32c(piece, crc); };
-    if (!scan.Next(place.size, add)) return FileFailure("read", path, scan.error());
+    if (!scan.Next(place.size, add)) return DiskFailure("read", path, scan.error());
     if (crc != place.crc) return log ? Status::Ok() : Damaged(at, "a frame is damaged");
     hash.Add(head);
     frames.push_back(place);
@@ -303,7 +303,7 @@ Status SegmentReader::State::CheckFooter(FileScan& scan, const std::string& head
   const uint64_t at = scan.position() - kHeadBytes;
   if (scan.left() != kFooterBytes - kHeadBytes) return Damaged(at, "the footer is not where the file ends");
   std::string rest;
-  if (!scan.Next(kFooterBytes - kHeadBytes, &rest)) return FileFailure("read", path, scan.error());
+  if (!scan.Next(kFooterBytes - kHeadBytes, &rest)) return DiskFailure("read", path, scan.error());
   const bool sound = Crc32c(rest) == LoadNumber<uint32_t>(head.data() + 4) &&
                      LoadNumber<uint64_t>(rest.data()) == frames.size() &&
                      LoadNumber<uint64_t>(rest.data() + 8) == hash;
@@ -326,7 +326,7 @@ Result<std::unique_ptr<SegmentReader>> SegmentReader::Open(const std::string& pa
   state->path = path;
   state->fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   struct stat info;
-  if (state->fd < 0 || fstat(state->fd, &info) != 0) return FileFailure("read", path, errno);
+  if (state->fd < 0 || fstat(state->fd, &info) != 0) return DiskFailure("read", path, errno);
   state->size = static_cast<uint64_t>(info.st_size);
   RETURN_IF_ERROR(state->Scan());
   return std::unique_ptr<SegmentReader>(new SegmentReader(std::move(state)));
@@ -344,7 +344,7 @@ Result<std::string> SegmentReader::ReadStart(size_t frame, size_t bytes) const {
     const ssize_t n =
         pread(state_->fd, content.data() + done, content.size() - done, static_cast<off_t>(place.at + done));
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return FileFailure("read", state_->path, n < 0 ? errno : EIO);
+    if (n <= 0) return DiskFailure("read", state_->path, n < 0 ? errno : EIO);
     done += static_cast<size_t>(n);
   }
   return content;

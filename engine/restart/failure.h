@@ -37,6 +37,7 @@ struct Failure {
   std::vector<std::string> records;  // up to 10 ids topic/partition/offset: where it failed
   int64_t kept_rows = 0;
   int64_t kept_bytes = 0;
+  std::string not_kept;  // why nothing could be kept; empty: everything was. The source has the records then
   PlanFacts plan;
 };
 

@@ -26,7 +26,8 @@ Json ToJson(const PlanFacts& facts) {
 Json ToJson(const Failure& failure) {
   return {{"stage", failure.stage},         {"class", failure.error_class},     {"message", failure.message},
           {"attempts", failure.attempts},   {"at_ms", failure.at_ms},           {"records", failure.records},
-          {"kept_rows", failure.kept_rows}, {"kept_bytes", failure.kept_bytes}, {"plan", ToJson(failure.plan)}};
+          {"kept_rows", failure.kept_rows}, {"kept_bytes", failure.kept_bytes}, {"not_kept", failure.not_kept},
+          {"plan", ToJson(failure.plan)}};
 }
 
 // at() and get_to() throw on what is missing or of another type.
@@ -59,6 +60,7 @@ Failure FailureFrom(const Json& json) {
   json.at("records").get_to(failure.records);
   json.at("kept_rows").get_to(failure.kept_rows);
   json.at("kept_bytes").get_to(failure.kept_bytes);
+  failure.not_kept = json.value("not_kept", "");  // earlier versions did not write it
   failure.plan = FactsFrom(json.at("plan"));
   return failure;
 }

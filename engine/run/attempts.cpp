@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "engine/disk.h"
+
 namespace anabranch {
 namespace {
 
@@ -54,10 +56,6 @@ struct File {
   }
 };
 
-Status Failed(const std::string& path, const char* what, int error) {
-  return {Code::kStage, "cannot " + std::string(what) + " " + path + ": " + std::strerror(error)};
-}
-
 }  // namespace
 
 void AttemptSlots::Slot::Enter(std::string_view stage, const SourcePartition& partition, int64_t first,
@@ -100,7 +98,7 @@ Result<std::unique_ptr<AttemptSlots>> AttemptSlots::Open(const std::string& stat
   const std::string path = state_dir + "/attempts";
   const File file{open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
   struct stat info {};
-  if (file.fd < 0 || fstat(file.fd, &info) != 0) return Failed(path, "open", errno);
+  if (file.fd < 0 || fstat(file.fd, &info) != 0) return DiskFailure("open", path, errno);
 
   std::vector<Call> left;
   Header header{};
@@ -117,12 +115,12 @@ Result<std::unique_ptr<AttemptSlots>> AttemptSlots::Open(const std::string& stat
 
   // Room on the disk is taken now: a store into a page without one would end the process.
   const size_t size = sizeof header + slots * sizeof(Slot);
-  if (ftruncate(file.fd, 0) != 0) return Failed(path, "empty", errno);
+  if (ftruncate(file.fd, 0) != 0) return DiskFailure("empty", path, errno);
   if (const int error = posix_fallocate(file.fd, 0, static_cast<off_t>(size)); error != 0) {
-    return Failed(path, "make room for", error);
+    return DiskFailure("make room for", path, error, size);
   }
   void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file.fd, 0);
-  if (memory == MAP_FAILED) return Failed(path, "map", errno);
+  if (memory == MAP_FAILED) return DiskFailure("map", path, errno);
   header = {kMagic, slots};
   std::memcpy(memory, &header, sizeof header);
   return std::unique_ptr<AttemptSlots>(new AttemptSlots(memory, slots, std::move(left)));

@@ -52,7 +52,7 @@ class AttemptSlots {
   };
 
   // Reads what a dead process left in the file, then makes it anew with `slots` empty ones. For the owner of the
-  // folder. kStage names the file and the reason.
+  // folder. kUnavailable names the file and the reason.
   static Result<std::unique_ptr<AttemptSlots>> Open(const std::string& state_dir, size_t slots);
   ~AttemptSlots();
 

@@ -20,7 +20,8 @@ Status Lane::KeepFailure(Status status) {
   }
   if (Status s = KeepRest(); !s.ok()) {
     failure_.kept_rows = failure_.kept_bytes = 0;
-    return status.WithContext("nothing could be kept (" + s.message() + "), it will be computed again");
+    failure_.not_kept = s.message();
+    return {s.code(), status.message()};
   }
   return status;
 }

@@ -6,11 +6,11 @@
 #include <xxhash.h>
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <mutex>
 #include <sstream>
 
+#include "engine/disk.h"
 #include "engine/run/ledger_lock.h"
 #include "engine/run/ledger_progress.h"
 #include "engine/run/sqlite.h"
@@ -320,7 +320,7 @@ Result<std::vector<std::string>> SqliteLedger::Actions() {
 // Before SQLite makes it, so that ledger, log and index are the owner's alone whatever the umask says.
 Status MakePrivateFile(const std::string& path) {
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return {Code::kUnavailable, "cannot open " + path + ": " + std::strerror(errno)};
+  if (fd < 0) return DiskFailure("open", path, errno);
   close(fd);
   return {};
 }

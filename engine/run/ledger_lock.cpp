@@ -6,10 +6,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+
+#include "engine/disk.h"
 
 namespace anabranch {
 namespace {
@@ -28,19 +29,21 @@ Result<std::unique_ptr<StateLock>> StateLock::Take(const std::string& state_dir)
   const std::string path = state_dir + "/lock";
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) {
-    return Status(Code::kUnavailable, "cannot open " + path + ": " + std::strerror(errno) +
-                                          "; the state folder must be writable (--state-dir moves it)");
+    const int error = errno;
+    const Status failed = DiskFailure("open", path, error);
+    if (error == ENOSPC || error == EDQUOT) return failed;
+    return Status(failed.code(), failed.message() + "; the state folder must be writable (--state-dir moves it)");
   }
   std::unique_ptr<StateLock> lock(new StateLock(fd));
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return Status(Code::kUnavailable, "cannot lock " + path + ": " + std::strerror(errno));
+    if (errno != EWOULDBLOCK) return DiskFailure("lock", path, errno);
     const std::string pid = ReadPid(fd);
     return Status(Code::kRetry, (pid.empty() ? std::string("another process") : "process " + pid) + " owns " +
                                     state_dir + "; wait for it or stop it, or give this run its own --instance");
   }
   const std::string pid = std::to_string(getpid()) + "\n";
   if (ftruncate(fd, 0) != 0 || pwrite(fd, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
-    return Status(Code::kUnavailable, "cannot write " + path + ": " + std::strerror(errno));
+    return DiskFailure("write", path, errno, pid.size());
   }
   return lock;
 }
@@ -69,10 +72,11 @@ Status MakePrivateFolder(const std::string& path) {
   for (const std::filesystem::path& part : std::filesystem::path(path)) {
     made /= part;
     if (mkdir(made.c_str(), 0700) == 0 || errno == EEXIST) continue;
+    const int error = errno;
     std::error_code ignored;
     if (std::filesystem::is_directory(made, ignored)) continue;
-    return {Code::kUnavailable,
-            "cannot make the state folder " + made.string() + ": " + std::strerror(errno) + "; --state-dir moves it"};
+    const Status failed = DiskFailure("make the state folder", made.string(), error);
+    return {failed.code(), failed.message() + "; --state-dir moves it"};
   }
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) return {};

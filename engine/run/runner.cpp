@@ -315,6 +315,7 @@ void Run::Collect(RunSummary* summary) {
     }
     summary->failure->kept_rows += failure.kept_rows;
     summary->failure->kept_bytes += failure.kept_bytes;
+    if (summary->failure->not_kept.empty()) summary->failure->not_kept = failure.not_kept;
   }
 }
 
@@ -474,13 +475,19 @@ RunSummary RunPlan(const Plan& plan, const Registry& registry, const RunOptions&
   auto run = std::make_unique<Run>(plan, options, registry, **state, **kept, *rules, cancel, observer);
   if (Status opened = run->Open(); !opened.ok()) {
     summary.failure = run->blamed();
-    if (summary.failure) (void)(*state)->End(&summary, false);
+    if (summary.failure) summary.not_recorded = (*state)->End(&summary, false);
     return fail(opened);
   }
   if (Status begun = (*state)->Begin(); !begun.ok()) return fail(begun);
   run->Execute(&summary);
-  Status ended = (*state)->Note(summary.totals);
-  if (ended.ok()) ended = (*state)->End(&summary, run->input_ended());
+  Status noted = (*state)->Note(summary.totals);
+  Status ended = (*state)->End(&summary, run->input_ended());
+  if (summary.failure && !ended.ok()) {
+    summary.not_recorded = ended;
+    summary.restart_waits = (*state)->failure().has_value();
+    summary.status = {ended.code(), summary.status.message()};
+  }
+  if (ended.ok()) ended = std::move(noted);
   if (summary.status.ok()) summary.status = std::move(ended);
   if (summary.stuck) {  // threads still use them, until the process ends
     (void)run.release();

@@ -67,6 +67,10 @@ struct RunSummary {
   // what was not is kept. Without: nothing was left to restart (a target or broker that could not be reached at start).
   Status status;
   std::optional<Failure> failure;  // what was written to the ledger about it
+  // Set where that could not be written (the disk of the state folder is full), with the code of `status`: nobody can
+  // restart from this failure. `run` goes on from what is committed, or `restart` from the failure before, if one waits.
+  Status not_recorded;
+  bool restart_waits = false;
   // A stage never returned: its thread still runs. The caller reports and ends the process with _exit.
   bool stuck = false;
   bool already_done = false;  // nothing was to be run: a finished bounded input, a restart without failure; see `note`

@@ -2,13 +2,19 @@
 
 #include <sqlite3.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <thread>
 #include <utility>
 
+#include "engine/disk.h"
+
 namespace anabranch {
 namespace {
+
+// Until SQLite writes its log back into the database, at 1000 pages.
+constexpr uint64_t kLogBytes = uint64_t{4} << 20;
 
 Code CodeOf(int error) {
   switch (error & 0xff) {
@@ -32,6 +38,9 @@ Status ErrorOf(sqlite3* db, int error) {
   std::string message = file == nullptr ? std::string() : std::string(file) + ": ";
   message += db == nullptr ? sqlite3_errstr(error) : sqlite3_errmsg(db);
   if ((error & 0xff) == SQLITE_NOTADB) message += "; the file is no SQLite database: move it away";
+  // The system's own error is behind some of SQLite's ("disk I/O error"); SQLITE_FULL always means the disk.
+  const int cause = (error & 0xff) == SQLITE_FULL ? ENOSPC : db == nullptr ? 0 : sqlite3_system_errno(db);
+  if (file != nullptr) message += FullDiskText(file, cause, kLogBytes);
   return {CodeOf(error), std::move(message)};
 }
 
@@ -112,8 +121,9 @@ Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::string& 
   const int result = sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   std::unique_ptr<SqliteDatabase> db(new SqliteDatabase(path, handle));
   if (result != SQLITE_OK) {
-    return Status(CodeOf(result),
-                  "cannot open " + path + ": " + sqlite3_errstr(result) + "; the folder must exist and be writable");
+    const std::string full = FullDiskText(path, handle == nullptr ? 0 : sqlite3_system_errno(handle), kLogBytes);
+    return Status(CodeOf(result), "cannot open " + path + ": " + sqlite3_errstr(result) +
+                                      (full.empty() ? "; the folder must exist and be writable" : full));
   }
   sqlite3_extended_result_codes(handle, 1);
   sqlite3_busy_timeout(handle, busy_ms);

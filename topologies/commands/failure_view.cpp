@@ -43,6 +43,9 @@ std::string RecordsText(const Failure& failure) {
 }
 
 std::string KeptText(const Failure& failure) {
+  if (!failure.not_kept.empty()) {
+    return "nothing: " + failure.not_kept + ". The records are still at their source and are read again from there";
+  }
   if (failure.kept_rows == 0) return "nothing had to be kept; what was complete is committed";
   return Count(failure.kept_rows, "record") + " with the results they had (" + BytesText(failure.kept_bytes) +
          "); what was complete before is committed";
@@ -81,8 +84,16 @@ std::string FailureText(const Failure& failure, const NextCommands& next) {
   text += Entry("since", FormatTimestamp(failure.at_ms * 1000));
   if (!failure.records.empty()) text += Entry("records", RecordsText(failure));
   text += Entry("kept", KeptText(failure));
-  text += "Mend the cause, then go on from this stage:\n  " + next.restart + "\n";
+  text += "Fix the cause, then go on from this stage:\n  " + next.restart + "\n";
   if (failure.kept_rows > 0) text += "Or give its records up, as dead letters:\n  " + next.skip + "\n";
+  return text;
+}
+
+std::string UnrecordedText(const Failure& failure, const std::string& why, const std::string& next) {
+  std::string text = "stage \"" + failure.stage + "\" stopped: " + failure.message + "\n";
+  text += Entry("class", ClassText(failure.error_class));
+  text += "This failure could not be recorded: " + why + ".\n";
+  text += "Nothing is lost: what is not committed is read from its source again. Then go on with:\n  " + next + "\n";
   return text;
 }
 

@@ -18,6 +18,8 @@ struct NextCommands {
 
 // The stage, the cause, the records, what is kept, and the next command on a line of its own.
 std::string FailureText(const Failure& failure, const NextCommands& next);
+// A failure that the ledger could not take (`why`); `next` is the command that goes on.
+std::string UnrecordedText(const Failure& failure, const std::string& why, const std::string& next);
 
 // What a restart will do. `failure` is why it is needed.
 std::string RestartPlanText(const Failure& failure, const RestartPlan& plan);

@@ -49,6 +49,9 @@ void ShowFailure(const std::string& command, const StateArgs& args, RunStart sta
   if (summary.failure && start == RunStart::kReplay) {
     io.err << "stage \"" << summary.failure->stage << "\" stopped: " << summary.failure->message
            << "\nThe dead letters that were not replayed stay where they are: mend the cause, then replay again.\n";
+  } else if (summary.failure && !summary.not_recorded.ok()) {
+    io.err << UnrecordedText(*summary.failure, summary.not_recorded.message(),
+                             summary.restart_waits ? NextOf(args).restart : NextOf(args).run);
   } else if (summary.failure) {
     io.err << FailureText(*summary.failure, NextOf(args));
   } else {
@@ -128,7 +131,7 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
   } else {
     ShowFailure(command, args, options.start, summary, io);
     end.code = ExitCode(status.code());
-    end.stage_stopped = summary.failure.has_value();
+    end.stage_stopped = summary.failure && summary.not_recorded.ok();
   }
   if (summary.stuck) {
     io.err.flush();
