@@ -21,6 +21,28 @@ enum CellState : uint8_t {
                          // first step of its path that is absent (at most 15)
 };
 
+// Why a cell is null, or that its value is not its maker's own. It stands in the upper half of the state of a null or
+// valid cell, so that it goes wherever the cell goes. The executor marks the cells of rows that a stage skipped, or
+// that failed there and go on under `on_error`; a `transform` marks what it made of marked cells, with the greatest of
+// their marks. A valid cell with a mark is a substitute: it may be read and written, but it is no result of a model.
+enum class Mark : uint8_t {
+  kNone = 0,
+  kSkipped = 1,    // null: `when` of the maker was not true
+  kDefaulted = 2,  // the maker failed: the value is the default of its `on_error`
+  kError = 3,      // the maker failed: null
+  kTimeout = 4,    // the maker was late: null
+};
+
+inline constexpr int kMarkShift = 4;
+inline constexpr uint8_t kMarkBits = 0xF0;
+
+inline Mark MarkOf(uint8_t state) {
+  return (state & 0x0F) <= kValid ? static_cast<Mark>(state >> kMarkShift) : Mark::kNone;
+}
+inline uint8_t Marked(uint8_t state, Mark mark) {
+  return static_cast<uint8_t>((state & 0x0F) | (static_cast<uint8_t>(mark) << kMarkShift));
+}
+
 // Bytes that stay where they are until Clear(). Keeps its memory across Clear().
 class Arena {
  public:

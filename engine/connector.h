@@ -130,8 +130,13 @@ class RowEncoder {
 
 // Constants that encoders put on every record.
 struct ResultIdentity {
-  std::string topology;  // name@hash
-  std::string models;    // name@version, …
+  // A model above the persist node. It scored the rows whose outcome in its stage is kOk, and no others.
+  struct Model {
+    StageId stage = 0;
+    std::string name;  // name@version
+  };
+  std::string topology;       // name@hash
+  std::vector<Model> models;  // in plan order
 };
 
 // A bound target. Immutable, shared.

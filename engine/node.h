@@ -60,6 +60,8 @@ class BindContext {
   // readers are content with that. Filled in once the topology is compiled: look at it in Open(), not before. A node
   // that does not ask stores what it said to Make(); one that asks must obey. May be null: as was said to Make().
   virtual std::shared_ptr<const Type> Storage(ColumnId /*column*/) { return nullptr; }
+  // Names the values of a vector that this node made, in their order: the classes of a classifier.
+  virtual void NameClasses(ColumnId /*column*/, std::vector<std::string> /*classes*/) {}
   // Changes what is visible below this node, never data.
   virtual void Rename(std::string_view from, std::string_view to) = 0;
   virtual void Drop(std::string_view name) = 0;
@@ -91,7 +93,8 @@ class Node {
  public:
   virtual ~Node() = default;
   // Works on the active rows of one batch: reads columns, fills the columns it made (Reset() them
-  // first: executor leaves them alone), fails or filters rows. Other rows of its columns stay null.
+  // first: executor leaves them alone), fails or filters rows. Other rows of its columns stay null; the executor marks
+  // them where that says more (column.h, Mark).
   // Record errors go to FailRow; a returned Status stops the stage: kRetry/kTimedOut (transient:
   // the executor may call again with the same batch) or kStage/kInternal.
   virtual Status Process(const NodeRun& run) = 0;
@@ -113,6 +116,9 @@ class NodeProgram {
   virtual std::map<std::string, std::string> Facts() const { return {}; }
   // How long Process takes for that many rows, as measured when it was opened first; 0 = not measured.
   virtual int64_t EstimateNs(uint32_t /*rows*/) const { return 0; }
+  // What the node counts beside its rows, in StageRows::tally of each batch, e.g. "missing:p_nn:error". The sums of a
+  // run are kept in the ledger under these names.
+  virtual std::vector<std::string> Tallies() const { return {}; }
   // Adds to the fingerprint what the configuration text does not hold (model bytes).
   virtual std::string FingerprintExtra() const { return {}; }
 };

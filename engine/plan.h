@@ -19,6 +19,7 @@ enum class RecordPolicy : uint8_t {
   kSkip,        // dropped, counted
   kDefault,     // goes on with `default_values`
   kStop,        // the stage stops
+  kNull,        // goes on with nulls
 };
 
 // Where a row's key comes from.
@@ -118,7 +119,8 @@ struct Plan {
   const std::string& StageName(StageId stage) const {
     return stage < sources.size() ? sources[stage].id : node(stage).id;
   }
-  ResultIdentity identity() const { return {name + "@" + hash, models}; }
+  // Without models: IdentityOf (plan_graph.h) adds those above a persist node.
+  ResultIdentity identity() const { return {name + "@" + hash, {}}; }
 };
 
 }  // namespace anabranch

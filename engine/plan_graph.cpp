@@ -26,4 +26,17 @@ std::vector<bool> WithAncestors(const Plan& plan, std::vector<bool> stages) {
   return stages;
 }
 
+ResultIdentity IdentityOf(const Plan& plan, StageId persist) {
+  std::vector<bool> above(plan.stages());
+  above[persist] = true;
+  above = WithAncestors(plan, std::move(above));
+  ResultIdentity identity = plan.identity();
+  for (auto stage = static_cast<StageId>(plan.sources.size()); stage < persist; ++stage) {
+    if (!above[stage]) continue;
+    const auto facts = plan.node(stage).program->Facts();
+    if (const auto model = facts.find("model"); model != facts.end()) identity.models.push_back({stage, model->second});
+  }
+  return identity;
+}
+
 }  // namespace anabranch

@@ -52,6 +52,8 @@ void RecordBatch::PrepareStages() {
     stage.model_calls = 0;
     stage.retried = 0;
     stage.dead_lettered = 0;
+    stage.tally.clear();
+    stage.notice.clear();
     stage.done = false;
     stage.reused = false;
   }

@@ -14,7 +14,8 @@
 
 namespace anabranch {
 
-// How a row left a stage. This is data: visible downstream and in results.
+// How a row left a stage. This is data: visible downstream and in results. Kept frames store the numbers: a new
+// outcome takes the next one.
 enum class Outcome : uint8_t {
   kOk = 0,
   kSkipped,   // `when` was not true: the stage's columns are null, the row goes on
@@ -22,10 +23,13 @@ enum class Outcome : uint8_t {
   kFailed,    // a record error: the row is dead-lettered (or dropped by policy) here
   kTimedOut,  // as kFailed, because the stage's time ran out
   kAbsent,    // the row never reached this stage: it left the stream above
+  kMissed,    // a record error under "on_error": "null": the stage's columns are null, the row goes on
+  kDefaulted,  // a record error under "on_error": {"default": …}: the columns hold the defaults, the row goes on
 };
+inline constexpr size_t kOutcomes = 8;
 
 // The row goes on to the readers of the stage.
-inline bool Passed(Outcome outcome) { return outcome <= Outcome::kSkipped; }
+inline bool Passed(Outcome outcome) { return outcome <= Outcome::kSkipped || outcome >= Outcome::kMissed; }
 
 // Why one row failed in one stage. `code` is a stable word ("schema", "expression", "model",
 // "timeout", "json", "utf8", "depth", "key", "duplicate_key", "non_finite", "null_feature", "too_large").
@@ -45,11 +49,13 @@ struct StageRows {
   std::vector<Outcome> outcome;  // one per row
   std::vector<uint8_t> active;   // 1 = the stage works on the row
   uint32_t active_count = 0;     // active_count == rows: every row is active
-  std::vector<RowError> errors;  // in row order, at most one per row
+  std::vector<RowError> errors;  // in row order, at most one per row; also of rows that went on (missed, defaulted)
   uint64_t busy_ns = 0;          // time spent in this stage for this batch
   uint32_t model_calls = 0;
   uint32_t retried = 0;  // calls made again after a transient error
   uint32_t dead_lettered = 0;
+  std::vector<uint32_t> tally;  // what the node counts: one entry per NodeProgram::Tallies(), or empty
+  std::string notice;           // one line for the operator's log; empty: none
   bool done = false;    // finished: its outcome, errors and columns are final
   bool reused = false;  // done in an earlier run: not counted again
 };

@@ -24,6 +24,8 @@ struct VisibleColumn {
   bool nullable = false;  // may be null on a row that reaches the reader
   bool result = false;    // made by a kind whose columns are results (infer, ensemble)
   std::string maker;
+  bool substituted = false;               // may hold a default of its maker's `on_error`
+  std::vector<std::string> classes = {};  // of a vector of a classifier: the names of its values, where they are known
 };
 
 // The columns a node may read, in the order they were made. Value type.

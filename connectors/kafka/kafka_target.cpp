@@ -1,7 +1,10 @@
 #include "connectors/kafka/kafka_target.h"
 
+#include <utility>
+
 #include "connectors/kafka/kafka_source.h"
 #include "engine/codec/json_writer.h"
+#include "engine/model_sets.h"
 
 namespace anabranch {
 
@@ -9,40 +12,56 @@ namespace {
 
 constexpr std::string_view kTraceHeaders[] = {"traceparent", "tracestate"};
 
-// The headers that all rows of a batch share stand once in its bytes; every row points at them. A row with
-// headers of its own has its own copy.
+// The headers that rows of a batch share stand once in its bytes, once for each set of models that scored some of them;
+// every row points at its own. A row with headers of its own has its own copy.
 class ResultEncoder : public RowEncoder {
  public:
   ResultEncoder(const KafkaTargetProgram::Settings& settings, const ResultIdentity& identity)
       : writer_(settings.fields),
         raw_(settings.envelope == "raw"),
         cloud_events_(settings.envelope == "cloudevents"),
-        headers_(settings.headers == ResultHeaders::kAll) {
+        headers_(settings.headers == ResultHeaders::kAll),
+        models_(headers_ ? identity.models : std::vector<ResultIdentity::Model>()) {
     if (!headers_) return;
-    EncodedRows shared;
-    if (!identity.topology.empty()) shared.AppendHeader("anabranch.topology", identity.topology);
-    if (!identity.models.empty()) shared.AppendHeader("anabranch.models", identity.models);
-    if (!raw_) shared.AppendHeader("content-type", "application/json");
+    EncodedRows same;
+    if (!identity.topology.empty()) same.AppendHeader("anabranch.topology", identity.topology);
+    if (!raw_) same.AppendHeader("content-type", "application/json");
     if (cloud_events_) {
       const std::string name = identity.topology.substr(0, identity.topology.find('@'));
-      shared.AppendHeader("ce_specversion", "1.0");
-      shared.AppendHeader("ce_type", "anabranch.result");
-      shared.AppendHeader("ce_source", "/anabranch/" + name + "/" + settings.node_id);
+      same.AppendHeader("ce_specversion", "1.0");
+      same.AppendHeader("ce_type", "anabranch.result");
+      same.AppendHeader("ce_source", "/anabranch/" + name + "/" + settings.node_id);
     }
-    shared_ = std::move(shared.bytes);
+    same_ = std::move(same.bytes);
   }
 
   Status Encode(const RecordBatch& batch, std::span<const uint8_t> active, EncodedRows* out) override {
-    const auto shared = static_cast<uint32_t>(out->bytes.size());
-    out->bytes.append(shared_);
+    const std::span<const uint32_t> sets = models_.Find(batch);
+    shared_.assign(models_.size(), {});
     for (uint32_t row = 0; row < batch.rows(); ++row) {
-      if (active[row] != 0) EncodeRow(batch, row, shared, out);
+      if (active[row] != 0) EncodeRow(batch, row, SharedOf(sets[row], out), out);
     }
     return Status::Ok();
   }
 
  private:
-  void EncodeRow(const RecordBatch& batch, uint32_t row, uint32_t shared, EncodedRows* out) const {
+  // Of `bytes`: where the headers of a set of models stand.
+  struct Part {
+    uint32_t at = 0;
+    uint32_t size = EncodedRows::kNone;  // not written yet
+  };
+
+  Part SharedOf(uint32_t set, EncodedRows* out) {
+    Part& part = shared_[set];
+    if (part.size != EncodedRows::kNone) return part;
+    part.at = static_cast<uint32_t>(out->bytes.size());
+    out->bytes.append(same_);
+    if (const std::string& names = models_.names(set); !names.empty()) out->AppendHeader("anabranch.models", names);
+    part.size = static_cast<uint32_t>(out->bytes.size()) - part.at;
+    return part;
+  }
+
+  void EncodeRow(const RecordBatch& batch, uint32_t row, Part shared, EncodedRows* out) const {
     EncodedRows::Row encoded;
     encoded.partition = batch.partition[row];
     encoded.offset = batch.offset[row];
@@ -60,8 +79,8 @@ class ResultEncoder : public RowEncoder {
       writer_.Append(batch, row, &out->bytes);
     }
     encoded.value_size = here() - encoded.value;
-    encoded.headers = shared;
-    encoded.headers_size = static_cast<uint32_t>(shared_.size());
+    encoded.headers = shared.at;
+    encoded.headers_size = shared.size;
     if (headers_ && (cloud_events_ || !batch.headers.empty())) AddOwnHeaders(batch, row, out, &encoded);
     out->rows.push_back(encoded);
   }
@@ -70,8 +89,8 @@ class ResultEncoder : public RowEncoder {
     bool own = false;
     const auto add = [&](std::string_view name, std::string_view value) {
       if (!own) {
-        encoded->headers = static_cast<uint32_t>(out->bytes.size());
-        out->bytes.append(shared_);
+        const uint32_t shared = std::exchange(encoded->headers, static_cast<uint32_t>(out->bytes.size()));
+        out->bytes.append(out->bytes, shared, encoded->headers_size);
         own = true;
       }
       out->AppendHeader(name, value);
@@ -87,7 +106,9 @@ class ResultEncoder : public RowEncoder {
   const bool raw_;
   const bool cloud_events_;
   const bool headers_;
-  std::string shared_;
+  ModelSets models_;
+  std::string same_;          // the headers that all rows have
+  std::vector<Part> shared_;  // by set of models, in the batch being encoded
 };
 
 }  // namespace

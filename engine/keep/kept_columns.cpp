@@ -99,12 +99,13 @@ void AppendColumn(const Column& column, uint32_t first, uint32_t count, std::str
 
 namespace {
 
-// The low half of a state is one of CellState; the upper half counts path steps of a field that is absent.
+// The low half of a state is one of CellState; the upper half counts path steps of a field that is absent, or is the
+// mark of a null or valid cell.
 bool IsState(uint8_t state) {
   switch (state & 0x0F) {
     case kMissingRequired: return true;
     case kNull:
-    case kValid:
+    case kValid: return MarkOf(state) <= Mark::kTimeout;
     case kMissing:
     case kWrongType:
     case kOutOfRange: return state <= 0x0F;

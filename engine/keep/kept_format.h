@@ -17,7 +17,9 @@ namespace anabranch {
 //   body     partitions that rows below speak of by index; then, unless the frame holds outputs only, the rows, the
 //            stages of header.done and the columns of header.columns, in that order; then encoded rows by target id
 inline constexpr uint32_t kFrameMagic = 0x4b4e4241;  // "ABNK"
-inline constexpr uint16_t kFrameVersion = 1;
+// Version 2: stages may have the outcomes kMissed and kDefaulted, cells may be marked (column.h). A frame of version 1
+// is read as well: it has neither.
+inline constexpr uint16_t kFrameVersion = 2;
 inline constexpr size_t kFramePrefixBytes = 20;
 
 std::string SealFrame(const KeptHeader& header, std::string_view body, std::string_view rest_of_body = {});

@@ -319,7 +319,7 @@ bool Restorer::ReadStage(StageRows* rows) {
   if (!in_.ok()) return false;
   for (uint32_t row = 0; row < pick_.total(); ++row) {
     const auto bit = static_cast<uint8_t>(bits[row]);
-    if ((bit & 7) > static_cast<uint8_t>(Outcome::kAbsent) || bit > 15) return false;
+    if (bit > 15) return false;  // three bits: every number is an outcome
     if (rows == nullptr || pick_.place[row] == RowPick::kLeftOut) continue;
     const bool active = (bit & 8) != 0;
     rows->outcome[pick_.place[row]] = static_cast<Outcome>(bit & 7);
@@ -364,6 +364,13 @@ Status Restorer::CheckColumns(const SourceView& view, const std::vector<ColumnId
   return Status::Ok();
 }
 
+// Cells of version 1 have no marks; what was skipped was skipped all the same.
+void MarkSkipped(const StageRows& maker, Column* column) {
+  for (uint32_t row = 0; row < column->rows(); ++row) {
+    if (maker.outcome[row] == Outcome::kSkipped) column->states()[row] = Marked(kNull, Mark::kSkipped);
+  }
+}
+
 Status Restorer::ReadColumns() {
   const SourceView view(plan_, source_);
   std::vector<ColumnId> needed = view.Needed(reused_);
@@ -378,6 +385,7 @@ Status Restorer::ReadColumns() {
     if (!ReadColumn(bytes, StoredType(plan_, source_, *wanted), pick_, &batch_.columns[*wanted])) {
       return BadFrame("column \"" + column.name + "\"");
     }
+    if (header_.version == 1) MarkSkipped(batch_.stages[view.maker[*wanted]], &batch_.columns[*wanted]);
     needed.erase(wanted);
   }
   return Status::Ok();

@@ -4,7 +4,13 @@
 
 namespace anabranch {
 
-Counters::Counters(const Plan& plan) : plan_(plan), stages_(plan.stages()) {}
+Counters::Counters(const Plan& plan) : plan_(plan), stages_(plan.stages()) {
+  for (auto id = static_cast<StageId>(plan.sources.size()); id < plan.stages(); ++id) {
+    Stage& stage = stages_[id];
+    stage.tally_names = plan.node(id).program->Tallies();
+    stage.tallies = std::make_unique<std::atomic<int64_t>[]>(stage.tally_names.size());
+  }
+}
 
 void Counters::Add(const RecordBatch& batch) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
@@ -15,17 +21,22 @@ void Counters::Add(const RecordBatch& batch) {
       stages_[id].dead_lettered.fetch_add(rows.dead_lettered, kRelaxed);
       continue;
     }
-    std::array<int64_t, 6> by_outcome{};
+    std::array<int64_t, kOutcomes> by_outcome{};
     for (Outcome outcome : rows.outcome) ++by_outcome[static_cast<size_t>(outcome)];
-    const int64_t absent = by_outcome[static_cast<size_t>(Outcome::kAbsent)];
+    const auto count = [&by_outcome](Outcome outcome) { return by_outcome[static_cast<size_t>(outcome)]; };
+    const int64_t absent = count(Outcome::kAbsent);
     const int64_t rows_in = static_cast<int64_t>(rows.outcome.size()) - absent;
     if (rows_in == 0) continue;
     Stage& stage = stages_[id];
     if (rows.active_count > 0) stage.invocations.fetch_add(1, kRelaxed);
     stage.rows_in.fetch_add(rows_in, kRelaxed);
-    stage.rows_out.fetch_add(by_outcome[0] + by_outcome[1], kRelaxed);
-    stage.skipped.fetch_add(by_outcome[1], kRelaxed);
-    stage.filtered.fetch_add(by_outcome[2], kRelaxed);
+    const int64_t missed = count(Outcome::kMissed), defaulted = count(Outcome::kDefaulted);
+    stage.rows_out.fetch_add(count(Outcome::kOk) + count(Outcome::kSkipped) + missed + defaulted, kRelaxed);
+    stage.skipped.fetch_add(count(Outcome::kSkipped), kRelaxed);
+    stage.filtered.fetch_add(count(Outcome::kFiltered), kRelaxed);
+    stage.missed.fetch_add(missed, kRelaxed);
+    stage.defaulted.fetch_add(defaulted, kRelaxed);
+    for (size_t i = 0; i < rows.tally.size(); ++i) stage.tallies[i].fetch_add(rows.tally[i], kRelaxed);
     stage.failed.fetch_add(static_cast<int64_t>(rows.errors.size()), kRelaxed);
     stage.dead_lettered.fetch_add(rows.dead_lettered, kRelaxed);
     stage.retried.fetch_add(rows.retried, kRelaxed);
@@ -52,6 +63,11 @@ RunSnapshot Counters::Snapshot(int64_t elapsed_ns) const {
     counts.dead_lettered = stage.dead_lettered.load();
     counts.retried = stage.retried.load();
     counts.busy_ns = stage.busy_ns.load();
+    counts.missed = stage.missed.load();
+    counts.defaulted = stage.defaulted.load();
+    for (size_t i = 0; i < stage.tally_names.size(); ++i) {
+      if (const int64_t sum = stage.tallies[i].load(); sum > 0) counts.tallies[stage.tally_names[i]] = sum;
+    }
     snapshot.stages.push_back(std::move(counts));
   }
   return snapshot;

@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/plan.h"
@@ -24,7 +26,9 @@ class Counters {
  private:
   struct Stage {
     std::atomic<int64_t> invocations{0}, rows_in{0}, rows_out{0}, filtered{0}, skipped{0}, failed{0}, dead_lettered{0},
-        retried{0}, busy_ns{0};
+        retried{0}, busy_ns{0}, missed{0}, defaulted{0};
+    std::vector<std::string> tally_names;
+    std::unique_ptr<std::atomic<int64_t>[]> tallies;
   };
   const Plan& plan_;
   std::vector<Stage> stages_;

@@ -397,10 +397,19 @@ Status Lane::HandOver() {
   unsent_ = !commits_when_idle_;
   if (feed_.pending()) feed_.NoteReleased();
   shared_.counters.Add(batch);
+  PassNoticesOn(batch);
   std::unique_ptr<RecordBatch> done = std::move(in_flight_.front()->batch);
   in_flight_.pop_front();
   Recycle(std::move(done));
   return Status::Ok();
+}
+
+void Lane::PassNoticesOn(const RecordBatch& batch) {
+  if (batch.complete) return;  // its stages did not run
+  for (StageId stage = 0; stage < batch.stages.size(); ++stage) {
+    const std::string& notice = batch.stages[stage].notice;
+    if (!notice.empty()) shared_.warn("node \"" + shared_.plan.StageName(stage) + "\": " + notice);
+  }
 }
 
 void Lane::Recycle(std::unique_ptr<RecordBatch> batch) {

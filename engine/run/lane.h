@@ -113,6 +113,7 @@ class Lane {
   void Submit(std::unique_ptr<RecordBatch> batch);
   Status ReleaseFinished(bool wait_for_all);
   Status HandOver();
+  void PassNoticesOn(const RecordBatch& batch);
   void Recycle(std::unique_ptr<RecordBatch> batch);
   void Pace(const InFlight& flight);
   void Await(InFlight& flight);

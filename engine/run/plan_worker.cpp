@@ -8,6 +8,7 @@
 #include "engine/codec/json_text.h"
 #include "engine/codec/json_writer.h"
 #include "engine/fault_point.h"
+#include "engine/plan_graph.h"
 #include "engine/run/dead_letter.h"
 #include "engine/run/row_key.h"
 
@@ -22,9 +23,36 @@ void SortByRow(std::vector<RowError>* errors) {
   std::sort(errors->begin(), errors->end(), [](const RowError& a, const RowError& b) { return a.row < b.row; });
 }
 
-// Sets a cell from canonical JSON text ("0.5", "true", "\"x\"", "null").
+// Sets the values of a tensor's row from canonical JSON text ("[0.5,0.5]").
+template <typename T>
+void SetValues(const std::string& text, std::span<T> values) {
+  const char* p = text.data();
+  const char* end = p + text.size();
+  for (T& value : values) {
+    if (p != end) ++p;  // the bracket or comma
+    if constexpr (std::is_same_v<T, uint8_t>) {
+      value = p != end && *p == 't' ? 1 : 0;
+    } else {
+      std::from_chars(p, end, value);
+    }
+    p = std::find(p, end, ',');
+  }
+}
+
+void SetDefaultTensor(const std::string& text, Column& column, uint32_t row) {
+  const auto width = static_cast<size_t>(column.type().Elements());
+  const auto set = [&](auto values) { SetValues(text, values.subspan(row * width, width)); };
+  switch (column.type().element) {
+    case Kind::kFloat32: return set(column.values<float>());
+    case Kind::kFloat64: return set(column.values<double>());
+    case Kind::kBool: return set(column.values<uint8_t>());
+    default: return set(column.values<int64_t>());
+  }
+}
+
+// Sets a cell from canonical JSON text ("0.5", "true", "\"x\"", "[0.5,0.5]").
 void SetDefault(const std::string& text, Column& column, uint32_t row) {
-  column.states()[row] = text == "null" ? kNull : kValid;
+  column.states()[row] = kValid;
   const char* begin = text.data();
   const char* end = begin + text.size();
   switch (column.type().kind) {
@@ -42,7 +70,8 @@ void SetDefault(const std::string& text, Column& column, uint32_t row) {
       }
       break;
     }
-    default: column.states()[row] = kNull;
+    case Kind::kTensor: return SetDefaultTensor(text, column, row);
+    case Kind::kList: column.states()[row] = kNull;  // `check` takes no default for a list
   }
 }
 
@@ -97,7 +126,7 @@ Result<std::unique_ptr<PlanWorker>> PlanWorker::Open(const Plan& plan, const Clo
     const PlanNode& node = plan.nodes[i];
     Stage& stage = worker->stages_[first + i];
     if (auto target = node.program->target()) {
-      stage.encoder = target->MakeEncoder(plan.identity());
+      stage.encoder = target->MakeEncoder(IdentityOf(plan, static_cast<StageId>(first + i)));
     } else {
       auto opened = node.program->Open();
       if (!opened.ok()) return opened.status().WithContext("node \"" + node.id + "\"");
@@ -254,6 +283,7 @@ StageEnd PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
     end = ApplyErrorPolicy(batch, stage);
     if (!end.status.ok()) return end;
   }
+  if (plan_.node(stage).when) MarkSkipped(batch, stage);
   rows.done = true;
   if (!call) return end;
   rows.busy_ns = static_cast<uint64_t>(clock_.NowNs() - begin);
@@ -375,12 +405,36 @@ StageEnd PlanWorker::ApplyErrorPolicy(RecordBatch& batch, StageId id) {
                                " (\"on_error\" is \"stop\")"},
             "contract"};
   }
-  if (node.on_record_error != RecordPolicy::kDefault) return {};
-  for (const RowError& error : rows.errors) {
-    rows.outcome[error.row] = Outcome::kOk;
-    for (const auto& [column, text] : node.default_values) SetDefault(text, batch.columns[column], error.row);
+  if (node.on_record_error == RecordPolicy::kDefault || node.on_record_error == RecordPolicy::kNull) {
+    for (const RowError& error : rows.errors) PassFailedRow(batch, id, error.row);
   }
   return {};
+}
+
+// The row goes on without results of this stage; its cells say why.
+void PlanWorker::PassFailedRow(RecordBatch& batch, StageId id, uint32_t row) {
+  const PlanNode& node = plan_.node(id);
+  StageRows& rows = batch.stages[id];
+  Mark mark = rows.outcome[row] == Outcome::kTimedOut ? Mark::kTimeout : Mark::kError;
+  if (node.on_record_error == RecordPolicy::kDefault) {
+    mark = Mark::kDefaulted;
+    for (const auto& [column, text] : node.default_values) SetDefault(text, batch.columns[column], row);
+  }
+  rows.outcome[row] = mark == Mark::kDefaulted ? Outcome::kDefaulted : Outcome::kMissed;
+  for (const ColumnId column : node.makes) {
+    uint8_t& state = batch.columns[column].states()[row];
+    state = Marked(mark == Mark::kDefaulted ? state : uint8_t{kNull}, mark);
+  }
+}
+
+void PlanWorker::MarkSkipped(RecordBatch& batch, StageId id) {
+  const std::vector<Outcome>& outcome = batch.stages[id].outcome;
+  for (const ColumnId column : plan_.node(id).makes) {
+    const std::span<uint8_t> states = batch.columns[column].states();
+    for (uint32_t row = 0; row < batch.rows(); ++row) {
+      if (outcome[row] == Outcome::kSkipped) states[row] = Marked(kNull, Mark::kSkipped);
+    }
+  }
 }
 
 // Notes why the batch stops, for the lane.

@@ -73,6 +73,8 @@ class PlanWorker {
   void ApplyWhen(RecordBatch& batch, StageId stage);
   StageEnd CallStageOf(RecordBatch& batch, StageId stage, int64_t now_ns);
   StageEnd ApplyErrorPolicy(RecordBatch& batch, StageId stage);
+  void PassFailedRow(RecordBatch& batch, StageId stage, uint32_t row);
+  void MarkSkipped(RecordBatch& batch, StageId stage);
   Status StopAt(StageId stage, StageEnd end);
   Status GiveUpSource(RecordBatch& batch);
   void GiveUpRows(RecordBatch& batch, StageId stage);

@@ -156,12 +156,15 @@ Status RunState::Note(const RunSnapshot& totals) {
     const std::pair<const char*, int64_t> counters[] = {
         {"invocations", stage.invocations},     {"rows_in", stage.rows_in}, {"rows_out", stage.rows_out},
         {"filtered", stage.filtered},           {"skipped", stage.skipped}, {"failed", stage.failed},
-        {"dead_lettered", stage.dead_lettered}, {"retried", stage.retried}};
-    for (const auto& [name, value] : counters) {
+        {"dead_lettered", stage.dead_lettered}, {"retried", stage.retried},
+        {"missed", stage.missed},               {"defaulted", stage.defaulted}};
+    const auto note = [&](const std::string& name, int64_t value) {
       int64_t& noted = noted_[stage.id][name];
       added[stage.id][name] = value - noted;
       noted = value;
-    }
+    };
+    for (const auto& [name, value] : counters) note(name, value);
+    for (const auto& [name, value] : stage.tallies) note(name, value);
   }
   return ledger_->PutCounters(added);
 }

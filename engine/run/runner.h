@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,10 +50,13 @@ struct StageCounts {
   int64_t rows_out = 0;
   int64_t filtered = 0;
   int64_t skipped = 0;
-  int64_t failed = 0;  // record errors, whatever their policy did
+  int64_t failed = 0;     // record errors, whatever their policy did
+  int64_t missed = 0;     // of these: went on with nulls
+  int64_t defaulted = 0;  // of these: went on with default values
   int64_t dead_lettered = 0;
   int64_t retried = 0;
   int64_t busy_ns = 0;
+  std::map<std::string, int64_t> tallies;  // by NodeProgram::Tallies(); what was counted only
 };
 
 struct RunSnapshot {

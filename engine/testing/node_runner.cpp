@@ -164,6 +164,15 @@ ColumnId NodeRunner::AddColumn(const std::string& name, const Type& type, bool n
   return id;
 }
 
+void NodeRunner::SetClasses(const std::string& column, std::vector<std::string> classes) {
+  const VisibleColumn* found = state_->scope.Find(column);
+  if (found == nullptr) Misuse("SetClasses of unknown column " + column);
+  VisibleColumn named = *found;
+  named.classes = std::move(classes);
+  state_->scope.Remove(column);
+  state_->scope.Add(std::move(named));
+}
+
 void NodeRunner::SetSection(const std::string& section, const std::string& name, ConfigValue value) {
   value.name = name;
   state_->services.sections[section][name] = LinkConfig(std::move(value));

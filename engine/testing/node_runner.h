@@ -49,6 +49,8 @@ class NodeRunner {
   // ---- surroundings, before Bind
   // A column that the node may read. `result`: as if made by a model above.
   ColumnId AddColumn(const std::string& name, const Type& type, bool nullable = true, bool result = false);
+  // The names of the values of a vector that the node may read.
+  void SetClasses(const std::string& column, std::vector<std::string> classes);
   // An entry of a top-level section: SetSection("models", "gbt", ConfigObject({{"path", "gbt.onnx"}})).
   void SetSection(const std::string& section, const std::string& name, ConfigValue value);
   // The topology's folder; paths inside it resolve, others are refused. Default: the current folder.

@@ -30,7 +30,9 @@ NodeKind::Spec MakeSpec() {
       "`drop` hides columns from the nodes below and `rename` shows them under another name, `drop` first, then the "
       "renames in the order of the file. Neither changes data, and both may name entries of `set`.\n\n"
       "A record for which an expression fails (integer overflow, division by zero) leaves the stream here under "
-      "`on_error` with the code `expression` and a message that names the entry.";
+      "`on_error` with the code `expression` and a message that names the entry.\n\n"
+      "An entry that reads a column of a node which failed for the record, and went on with nulls or defaults "
+      "(`on_error`), is no result either: an ensemble below does not count it, even where `coalesce` gave it a value.";
   spec.fields = {
       Field("set", Shape::Map(Shape::Expression()), "New columns: name and expression."),
       Field("where", Shape::Expression(), "Rows for which it is not true are filtered."),
@@ -63,13 +65,38 @@ class TransformNode final : public Node {
       Column* out = step.column ? &run.batch.columns[*step.column] : &condition_;
       evaluators_[i].Evaluate(*step.expression, run.batch, left_, out, &errors_, step.storage.get());
       for (const ExpressionError& error : errors_) Fail(run, step, error);
-      if (!step.column) Filter(run);
+      if (step.column) {
+        HandMarksOn(run.batch, *step.expression, out);
+      } else {
+        Filter(run);
+      }
     }
     if (!all_left_) ClearRowsThatLeft(run.batch);
     return Status::Ok();
   }
 
  private:
+  // What was made of a cell without a result of its own is no result either; what was made of a skipped one is, unless
+  // it is null.
+  static void HandMarksOn(const RecordBatch& batch, const Expression& expression, Column* out) {
+    const std::span<uint8_t> states = out->states();
+    for (const ColumnId column : expression.reads) {
+      const std::span<const uint8_t> from = batch.columns[column].states();
+      if (from.size() != states.size() || !AnyMark(from)) continue;
+      for (size_t row = 0; row < states.size(); ++row) {
+        const Mark mark = MarkOf(from[row]);
+        if (mark <= MarkOf(states[row]) || (mark == Mark::kSkipped && (states[row] & kValid) != 0)) continue;
+        states[row] = Marked(states[row], mark);
+      }
+    }
+  }
+
+  static bool AnyMark(std::span<const uint8_t> states) {
+    uint8_t any = 0;
+    for (const uint8_t state : states) any |= state;
+    return (any & kMarkBits) != 0;
+  }
+
   void Fail(const NodeRun& run, const Step& step, const ExpressionError& error) {
     left_[error.row] = 0;
     all_left_ = false;
@@ -91,7 +118,7 @@ class TransformNode final : public Node {
     for (const Step& step : *steps_) {
       if (!step.column) continue;
       const std::span<uint8_t> states = batch.columns[*step.column].states();
-      for (size_t row = 0; row < states.size(); ++row) states[row] &= left_[row];
+      for (size_t row = 0; row < states.size(); ++row) states[row] = left_[row] != 0 ? states[row] : uint8_t{kNull};
     }
   }
 

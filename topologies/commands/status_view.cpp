@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
+#include <string_view>
 
 #include "engine/codec/json_writer.h"
 #include "topologies/commands/json_text.h"
@@ -17,6 +19,9 @@ struct Counter {
 constexpr Counter kCounters[] = {{"invocations", "calls"},  {"rows_in", "in"},      {"rows_out", "out"},
                                  {"filtered", "filtered"},  {"skipped", "skipped"}, {"failed", "failed"},
                                  {"dead_lettered", "dead"}, {"retried", "retried"}};
+// Of failed rows, those that went on all the same: in the JSON only.
+constexpr const char* kPassedOn[] = {"missed", "defaulted"};
+constexpr std::string_view kMissingPrefix = "missing:";  // "missing:p_nn:error", a tally of ensembles
 constexpr size_t kActionsShown = 5;
 
 int64_t CounterOf(const StatusFacts& facts, const std::string& node, const char* name) {
@@ -58,6 +63,51 @@ std::string TableText(const StatusFacts& facts) {
   return text;
 }
 
+// By member and cause: in how many records it was missing.
+using MissingCounts = std::map<std::string, std::map<std::string, int64_t>>;
+
+MissingCounts MissingOf(const StatusFacts& facts, const std::string& node) {
+  MissingCounts missing;
+  const auto counters = facts.counters.find(node);
+  if (counters == facts.counters.end()) return missing;
+  for (const auto& [name, count] : counters->second) {
+    if (!name.starts_with(kMissingPrefix) || count == 0) continue;
+    const size_t colon = name.rfind(':');
+    missing[name.substr(kMissingPrefix.size(), colon - kMissingPrefix.size())][name.substr(colon + 1)] = count;
+  }
+  return missing;
+}
+
+std::string MissingText(const StatusFacts& facts) {
+  std::string text;
+  for (const std::string& node : facts.nodes) {
+    const int64_t rows = CounterOf(facts, node, "rows_in") - CounterOf(facts, node, "skipped");
+    for (const auto& [member, causes] : MissingOf(facts, node)) {
+      int64_t all = 0;
+      std::string why;
+      for (const auto& [cause, count] : causes) {
+        all += count;
+        why += (why.empty() ? "" : ", ") + cause + " " + std::to_string(count);
+      }
+      char share[32];
+      std::snprintf(share, sizeof share, "%.1f %%", 100.0 * static_cast<double>(all) / static_cast<double>(rows));
+      text += "  " + node + ": " + member + " in " + std::to_string(all) + " of " + std::to_string(rows) + " records (" +
+              share + "): " + why + "\n";
+    }
+  }
+  return text.empty() ? text : "\nmembers of ensembles that were missing:\n" + text;
+}
+
+std::string MissingJson(const MissingCounts& missing) {
+  JsonObject members;
+  for (const auto& [member, causes] : missing) {
+    JsonObject counts;
+    for (const auto& [cause, count] : causes) counts.AddNumber(cause, count);
+    members.AddJson(member, counts.text());
+  }
+  return members.text();
+}
+
 std::string FailedJson(const Failure& failure, const NextCommands& next) {
   JsonObject json;
   json.AddText("node", failure.stage).AddText("class", failure.error_class).AddText("message", failure.message);
@@ -87,7 +137,7 @@ std::string StatusText(const StatusFacts& facts, const NextCommands& next) {
   } else if (state == "stopped") {
     text += "Go on with:\n  " + next.run + "\n";
   }
-  text += "\n" + TableText(facts);
+  text += "\n" + TableText(facts) + MissingText(facts);
   for (const auto& [source, partitions] : facts.positions) {
     text += "\nsource " + source + " goes on at:\n";
     for (const auto& [partition, position] : partitions) {
@@ -105,6 +155,10 @@ std::string StatusJson(const StatusFacts& facts, const NextCommands& next) {
   for (const std::string& node : facts.nodes) {
     JsonObject counters;
     for (const Counter& counter : kCounters) counters.AddNumber(counter.name, CounterOf(facts, node, counter.name));
+    for (const char* name : kPassedOn) counters.AddNumber(name, CounterOf(facts, node, name));
+    if (const MissingCounts missing = MissingOf(facts, node); !missing.empty()) {
+      counters.AddJson("missing", MissingJson(missing));
+    }
     nodes.AddJson(node, counters.text());
   }
   for (const auto& [source, partitions] : facts.positions) {

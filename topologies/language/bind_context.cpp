@@ -77,8 +77,14 @@ ColumnId NodeBinding::Make(const ConfigValue& at, std::string_view name, const T
   const ColumnId id = columns_.Make(name, type, node_id(), *rows_of_, false);
   makes.push_back(id);
   changes_.push_back(
-      {Change::Kind::kMake, {std::string(name), id, type, may_be_null, kind_.spec().results, node_id()}, {}});
+      {Change::Kind::kMake, {std::string(name), id, type, may_be_null, kind_.spec().results, node_id(), substituted_}, {}});
   return id;
+}
+
+void NodeBinding::NameClasses(ColumnId column, std::vector<std::string> classes) {
+  for (Change& change : changes_) {
+    if (change.kind == Change::Kind::kMake && change.column.id == column) change.column.classes = std::move(classes);
+  }
 }
 
 void NodeBinding::Rename(std::string_view from, std::string_view to) {

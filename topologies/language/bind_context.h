@@ -38,6 +38,7 @@ class NodeBinding final : public BindContext {
   std::shared_ptr<const Type> Storage(ColumnId column) override { return columns_.Adapt(column); }
   void Rename(std::string_view from, std::string_view to) override;
   void Drop(std::string_view name) override;
+  void NameClasses(ColumnId column, std::vector<std::string> classes) override;
   std::vector<std::shared_ptr<const RecordSchema>> TakeSchemas() override;
 
   // `pending`: by source, whether its schema reaches this node unchecked; changed by TakeSchemas.
@@ -50,8 +51,10 @@ class NodeBinding final : public BindContext {
     rows_of_ = rows_of;
     source_ids_ = ids;
   }
-  // Everything this node makes is null where `when` is not true.
+  // Everything this node makes may be null: where `when` is not true, or it failed under "on_error": "null".
   void SetConditional() { conditional_ = true; }
+  // What this node makes may be a default of its `on_error`.
+  void SetSubstituted() { substituted_ = true; }
   // Turns the scope above into the scope below.
   void Apply(Scope& scope) const;
 
@@ -79,6 +82,7 @@ class NodeBinding final : public BindContext {
   const std::vector<bool>* rows_of_ = nullptr;
   const std::vector<std::string>* source_ids_ = nullptr;
   bool conditional_ = false;
+  bool substituted_ = false;
   std::vector<Change> changes_;
 };
 

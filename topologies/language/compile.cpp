@@ -299,6 +299,9 @@ void Compiler::CompileNode(const ConfigValue& entry, const NodeKind& kind, Scope
     node.when = CompileExpression(*when, scope, true, faults);
     if (node.when != nullptr) binding.NoteReads(node.when->reads, node.when->reads_headers);
   }
+  const RecordPolicy policy = PolicyOf(entry, root_);
+  if (policy == RecordPolicy::kNull) binding.SetConditional();
+  if (policy == RecordPolicy::kDefault) binding.SetSubstituted();
   try {
     node.program = kind.Bind(binding);
   } catch (const std::exception& error) {

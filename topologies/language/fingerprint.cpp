@@ -60,6 +60,8 @@ std::string PolicyText(const PlanNode& node, const std::vector<VisibleColumn>& m
   }
   std::sort(values.begin(), values.end());
   std::string text = std::to_string(static_cast<int>(node.on_record_error));
+  // Raised by hand when what a policy does changes: since 2 a default is marked as one.
+  if (node.on_record_error == RecordPolicy::kDefault) text += " v2";
   for (const std::string& value : values) text += value;
   return text;
 }

@@ -52,6 +52,7 @@ const char* PolicyText(RecordPolicy policy) {
     case RecordPolicy::kDeadLetter: return "dead-lettered";
     case RecordPolicy::kSkip: return "dropped and counted";
     case RecordPolicy::kDefault: return "given default values";
+    case RecordPolicy::kNull: return "passed on with nulls";
     case RecordPolicy::kStop: return "a reason to stop the stage";
   }
   return "";

@@ -57,6 +57,8 @@ Scope JoinScopes(const std::vector<Inflow>& inflows, bool any, std::vector<std::
       }
       ++candidate.brought_by;
       candidate.column.nullable = candidate.column.nullable || column.nullable;
+      candidate.column.substituted = candidate.column.substituted || column.substituted;
+      if (candidate.column.classes != column.classes) candidate.column.classes.clear();
       for (size_t source = 0; source < all.size(); ++source) {
         candidate.sources[source] = candidate.sources[source] || (*inflow.sources)[source];
       }

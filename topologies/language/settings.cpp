@@ -57,7 +57,11 @@ void ReadDefaultValues(const ConfigValue& values, const std::vector<VisibleColum
     } else if (!FitsType(value, column->type)) {
       faults.Add(
           FaultCode::kWrongType, value,
-          "the default of \"" + value.name + "\" must be " + column->type.ToString() + ", not " + value.KindName());
+          "the default of \"" + value.name + "\" must be " + column->type.ToString() + ", not " + value.KindName(),
+          value.kind == ConfigValue::Kind::kNull ? "write \"on_error\": \"null\": the row goes on with nulls" : "");
+    } else if (column->type.kind == Kind::kList) {
+      faults.Add(FaultCode::kNotSupported, value, "a list takes no default; \"" + value.name + "\" is one",
+                 "write \"on_error\": \"null\": the row goes on with nulls");
     } else {
       out.default_values[column->id] = value.Canonical();
     }
@@ -70,18 +74,14 @@ void ReadDefaultValues(const ConfigValue& values, const std::vector<VisibleColum
   }
 }
 
-void ReadRecordPolicy(const ConfigValue& policy, const std::vector<VisibleColumn>& columns, PlanNode& out,
-                      FaultSink& faults) {
-  if (policy.is_string()) {
-    out.on_record_error = policy.text == "skip"   ? RecordPolicy::kSkip
-                          : policy.text == "stop" ? RecordPolicy::kStop
-                                                  : RecordPolicy::kDeadLetter;
-  } else if (const ConfigValue* values = policy.Find("default")) {
-    out.on_record_error = RecordPolicy::kDefault;
-    ReadDefaultValues(*values, columns, out, faults);
-  } else if (const ConfigValue* record = policy.Find("record")) {
-    ReadRecordPolicy(*record, columns, out, faults);
-  }
+// `on_error` as it concerns a row; null: it says nothing of it.
+const ConfigValue* FindRecordPolicy(const ConfigValue& node, const ConfigValue& root) {
+  const ConfigValue* defaults = root.Find("defaults");
+  const ConfigValue* policy = node.Find("on_error");
+  if (policy == nullptr && defaults != nullptr) policy = defaults->Find("on_error");
+  if (policy == nullptr) return nullptr;
+  const ConfigValue* record = policy->Find("record");
+  return record != nullptr ? record : policy;
 }
 
 void ReadRetry(const ConfigValue& object, PlanNode& out) {
@@ -144,6 +144,15 @@ void ReadTopologySettings(const ConfigValue& root, Plan& plan, FaultSink& faults
 
 void ReadSourceSettings(const ConfigValue& root, PlanSource& out) { out.breaker = MakeBreaker(FileBreaker(root)); }
 
+RecordPolicy PolicyOf(const ConfigValue& node, const ConfigValue& root) {
+  const ConfigValue* policy = FindRecordPolicy(node, root);
+  if (policy == nullptr) return RecordPolicy::kDeadLetter;
+  if (policy->Find("default") != nullptr) return RecordPolicy::kDefault;
+  if (policy->text == "skip") return RecordPolicy::kSkip;
+  if (policy->text == "null") return RecordPolicy::kNull;
+  return policy->text == "stop" ? RecordPolicy::kStop : RecordPolicy::kDeadLetter;
+}
+
 void ReadNodeSettings(const ConfigValue& node, const ConfigValue& root, const std::vector<VisibleColumn>& columns,
                       PlanNode& out, FaultSink& faults) {
   const ConfigValue* defaults = root.Find("defaults");
@@ -156,9 +165,10 @@ void ReadNodeSettings(const ConfigValue& node, const ConfigValue& root, const st
   out.join_any = node.Text("join") == "any";
   if (defaults != nullptr) ReadRetry(*defaults, out);
   ReadRetry(node, out);
-  const ConfigValue* policy = node.Find("on_error");
-  if (policy == nullptr && defaults != nullptr) policy = defaults->Find("on_error");
-  if (policy != nullptr) ReadRecordPolicy(*policy, columns, out, faults);
+  out.on_record_error = PolicyOf(node, root);
+  if (out.on_record_error == RecordPolicy::kDefault) {
+    ReadDefaultValues(*FindRecordPolicy(node, root)->Find("default"), columns, out, faults);
+  }
 }
 
 }  // namespace anabranch

@@ -12,6 +12,9 @@ void ReadTopologySettings(const ConfigValue& root, Plan& plan, FaultSink& faults
 
 void ReadSourceSettings(const ConfigValue& root, PlanSource& out);  // its breaker
 
+// What `on_error` of the node, or of the file's "defaults", says of a row that fails.
+RecordPolicy PolicyOf(const ConfigValue& node, const ConfigValue& root);
+
 // The keys that every node may have; what the node leaves out comes from the file's "defaults" and "limits".
 // `columns` are those that the node makes, for on_error's default values.
 void ReadNodeSettings(const ConfigValue& node, const ConfigValue& root, const std::vector<VisibleColumn>& columns,

@@ -19,7 +19,7 @@ Shape RetryShape() {
 }
 
 Shape RecordPolicyShape() {
-  return Shape::OneOf({Shape::Enum({"dead_letter", "skip", "stop"}),
+  return Shape::OneOf({Shape::Enum({"dead_letter", "skip", "null", "stop"}),
                        Shape::Object({{"default", Shape::Map(Shape::Any(), true), true, "",
                                        "Values of the node's columns with which a failed row goes on."}})});
 }

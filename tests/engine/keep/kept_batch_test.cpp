@@ -1,6 +1,10 @@
 #include "engine/keep/kept_batch.h"
 
+#include <algorithm>
+
 #include "engine/clock.h"
+#include "engine/keep/crc32c.h"
+#include "engine/keep/kept_format.h"
 #include "engine/run/plan_worker.h"
 #include "tests/engine/keep/keep_fixture.h"
 
@@ -55,6 +59,49 @@ TEST_F(KeptBatchTest, WhatIsRestoredIsWhatWasKeptInRandomBatches) {
     }
     if (HasFailure()) return;
   }
+}
+
+// The number of the format, under sums that hold.
+std::string WithVersion(std::string frame, uint16_t version) {
+  std::memcpy(frame.data() + 4, &version, sizeof version);
+  const auto size = LoadNumber<uint32_t>(frame.data() + 8);
+  const std::string_view bytes = frame;
+  const uint32_t sum = Crc32c(bytes.substr(kFramePrefixBytes, size), Crc32c(bytes.substr(0, 12)));
+  std::memcpy(frame.data() + 12, &sum, sizeof sum);
+  return frame;
+}
+
+TEST_F(KeptBatchTest, OutcomesThatPassedAndTheMarksOfTheirCellsAreKept) {
+  StageRows& a = batch.stages[plan.a];
+  const ColumnId column = plan.a_columns[0];
+  a.errors.clear();
+  std::ranges::fill(a.outcome, Outcome::kOk);
+  a.outcome[1] = Outcome::kMissed;
+  a.outcome[2] = Outcome::kDefaulted;
+  batch.columns[column].states()[1] = Marked(kNull, Mark::kTimeout);
+  batch.columns[column].states()[2] = Marked(kValid, Mark::kDefaulted);
+  const auto frame = Keep({plan.in, plan.a});
+  EXPECT_EQ(ReadKeptHeader(*frame)->done[1].rows_out, batch.rows());
+  const Status status = Restore(frame, plan.ReuseAll());
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(got.stages[plan.a].outcome, a.outcome);
+  EXPECT_EQ(MarkOf(got.columns[column].states()[1]), Mark::kTimeout);
+  EXPECT_EQ(got.columns[column].states()[2], Marked(kValid, Mark::kDefaulted));
+}
+
+TEST_F(KeptBatchTest, AFrameOfTheOlderVersionIsReadAndANewerOneIsNamed) {
+  StageRows& a = batch.stages[plan.a];
+  const ColumnId column = plan.a_columns[0];
+  a.outcome[1] = Outcome::kSkipped;
+  batch.columns[column].states()[1] = kNull;
+  const std::string frame = *Keep({plan.in, plan.a});
+  const Status status = Restore(std::make_shared<std::string>(WithVersion(frame, 1)), plan.ReuseAll());
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(got.stages[plan.a].outcome, a.outcome);
+  EXPECT_EQ(MarkOf(got.columns[column].states()[1]), Mark::kSkipped) << "it had no marks, but it was skipped";
+  const auto newer = ReadKeptHeader(WithVersion(frame, kFrameVersion + 1));
+  ASSERT_FALSE(newer.ok());
+  EXPECT_NE(newer.status().message().find("reads versions up to 2"), std::string::npos) << newer.status().message();
 }
 
 TEST_F(KeptBatchTest, TheHeaderTellsWhatIsInside) {

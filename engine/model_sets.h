@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/connector.h"
+
+namespace anabranch {
+
+// Which models scored a row, as a small number: result headers name them without building a text per record. A model
+// that was skipped for a row, or failed there and was replaced by a null or a default, did not score it.
+// One per encoder; not thread-safe. It remembers at most kMostSets sets beside those of one batch.
+class ModelSets {
+ public:
+  static constexpr size_t kMostSets = 4096;
+
+  explicit ModelSets(std::vector<ResultIdentity::Model> models);
+
+  // Per row its set, below size(). Numbers of earlier calls may be given anew.
+  std::span<const uint32_t> Find(const RecordBatch& batch);
+  size_t size() const { return names_.size(); }
+  // "gbt@7,nn@1": each model once, in plan order; empty when none scored the row.
+  const std::string& names(uint32_t set) const { return names_[set]; }
+
+ private:
+  uint32_t SetOf(std::string_view mask);
+  std::string NamesOf(std::string_view mask) const;
+
+  const std::vector<ResultIdentity::Model> models_;
+  const size_t words_;                                // of a mask: a bit for each model
+  std::vector<uint64_t> masks_;                       // by row
+  std::vector<uint32_t> rows_;                        // by row: its set
+  std::map<std::string, uint32_t, std::less<>> sets_;  // by the bytes of a mask
+  std::vector<std::string> names_;                    // by set
+};
+
+}  // namespace anabranch
