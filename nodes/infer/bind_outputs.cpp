@@ -41,6 +41,7 @@ class OutputBinder {
       const bool resolved = plan_.model != nullptr && member.is_string() && Resolve(member, &value);
       if (!resolved) value.type = Type::Scalar(Kind::kFloat32);
       value.id = context_.Make(member, member.name, value.type, false);
+      if (!value.classes.empty()) context_.NameClasses(value.id, value.classes);
       ok &= resolved;
       plan_.values.push_back(std::move(value));
     }
@@ -94,9 +95,15 @@ class OutputBinder {
   bool ResolveMap(const ConfigValue& at, const ValueInfo& output, const OutputReference& reference, MadeValue* value) {
     if (output.element != Element::kFloat32) return Fault(at, Described(output) + ": only float32 values can be read");
     const bool by_number = !reference.has_class && reference.indices.size() == 1 && output.map_key == Element::kInt64;
+    if (!reference.has_class && reference.indices.empty() && !output.classes.empty()) {
+      value->classes = output.classes;
+      value->count = static_cast<int64_t>(output.classes.size());
+      value->type = value->count == 1 ? Type::Scalar(Kind::kFloat32) : Type::Tensor(Kind::kFloat32, {value->count});
+      return true;
+    }
     if (!reference.has_class && !by_number) {
       const std::string example = output.classes.empty() ? "class" : output.classes[0];
-      return Fault(at, Described(output) + ": a number for each class; a column takes one",
+      return Fault(at, Described(output) + ": a number for each class, and the file does not name the classes",
                    "write \"" + output.name + "['" + example + "']\"");
     }
     value->class_name = by_number ? std::to_string(reference.indices[0]) : reference.class_name;

@@ -43,7 +43,8 @@ struct MadeValue {
   size_t output = 0;  // index into InferPlan::outputs
   int64_t first = 0;  // values [first, first + count) of the row
   int64_t count = 1;
-  std::string class_name;  // maps: the key
+  std::string class_name;            // maps: the key
+  std::vector<std::string> classes;  // maps that are taken whole: the keys, in the order of the vector
 };
 
 // What an infer node does, compiled. Immutable.

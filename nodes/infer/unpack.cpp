@@ -57,20 +57,31 @@ void CopyTexts(const ModelCall::Output& output, const MadeValue& value, std::spa
   }
 }
 
-Status CheckClass(const InferPlan& plan, const ModelCall::Output& output, const MadeValue& value) {
-  const std::vector<std::string>& keys = output.maps.keys;
-  if (std::ranges::find(keys, value.class_name) != keys.end()) return Status::Ok();
-  return {Code::kInvalid, "model " + plan.label + " has no class \"" + value.class_name + "\" for \"" +
-                              value.reference + "\"" +
-                              (keys.empty() ? std::string() : "; " + Suggest(value.class_name, keys))};
+// The keys that a column takes of a map.
+std::span<const std::string> ClassesOf(const MadeValue& value) {
+  if (value.classes.empty()) return {&value.class_name, 1};
+  return value.classes;
 }
 
-void CopyClass(const ModelCall::Output& output, const MadeValue& value, std::span<const uint32_t> rows,
+Status CheckClass(const InferPlan& plan, const ModelCall::Output& output, const MadeValue& value) {
+  const std::vector<std::string>& keys = output.maps.keys;
+  for (const std::string& name : ClassesOf(value)) {
+    if (std::ranges::find(keys, name) != keys.end()) continue;
+    return {Code::kInvalid, "model " + plan.label + " has no class \"" + name + "\" for \"" + value.reference + "\"" +
+                                (keys.empty() ? std::string() : "; " + Suggest(name, keys))};
+  }
+  return Status::Ok();
+}
+
+void CopyClasses(const ModelCall::Output& output, const MadeValue& value, std::span<const uint32_t> rows,
                Column* column) {
   const std::vector<std::string>& keys = output.maps.keys;
-  const float* from = output.maps.values.data() + (std::ranges::find(keys, value.class_name) - keys.begin());
-  float* to = column->values<float>().data();
-  for (size_t i = 0; i < rows.size(); ++i) to[rows[i]] = from[i * keys.size()];
+  const std::span<const std::string> names = ClassesOf(value);
+  for (size_t c = 0; c < names.size(); ++c) {
+    const float* from = output.maps.values.data() + (std::ranges::find(keys, names[c]) - keys.begin());
+    float* to = column->values<float>().data() + c;
+    for (size_t i = 0; i < rows.size(); ++i) to[rows[i] * names.size()] = from[i * keys.size()];
+  }
 }
 
 Status CheckWidth(const InferPlan& plan, const ModelOutput& output, const MadeValue& value, int64_t width) {
@@ -91,7 +102,7 @@ Status CheckOutput(const ModelCall& call, const MadeValue& value) {
 void CopyOutput(const ModelCall& call, const MadeValue& value, std::span<const uint32_t> rows, Column* column) {
   const ModelOutput& declared = call.plan().outputs[value.output];
   const ModelCall::Output& output = call.output(value.output);
-  if (declared.form == ValueInfo::Form::kMaps) return CopyClass(output, value, rows, column);
+  if (declared.form == ValueInfo::Form::kMaps) return CopyClasses(output, value, rows, column);
   switch (declared.element) {
     case Element::kFloat32: CopyValues<float, float>(output, value, rows, column); break;
     case Element::kFloat64: CopyValues<double, double>(output, value, rows, column); break;
