@@ -21,11 +21,11 @@ std::span<const uint32_t> ModelSets::Find(const RecordBatch& batch) {
     }
   }
   rows_.resize(batch.rows());
-  std::string_view last;
   for (uint32_t row = 0; row < batch.rows(); ++row) {
-    const std::string_view mask(reinterpret_cast<const char*>(masks_.data() + row * words_), words_ * sizeof(uint64_t));
-    rows_[row] = row > 0 && mask == last ? rows_[row - 1] : SetOf(mask);
-    last = mask;
+    const uint64_t* mask = masks_.data() + row * words_;
+    bool as_above = row > 0;
+    for (size_t word = 0; as_above && word < words_; ++word) as_above = mask[word] == *(mask + word - words_);
+    rows_[row] = as_above ? rows_[row - 1] : SetOf({reinterpret_cast<const char*>(mask), words_ * sizeof(uint64_t)});
   }
   return rows_;
 }

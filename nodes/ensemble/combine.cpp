@@ -3,61 +3,41 @@
 #include <span>
 #include <string_view>
 
-#include "nodes/ensemble/program.h"
+#include "nodes/ensemble/members.h"
+#include "nodes/ensemble/missing_watch.h"
+#include "nodes/ensemble/votes.h"
 
 namespace anabranch {
 namespace {
 
 using Output = EnsemblePlan::Output;
-
-// Scratch memory of one node for one batch; one entry per row, or per member and row (member-major).
-struct Work {
-  uint32_t rows = 0;
-  std::vector<uint8_t> present;  // per member and row: it has a value of its own
-  std::vector<uint32_t> used;    // per row: how many have
-  std::vector<double> numbers;   // per member and row; the default where it is missing
-  std::vector<uint8_t> counts;   // per member and row: it takes part in the result
-  std::vector<double> value;     // per row: the result of numbers
-  std::vector<double> disagreement;
-  std::vector<double> row;  // the values of one row
-
-  std::span<uint8_t> PresentOf(size_t member) { return {present.data() + member * rows, rows}; }
-  std::span<uint8_t> CountsOf(size_t member) { return {counts.data() + member * rows, rows}; }
-  std::span<double> NumbersOf(size_t member) { return {numbers.data() + member * rows, rows}; }
-};
-
-template <typename T>
-void ToNumbers(const Column& column, std::span<double> numbers, std::span<uint8_t> present) {
-  const std::span<const T> values = column.values<T>();
-  for (size_t row = 0; row < numbers.size(); ++row) {
-    const auto number = static_cast<double>(values[row]);
-    const bool is_there = (present[row] & static_cast<uint8_t>(number == number)) != 0;
-    present[row] = is_there;
-    numbers[row] = is_there ? number : 0;
-  }
-}
+constexpr size_t kCauses = kCauseNames.size() - 1;  // without kPresent
 
 class EnsembleNode : public Node {
  public:
-  explicit EnsembleNode(std::shared_ptr<const EnsemblePlan> plan)
-      : plan_(std::move(plan)), members_(plan_->members.size()) {}
+  EnsembleNode(std::shared_ptr<const EnsemblePlan> plan, std::shared_ptr<MissingWatch> watch)
+      : plan_(plan), watch_(std::move(watch)), members_(plan), votes_(plan, &members_), when_(plan->members.size()) {}
 
   Status Process(const NodeRun& run) override {
-    Gather(run);
-    good_.assign(run.active.begin(), run.active.end());
-    FailIncomplete(run);
+    members_.Gather(run);
     for (const EnsemblePlan::Made& made : plan_->made) run.batch.columns[made.id].Reset(made.type, run.batch.rows());
+    RETURN_IF_ERROR(Watch(run));
+    value_.assign(members_.rows(), 0);
+    disagreement_.assign(members_.rows(), 0);
     switch (plan_->method) {
       case EnsembleMethod::kMean:
       case EnsembleMethod::kWeightedMean: WeightedMean(); break;
       case EnsembleMethod::kMedian: Median(); break;
       case EnsembleMethod::kMin: Extreme([](double a, double b) { return a < b; }); break;
       case EnsembleMethod::kMax: Extreme([](double a, double b) { return a > b; }); break;
+      case EnsembleMethod::kGeometricMean: GeometricMean(run); break;
+      case EnsembleMethod::kFirst:
+      case EnsembleMethod::kSelect: Choose(run); break;
       case EnsembleMethod::kMajorityVote:
-      case EnsembleMethod::kWeightedVote: Vote(run); break;
-      case EnsembleMethod::kSoftVote: SoftVote(run); break;
+      case EnsembleMethod::kWeightedVote: votes_.Labels(run); break;
+      case EnsembleMethod::kSoftVote: votes_.Vectors(run); break;
     }
-    if (!Labels()) {
+    if (Numbers()) {
       FailNotFinite(run);
       if (plan_->Makes(Output::kDisagreement)) Deviation();
     }
@@ -66,120 +46,101 @@ class EnsembleNode : public Node {
   }
 
  private:
-  bool Labels() const { return IsVote(plan_->method) || plan_->method == EnsembleMethod::kSoftVote; }
-
-  // Which members have a value, which take part, and, of numbers, what they are.
-  void Gather(const NodeRun& run) {
-    work_.rows = run.batch.rows();
-    const size_t cells = members_ * work_.rows;
-    work_.present.resize(cells);
-    work_.counts.resize(cells);
-    work_.used.assign(work_.rows, 0);
-    work_.value.assign(work_.rows, 0);
-    work_.disagreement.assign(work_.rows, 0);
-    if (!Labels()) work_.numbers.resize(cells);
-    for (size_t m = 0; m < members_; ++m) GatherMember(run.batch.columns[plan_->members[m].id], m);
+  // The value is a number that was computed, or chosen among numbers.
+  bool Numbers() const {
+    if (IsChoice(plan_->method)) return plan_->member_type.kind == Kind::kFloat64;
+    return !IsVote(plan_->method) && plan_->method != EnsembleMethod::kSoftVote;
   }
 
-  void GatherMember(const Column& column, size_t m) {
-    const std::span<uint8_t> present = work_.PresentOf(m);
-    const std::span<uint8_t> counts = work_.CountsOf(m);
-    const std::span<const uint8_t> states = column.states();
-    for (size_t row = 0; row < work_.rows; ++row) present[row] = states[row] & kValid;
-    if (!Labels()) {
-      const std::span<double> numbers = work_.NumbersOf(m);
-      switch (column.type().kind) {
-        case Kind::kFloat32: ToNumbers<float>(column, numbers, present); break;
-        case Kind::kFloat64: ToNumbers<double>(column, numbers, present); break;
-        default: ToNumbers<int64_t>(column, numbers, present); break;
-      }
-      if (plan_->missing == MissingPolicy::kDefault) {
-        for (size_t row = 0; row < work_.rows; ++row) {
-          if (!present[row]) numbers[row] = plan_->default_number;
+  // Counts who is missing and why, and sees to it that somebody hears of it.
+  Status Watch(const NodeRun& run) {
+    const bool some = members_.some_missing();
+    if (some) {
+      std::vector<uint32_t>& tally = run.rows().tally;
+      tally.assign(members_.size() * kCauses, 0);
+      for (size_t m = 0; m < members_.size(); ++m) {
+        for (uint32_t row = 0; row < members_.rows(); ++row) {
+          if (run.active[row] && !members_.present(m, row)) {
+            ++tally[m * kCauses + static_cast<size_t>(members_.cause(m, row)) - 1];
+          }
         }
       }
     }
-    for (size_t row = 0; row < work_.rows; ++row) work_.used[row] += present[row];
-    if (plan_->missing == MissingPolicy::kDefault) {
-      std::ranges::fill(counts, uint8_t{1});
-    } else {
-      std::ranges::copy(present, counts.begin());
-    }
-  }
-
-  std::string MissingNames(uint32_t row) {
-    std::string names;
-    for (size_t m = 0; m < members_; ++m) {
-      if (!work_.PresentOf(m)[row]) names += (names.empty() ? "\"" : ", \"") + plan_->members[m].name + "\"";
-    }
-    return names;
-  }
-
-  void FailIncomplete(const NodeRun& run) {
-    const uint32_t enough = plan_->missing == MissingPolicy::kFail ? static_cast<uint32_t>(members_) : 1;
-    for (uint32_t row = 0; row < work_.rows; ++row) {
-      if (!good_[row] || work_.used[row] >= enough) continue;
-      good_[row] = 0;
-      const bool none = work_.used[row] == 0;
-      run.FailRow(
-          row, "missing_member",
-          none ? std::string("every member of the ensemble is missing") : "the ensemble misses " + MissingNames(row));
-    }
+    std::string said = watch_->Note(members_.causes(), run.active, run.active_count, some);
+    if (!said.empty() && plan_->missing_max.stops) return {Code::kStage, std::move(said)};
+    run.rows().notice = std::move(said);
+    return Status::Ok();
   }
 
   void FailNotFinite(const NodeRun& run) {
-    for (uint32_t row = 0; row < work_.rows; ++row) {
-      if (!good_[row] || std::isfinite(work_.value[row])) continue;
-      good_[row] = 0;
-      run.FailRow(row, "non_finite", "the ensemble's value is not finite");
+    for (uint32_t row = 0; row < members_.rows(); ++row) {
+      if (!members_.good()[row] || std::isfinite(value_[row])) continue;
+      members_.Fail(run, row, "non_finite", "the ensemble's value is not finite");
     }
   }
 
   // ------------------------------------------------------------------ numbers
 
   void WeightedMean() {
-    std::vector<double>& weights = work_.row;
-    weights.assign(work_.rows, 0);
-    for (size_t m = 0; m < members_; ++m) {
-      const double weight = plan_->members[m].weight;
-      const double* numbers = work_.NumbersOf(m).data();
-      const uint8_t* counts = work_.CountsOf(m).data();
-      for (size_t row = 0; row < work_.rows; ++row) {
-        work_.value[row] += counts[row] ? weight * numbers[row] : 0.0;
-        weights[row] += counts[row] ? weight : 0.0;
+    weights_.assign(members_.rows(), 0);
+    for (size_t m = 0; m < members_.size(); ++m) {
+      const double* weight = members_.WeightsOf(m).data();
+      const double* numbers = members_.NumbersOf(m).data();
+      const uint8_t* counts = members_.CountsOf(m).data();
+      for (size_t row = 0; row < value_.size(); ++row) {
+        value_[row] += counts[row] ? weight[row] * numbers[row] : 0.0;
+        weights_[row] += counts[row] ? weight[row] : 0.0;
       }
     }
-    for (size_t row = 0; row < work_.rows; ++row) work_.value[row] /= weights[row];
+    for (size_t row = 0; row < value_.size(); ++row) value_[row] /= weights_[row];
   }
 
   template <typename Better>
   void Extreme(Better better) {
-    std::vector<uint8_t>& seen = seen_;
-    seen.assign(work_.rows, 0);
-    for (size_t m = 0; m < members_; ++m) {
-      const std::span<const double> numbers = work_.NumbersOf(m);
-      const std::span<const uint8_t> counts = work_.CountsOf(m);
-      for (size_t row = 0; row < work_.rows; ++row) {
-        if (!counts[row] || (seen[row] && !better(numbers[row], work_.value[row]))) continue;
-        work_.value[row] = numbers[row];
-        seen[row] = 1;
+    seen_.assign(members_.rows(), 0);
+    for (size_t m = 0; m < members_.size(); ++m) {
+      const std::span<const double> numbers = members_.NumbersOf(m);
+      const std::span<const uint8_t> counts = members_.CountsOf(m);
+      for (size_t row = 0; row < value_.size(); ++row) {
+        if (!counts[row] || (seen_[row] && !better(numbers[row], value_[row]))) continue;
+        value_[row] = numbers[row];
+        seen_[row] = 1;
       }
     }
   }
 
   void Median() {
-    for (uint32_t row = 0; row < work_.rows; ++row) {
-      if (!good_[row]) continue;
+    for (uint32_t row = 0; row < members_.rows(); ++row) {
+      if (!members_.good()[row]) continue;
       std::vector<double>& values = RowValues(row);
       std::ranges::sort(values);
       const size_t half = values.size() / 2;
-      work_.value[row] = values.size() % 2 != 0 ? values[half] : values[half - 1] / 2 + values[half] / 2;
+      value_[row] = values.size() % 2 != 0 ? values[half] : values[half - 1] / 2 + values[half] / 2;
+    }
+  }
+
+  void GeometricMean(const NodeRun& run) {
+    for (uint32_t row = 0; row < members_.rows(); ++row) {
+      if (!members_.good()[row]) continue;
+      double logs = 0, weights = 0;
+      for (size_t m = 0; m < members_.size(); ++m) {
+        const double weight = members_.weight(m, row);
+        if (!members_.counts(m, row) || weight == 0) continue;
+        if (members_.NumbersOf(m)[row] < 0) {
+          members_.Fail(run, row, "negative",
+                        "member \"" + plan_->members[m].name + "\" is negative: a geometric mean has no place for it");
+          break;
+        }
+        logs += weight * std::log(members_.NumbersOf(m)[row]);  // of 0: minus infinity, so the mean is 0
+        weights += weight;
+      }
+      value_[row] = std::exp(logs / weights);
     }
   }
 
   void Deviation() {
-    for (uint32_t row = 0; row < work_.rows; ++row) {
-      if (!good_[row]) continue;
+    for (uint32_t row = 0; row < members_.rows(); ++row) {
+      if (!members_.good()[row]) continue;
       const std::vector<double>& values = RowValues(row);
       const auto count = static_cast<double>(values.size());
       double mean = 0;
@@ -187,104 +148,56 @@ class EnsembleNode : public Node {
       mean /= count;
       double squares = 0;
       for (const double value : values) squares += (value - mean) * (value - mean);
-      work_.disagreement[row] = std::sqrt(squares / count);
+      disagreement_[row] = std::sqrt(squares / count);
     }
   }
 
   std::vector<double>& RowValues(uint32_t row) {
-    work_.row.clear();
-    for (size_t m = 0; m < members_; ++m) {
-      if (work_.CountsOf(m)[row]) work_.row.push_back(work_.NumbersOf(m)[row]);
+    row_.clear();
+    for (size_t m = 0; m < members_.size(); ++m) {
+      if (members_.counts(m, row)) row_.push_back(members_.NumbersOf(m)[row]);
     }
-    return work_.row;
+    return row_;
   }
 
-  // ------------------------------------------------------------------ votes
+  // ------------------------------------------------------------------ one member
 
-  void Vote(const NodeRun& run) {
-    switch (plan_->member_type.kind) {
-      case Kind::kString: VoteAs<std::string_view>(run, plan_->default_text); break;
-      case Kind::kBool: VoteAs<uint8_t>(run, static_cast<uint8_t>(plan_->default_integer)); break;
-      default: VoteAs<int64_t>(run, plan_->default_integer); break;
-    }
-  }
-
-  template <typename Label>
-  void VoteAs(const NodeRun& run, Label fallback) {
-    std::vector<Label> labels(members_);
-    for (uint32_t row = 0; row < work_.rows; ++row) {
-      if (!good_[row]) continue;
-      for (size_t m = 0; m < members_; ++m) {
-        labels[m] =
-            work_.PresentOf(m)[row] ? run.batch.columns[plan_->members[m].id].template values<Label>()[row] : fallback;
+  void Choose(const NodeRun& run) {
+    votes_.BeginRows();
+    for (size_t m = 0; m < members_.size(); ++m) {
+      const auto& when = plan_->members[m].when;
+      if (!when) continue;
+      when_[m].evaluator.Evaluate(*when, run.batch, members_.good(), &when_[m].result, &when_errors_);
+      for (const ExpressionError& error : when_errors_) {
+        members_.Fail(run, error.row, "expression",
+                      "\"when\" of member \"" + plan_->members[m].name + "\": " + error.message);
       }
-      const size_t winner = Winner(row, labels);
-      for (const EnsemblePlan::Made& made : plan_->made) {
-        if (made.output != Output::kValue) continue;
-        Column& column = run.batch.columns[made.id];
-        if constexpr (std::is_same_v<Label, std::string_view>) {
-          column.values<Label>()[row] = column.text().Copy(labels[winner]);
-        } else {
-          column.values<Label>()[row] = labels[winner];
-        }
+    }
+    for (uint32_t row = 0; row < members_.rows(); ++row) {
+      if (!members_.good()[row]) continue;
+      const size_t chosen = Chosen(row);
+      if (Numbers()) {
+        value_[row] = members_.NumbersOf(chosen)[row];
+      } else {
+        votes_.Take(run, row, chosen);
       }
     }
   }
 
-  // The member whose label has the most weight; the first of equals.
-  template <typename Label>
-  size_t Winner(uint32_t row, const std::vector<Label>& labels) {
-    size_t winner = 0;
-    double most = 0;
-    double all = 0;
-    for (size_t m = 0; m < members_; ++m) {
-      if (!work_.CountsOf(m)[row]) continue;
-      all += plan_->members[m].weight;
-      double weight = 0;
-      for (size_t other = 0; other < members_; ++other) {
-        if (work_.CountsOf(other)[row] && labels[other] == labels[m]) weight += plan_->members[other].weight;
-      }
-      if (weight > most) {
-        winner = m;
-        most = weight;
-      }
+  // The first member that is meant and present; else the first that is present.
+  size_t Chosen(uint32_t row) const {
+    size_t first = members_.size();
+    for (size_t m = 0; m < members_.size(); ++m) {
+      if (!members_.present(m, row)) continue;
+      if (first == members_.size()) first = m;
+      if (Meant(m, row)) return m;
     }
-    work_.disagreement[row] = 1 - most / all;
-    return winner;
+    return first;
   }
 
-  void SoftVote(const NodeRun& run) {
-    const auto width = static_cast<size_t>(plan_->member_type.Elements());
-    for (uint32_t row = 0; row < work_.rows; ++row) {
-      if (!good_[row]) continue;
-      work_.row.assign(width, 0);
-      for (size_t m = 0; m < members_; ++m) {
-        if (work_.CountsOf(m)[row]) AddVector(run.batch.columns[plan_->members[m].id], row, plan_->members[m].weight);
-      }
-      double all = 0;
-      for (const double sum : work_.row) all += sum;
-      if (!std::isfinite(all)) {
-        good_[row] = 0;
-        run.FailRow(row, "non_finite", "the ensemble's sums are not finite");
-        continue;
-      }
-      const size_t winner = static_cast<size_t>(std::ranges::max_element(work_.row) - work_.row.begin());
-      work_.disagreement[row] = all == 0 ? 0 : 1 - work_.row[winner] / all;
-      for (const EnsemblePlan::Made& made : plan_->made) {
-        if (made.output != Output::kValue) continue;
-        run.batch.columns[made.id].values<int64_t>()[row] = static_cast<int64_t>(winner);
-      }
-    }
-  }
-
-  void AddVector(const Column& column, uint32_t row, double weight) {
-    const size_t width = work_.row.size();
-    for (size_t i = 0; i < width; ++i) {
-      const size_t at = row * width + i;
-      work_.row[i] +=
-          weight * (column.type().element == Kind::kFloat32 ? static_cast<double>(column.values<float>()[at])
-                                                            : column.values<double>()[at]);
-    }
+  bool Meant(size_t m, uint32_t row) const {
+    if (!plan_->members[m].when) return true;
+    return when_[m].result.valid(row) && when_[m].result.values<uint8_t>()[row] != 0;
   }
 
   // ------------------------------------------------------------------ columns
@@ -294,42 +207,73 @@ class EnsembleNode : public Node {
       Column& column = run.batch.columns[made.id];
       switch (made.output) {
         case Output::kValue:
-          if (!Labels()) std::ranges::copy(work_.value, column.values<double>().begin());
+          if (Numbers()) std::ranges::copy(value_, column.values<double>().begin());
           break;
-        case Output::kMembersUsed: std::ranges::copy(work_.used, column.values<int64_t>().begin()); break;
-        case Output::kDisagreement: std::ranges::copy(work_.disagreement, column.values<double>().begin()); break;
-        case Output::kMissing: WriteMissing(&column); break;
+        case Output::kMembersUsed: std::ranges::copy(members_.used(), column.values<int64_t>().begin()); break;
+        case Output::kDisagreement:
+          std::ranges::copy(Numbers() ? std::span<const double>(disagreement_) : votes_.disagreement(),
+                            column.values<double>().begin());
+          break;
+        case Output::kConfidence: std::ranges::copy(votes_.confidence(), column.values<double>().begin()); break;
+        case Output::kMargin: std::ranges::copy(votes_.margin(), column.values<double>().begin()); break;
+        case Output::kMissing: WriteMissing(false, &column); break;
+        case Output::kMissingWhy: WriteMissing(true, &column); break;
+        case Output::kProbabilities:
+        case Output::kIndex: break;  // written by the vote
       }
       const std::span<uint8_t> states = column.states();
-      for (size_t row = 0; row < work_.rows; ++row) states[row] = good_[row] ? kValid : kNull;
+      for (size_t row = 0; row < states.size(); ++row) states[row] = members_.good()[row] ? kValid : kNull;
     }
   }
 
-  void WriteMissing(Column* column) {
-    for (uint32_t row = 0; row < work_.rows; ++row) {
-      for (size_t m = 0; m < members_ && good_[row] && work_.used[row] < members_; ++m) {
-        if (!work_.PresentOf(m)[row]) column->PushListValue<std::string_view>(plan_->members[m].name);
+  void WriteMissing(bool why, Column* column) {
+    for (uint32_t row = 0; row < members_.rows(); ++row) {
+      for (size_t m = 0; m < members_.size() && members_.good()[row] && members_.used()[row] < members_.size(); ++m) {
+        if (members_.present(m, row)) continue;
+        const EnsembleMember& member = plan_->members[m];
+        column->PushListValue<std::string_view>(why ? member.why[static_cast<size_t>(members_.cause(m, row))]
+                                                    : member.name);
       }
       column->EndListRow();
     }
   }
 
+  struct When {
+    Evaluator evaluator;
+    Column result;
+  };
+
   const std::shared_ptr<const EnsemblePlan> plan_;
-  const size_t members_;
-  Work work_;
-  std::vector<uint8_t> good_;  // per row: active and with a result
+  const std::shared_ptr<MissingWatch> watch_;
+  Members members_;
+  Votes votes_;
+  std::vector<When> when_;  // by member
+  std::vector<ExpressionError> when_errors_;
+  std::vector<double> value_;  // per row: the result of numbers
+  std::vector<double> disagreement_;
+  std::vector<double> weights_;
+  std::vector<double> row_;  // the values of one row
   std::vector<uint8_t> seen_;
 };
 
 class EnsembleProgram : public NodeProgram {
  public:
-  explicit EnsembleProgram(std::shared_ptr<const EnsemblePlan> plan) : plan_(std::move(plan)) {}
+  explicit EnsembleProgram(std::shared_ptr<const EnsemblePlan> plan)
+      : plan_(std::move(plan)), watch_(std::make_shared<MissingWatch>(plan_)) {}
   Result<std::unique_ptr<Node>> Open() const override {
-    return std::unique_ptr<Node>(std::make_unique<EnsembleNode>(plan_));
+    return std::unique_ptr<Node>(std::make_unique<EnsembleNode>(plan_, watch_));
+  }
+  std::vector<std::string> Tallies() const override {
+    std::vector<std::string> names;
+    for (const EnsembleMember& member : plan_->members) {
+      for (size_t cause = 1; cause <= kCauses; ++cause) names.push_back("missing:" + member.why[cause]);
+    }
+    return names;
   }
 
  private:
   const std::shared_ptr<const EnsemblePlan> plan_;
+  const std::shared_ptr<MissingWatch> watch_;  // of all threads of a run
 };
 
 }  // namespace

@@ -1,48 +1,101 @@
 #include "nodes/ensemble/ensemble.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "nodes/ensemble/program.h"
 
 namespace anabranch {
+
+const std::vector<std::string> kEnsembleMethods = {"mean",          "weighted_mean",  "median",   "min",
+                                                   "max",           "geometric_mean", "first",    "select",
+                                                   "majority_vote", "weighted_vote",  "soft_vote"};
+const std::vector<std::string> kEnsembleOutputs = {"value",        "probabilities", "confidence",
+                                                   "margin",       "index",         "members_used",
+                                                   "missing",      "missing_why",   "disagreement"};
+
 namespace {
 
-const std::vector<std::string> kMethods = {"mean", "weighted_mean", "median",        "min",
-                                           "max",  "majority_vote", "weighted_vote", "soft_vote"};
-const std::vector<std::string> kOutputs = {"value", "members_used", "missing", "disagreement"};
+constexpr const char* kAbout =
+    "`members` are the columns to combine: a list, or an object column → weight. A weight is a number greater than "
+    "0, or the name of a column that holds the weight of each record (at least 0). Sums run in the order declared, "
+    "so that a result is the same bytes in every run.\n\n"
+    "| method | members | value |\n"
+    "|---|---|---|\n"
+    "| `mean`, `median`, `min`, `max` | numbers | float64 |\n"
+    "| `weighted_mean` | numbers with weights | sum(w·x) / sum(w), float64 |\n"
+    "| `geometric_mean` | numbers of at least 0, with or without weights | exp(sum(w·ln x) / sum(w)), float64 |\n"
+    "| `first` | columns of one type, or numbers | the first member that is present |\n"
+    "| `select` | a list of `{\"member\": column, \"when\": condition}` | the first member that is present and whose "
+    "condition is true; if there is none, the first that is present |\n"
+    "| `majority_vote` | labels of one type (string, int64, bool) | the label most members give |\n"
+    "| `weighted_vote` | labels with weights | the label with the most weight |\n"
+    "| `soft_vote` | vectors of one shape, with or without weights | the class with the largest mean: its name where "
+    "the classes are known (string), else its index (int64) |\n\n"
+    "`soft_vote` knows the classes from the models (a ZipMap output taken whole) or from `classes`. Members whose "
+    "model has the classes in another order are put into the order of the first. With `\"pool\": \"log\"` the "
+    "vectors are multiplied instead of averaged (a log-opinion pool): each to the power of its share of the weight, "
+    "then scaled to sum to 1.\n\n"
+    "`tie` says who wins among labels or classes of equal weight: `\"first\"`, the label given by the member "
+    "declared first (of vectors the lowest index); `\"lowest\"`, the smallest label, as scikit-learn does; "
+    "`\"fail\"`, nobody: the record fails.\n\n"
+    "**Missing members.** A member is present where its column holds a result of its own. It is missing where the "
+    "column is null or not a number (NaN), and where its node failed for the record and went on with a null or a "
+    "default (`on_error`): such a value never counts, not even after a `transform` worked on it. `missing` says what "
+    "then happens: `\"fail\"` fails the record, `\"renormalise\"` lets the others decide alone, `{\"default\": v}` "
+    "counts the member with the value v. A member that can be missing needs such a policy (not for `first` and "
+    "`select`). A record without any member fails under every policy. `quorum` comes first: with fewer members (an "
+    "integer), or with less of the weight (a fraction below 1), the record fails with the code `quorum`.\n\n"
+    "A member that is missing too often is reported: when it is missing in a share of 0.05 of the last 1,000 "
+    "records, a warning names it with the causes (`missing_max`). With `\"then\": \"stop\"` the stage stops. Members "
+    "that `when` skipped are not counted here. `anabranch status` prints for each member how often it was missing, "
+    "and why.\n\n"
+    "`outputs` maps new columns to:\n\n"
+    "| output | type | holds |\n"
+    "|---|---|---|\n"
+    "| `value` | see above | the result |\n"
+    "| `members_used` | int64 | how many members were present |\n"
+    "| `missing` | list of strings | the names of the others |\n"
+    "| `missing_why` | list of strings | the same with the cause, `\"p_nn:error\"`: `skipped` (by `when`), `null`, "
+    "`nan`, `error` and `timeout` (its node failed: `\"on_error\": \"null\"`), `defaulted` (its node failed: "
+    "`{\"default\": …}`) |\n"
+    "| `disagreement` | float64 | of numbers the population standard deviation of the values combined; of votes 1 − "
+    "the winner's share |\n"
+    "| `confidence`, `margin` | float64 | votes only: the winner's share of the weight (`soft_vote`: its mean), and "
+    "its lead over the second |\n"
+    "| `probabilities`, `index` | vector of float64, int64 | `soft_vote` only: the pooled vector, and the winner's "
+    "place |";
 
 NodeKind::Spec MakeSpec() {
   NodeKind::Spec spec;
   spec.name = "ensemble";
   spec.summary = "Combines the results of several models into one value per record.";
-  spec.about =
-      "`members` are the columns to combine, as a list, or as an object column → weight for the weighted methods. "
-      "Sums run in the order declared, so that a result is the same bytes in every run.\n\n"
-      "| method | members | value |\n|---|---|---|\n"
-      "| `mean`, `median`, `min`, `max` | numbers | float64 |\n"
-      "| `weighted_mean` | numbers with weights | sum(w·x) / sum(w), float64 |\n"
-      "| `majority_vote` | labels of one type (string, int64, bool) | the label most members give |\n"
-      "| `weighted_vote` | labels with weights | the label with the most weight |\n"
-      "| `soft_vote` | vectors of one shape, with or without weights | the index of the largest mean, int64 |\n\n"
-      "A tie goes to the label given by the member declared first (of vectors: to the lowest index).\n\n"
-      "A member is missing where it is null or not a number (NaN). `missing` says what then happens: `\"fail\"` fails "
-      "the record, `\"renormalise\"` lets the others decide alone, `{\"default\": v}` counts the member with the value "
-      "v. A member that can be null needs such a policy. A record without any member fails under every policy.\n\n"
-      "`outputs` maps new columns to `value`, `members_used` (how many members had a value of their own, int64), "
-      "`missing` (the names of the others) and `disagreement`: for numbers the population standard deviation of the "
-      "values combined, for votes 1 − the winner's share of the weight.";
+  spec.about = kAbout;
+  const Shape chosen = Shape::Object({{"member", Shape::Column(), true, "", "a column"},
+                                      {"when", Shape::Expression(), false, "true", "where this member is meant"}});
   spec.fields = {
-      {"method", Shape::Enum(kMethods), true, "", "how the members are combined"},
-      {"members", Shape::OneOf({Shape::List(Shape::Column(), true), Shape::Map(Shape::Number(), true)}), true, "",
-       "the columns to combine: a list, or an object column → weight greater than 0"},
+      {"method", Shape::Enum(kEnsembleMethods), true, "", "how the members are combined"},
+      {"members",
+       Shape::OneOf({Shape::List(Shape::OneOf({Shape::Column(), chosen}), true),
+                     Shape::Map(Shape::OneOf({Shape::Number(), Shape::Column()}), true)}),
+       true, "", "the columns to combine: a list, or an object column → weight (a number greater than 0, or a column)"},
       {"missing",
        Shape::OneOf(
            {Shape::Enum({"fail", "renormalise"}),
             Shape::Object({{"default", Shape::Any(), true, "", "the value that a missing member counts with"}})}),
-       false, "", "what happens to a record with a missing member; required when a member can be null"},
-      {"outputs", Shape::Map(Shape::Enum(kOutputs), true), true, "",
-       "new column → `value`, `members_used`, `missing` or `disagreement`"},
+       false, "", "what happens to a record with a missing member; required when a member can be missing"},
+      {"quorum", Shape::Number(0), false, "",
+       "members that must be present: an integer, or a share of the weight below 1; else the record fails"},
+      {"tie", Shape::Enum({"first", "lowest", "fail"}), false, "\"first\"",
+       "votes: who wins among labels or classes of equal weight"},
+      {"pool", Shape::Enum({"mean", "log"}), false, "\"mean\"", "soft_vote: how vectors become one"},
+      {"classes", Shape::List(Shape::String(), true), false, "",
+       "soft_vote: the names of the vectors' values, in order, where the models do not say them"},
+      {"missing_max",
+       Shape::OneOf({Shape::Enum({"warn", "stop"}),
+                     Shape::Object({{"share", Shape::Number(0, 1), false, "0.05", "share of the records"},
+                                    {"rows", Shape::Integer(1, 1'000'000), false, "1000", "the last records counted"},
+                                    {"then", Shape::Enum({"warn", "stop"}), false, "\"warn\"",
+                                     "what happens: a warning in the log, or the stage stops"}})}),
+       false, "\"warn\"", "how often a member may be missing (for another reason than its `when`)"},
+      {"outputs", Shape::Map(Shape::Enum(kEnsembleOutputs), true), true, "", "new column → one of the outputs above"},
   };
   spec.example = R"({
   "kind": "ensemble",
@@ -50,209 +103,18 @@ NodeKind::Spec MakeSpec() {
   "method": "weighted_mean",
   "members": {"p_gbt": 2, "p_nn": 1},
   "missing": "renormalise",
-  "outputs": {"score": "value", "spread": "disagreement"}
+  "outputs": {"score": "value", "spread": "disagreement", "absent": "missing_why"}
 })";
-  spec.version = 1;
+  spec.version = 2;
   spec.results = true;
   return spec;
 }
-
-class Binder {
- public:
-  explicit Binder(BindContext& context) : context_(context), config_(context.config()) {}
-
-  std::shared_ptr<const EnsemblePlan> Bind() {
-    BindMethod();
-    BindMembers();
-    BindMissing();
-    BindOutputs();
-    return ok_ ? std::make_shared<EnsemblePlan>(std::move(plan_)) : nullptr;
-  }
-
- private:
-  void Fault(FaultCode code, const ConfigValue& at, std::string message, std::string hint = {}) {
-    context_.faults().Add(code, at, std::move(message), std::move(hint));
-    ok_ = false;
-  }
-  const std::string& method_name() const { return kMethods[static_cast<size_t>(plan_.method)]; }
-  bool weighted() const {
-    return plan_.method == EnsembleMethod::kWeightedMean || plan_.method == EnsembleMethod::kWeightedVote;
-  }
-
-  void BindMethod() {
-    const auto found = std::ranges::find(kMethods, config_.Text("method"));
-    if (found != kMethods.end()) {
-      plan_.method = static_cast<EnsembleMethod>(found - kMethods.begin());
-    } else if (const ConfigValue* at = config_.Find("method")) {
-      Fault(FaultCode::kBadValue, *at, "\"" + at->text + "\" is no method", Suggest(at->text, kMethods));
-    } else {
-      ok_ = false;  // a missing key is a fault of the structure
-    }
-  }
-
-  void BindMembers() {
-    const ConfigValue* members = config_.Find("members");
-    if (members == nullptr || (!members->is_array() && !members->is_object())) {
-      ok_ = false;
-      return;
-    }
-    CheckForm(*members);
-    for (const ConfigValue& child : members->children) {
-      if (members->is_object() && IsAnnotation(child.name)) continue;
-      BindMember(child, members->is_object() ? child.name : child.text,
-                 members->is_object() && child.is_number() ? child.number : 1);
-    }
-  }
-
-  void CheckForm(const ConfigValue& members) {
-    if (weighted() && members.is_array()) {
-      Fault(FaultCode::kEnsembleMember, members, method_name() + " needs a weight for each member",
-            "write an object: {\"column\": weight, …}");
-    } else if (!weighted() && plan_.method != EnsembleMethod::kSoftVote && members.is_object()) {
-      Fault(FaultCode::kEnsembleMember, members, method_name() + " has no use for weights",
-            std::string("write a list of columns, or take \"") +
-                (IsVote(plan_.method) ? "weighted_vote" : "weighted_mean") + "\"");
-    }
-  }
-
-  void BindMember(const ConfigValue& at, const std::string& name, double weight) {
-    if (!(weight > 0) || !std::isfinite(weight)) {
-      Fault(FaultCode::kBadValue, at, "the weight of member \"" + name + "\" must be greater than 0",
-            "leave a member out that should not count");
-    }
-    if (std::ranges::find(plan_.members, name, &EnsembleMember::name) != plan_.members.end()) {
-      Fault(FaultCode::kEnsembleMember, at, "member \"" + name + "\" is listed twice");
-      return;
-    }
-    const VisibleColumn* column = context_.Read(at, name);
-    if (column == nullptr) {
-      ok_ = false;
-      return;
-    }
-    CheckType(at, *column);
-    if (column->nullable && config_.Find("missing") == nullptr) {
-      Fault(
-          FaultCode::kEnsembleMember, at,
-          "member \"" + name + "\" can be null (made by \"" + column->maker + "\"), and nothing says what then happens",
-          "add \"missing\": \"renormalise\", \"fail\" or {\"default\": …}");
-    }
-    plan_.members.push_back({column->id, name, weight});
-  }
-
-  void CheckType(const ConfigValue& at, const VisibleColumn& column) {
-    const Type& type = column.type;
-    const std::string is = "member \"" + column.name + "\" is " + type.ToString();
-    if (plan_.method == EnsembleMethod::kSoftVote) {
-      const bool vector = type.kind == Kind::kTensor && type.shape.size() == 1 &&
-                          (type.element == Kind::kFloat32 || type.element == Kind::kFloat64);
-      if (!vector) return Fault(FaultCode::kEnsembleMember, at, is + "; soft_vote combines vectors of numbers");
-    } else if (IsVote(plan_.method)) {
-      const bool label = type.kind == Kind::kString || type.kind == Kind::kInt64 || type.kind == Kind::kBool;
-      if (!label) {
-        return Fault(FaultCode::kEnsembleMember, at,
-                     is + "; " + method_name() + " combines labels (string, int64 or bool)",
-                     type.IsNumeric() ? "mean, median, min and max combine numbers" : "");
-      }
-    } else {
-      if (!type.IsNumeric()) {
-        Fault(FaultCode::kEnsembleMember, at, is + "; " + method_name() + " combines numbers",
-              type.kind == Kind::kString ? "majority_vote combines labels" : "");
-      }
-      return;
-    }
-    if (plan_.members.empty()) {
-      plan_.member_type = type;
-    } else if (type.kind != plan_.member_type.kind || type.shape != plan_.member_type.shape) {
-      Fault(
-          FaultCode::kEnsembleMember, at,
-          is + ", \"" + plan_.members[0].name + "\" is " + plan_.member_type.ToString() + ": all must be of one type");
-    }
-  }
-
-  void BindMissing() {
-    const ConfigValue* missing = config_.Find("missing");
-    if (missing == nullptr || missing->text == "fail") return;
-    if (missing->is_string()) {
-      plan_.missing = MissingPolicy::kRenormalise;
-      if (missing->text != "renormalise") {
-        Fault(FaultCode::kBadValue, *missing, "\"" + missing->text + "\" is no policy for missing members",
-              Suggest(missing->text, {"fail", "renormalise"}));
-      }
-      return;
-    }
-    plan_.missing = MissingPolicy::kDefault;
-    if (const ConfigValue* value = missing->Find("default")) BindDefault(*value);
-  }
-
-  void BindDefault(const ConfigValue& value) {
-    const Kind kind = plan_.member_type.kind;
-    bool fits = false;
-    if (plan_.method == EnsembleMethod::kSoftVote) {
-      return Fault(FaultCode::kNotSupported, value, "soft_vote takes no default for a missing vector",
-                   "write \"missing\": \"renormalise\" or \"fail\"");
-    }
-    if (!IsVote(plan_.method)) {
-      fits = value.is_number();
-      plan_.default_number = value.number;
-    } else if (kind == Kind::kString) {
-      fits = value.is_string();
-      plan_.default_text = value.text;
-    } else if (kind == Kind::kBool) {
-      fits = value.kind == ConfigValue::Kind::kBool;
-      plan_.default_integer = value.boolean ? 1 : 0;
-    } else {
-      fits = value.kind == ConfigValue::Kind::kInteger;
-      plan_.default_integer = value.integer;
-    }
-    if (fits || plan_.members.empty()) return;
-    Fault(FaultCode::kWrongType, value,
-          std::string("the default is ") + value.KindName() + ", the members are " +
-              (IsVote(plan_.method) ? plan_.member_type.ToString() : "numbers"));
-  }
-
-  Type TypeOf(EnsemblePlan::Output output) const {
-    switch (output) {
-      case EnsemblePlan::Output::kMembersUsed: return Type::Scalar(Kind::kInt64);
-      case EnsemblePlan::Output::kMissing: return Type::List(Kind::kString);
-      case EnsemblePlan::Output::kDisagreement: return Type::Scalar(Kind::kFloat64);
-      case EnsemblePlan::Output::kValue: break;
-    }
-    if (plan_.method == EnsembleMethod::kSoftVote) return Type::Scalar(Kind::kInt64);
-    return IsVote(plan_.method) ? plan_.member_type : Type::Scalar(Kind::kFloat64);
-  }
-
-  void BindOutputs() {
-    const ConfigValue* outputs = config_.Find("outputs");
-    if (outputs == nullptr) {
-      ok_ = false;
-      return;
-    }
-    for (const ConfigValue& member : outputs->children) {
-      if (IsAnnotation(member.name)) continue;
-      const auto found = std::ranges::find(kOutputs, member.text);
-      if (found == kOutputs.end()) {
-        Fault(FaultCode::kBadValue, member, "\"" + member.text + "\" is no output of an ensemble",
-              Suggest(member.text, kOutputs));
-      }
-      EnsemblePlan::Made made;
-      if (found != kOutputs.end()) made.output = static_cast<EnsemblePlan::Output>(found - kOutputs.begin());
-      made.type = TypeOf(made.output);
-      made.id = context_.Make(member, member.name, made.type, false);
-      plan_.made.push_back(std::move(made));
-    }
-  }
-
-  BindContext& context_;
-  const ConfigValue& config_;
-  EnsemblePlan plan_;
-  bool ok_ = true;
-};
 
 class EnsembleKind : public NodeKind {
  public:
   const Spec& spec() const override { return spec_; }
   std::shared_ptr<const NodeProgram> Bind(BindContext& context) const override {
-    auto plan = Binder(context).Bind();
+    auto plan = BindEnsemble(context);
     return plan ? MakeEnsembleProgram(std::move(plan)) : nullptr;
   }
 

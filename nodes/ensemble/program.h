@@ -1,20 +1,27 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/expression/expression.h"
 #include "engine/node.h"
 
 namespace anabranch {
 
+// In the order of the words in the spec.
 enum class EnsembleMethod : uint8_t {
   kMean,
   kWeightedMean,
   kMedian,
   kMin,
   kMax,
+  kGeometricMean,
+  kFirst,
+  kSelect,
   kMajorityVote,
   kWeightedVote,
   kSoftVote,
@@ -24,6 +31,15 @@ enum class EnsembleMethod : uint8_t {
 inline bool IsVote(EnsembleMethod method) {
   return method == EnsembleMethod::kMajorityVote || method == EnsembleMethod::kWeightedVote;
 }
+// One member gives the value.
+inline bool IsChoice(EnsembleMethod method) {
+  return method == EnsembleMethod::kFirst || method == EnsembleMethod::kSelect;
+}
+
+// Why a member has no value of its own. The first ones are those of Mark, under the same numbers.
+enum class Cause : uint8_t { kPresent, kSkipped, kDefaulted, kError, kTimeout, kNull, kNan };
+inline constexpr std::array<const char*, 7> kCauseNames = {"",        "skipped", "defaulted", "error",
+                                                           "timeout", "null",    "nan"};
 
 enum class MissingPolicy : uint8_t {
   kFail,         // the record fails
@@ -31,15 +47,42 @@ enum class MissingPolicy : uint8_t {
   kDefault,      // the member counts with a declared value
 };
 
+enum class TieRule : uint8_t {
+  kFirst,   // the label of the member declared first; of vectors the lowest index
+  kLowest,  // the smallest label; of vectors the lowest index
+  kFail,    // the record fails
+};
+
 struct EnsembleMember {
   ColumnId id = 0;
   std::string name;
   double weight = 1;
+  std::optional<ColumnId> weight_column;   // the weight of each record instead
+  std::shared_ptr<const Expression> when;  // select: the member is meant; null = always
+  std::vector<uint32_t> order;             // soft_vote: where the value of each class stands; empty = in order
+  std::array<std::string, kCauseNames.size()> why;  // "p_nn:error", by Cause
+};
+
+// How often members may be missing without a word. A member that `when` skipped is not counted.
+struct MissingMax {
+  double share = 0.05;
+  uint32_t rows = 1000;
+  bool stops = false;  // the stage stops; else the log says so
 };
 
 // What an ensemble node does, compiled. Immutable.
 struct EnsemblePlan {
-  enum class Output : uint8_t { kValue, kMembersUsed, kMissing, kDisagreement };
+  enum class Output : uint8_t {
+    kValue,
+    kProbabilities,
+    kConfidence,
+    kMargin,
+    kIndex,
+    kMembersUsed,
+    kMissing,
+    kMissingWhy,
+    kDisagreement,
+  };
   struct Made {
     Output output = Output::kValue;
     ColumnId id = 0;
@@ -47,11 +90,17 @@ struct EnsemblePlan {
   };
   EnsembleMethod method = EnsembleMethod::kMean;
   std::vector<EnsembleMember> members;  // in the order declared
-  Type member_type;                     // votes and soft_vote: the one type of all
+  Type member_type;                     // votes, choices and soft_vote: the one type of all
   MissingPolicy missing = MissingPolicy::kFail;
-  double default_number = 0;    // kDefault: of numbers
-  int64_t default_integer = 0;  // of integer and flag labels
-  std::string default_text;     // of text labels
+  double default_number = 0;     // kDefault: of numbers
+  int64_t default_integer = 0;   // of integer and flag labels
+  std::string default_text;      // of text labels
+  uint32_t quorum = 0;           // members that must be present
+  double quorum_share = 0;       // share of the weight that must be present
+  TieRule tie = TieRule::kFirst;
+  bool log_pool = false;             // soft_vote
+  std::vector<std::string> classes;  // soft_vote: the names of the values, where they are known
+  MissingMax missing_max;
   std::vector<Made> made;
 
   bool Makes(Output output) const {
@@ -62,6 +111,13 @@ struct EnsemblePlan {
   }
 };
 
+// Checks an ensemble node against its columns. Null when there was a fault.
+std::shared_ptr<const EnsemblePlan> BindEnsemble(BindContext& context);
+
 std::shared_ptr<const NodeProgram> MakeEnsembleProgram(std::shared_ptr<const EnsemblePlan> plan);
+
+// The words of the file, in the order of their enums.
+extern const std::vector<std::string> kEnsembleMethods;
+extern const std::vector<std::string> kEnsembleOutputs;
 
 }  // namespace anabranch

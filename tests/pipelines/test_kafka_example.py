@@ -156,6 +156,22 @@ class Records(KafkaExample):
         self.assertNotIn("traceparent", harness.headers_of(results[1]))
         self.assertEqual([m.timestamp()[1] for m in results], [self.stamp] * 2)
 
+    def test_headers_name_the_models_that_scored_the_record(self):
+        def cascade(topology):
+            topology["nodes"]["forest"]["when"] = "mean_radius > 14"
+            topology["nodes"]["boosting"]["when"] = "mean_texture > 18"
+            topology["nodes"]["score"]["missing"] = "renormalise"
+
+        cases = self.cases[:200]
+        _, results, _ = self.run_on([{"value": case} for case in cases], cascade)
+        self.assertEqual(len(results), len(cases))
+        seen = set()
+        for message, case in zip(results, map(json.loads, cases)):
+            scored = ["logistic@1"] + ["forest@1"] * (case["mean_radius"] > 14) + ["boosting@1"] * (case["mean_texture"] > 18)
+            self.assertEqual(harness.headers_of(message)["anabranch.models"].decode().split(","), scored)
+            seen.add(len(scored) + 10 * ("forest@1" in scored))
+        self.assertEqual(len(seen), 4, "every set of models was met")
+
     def test_dead_letters_keep_every_byte(self):
         headers = [("twice", b"1"), ("twice", b"2"), ("bytes", b"\xff\x00"), ("none", None), ("", b"no name"),
                    ("traceparent", TRACE)]

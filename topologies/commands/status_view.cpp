@@ -91,8 +91,8 @@ std::string MissingText(const StatusFacts& facts) {
       }
       char share[32];
       std::snprintf(share, sizeof share, "%.1f %%", 100.0 * static_cast<double>(all) / static_cast<double>(rows));
-      text += "  " + node + ": " + member + " in " + std::to_string(all) + " of " + std::to_string(rows) + " records (" +
-              share + "): " + why + "\n";
+      text += "  " + node + ": " + member + " in " + std::to_string(all) + " of " + std::to_string(rows) +
+              " records (" + share + "): " + why + "\n";
     }
   }
   return text.empty() ? text : "\nmembers of ensembles that were missing:\n" + text;

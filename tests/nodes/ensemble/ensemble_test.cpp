@@ -102,7 +102,7 @@ TEST_F(Ensemble, FailFailsTheRowAndNamesTheMember) {
   AddMembers(Kind::kFloat64);
   Run(Config("mean", Abc(), "fail"), {1.0, 1.0}, {2.0, nullptr}, {3.0, 3.0});
   EXPECT_EQ(runner_.Values("value"), (std::vector<Cell>{2.0, nullptr}));
-  EXPECT_EQ(runner_.ErrorText(1), "missing_member: the ensemble misses \"b\"");
+  EXPECT_EQ(runner_.ErrorText(1), "missing_member: the ensemble misses \"b\" (null)");
 }
 
 TEST_F(Ensemble, DefaultCountsTheMemberWithTheValue) {
@@ -212,6 +212,104 @@ TEST_F(Ensemble, ADefaultOfAnotherTypeIsAFault) {
   AddMembers(Kind::kString);
   EXPECT_FALSE(runner_.Bind(RegisterNodeEnsemble, Config("majority_vote", Abc(), ConfigObject({{"default", 0.5}}))));
   ExpectFault(FaultCode::kWrongType, "/missing/default", "string");
+}
+
+class Ties : public Ensemble {
+ protected:
+  ConfigValue WithTie(const char* tie) {
+    ConfigValue config = Config("majority_vote", Abc(), "renormalise");
+    config.children.push_back(ConfigItem(tie).value);
+    config.children.back().name = "tie";
+    return config;
+  }
+};
+
+TEST_F(Ties, GoToTheSmallestLabelWhenAsked) {
+  AddMembers(Kind::kString);
+  Run(WithTie("lowest"), {"y", "y"}, {"x", "z"}, {"z", "y"});
+  EXPECT_EQ(runner_.Values("value"), (std::vector<Cell>{"x", "y"}));
+}
+
+TEST_F(Ties, FailTheRecordWhenAsked) {
+  AddMembers(Kind::kString);
+  Run(WithTie("fail"), {"y", "y"}, {"x", "z"}, {"z", "y"});
+  EXPECT_EQ(runner_.Values("value"), (std::vector<Cell>{nullptr, "y"}));
+  EXPECT_EQ(runner_.ErrorText(0), "tie: two labels have the same weight");
+}
+
+// Members a and b with two classes.
+class SoftVote : public testing::Test {
+ protected:
+  SoftVote() {
+    for (const char* name : {"a", "b"}) runner_.AddColumn(name, Type::Tensor(Kind::kFloat32, {2}), false, true);
+  }
+  ConfigValue Config() {
+    return ConfigObject({{"kind", "ensemble"}, {"method", "soft_vote"}, {"members", ConfigList({"a", "b"})},
+                         {"outputs", ConfigObject({{"v", "value"}, {"i", "index"}, {"p", "probabilities"}})}});
+  }
+  NodeRunner runner_;
+};
+
+TEST_F(SoftVote, ClassesOfAnotherOrderArePutIntoTheOrderOfTheFirst) {
+  runner_.SetClasses("a", {"no", "yes"});
+  runner_.SetClasses("b", {"yes", "no"});
+  ASSERT_TRUE(runner_.Bind(RegisterNodeEnsemble, Config())) << runner_.FaultText();
+  runner_.Fill("a", std::vector<Cell>{Cell(std::vector<Cell>{0.5, 0.5})});
+  runner_.Fill("b", std::vector<Cell>{Cell(std::vector<Cell>{0.75, 0.25})});
+  ASSERT_TRUE(runner_.Run().ok());
+  EXPECT_EQ(runner_.Value("v", 0), Cell("yes"));
+  EXPECT_EQ(runner_.Value("i", 0), Cell(1));
+  EXPECT_EQ(runner_.Value("p", 0), Cell(std::vector<Cell>{0.375, 0.625}));
+}
+
+TEST_F(SoftVote, MembersWithOtherOrUnknownClassesAreFaults) {
+  runner_.SetClasses("a", {"no", "yes"});
+  EXPECT_FALSE(runner_.Bind(RegisterNodeEnsemble, Config()));
+  EXPECT_NE(runner_.FaultText().find("the classes of member \"b\" are not known"), std::string::npos);
+  EXPECT_NE(runner_.FaultText().find("\"classes\": [\"no\""), std::string::npos) << runner_.FaultText();
+  NodeRunner other;
+  for (const char* name : {"a", "b"}) other.AddColumn(name, Type::Tensor(Kind::kFloat32, {2}), false, true);
+  other.SetClasses("a", {"no", "yes"});
+  other.SetClasses("b", {"no", "maybe"});
+  EXPECT_FALSE(other.Bind(RegisterNodeEnsemble, Config()));
+  EXPECT_NE(other.FaultText().find("member \"b\" has no class \"yes\""), std::string::npos) << other.FaultText();
+}
+
+TEST_F(Ensemble, AWeightColumnDecidesAndABadOneFailsTheRecord) {
+  AddMembers(Kind::kFloat64, false);
+  runner_.AddColumn("w", Type::Scalar(Kind::kFloat64), true);
+  ASSERT_TRUE(runner_.Bind(RegisterNodeEnsemble,
+                           Config("weighted_mean", ConfigObject({{"a", "w"}, {"b", 1.0}, {"c", 2.0}}), "renormalise")))
+      << runner_.FaultText();
+  runner_.Fill("a", {4.0, 4.0, 4.0});
+  runner_.Fill("b", {0.0, 0.0, 0.0});
+  runner_.Fill("c", {0.0, 0.0, 0.0});
+  runner_.Fill("w", {3.0, -1.0, nullptr});
+  ASSERT_TRUE(runner_.Run().ok());
+  EXPECT_EQ(runner_.Values("value"), (std::vector<Cell>{2.0, nullptr, nullptr}));
+  EXPECT_EQ(runner_.ErrorText(1), "weight: the weight of member \"a\" is not a number of at least 0");
+}
+
+TEST_F(Ensemble, WeightsThatAreAllZeroFailTheRecord) {
+  AddMembers(Kind::kFloat64);
+  runner_.AddColumn("w", Type::Scalar(Kind::kFloat64), true);
+  ASSERT_TRUE(runner_.Bind(RegisterNodeEnsemble,
+                           Config("weighted_mean", ConfigObject({{"a", "w"}, {"b", 1.0}}), "renormalise")));
+  runner_.Fill("a", {4.0});
+  runner_.Fill("b", {nullptr});
+  runner_.Fill("c", {nullptr});
+  runner_.Fill("w", {0.0});
+  ASSERT_TRUE(runner_.Run().ok());
+  EXPECT_EQ(runner_.ErrorText(0), "weight: the weights of all members that are present are 0");
+}
+
+TEST_F(Ensemble, OutputsThatAMethodDoesNotHaveAreFaults) {
+  AddMembers(Kind::kFloat64, false);
+  ConfigValue config = Config("mean", Abc());
+  config.children[3] = ConfigItem(ConfigObject({{"sure", "confidence"}})).value;
+  config.children[3].name = "outputs";
+  EXPECT_FALSE(runner_.Bind(RegisterNodeEnsemble, std::move(config)));
+  ExpectFault(FaultCode::kNotSupported, "/outputs/sure", "votes have it");
 }
 
 }  // namespace

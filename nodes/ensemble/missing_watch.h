@@ -1,0 +1,46 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <span>
+#include <string>
+
+#include "nodes/ensemble/program.h"
+
+namespace anabranch {
+
+// Sees to it that no member fails in silence: looks at the last `rows` records of all threads. Thread-safe; a batch in
+// which nobody is missing costs one addition.
+class MissingWatch {
+ public:
+  explicit MissingWatch(std::shared_ptr<const EnsemblePlan> plan);
+
+  // Notes one batch. `causes` holds a Cause per member and row, member-major; rows that are not active do not count.
+  // Where a member reaches the limit: one sentence about it. Said once, and again after the member was well for a
+  // while; under "stop" it is said of every batch from then on.
+  std::string Note(std::span<const Cause> causes, std::span<const uint8_t> active, uint32_t active_count, bool some);
+
+ private:
+  struct Miss {
+    uint64_t at;  // number of the record
+    Cause cause;
+  };
+  struct Member {
+    std::deque<Miss> window;
+    bool told = false;
+  };
+  void Add(Member* member, uint64_t at, Cause cause);
+  std::string Describe(const Member& member, const std::string& name, uint64_t at) const;
+
+  const std::shared_ptr<const EnsemblePlan> plan_;
+  const size_t limit_;  // of records in which a member is missing
+  std::atomic<uint64_t> seen_{0};
+  std::atomic<bool> told_{false};  // some member
+  std::mutex mutex_;
+  std::vector<Member> members_;  // guarded by mutex_
+  std::string stop_;             // guarded by mutex_; why, once a member stopped the stage
+};
+
+}  // namespace anabranch
