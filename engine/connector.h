@@ -86,6 +86,8 @@ class SourceProgram {
   // Bounded input ends by itself (files); unbounded ends with --once only.
   virtual bool bounded() const = 0;
   virtual std::string Describe() const = 0;  // "kafka topics payments on localhost:9092"
+  // The same for what is stored outside and must hold after the project folder was moved: paths as the topology sees them.
+  virtual std::string PlaceInProject() const { return Describe(); }
   // The connector's own program, as Source::origin().
   virtual const SourceProgram& origin() const { return *this; }
   // The outside stores how far this source was read (a Kafka group), whatever becomes of the state folder.
@@ -152,6 +154,9 @@ class TargetProgram {
   virtual bool ExactlyOnce(const SourceProgram& source, std::string* why) const = 0;
   virtual std::unique_ptr<RowEncoder> MakeEncoder(const ResultIdentity& identity) const = 0;
   virtual std::string Describe() const = 0;  // "kafka topic payments.scored"
+  // Whether what `ledger` says is committed here is still there, asked before a finished run is called done. Looks at
+  // nothing over a network. kInvalid, kUnavailable: what is missing, and the cure.
+  virtual Status CheckThere(const std::string& /*state_dir*/, Ledger& /*ledger*/) const { return Status::Ok(); }
   // Whether Discard can do its work. Asked of every target before the first one is emptied.
   virtual bool CanDiscard() const { return false; }
   // `run --fresh`: removes the rows that `ledger` owns. Targets whose rows others may have read

@@ -17,6 +17,15 @@ namespace {
 
 constexpr const char* kCure = "move it away, or choose another path (run --fresh empties only files of this pipeline)";
 
+// The ledger's fact: a process writes the file, or did and could not say that it stopped.
+std::string WritingFact(const std::string& unit) { return "writing:" + unit; }
+
+// The ledger's row; older versions named it after the absolute path.
+Result<std::optional<Ledger::TargetProgress>> RowOf(Ledger& ledger, const std::string& unit, const std::string& path) {
+  ASSIGN_OR_RETURN(std::optional<Ledger::TargetProgress> row, ledger.GetTarget(unit));
+  return row ? std::move(row) : ledger.GetTarget("file:" + path);
+}
+
 void SyncFolderOf(const std::string& path) {
   const std::string folder = std::filesystem::path(path).parent_path().string();
   const int fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -27,20 +36,33 @@ void SyncFolderOf(const std::string& path) {
 
 }  // namespace
 
-Result<std::shared_ptr<AppendFile>> AppendFile::Open(const std::string& path, const std::string& unit, Ledger* ledger) {
+Result<std::shared_ptr<AppendFile>> AppendFile::Open(const std::string& path, const std::string& unit, Ledger* ledger,
+                                                     const std::function<void(const std::string&)>& warn) {
   if (ledger == nullptr) return Status(Code::kInternal, path + ": a file target needs a ledger");
   std::shared_ptr<AppendFile> file(new AppendFile(path, unit, ledger));
-  ASSIGN_OR_RETURN(std::optional<Ledger::TargetProgress> row, ledger->GetTarget(unit));
+  ASSIGN_OR_RETURN(std::optional<Ledger::TargetProgress> row, RowOf(*ledger, unit, path));
   file->owned_ = row.has_value();
   if (row) file->committed_ = std::move(*row);
   RETURN_IF_ERROR(file->OpenOrCreate());
-  RETURN_IF_ERROR(file->TakeOver());
+  RETURN_IF_ERROR(file->TakeOver(warn));
   return file;
+}
+
+Status AppendFile::CheckThere(const std::string& path, const std::string& unit, Ledger& ledger) {
+  ASSIGN_OR_RETURN(const std::optional<Ledger::TargetProgress> row, RowOf(ledger, unit, path));
+  if (!row || row->length == 0) return {};
+  AppendFile file(path, unit, &ledger);
+  file.committed_ = *row;
+  file.fd_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file.fd_ < 0) return errno == ENOENT ? file.Gone() : file.Failed("open");
+  struct stat info;
+  if (fstat(file.fd_, &info) != 0) return file.Failed("read the size of");
+  return file.CheckCommitted(info.st_size);
 }
 
 // The length in the ledger stays: a crash behind the cut is then seen as a file that was cut, never as one of nobody.
 Status AppendFile::Empty(const std::string& path, const std::string& unit, Ledger* ledger) {
-  ASSIGN_OR_RETURN(const std::optional<Ledger::TargetProgress> row, ledger->GetTarget(unit));
+  ASSIGN_OR_RETURN(const std::optional<Ledger::TargetProgress> row, RowOf(*ledger, unit, path));
   if (!row || !std::filesystem::exists(path)) return {};
   AppendFile file(path, unit, ledger);
   file.committed_ = *row;
@@ -52,8 +74,11 @@ Status AppendFile::Empty(const std::string& path, const std::string& unit, Ledge
 }
 
 AppendFile::~AppendFile() {
+  if (writing_) (void)NoteWriting(false);
   if (fd_ >= 0) close(fd_);
 }
+
+Status AppendFile::NoteWriting(bool writing) const { return ledger_->Put({{WritingFact(unit_), writing ? "1" : ""}}); }
 
 Status AppendFile::Failed(const std::string& what, uint64_t needed) const {
   return DiskFailure(what, path_, errno, needed);
@@ -63,20 +88,22 @@ Status AppendFile::OpenOrCreate() {
   fd_ = open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
   if (fd_ >= 0) return {};
   if (errno != ENOENT) return Failed("open");
-  if (committed_.length > 0) {
-    return {Code::kInvalid, path_ + " is gone, but " + std::to_string(committed_.length) +
-                                " bytes of it are committed: put it back, or start over with `run --fresh`"};
-  }
+  if (committed_.length > 0) return Gone();
   fd_ = open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (fd_ < 0) return Failed("create");
   SyncFolderOf(path_);
   return {};
 }
 
+Status AppendFile::Gone() const {
+  return {Code::kInvalid, path_ + " is gone, but " + std::to_string(committed_.length) +
+                              " bytes of it are committed: put it back, or start over with `run --fresh`"};
+}
+
 Status AppendFile::Claim(int64_t* size) {
   struct stat info;
   if (fstat(fd_, &info) != 0) return Failed("read the size of");
-  if (!S_ISREG(info.st_mode)) return {Code::kInvalid, path_ + " is no regular file: choose another path"};
+  if (!S_ISREG(info.st_mode)) return {Code::kInvalid, path_ + " is not a regular file: choose another path"};
   if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return Failed("lock");
     return {Code::kRetry, "another process writes " + path_ + ": stop it, or choose another path"};
@@ -85,20 +112,51 @@ Status AppendFile::Claim(int64_t* size) {
   return {};
 }
 
-Status AppendFile::TakeOver() {
+Status AppendFile::TakeOver(const std::function<void(const std::string&)>& warn) {
   int64_t size = 0;
   RETURN_IF_ERROR(Claim(&size));
   if (!owned_) {
     if (size > 0) {
       return {Code::kInvalid, path_ + " exists and is not owned by this pipeline: " + kCure};
     }
-    return ledger_->PutTarget(unit_, committed_);
+    RETURN_IF_ERROR(ledger_->PutTarget(unit_, committed_));
+    size = committed_.length;
   }
   RETURN_IF_ERROR(CheckCommitted(size));
-  return size > committed_.length ? CutTo(committed_.length) : Status::Ok();
+  ASSIGN_OR_RETURN(const std::optional<std::string> writing, ledger_->Get(WritingFact(unit_)));
+  const bool interrupted = writing && !writing->empty();
+  if (size > committed_.length) {
+    if (!interrupted) return CheckForeign(size);
+    RETURN_IF_ERROR(CutTo(committed_.length));
+    warn("cut " + std::to_string(size - committed_.length) + " uncommitted bytes off the end of " + path_ +
+         ": the last process did not end cleanly");
+  }
+  writing_ = true;
+  return interrupted ? Status::Ok() : NoteWriting(true);
 }
 
-Status AppendFile::CheckCommitted(int64_t size) {
+// Every writer that ended cleanly cut off what it did not commit.
+Status AppendFile::CheckForeign(int64_t size) const {
+  const std::string committed = std::to_string(committed_.length);
+  return {Code::kInvalid, path_ + " has " + std::to_string(size - committed_.length) +
+                              " bytes behind the " + committed + " that this pipeline wrote: something else appended "
+                              "them. Keep them, cut them off, run again: tail -c +" +
+                              std::to_string(committed_.length + 1) + " " + path_ + " > " + path_ +
+                              ".foreign && truncate -s " + committed + " " + path_};
+}
+
+// A file that was deleted or replaced still takes bytes through its descriptor, where nobody ever finds them.
+Status AppendFile::CheckInPlace() const {
+  struct stat ours, named;
+  if (fstat(fd_, &ours) != 0) return Failed("read the size of");
+  const bool there = stat(path_.c_str(), &named) == 0;
+  if (there && ours.st_dev == named.st_dev && ours.st_ino == named.st_ino) return {};
+  return {Code::kInvalid, path_ + " was " + (there ? "replaced" : "deleted") + " while this pipeline wrote it, and " +
+                              std::to_string(committed_.length) +
+                              " bytes of it are committed: put it back and restart, or start over with `run --fresh`"};
+}
+
+Status AppendFile::CheckCommitted(int64_t size) const {
   if (size < committed_.length) {
     return {Code::kInvalid,
             path_ + " has " + std::to_string(size) + " bytes, but " + std::to_string(committed_.length) +
@@ -141,10 +199,14 @@ Status AppendFile::Write(std::string_view bytes) {
 Status AppendFile::Append(std::string_view bytes, const std::vector<std::pair<SourcePartition, int64_t>>& next) {
   const std::lock_guard guard(mutex_);
   if (broken_) return {Code::kUnavailable, path_ + ": an earlier write failed; run again"};
+  if (Status status = CheckInPlace(); !status.ok()) {
+    broken_ = true;
+    return status;
+  }
   FaultPoint("file.write");
   if (const Status status = Write(bytes); !status.ok()) {
     broken_ = true;
-    (void)CutTo(committed_.length);
+    writing_ = writing_ && CutTo(committed_.length).ok();
     return status;
   }
   FaultPoint("file.synced");
@@ -158,6 +220,7 @@ Status AppendFile::Append(std::string_view bytes, const std::vector<std::pair<So
   const Status status = ledger_->PutTarget(unit_, progress);
   FaultPoint("file.ledger");
   broken_ = !status.ok();
+  writing_ = writing_ && status.ok();
   if (status.ok()) committed_ = std::move(progress);
   return status;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,17 +16,21 @@
 
 namespace anabranch {
 
-// The one writer of an output file, shared by the lanes of a process. What the ledger's row for it says is the
-// truth: its length (anything behind it is the rest of a write that did not commit, cut off at Open) and the source
-// positions that are in it. Thread-safe.
+// The one writer of an output file, shared by the lanes of a process. The ledger's row for the file is the truth: its
+// length, and the source positions that are in it. Thread-safe.
 //
-// A file that the ledger does not own is never touched: it has no row and the file is not empty.
+// What stands behind that length is the rest of a write that did not commit, if the last writer did not end cleanly (the
+// ledger notes that one is at work): Open cuts it off and says so. After a clean end it is somebody else's: Open refuses.
+// A file that the ledger does not own (it has no row, and the file is not empty) is never touched.
 class AppendFile {
  public:
-  // `unit` names the ledger's row; `ledger` outlives the file.
-  // Errors: kInvalid (not owned, shorter than committed, no regular file), kRetry (another process writes it),
-  // kUnavailable (folder missing, I/O); each names the cure.
-  static Result<std::shared_ptr<AppendFile>> Open(const std::string& path, const std::string& unit, Ledger* ledger);
+  // `unit` names the ledger's row; `ledger` outlives the file; `warn` is called in Open only.
+  // Errors: kInvalid (not owned, shorter or longer than committed, not a regular file), kRetry (another process writes
+  // it), kUnavailable (folder missing, I/O); each names the cure.
+  static Result<std::shared_ptr<AppendFile>> Open(const std::string& path, const std::string& unit, Ledger* ledger,
+                                                  const std::function<void(const std::string&)>& warn);
+  // Whether what the ledger says is committed is still there, without writing anything. Errors as Open.
+  static Status CheckThere(const std::string& path, const std::string& unit, Ledger& ledger);
   // Empties the file when the ledger owns it; the ledger's row stays. One that is gone already is no error.
   static Status Empty(const std::string& path, const std::string& unit, Ledger* ledger);
   ~AppendFile();
@@ -35,7 +40,7 @@ class AppendFile {
   // Next position of each partition; kNoPosition where none is stored.
   std::vector<int64_t> Progress(const std::vector<SourcePartition>& partitions);
   // Appends `bytes` and makes them and `next` durable; positions never go back. After an error the file takes
-  // nothing more: open it again.
+  // nothing more: open it again. kInvalid: the file was deleted or replaced since Open.
   Status Append(std::string_view bytes, const std::vector<std::pair<SourcePartition, int64_t>>& next);
 
  private:
@@ -43,8 +48,12 @@ class AppendFile {
       : path_(std::move(path)), unit_(std::move(unit)), ledger_(ledger) {}
   Status OpenOrCreate();
   Status Claim(int64_t* size);
-  Status TakeOver();
-  Status CheckCommitted(int64_t size);
+  Status TakeOver(const std::function<void(const std::string&)>& warn);
+  Status CheckCommitted(int64_t size) const;
+  Status CheckForeign(int64_t size) const;
+  Status CheckInPlace() const;
+  Status Gone() const;
+  Status NoteWriting(bool writing) const;
   Status CutTo(int64_t length);
   Status Write(std::string_view bytes);
   Status Failed(const std::string& what, uint64_t needed = 0) const;
@@ -58,6 +67,7 @@ class AppendFile {
   Ledger::TargetProgress committed_;  // guarded
   bool owned_ = false;                // the ledger has a row
   bool broken_ = false;               // guarded
+  bool writing_ = false;              // guarded: noted in the ledger, and to be taken back
 };
 
 }  // namespace anabranch

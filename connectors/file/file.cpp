@@ -1,5 +1,7 @@
 #include "connectors/file/file.h"
 
+#include <filesystem>
+
 #include "connectors/file/file_source.h"
 #include "connectors/file/file_target.h"
 
@@ -49,7 +51,10 @@ class FileConnector : public Connector {
       return nullptr;
     }
     if (!options.record_envelope) WarnWithoutKey(at, source_id, faults);
-    if (!Resolve(at, services, faults, &options.path)) return nullptr;
+    FilePlace place;
+    if (!Resolve(at, services, faults, &place)) return nullptr;
+    options.path = std::move(place.path);
+    options.in_project = std::move(place.in_project);
     auto program = MakeFileSource(std::move(options));
     if (program.ok()) return std::move(program).value();
     faults.Add(FaultCode::kPath, *at.Find("path"), program.status().message());
@@ -69,10 +74,10 @@ class FileConnector : public Connector {
 
   std::shared_ptr<const TargetProgram> BindTarget(const ConfigValue& at, const TargetFields& fields,
                                                   BindServices& services, FaultSink& faults) const override {
-    std::string path;
-    if (!Resolve(at, services, faults, &path)) return nullptr;
+    FilePlace place;
+    if (!Resolve(at, services, faults, &place)) return nullptr;
     if (fields.envelope.empty() || fields.envelope == "plain" || fields.envelope == "raw") {
-      return MakeFileTarget(std::move(path), fields);
+      return MakeFileTarget(std::move(place), fields);
     }
     const ConfigValue* envelope = fields.config == nullptr ? nullptr : fields.config->Find("envelope");
     faults.Add(FaultCode::kBadValue, envelope == nullptr ? at : *envelope,
@@ -83,9 +88,9 @@ class FileConnector : public Connector {
   std::shared_ptr<const TargetProgram> BindDeadLetters(const ConfigValue* at, const SourceProgram* /*source*/,
                                                        const std::string& /*topology*/, BindServices& services,
                                                        FaultSink& faults) const override {
-    std::string path;
-    if (at != nullptr && !Resolve(*at, services, faults, &path)) return nullptr;
-    return MakeDeadLetterFile(std::move(path));
+    FilePlace place;
+    if (at != nullptr && !Resolve(*at, services, faults, &place)) return nullptr;
+    return MakeDeadLetterFile(std::move(place));
   }
 
   Result<std::shared_ptr<const SourceProgram>> BindDeadLetterSource(const TargetProgram& dead_letters,
@@ -100,12 +105,15 @@ class FileConnector : public Connector {
   }
 
  private:
-  static bool Resolve(const ConfigValue& at, BindServices& services, FaultSink& faults, std::string* path) {
+  static bool Resolve(const ConfigValue& at, BindServices& services, FaultSink& faults, FilePlace* place) {
     const ConfigValue* value = at.Find("path");
     if (value == nullptr || !value->is_string()) return false;
     Result<std::string> resolved = services.ResolvePath(value->text);
     if (resolved.ok()) {
-      *path = std::move(*resolved);
+      place->path = std::move(*resolved);
+      const Result<std::string> project = services.ResolvePath(".");
+      const std::filesystem::path folder = std::filesystem::path(project.ok() ? *project : "/").lexically_normal();
+      place->in_project = std::filesystem::path(place->path).lexically_relative(folder).string();
       return true;
     }
     faults.Add(FaultCode::kPath, *value, resolved.status().message());

@@ -56,6 +56,29 @@ Result<Opened> OpenFile(const FileSourceOptions& options) {
   return opened;
 }
 
+// A JSON text that ends inside a string, an object or an array.
+bool EndsInsideJson(std::string_view text) {
+  bool quoted = false;
+  int64_t depth = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (!quoted) {
+      depth += c == '{' || c == '[' ? 1 : c == '}' || c == ']' ? -1 : 0;
+    }
+  }
+  return quoted || depth > 0;
+}
+
+bool EndsInsideCsv(std::string_view text, size_t cells) {
+  std::vector<std::string_view> found;
+  std::string scratch;
+  return !SplitCsvRow(text, &found, &scratch) || found.size() < cells;
+}
+
 // What Identity() says, taken apart.
 struct FileMark {
   int64_t size = 0;
@@ -103,11 +126,12 @@ Result<FileMark> MarkOf(const std::string& path, int64_t limit, int64_t* size) {
 
 class FileSource : public Source {
  public:
-  FileSource(FileSourceOptions options, std::vector<std::string> header, SourceTable* partitions)
+  FileSource(FileSourceOptions options, std::vector<std::string> header, const LaneContext& lane)
       : options_(std::move(options)),
         header_(std::move(header)),
-        table_(partitions),
-        partition_(partitions->Find({"file:" + options_.source_id, 0})) {}
+        warn_(lane.warn),
+        table_(lane.partitions),
+        partition_(table_->Find({"file:" + options_.source_id, 0})) {}
 
   Status Open() override {
     if (options_.read_back && access(options_.path.c_str(), F_OK) != 0 && errno == ENOENT) return {};
@@ -138,12 +162,14 @@ class FileSource : public Source {
  private:
   enum class State { kNew, kWaiting, kReading, kEnded, kClosed };
 
+  bool StillWritten(const FileRow& row) const;
   void AddRow(const FileRow& row, RecordBatch* batch);
   void AddEnvelopeRow(const FileRow& row, RecordBatch* batch);
   void HoldChunks(RecordBatch* batch);
 
   const FileSourceOptions options_;
   const std::vector<std::string> header_;
+  const std::function<void(const std::string&)> warn_;
   SourceTable* const table_;
   const PartitionId partition_;
   std::unique_ptr<RowReader> reader_;
@@ -167,8 +193,8 @@ Status FileSource::Assign(std::span<const PartitionId> partitions, std::span<con
   ASSIGN_OR_RETURN(const bool at_row, reader_->Seek(next_));
   if (!at_row) {
     return {Code::kInvalid, options_.path + " changed: byte " + std::to_string(next_) +
-                                ", where reading goes on, is no beginning of a row (a last line without line end that "
-                                "was continued, or another file); `run --fresh` starts over"};
+                                ", where reading goes on, is not the beginning of a row: the file was replaced, or its "
+                                "last line had no line end and was continued. `run --fresh` starts over"};
   }
   if (options_.read_back) {
     ASSIGN_OR_RETURN(end_, reader_->Size());
@@ -195,7 +221,7 @@ Result<SourceEvent> FileSource::Poll(RecordBatch& batch, const BatchLimits& limi
     FileRow row;
     const Result<bool> found = reader_->Next(&row);
     if (!found.ok()) return found.status();
-    if (!*found) {
+    if (!*found || StillWritten(row)) {
       state_ = State::kEnded;
       break;
     }
@@ -206,6 +232,16 @@ Result<SourceEvent> FileSource::Poll(RecordBatch& batch, const BatchLimits& limi
   if (batch.rows() == 0) return SourceEvent::kEnd;
   batch.positions.push_back({partition_, first, next_});
   return SourceEvent::kRows;
+}
+
+bool FileSource::StillWritten(const FileRow& row) const {
+  if (!row.open_end || row.cut) return false;
+  if (options_.csv ? !EndsInsideCsv(row.text, header_.size()) : !EndsInsideJson(row.text)) return false;
+  if (warn_) {
+    warn_(options_.path + ": the last line, at byte " + std::to_string(row.offset) +
+          ", is not complete and has no line end. It is not read; when the file has grown, a run goes on there");
+  }
+  return true;
 }
 
 void FileSource::AddRow(const FileRow& row, RecordBatch* batch) {
@@ -247,10 +283,11 @@ class FileSourceProgram : public SourceProgram {
   int Lanes(int /*workers*/) const override { return 1; }
   bool bounded() const override { return true; }
   std::string Describe() const override { return "file " + options_.path; }
+  std::string PlaceInProject() const override { return "file " + options_.in_project; }
   std::vector<std::string> csv_header() const override { return header_; }
 
   Result<std::unique_ptr<Source>> OpenLane(const LaneContext& lane) const override {
-    return std::unique_ptr<Source>(std::make_unique<FileSource>(options_, header_, lane.partitions));
+    return std::unique_ptr<Source>(std::make_unique<FileSource>(options_, header_, lane));
   }
 
   Result<std::string> Identity() const override {

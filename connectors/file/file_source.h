@@ -11,9 +11,14 @@ namespace anabranch {
 // One file as a source: JSON Lines or CSV, one lane, one partition "file:SOURCE_ID"/0 whose positions are the byte
 // offsets of rows. Ends at the end of the file. Rows that are longer than 64 MiB or whose envelope cannot be read
 // come with a RecordBatch::source_errors entry.
+//
+// A last line without a line end is a record if it is whole. One that was cut short (a JSON text with an open string or
+// bracket, a CSV row with an open quote or too few cells) is still being written: it is left for the next run, with a
+// warning.
 struct FileSourceOptions {
   std::string source_id;
-  std::string path;  // absolute
+  std::string path;        // absolute
+  std::string in_project;  // as seen from the topology's folder
   bool csv = false;
   bool record_envelope = false;  // record_envelope.h
   bool read_back = false;        // ends where the file ends when it is assigned; one that is not there is empty

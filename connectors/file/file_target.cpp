@@ -75,10 +75,14 @@ class FileEncoder : public RowEncoder {
 
 class FileTargetProgram : public TargetProgram {
  public:
-  FileTargetProgram(Layout layout, std::string path, std::string node_id, std::vector<TargetFields::Field> fields)
-      : layout_(layout), path_(std::move(path)), node_id_(std::move(node_id)), fields_(std::move(fields)) {}
+  FileTargetProgram(Layout layout, FilePlace place, std::string node_id, std::vector<TargetFields::Field> fields)
+      : layout_(layout),
+        path_(std::move(place.path)),
+        in_project_(std::move(place.in_project)),
+        node_id_(std::move(node_id)),
+        fields_(std::move(fields)) {}
 
-  std::string commit_unit() const override { return "file:" + (path_.empty() ? kDeadLetterFile : path_); }
+  std::string commit_unit() const override { return "file:" + (path_.empty() ? kDeadLetterFile : in_project_); }
   std::string connector() const override { return "file"; }
   std::string Describe() const override { return "file " + (path_.empty() ? kDeadLetterFile : path_); }
 
@@ -101,6 +105,9 @@ class FileTargetProgram : public TargetProgram {
   Status Discard(Ledger& ledger) const override {
     return path_.empty() ? Status::Ok() : AppendFile::Empty(path_, commit_unit(), &ledger);
   }
+  Status CheckThere(const std::string& state_dir, Ledger& ledger) const override {
+    return AppendFile::CheckThere(PathIn(state_dir), commit_unit(), ledger);
+  }
 
   bool dead_letters() const { return layout_ == Layout::kDeadLetters; }
   std::string PathIn(const std::string& state_dir) const {
@@ -110,6 +117,7 @@ class FileTargetProgram : public TargetProgram {
  private:
   const Layout layout_;
   const std::string path_;  // empty: the default of dead letters
+  const std::string in_project_;
   const std::string node_id_;
   const std::vector<TargetFields::Field> fields_;
 };
@@ -127,7 +135,7 @@ class FileCommitter : public Committer {
       : lane_(lane), path_(std::move(path)), unit_(std::move(unit)), targets_(std::move(targets)), files_(files) {}
 
   Status Open() override {
-    ASSIGN_OR_RETURN(file_, files_->Get(path_, unit_, lane_.ledger));
+    ASSIGN_OR_RETURN(file_, files_->Get(path_, unit_, lane_));
     return {};
   }
 
@@ -220,12 +228,13 @@ Layout LayoutOf(const std::string& envelope) {
 
 }  // namespace
 
-std::shared_ptr<const TargetProgram> MakeFileTarget(std::string path, const TargetFields& fields) {
-  return std::make_shared<FileTargetProgram>(LayoutOf(fields.envelope), std::move(path), fields.node_id, fields.fields);
+std::shared_ptr<const TargetProgram> MakeFileTarget(FilePlace place, const TargetFields& fields) {
+  return std::make_shared<FileTargetProgram>(LayoutOf(fields.envelope), std::move(place), fields.node_id,
+                                             fields.fields);
 }
 
-std::shared_ptr<const TargetProgram> MakeDeadLetterFile(std::string path) {
-  return std::make_shared<FileTargetProgram>(Layout::kDeadLetters, std::move(path), "",
+std::shared_ptr<const TargetProgram> MakeDeadLetterFile(FilePlace place) {
+  return std::make_shared<FileTargetProgram>(Layout::kDeadLetters, std::move(place), "",
                                              std::vector<TargetFields::Field>());
 }
 
@@ -243,10 +252,14 @@ Result<std::shared_ptr<const SourceProgram>> MakeDeadLetterFileSource(const Targ
   return MakeFileSource(std::move(options));
 }
 
-Result<std::shared_ptr<AppendFile>> OpenFiles::Get(const std::string& path, const std::string& unit, Ledger* ledger) {
+Result<std::shared_ptr<AppendFile>> OpenFiles::Get(const std::string& path, const std::string& unit,
+                                                   const LaneContext& lane) {
   const std::lock_guard guard(mutex_);
   if (std::shared_ptr<AppendFile> file = files_[path].lock()) return file;
-  ASSIGN_OR_RETURN(std::shared_ptr<AppendFile> file, AppendFile::Open(path, unit, ledger));
+  const auto quiet = [](const std::string&) {};
+  ASSIGN_OR_RETURN(std::shared_ptr<AppendFile> file,
+                   lane.warn ? AppendFile::Open(path, unit, lane.ledger, lane.warn)
+                             : AppendFile::Open(path, unit, lane.ledger, quiet));
   files_[path] = file;
   return file;
 }

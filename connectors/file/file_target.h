@@ -10,15 +10,20 @@
 
 namespace anabranch {
 
+// Where a file lies.
+struct FilePlace {
+  std::string path;        // absolute; empty: the default of dead letters, in the state folder
+  std::string in_project;  // as seen from the topology's folder: its name in the ledger, so that a project can be moved
+};
+
 // A file as a target: one line per row.
 //   envelope ""       {"id": "<topic>/<partition>/<offset>/<node>", "key": …, "value": {fields}}
 //                     (no key: null; a key that is no UTF-8: "key_base64")
 //   envelope "plain"  {fields}
 //   envelope "raw"    the record's payload as it is
 // Dead letters are whole records (record_envelope.h), by default in STATE_DIR/dead_letters.jsonl.
-std::shared_ptr<const TargetProgram> MakeFileTarget(std::string path, const TargetFields& fields);
-// `path` empty: the default.
-std::shared_ptr<const TargetProgram> MakeDeadLetterFile(std::string path);
+std::shared_ptr<const TargetProgram> MakeFileTarget(FilePlace place, const TargetFields& fields);
+std::shared_ptr<const TargetProgram> MakeDeadLetterFile(FilePlace place);
 
 // Reads back what a target of MakeDeadLetterFile wrote; its partition is "file:dead_letters". kInvalid: no such target.
 Result<std::shared_ptr<const SourceProgram>> MakeDeadLetterFileSource(const TargetProgram& target,
@@ -27,7 +32,7 @@ Result<std::shared_ptr<const SourceProgram>> MakeDeadLetterFileSource(const Targ
 // The files that lanes of this process write, by path. Thread-safe.
 class OpenFiles {
  public:
-  Result<std::shared_ptr<AppendFile>> Get(const std::string& path, const std::string& unit, Ledger* ledger);
+  Result<std::shared_ptr<AppendFile>> Get(const std::string& path, const std::string& unit, const LaneContext& lane);
 
  private:
   std::mutex mutex_;

@@ -191,6 +191,7 @@ void RowReader::Give(size_t end, size_t line_end, FileRow* row) {
   row->offset = chunk_offset_ + static_cast<int64_t>(row_);
   row_ += end + line_end;
   row->next = chunk_offset_ + static_cast<int64_t>(row_);
+  row->open_end = line_end == 0;
   row->cut = row->text.size() > kMaxBytes;
   if (row->cut) row->text = row->text.substr(0, kMaxBytes);
   if (row->text.empty() || (!given_.empty() && given_.back() == chunk_)) return;

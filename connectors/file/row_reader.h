@@ -39,7 +39,8 @@ struct FileRow {
   int64_t offset = 0;  // of the row's first byte
   int64_t next = 0;    // where the next row begins
   std::string_view text;
-  bool cut = false;  // longer than kMaxBytes: `text` is its beginning
+  bool cut = false;       // longer than kMaxBytes: `text` is its beginning
+  bool open_end = false;  // the last one, without a line end: more of it may come
 };
 
 // Reads a file row by row in big pieces, from any row's offset. A row ends with LF or CRLF, the last one with the

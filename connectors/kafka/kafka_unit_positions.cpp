@@ -24,7 +24,7 @@ KafkaPositions::KafkaPositions(const LaneContext& lane, const KafkaTargets& targ
       options_(targets.front().second->settings().options),
       topic_(targets.front().second->settings().topic),
       source_program_(source_program),
-      description_(source_program.Describe()),
+      description_(source_program.PlaceInProject()),
       consumer_(ConsumerOf(source_program, source)) {}
 
 KafkaPositions::~KafkaPositions() = default;
@@ -38,8 +38,11 @@ Status KafkaPositions::Open() {
 
 // Whether a position stored with `metadata` is one in the input that is there now.
 Result<bool> KafkaPositions::IsOfThisInput(std::string_view metadata) const {
-  if (!metadata.starts_with(description_)) return false;
-  metadata.remove_prefix(description_.size());
+  // Older versions stored the absolute path.
+  const std::string absolute = source_program_.Describe();
+  const bool old = !metadata.starts_with(description_) && metadata.starts_with(absolute);
+  if (!old && !metadata.starts_with(description_)) return false;
+  metadata.remove_prefix(old ? absolute.size() : description_.size());
   if (!metadata.empty() && !metadata.starts_with(kMarkFollows)) return false;
   if (!metadata.empty()) metadata.remove_prefix(std::string_view(kMarkFollows).size());
   bool grown = false;

@@ -1,5 +1,7 @@
 #include "connectors/sqlite/sqlite_target.h"
 
+#include <filesystem>
+
 #include "connectors/sqlite/row_codec.h"
 
 namespace anabranch {
@@ -55,6 +57,12 @@ class SqliteEncoder : public RowEncoder {
 bool SqliteTargetProgram::ExactlyOnce(const SourceProgram& /*source*/, std::string* why) const {
   if (why != nullptr) *why = "rows and source positions are committed in one database transaction";
   return true;
+}
+
+Status SqliteTargetProgram::CheckThere(const std::string& /*state_dir*/, Ledger& /*ledger*/) const {
+  if (std::filesystem::exists(path_)) return {};
+  return {Code::kInvalid, path_ + " is gone, but this pipeline wrote its results there: put it back, or start over with "
+                                  "`run --fresh --new-identity`"};
 }
 
 std::unique_ptr<RowEncoder> SqliteTargetProgram::MakeEncoder(const ResultIdentity& /*identity*/) const {

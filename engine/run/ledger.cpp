@@ -43,6 +43,21 @@ int64_t Checksum(std::initializer_list<std::string_view> parts) {
   return static_cast<int64_t>(XXH3_64bits(text.data(), text.size()));
 }
 
+Status Unusable(const std::string& state_dir, const std::string& why) {
+  return {Code::kInternal,
+          state_dir + "/ledger.db " + why +
+              ". Put a sound copy back, or run `anabranch run FILE --new-ledger`: it sets the state folder aside and goes "
+              "on where the source's group and the tables say. Records that were kept for a restart are computed again. "
+              "Result files are known to the ledger alone: move them away first"};
+}
+
+// A folder that somebody owned has a ledger.
+Status CheckNotGone(const std::string& state_dir) {
+  std::error_code ignored;
+  if (fs::exists(state_dir + "/ledger.db", ignored) || !fs::exists(state_dir + "/lock", ignored)) return {};
+  return Unusable(state_dir, "is gone, though this folder was in use");
+}
+
 class SqliteLedger : public Ledger {
  public:
   SqliteLedger(std::string state_dir, std::unique_ptr<StateLock> lock, std::unique_ptr<SqliteDatabase> db)
@@ -71,10 +86,7 @@ class SqliteLedger : public Ledger {
   Status PutLocked(const std::map<std::string, std::string>& facts);
   Result<int64_t> CounterLocked(SqliteStatement& read, const std::string& node, const std::string& name);
 
-  Status Damaged(const std::string& what) const {
-    return {Code::kInternal, state_dir_ + "/ledger.db is damaged (" + what +
-                                 "); keep a copy of the folder and start over with `run --fresh`"};
-  }
+  Status Damaged(const std::string& what) const { return Unusable(state_dir_, "is damaged (" + what + ")"); }
   // Tells what a damaged file means; other errors as they are.
   Status Explain(const Status& status) const {
     return status.code() == Code::kInternal || status.code() == Code::kStage ? Damaged(status.message()) : status;
@@ -328,8 +340,7 @@ Status MakePrivateFile(const std::string& path) {
 Result<std::unique_ptr<SqliteDatabase>> OpenDatabase(const std::string& path, SqliteDatabase::Mode mode) {
   auto db = SqliteDatabase::Open(path, mode, kBusyMs);
   if (!db.ok() && db.status().code() == Code::kInternal) {
-    return Status(Code::kInternal, path + " is damaged (" + db.status().message() +
-                                       "); keep a copy of the folder and start over with `run --fresh`");
+    return Unusable(fs::path(path).parent_path().string(), "is damaged (" + db.status().message() + ")");
   }
   return db;
 }
@@ -345,7 +356,9 @@ void SyncFolder(const fs::path& folder) {
 
 Result<std::unique_ptr<Ledger>> Ledger::Open(const std::string& state_dir, const std::string& topology_path) {
   RETURN_IF_ERROR(MakePrivateFolder(state_dir));
+  const Status there = CheckNotGone(state_dir);
   ASSIGN_OR_RETURN(auto lock, StateLock::Take(state_dir));
+  RETURN_IF_ERROR(there);
   const std::string path = state_dir + "/ledger.db";
   RETURN_IF_ERROR(MakePrivateFile(path));
   ASSIGN_OR_RETURN(auto db, OpenDatabase(path, SqliteDatabase::Mode::kReadWrite));
@@ -356,6 +369,7 @@ Result<std::unique_ptr<Ledger>> Ledger::Open(const std::string& state_dir, const
 }
 
 Result<std::unique_ptr<Ledger>> Ledger::OpenReadOnly(const std::string& state_dir) {
+  RETURN_IF_ERROR(CheckNotGone(state_dir));
   const std::string path = state_dir + "/ledger.db";
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return Status(Code::kInvalid, state_dir + " holds no ledger yet: nothing was run");
@@ -363,6 +377,18 @@ Result<std::unique_ptr<Ledger>> Ledger::OpenReadOnly(const std::string& state_di
   auto ledger = std::make_unique<SqliteLedger>(state_dir, nullptr, std::move(db));
   RETURN_IF_ERROR(ledger->Prepare());
   return std::unique_ptr<Ledger>(std::move(ledger));
+}
+
+Status Ledger::Check(const std::string& state_dir) {
+  RETURN_IF_ERROR(CheckNotGone(state_dir));
+  std::error_code ignored;
+  if (!fs::exists(state_dir + "/ledger.db", ignored)) return {};
+  ASSIGN_OR_RETURN(const std::unique_ptr<Ledger> ledger, OpenReadOnly(state_dir));
+  RETURN_IF_ERROR(ledger->Facts("").status());
+  ASSIGN_OR_RETURN(const std::vector<std::string> targets, ledger->Targets());
+  for (const std::string& target : targets) RETURN_IF_ERROR(ledger->GetTarget(target).status());
+  RETURN_IF_ERROR(ledger->GetCounters().status());
+  return ledger->GetCrashes().status();
 }
 
 Result<int64_t> Ledger::Owner(const std::string& state_dir) { return StateLock::Owner(state_dir); }

@@ -16,7 +16,8 @@ namespace anabranch {
 // synchronous FULL; rows carry checksums). One owner at a time: Open takes an exclusive lock that ends
 // with the process. Thread-safe; every method is one transaction.
 // Errors: kRetry (another process owns it: message names its pid), kInvalid (another topology file
-// claims the name, newer format), kUnavailable (disk), kInternal (damaged: names the cure).
+// claims the name, newer format), kUnavailable (disk), kInternal (damaged, or gone from a folder that was in use: names
+// the cure).
 class Ledger {
  public:
   // Creates the folder (0700) and file when absent. `topology_path` claims the name for that file.
@@ -59,10 +60,14 @@ class Ledger {
   virtual Status AddAction(const std::string& line) = 0;
   virtual Result<std::vector<std::string>> Actions() = 0;
 
+  // Reads every row: kInternal when the ledger of this folder is damaged or gone. Ok also where nothing was ever run.
+  static Status Check(const std::string& state_dir);
+
   // The pid of the process that owns the state; 0: none does. For readers.
   static Result<int64_t> Owner(const std::string& state_dir);
 
-  // Moves the state folder's content aside (STATE_DIR.archived-N) for `run --fresh`. Not while open.
+  // Moves the state folder's content aside (STATE_DIR.archived-N) for `run --fresh` and `--new-ledger`. Not while
+  // open.
   static Status Archive(const std::string& state_dir);
 };
 

@@ -1,6 +1,7 @@
 #include "engine/run/run_state.h"
 
 #include <filesystem>
+#include <fstream>
 #include <map>
 
 #include "engine/codec/json_writer.h"
@@ -15,6 +16,7 @@ constexpr const char* kHash = "topology_hash";
 constexpr const char* kFinishedAt = "finished_at";
 constexpr const char* kGeneration = "generation";
 constexpr const char* kFailure = "failure";
+constexpr const char* kGenerationFile = "/generation";  // of the state folder: the fact once more, should the ledger be lost
 
 std::string InputFact(const PlanSource& source) { return "source:" + source.id; }
 
@@ -27,9 +29,10 @@ Result<std::unique_ptr<RunState>> RunState::Open(const Plan& plan, const RunOpti
   if (options.fresh && std::filesystem::exists(options.state_dir)) {
     RETURN_IF_ERROR(StartOver(plan, options, &generation));
   }
+  if (options.new_ledger) RETURN_IF_ERROR(SetLedgerAside(options.state_dir, &generation));
   std::unique_ptr<RunState> state(new RunState(plan, options, options.clock ? *options.clock : Clock::Real()));
   ASSIGN_OR_RETURN(state->ledger_, Ledger::Open(options.state_dir, plan.file));
-  if (generation > 0) RETURN_IF_ERROR(state->ledger_->Put({{kGeneration, std::to_string(generation)}}));
+  RETURN_IF_ERROR(state->NoteGeneration(generation));
   ASSIGN_OR_RETURN(state->identity_, IdentityIn(*state->ledger_, plan));
   if (options.start == RunStart::kReplay) {
     state->identity_ = ReplayIdentity(state->identity_);
@@ -100,6 +103,27 @@ Status RunState::StartOver(const Plan& plan, const RunOptions& options, int64_t*
   return Ledger::Archive(options.state_dir);
 }
 
+// Groups, transactional ids and progress rows have the generation in their names, so it must outlive the ledger.
+Status RunState::SetLedgerAside(const std::string& state_dir, int64_t* generation) {
+  const Status found = Ledger::Check(state_dir);
+  if (found.ok()) {
+    return {Code::kInvalid, state_dir + " holds no damaged ledger: leave --new-ledger out (--fresh starts over)"};
+  }
+  if (found.code() != Code::kInternal) return found;
+  std::ifstream(state_dir + kGenerationFile) >> *generation;
+  return Ledger::Archive(state_dir);
+}
+
+Status RunState::NoteGeneration(int64_t generation) {
+  if (generation == 0) return {};
+  RETURN_IF_ERROR(ledger_->Put({{kGeneration, std::to_string(generation)}}));
+  std::ofstream file(options_.state_dir + kGenerationFile);
+  file << generation << "\n";
+  file.close();
+  if (file) return {};
+  return {Code::kUnavailable, "cannot write " + options_.state_dir + kGenerationFile};
+}
+
 Status RunState::CheckInputs() {
   ASSIGN_OR_RETURN(const auto hash, ledger_->Get(kHash));
   ASSIGN_OR_RETURN(const auto state, ledger_->Get(kState));
@@ -119,6 +143,9 @@ Status RunState::CheckInputs() {
     all_finished = all_finished && !grown;
   }
   if (all_finished && !plan_.sources.empty()) {
+    for (const PlanTarget& target : plan_.targets) {
+      if (target.program != nullptr) RETURN_IF_ERROR(target.program->CheckThere(options_.state_dir, *ledger_));
+    }
     already_done_ = true;
     ASSIGN_OR_RETURN(const auto at, ledger_->Get(kFinishedAt));
     note_ = "finished at " + at.value_or("") + "; the input has not changed since (--fresh does it again)";

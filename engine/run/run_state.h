@@ -15,7 +15,7 @@ namespace anabranch {
 // bounded input is finished, grown or another one, which identity outputs have. One per run; one thread.
 class RunState {
  public:
-  // Opens (and with `fresh` first archives) the state. Refuses with kInvalid and the cure what cannot
+  // Opens (and with `fresh` or `new_ledger` first archives) the state. Refuses with kInvalid and the cure what cannot
   // be continued, with kStage and the command a stage that failed and is not restarted; sets `already_done` when a
   // finished bounded input is unchanged, or a restart has nothing to do.
   static Result<std::unique_ptr<RunState>> Open(const Plan& plan, const RunOptions& options);
@@ -48,6 +48,8 @@ class RunState {
       : plan_(plan), options_(options), clock_(clock) {}
   static Status CheckForgets(const Plan& plan, const RunOptions& options);
   static Status StartOver(const Plan& plan, const RunOptions& options, int64_t* generation);
+  static Status SetLedgerAside(const std::string& state_dir, int64_t* generation);
+  Status NoteGeneration(int64_t generation);
   Status CheckFailure();
   Status CheckInputs();
 

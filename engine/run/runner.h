@@ -36,6 +36,7 @@ struct RunOptions {
   int workers = 0;                  // compute threads; 0 = one per core
   bool once = false;                // end at what is there now
   bool fresh = false;               // archive the state and start over
+  bool new_ledger = false;          // archive a state whose ledger is damaged or gone; go on where the outside says
   bool new_identity = false;        // with fresh: new group, transactional ids and progress keys
   int64_t tick_ns = 1'000'000'000;  // how often the observer is called
   const Clock* clock = nullptr;     // default: Clock::Real()

@@ -44,6 +44,7 @@ struct RunArgs : StateArgs {
   bool once = false;
   bool fresh = false;
   bool new_identity = false;
+  bool new_ledger = false;
   bool restart_failed = false;
   std::string on_stop = "exit";  // exit | stay
 };

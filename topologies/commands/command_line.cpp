@@ -142,6 +142,11 @@ class CommandLine {
         ->add_flag("--new-identity", args.new_identity,
                    "with --fresh: new consumer group, transactional ids and progress keys")
         ->needs(fresh);
+    command
+        ->add_flag("--new-ledger", args.new_ledger,
+                   "set a state folder aside whose ledger is damaged or gone, and go on where the source's group and the "
+                   "tables say")
+        ->excludes(fresh);
     command->footer(
         "The first SIGINT or SIGTERM drains: what was taken in is finished and committed. The second stops at once;\n"
         "both lose nothing. When a stage stops: --on-stop exit ends with code 1, stay waits until it was restarted.\n"

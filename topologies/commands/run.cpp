@@ -16,7 +16,7 @@ constexpr int kLooksPerPoll = 5;
 // --restart-failed: from the failed stage when there is one, with what `restart --yes` would choose. False when that
 // is refused; `*code` tells.
 bool ChooseStart(const RunArgs& args, const Plan& plan, RunOptions* options, CommandIo& io, int* code) {
-  if (!args.restart_failed || args.fresh) return true;
+  if (!args.restart_failed || args.fresh || args.new_ledger) return true;
   const Result<RestartOutlook> outlook = LookAtRestart(plan, *options);
   // No state yet, or a process that owns it: `run` says what there is to say.
   if (!outlook.ok() || outlook->already_running || outlook->nothing_failed) return true;
@@ -57,6 +57,7 @@ SessionEnd RunOnce(const RunArgs& args, bool first, CommandIo& io) {
   options.once = args.once;
   options.fresh = args.fresh && first;
   options.new_identity = args.new_identity && first;
+  options.new_ledger = args.new_ledger && first;
   SessionEnd end;
   if (!ChooseStart(args, plan, &options, io, &end.code)) return end;
   end = RunAndShow("run", plan, args, options, io);

@@ -108,6 +108,23 @@ TEST_F(FileSourceTest, GrownFileGoesOnAndAContinuedLastLineIsRefused) {
   EXPECT_EQ(assigned_.code(), Code::kInvalid);
 }
 
+TEST_F(FileSourceTest, LastLineThatIsStillBeingWrittenIsLeftForTheNextRun) {
+  std::string warned;
+  lane_.warn = [&warned](const std::string& line) { warned += line; };
+  for (const std::string half : {"{", "{\"a\": \"b}", "{\"a\": [1, 2", "{\"a\": \"\\\""}) {
+    EXPECT_EQ(RowsOf("{}\n" + half), (std::vector<Row>{{0, "{}"}})) << half;
+    EXPECT_EQ(end_, 3) << half;
+    EXPECT_NE(warned.find("at byte 3"), std::string::npos) << warned;
+  }
+  RowsOf("{}\n{\"a\": 1");
+  const auto program = Bind("in");
+  Append("in", "2}\n{}");
+  EXPECT_EQ(Rows(*OpenAt(*program, end_)), (std::vector<Row>{{3, "{\"a\": 12}"}, {13, "{}"}}));
+  EXPECT_EQ(RowsOf("a,b\n1,2\n3", "csv"), (std::vector<Row>{{4, "1,2"}}));
+  EXPECT_EQ(RowsOf("a,b\n1,2\n3,\"4", "csv"), (std::vector<Row>{{4, "1,2"}}));
+  EXPECT_EQ(RowsOf("a,b\n1,2\n3,4", "csv"), (std::vector<Row>{{4, "1,2"}, {8, "3,4"}}));
+}
+
 TEST_F(FileSourceTest, CsvKeepsQuotedLineEndsInTheRow) {
   const std::vector<Row> rows = RowsOf("a,b\r\n1,\"x\ny\"\n\n2,\"say \"\"hi\"\"\n\"\r\n3,5\" pipe\n4,", "csv");
   EXPECT_EQ(rows,

@@ -68,6 +68,9 @@ class FileTargetTest : public FileFixture {
     EXPECT_TRUE(committer.ok()) << committer.status().message();
     return committer.ok() ? std::move(*committer) : nullptr;
   }
+  void NoteWriting(const TargetProgram& program) {
+    ASSERT_TRUE(ledger_->Put({{"writing:" + program.commit_unit(), "1"}}).ok());
+  }
   static Status WriteAndCommit(Committer& committer, const EncodedBatch& batch) {
     RETURN_IF_ERROR(committer.Write(batch));
     return committer.Commit({1, batch.positions});
@@ -94,7 +97,6 @@ class FileTargetTest : public FileFixture {
 
 TEST_F(FileTargetTest, LinesHoldIdentityKeyAndFields) {
   const auto program = Bind();
-  EXPECT_EQ(program->commit_unit(), "file:" + Path("out"));
   Fill(7, 3);
   batch_.key[1] = "\xFF";
   batch_.key_present[2] = 0;
@@ -174,11 +176,63 @@ TEST_F(FileTargetTest, UncommittedEndIsCutOffAtTheNextOpen) {
   ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 0, 2)).ok());
   committer.reset();
   Append("out", Lines(2, 1) + "{\"id\":\"in/0/3/ke");
+  NoteWriting(*program);  // what a killed process leaves
   Restart();
+  std::string warned;
+  lane_.warn = [&warned](const std::string& line) { warned += line; };
   committer = MustOpen(*program);
   EXPECT_EQ(Get("out"), Lines(0, 2));
+  EXPECT_NE(warned.find("uncommitted bytes off the end of " + Path("out")), std::string::npos) << warned;
   ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 2, 2)).ok());
   EXPECT_EQ(Get("out"), Lines(0, 4));
+}
+
+TEST_F(FileTargetTest, LinesOfSomebodyElseAtTheEndAreRefusedAndThePrintedCureKeepsThem) {
+  const auto program = Bind();
+  ASSERT_TRUE(WriteAndCommit(*MustOpen(*program), Rows(*program, 0, 2)).ok());
+  Append("out", "precious\n");
+  Restart();
+  const std::string message = Message(*program, Code::kInvalid);
+  EXPECT_NE(message.find("has 9 bytes behind"), std::string::npos) << message;
+  EXPECT_EQ(Get("out"), Lines(0, 2) + "precious\n");
+  ASSERT_EQ(std::system(message.substr(message.find("tail -c")).c_str()), 0) << message;
+  EXPECT_EQ(Get("out.foreign"), "precious\n");
+  ASSERT_TRUE(WriteAndCommit(*MustOpen(*program), Rows(*program, 2, 2)).ok());
+  EXPECT_EQ(Get("out"), Lines(0, 4));
+}
+
+TEST_F(FileTargetTest, FileThatIsDeletedOrReplacedMeanwhileTakesNothingMore) {
+  const auto program = Bind();
+  auto committer = MustOpen(*program);
+  ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 0, 2)).ok());
+  std::filesystem::rename(Path("out"), Path("moved"));
+  Status status = WriteAndCommit(*committer, Rows(*program, 2, 1));
+  EXPECT_EQ(status.code(), Code::kInvalid);
+  EXPECT_NE(status.message().find("was deleted while"), std::string::npos) << status.message();
+  committer.reset();
+  std::filesystem::rename(Path("moved"), Path("out"));  // the cure
+  committer = MustOpen(*program);
+  ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 2, 1)).ok());
+  std::filesystem::copy(Path("out"), Path("other"));
+  std::filesystem::rename(Path("other"), Path("out"));
+  status = WriteAndCommit(*committer, Rows(*program, 3, 1));
+  EXPECT_NE(status.message().find("was replaced while"), std::string::npos) << status.message();
+}
+
+TEST_F(FileTargetTest, WhatIsCommittedIsMissedWhenItIsGone) {
+  const auto program = Bind();
+  EXPECT_TRUE(program->CheckThere(Path("state"), *ledger_).ok()) << "nothing was written yet";
+  ASSERT_TRUE(WriteAndCommit(*MustOpen(*program), Rows(*program, 0, 2)).ok());
+  EXPECT_TRUE(program->CheckThere(Path("state"), *ledger_).ok());
+  std::filesystem::resize_file(Path("out"), 5);
+  EXPECT_EQ(program->CheckThere(Path("state"), *ledger_).code(), Code::kInvalid);
+  std::filesystem::remove(Path("out"));
+  EXPECT_NE(program->CheckThere(Path("state"), *ledger_).message().find("is gone"), std::string::npos);
+}
+
+TEST_F(FileTargetTest, AProjectThatMovesKeepsItsFiles) {
+  const auto program = Bind();
+  EXPECT_EQ(program->commit_unit(), "file:out") << "no path of this machine";
 }
 
 TEST_F(FileTargetTest, EpochWithoutRowsMovesProgressOnly) {
@@ -213,10 +267,11 @@ TEST_F(FileTargetTest, ReplacedOrShortenedFileIsRefusedAndLeftAlone) {
   EXPECT_FALSE(std::filesystem::exists(Path("out")));
 }
 
-TEST_F(FileTargetTest, FileHandedOverWithARowOfLengthZeroIsEmptied) {
-  Put("out", "old results\n");
+TEST_F(FileTargetTest, FirstEpochThatDidNotCommitLeavesNothing) {
+  Put("out", "half a ro");
   const auto program = Bind();
   ASSERT_TRUE(ledger_->PutTarget(program->commit_unit(), {}).ok());
+  NoteWriting(*program);
   MustOpen(*program);
   EXPECT_EQ(Get("out"), "");
 }

@@ -153,7 +153,7 @@ TEST_F(LedgerTest, DamagedRowsAreFoundWhenRead) {
   for (const Status& status : {ledger->Get("state").status(), ledger->GetTarget("file:/out").status(),
                                ledger->GetCounters().status(), ledger->PutCounters({{"score", {{"rows_in", 1}}}})}) {
     EXPECT_EQ(status.code(), Code::kInternal);
-    EXPECT_NE(status.message().find("run --fresh"), std::string::npos) << status.message();
+    EXPECT_NE(status.message().find("--new-ledger"), std::string::npos) << status.message();
   }
   EXPECT_EQ(*ledger->Get("nothing"), std::nullopt);
 }
@@ -164,7 +164,27 @@ TEST_F(LedgerTest, FileThatIsNoDatabaseIsReportedWithTheCure) {
   const auto ledger = Ledger::Open(state_.string(), topology_.string());
   ASSERT_FALSE(ledger.ok());
   EXPECT_EQ(ledger.status().code(), Code::kInternal);
-  EXPECT_NE(ledger.status().message().find("run --fresh"), std::string::npos) << ledger.status().message();
+  EXPECT_NE(ledger.status().message().find("--new-ledger"), std::string::npos) << ledger.status().message();
+}
+
+TEST_F(LedgerTest, OneThatIsGoneFromAFolderInUseIsMissed) {
+  EXPECT_TRUE(Ledger::Check(state_.string()).ok()) << "nothing was ever run";
+  Open();
+  EXPECT_TRUE(Ledger::Check(state_.string()).ok());
+  fs::remove(state_ / "ledger.db");
+  for (const Status& status : {Ledger::Open(state_.string(), topology_.string()).status(),
+                               Ledger::OpenReadOnly(state_.string()).status(), Ledger::Check(state_.string())}) {
+    EXPECT_EQ(status.code(), Code::kInternal);
+    EXPECT_NE(status.message().find("--new-ledger"), std::string::npos) << status.message();
+  }
+  EXPECT_FALSE(fs::exists(state_ / "ledger.db")) << "no empty one takes its place";
+}
+
+TEST_F(LedgerTest, CheckFindsADamagedRow) {
+  ASSERT_TRUE(Open()->PutCounters({{"score", {{"rows_in", 3}}}}).ok());
+  EXPECT_TRUE(Ledger::Check(state_.string()).ok());
+  Sql("UPDATE counter SET value = 4");
+  EXPECT_EQ(Ledger::Check(state_.string()).code(), Code::kInternal);
 }
 
 TEST_F(LedgerTest, NewerFormatIsRefused) {
