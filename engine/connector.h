@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/cancel.h"
+#include "engine/codec/csv_dialect.h"
 #include "engine/config.h"
 #include "engine/encoded.h"
 #include "engine/fault.h"
@@ -94,8 +95,12 @@ class SourceProgram {
   virtual bool KeepsPosition() const { return false; }
   // Whether a new identity makes it forget: false when the position has a name of its own (an explicit group).
   virtual bool ForgetsUnderNewIdentity() const { return true; }
-  // The names in the header row of CSV input, read when the source was bound; empty for other formats.
-  virtual std::vector<std::string> csv_header() const { return {}; }
+  // How CSV input is written, with the names of its header row, read when the source was bound; no names for other
+  // formats.
+  virtual CsvDialect csv() const { return {}; }
+  // What was read once can be read again after a crash. False for a stream that passes by, such as standard input: it is
+  // assigned behind what every target has.
+  virtual bool CanRepeat() const { return true; }
   // What tells this bounded input from another one ("size=120;prefix=9f…"), as it is now; empty = it has no such mark.
   virtual Result<std::string> Identity() const { return std::string(); }
   // Whether the input is still the one that `stored_identity` describes; `grown` = data came after its end.

@@ -196,8 +196,14 @@ Status AppendFile::Write(std::string_view bytes) {
   return bytes.empty() || fdatasync(fd_) == 0 ? Status::Ok() : Failed("sync", bytes.size());
 }
 
-Status AppendFile::Append(std::string_view bytes, const std::vector<std::pair<SourcePartition, int64_t>>& next) {
+Status AppendFile::Append(std::string_view header, std::string_view bytes,
+                          const std::vector<std::pair<SourcePartition, int64_t>>& next) {
   const std::lock_guard guard(mutex_);
+  std::string beginning;
+  if (committed_.length == 0 && !header.empty() && !bytes.empty()) {
+    beginning.append(header).append(bytes);
+    bytes = beginning;
+  }
   if (broken_) return {Code::kUnavailable, path_ + ": an earlier write failed; run again"};
   if (Status status = CheckInPlace(); !status.ok()) {
     broken_ = true;

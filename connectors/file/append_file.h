@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "connectors/file/output_file.h"
 #include "engine/ids.h"
 #include "engine/run/ledger.h"
 #include "engine/status.h"
@@ -22,7 +23,7 @@ namespace anabranch {
 // What stands behind that length is the rest of a write that did not commit, if the last writer did not end cleanly (the
 // ledger notes that one is at work): Open cuts it off and says so. After a clean end it is somebody else's: Open refuses.
 // A file that the ledger does not own (it has no row, and the file is not empty) is never touched.
-class AppendFile {
+class AppendFile : public OutputFile {
  public:
   // `unit` names the ledger's row; `ledger` outlives the file; `warn` is called in Open only.
   // Errors: kInvalid (not owned, shorter or longer than committed, not a regular file), kRetry (another process writes
@@ -33,15 +34,16 @@ class AppendFile {
   static Status CheckThere(const std::string& path, const std::string& unit, Ledger& ledger);
   // Empties the file when the ledger owns it; the ledger's row stays. One that is gone already is no error.
   static Status Empty(const std::string& path, const std::string& unit, Ledger* ledger);
-  ~AppendFile();
+  ~AppendFile() override;
   AppendFile(const AppendFile&) = delete;
   AppendFile& operator=(const AppendFile&) = delete;
 
   // Next position of each partition; kNoPosition where none is stored.
-  std::vector<int64_t> Progress(const std::vector<SourcePartition>& partitions);
+  std::vector<int64_t> Progress(const std::vector<SourcePartition>& partitions) override;
   // Appends `bytes` and makes them and `next` durable; positions never go back. After an error the file takes
   // nothing more: open it again. kInvalid: the file was deleted or replaced since Open.
-  Status Append(std::string_view bytes, const std::vector<std::pair<SourcePartition, int64_t>>& next);
+  Status Append(std::string_view header, std::string_view bytes,
+                const std::vector<std::pair<SourcePartition, int64_t>>& next) override;
 
  private:
   AppendFile(std::string path, std::string unit, Ledger* ledger)

@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <set>
 
 #include "connectors/file/record_envelope.h"
@@ -27,14 +28,15 @@ struct Opened {
   int64_t first = 0;  // offset of the first row of data
 };
 
-Result<std::vector<std::string>> ReadHeader(RowReader& reader, const std::string& path, int64_t* first) {
+Result<std::vector<std::string>> ReadHeader(RowReader& reader, const std::string& path, char delimiter,
+                                            int64_t* first) {
   FileRow row;
   ASSIGN_OR_RETURN(const bool found, reader.Next(&row));
   if (!found) return Status(Code::kInvalid, path + " is empty: CSV needs a header row");
   std::vector<std::string_view> cells;
   std::string scratch;
-  if (row.cut || !SplitCsvRow(row.text, &cells, &scratch)) {
-    return Status(Code::kInvalid, path + ": the header row is no CSV");
+  if (row.cut || !SplitCsvRow(row.text, delimiter, &cells, &scratch)) {
+    return Status(Code::kInvalid, path + ": the header row is not CSV");
   }
   std::set<std::string_view> seen;
   for (const std::string_view cell : cells) {
@@ -46,12 +48,16 @@ Result<std::vector<std::string>> ReadHeader(RowReader& reader, const std::string
   return std::vector<std::string>(cells.begin(), cells.end());
 }
 
+std::optional<char> DelimiterOf(const FileSourceOptions& options) {
+  return options.csv ? std::optional<char>(options.dialect.delimiter) : std::nullopt;
+}
+
 Result<Opened> OpenFile(const FileSourceOptions& options) {
   Opened opened;
-  ASSIGN_OR_RETURN(opened.reader, RowReader::Open(options.path, options.csv));
+  ASSIGN_OR_RETURN(opened.reader, RowReader::Open(options.path, DelimiterOf(options)));
   opened.first = opened.reader->start();
   if (options.csv) {
-    ASSIGN_OR_RETURN(opened.header, ReadHeader(*opened.reader, options.path, &opened.first));
+    ASSIGN_OR_RETURN(opened.header, ReadHeader(*opened.reader, options.path, options.dialect.delimiter, &opened.first));
   }
   return opened;
 }
@@ -73,10 +79,10 @@ bool EndsInsideJson(std::string_view text) {
   return quoted || depth > 0;
 }
 
-bool EndsInsideCsv(std::string_view text, size_t cells) {
+bool EndsInsideCsv(std::string_view text, char delimiter, size_t cells) {
   std::vector<std::string_view> found;
   std::string scratch;
-  return !SplitCsvRow(text, &found, &scratch) || found.size() < cells;
+  return !SplitCsvRow(text, delimiter, &found, &scratch) || found.size() < cells;
 }
 
 // What Identity() says, taken apart.
@@ -176,6 +182,7 @@ class FileSource : public Source {
   EnvelopeReader envelope_;
   EnvelopeRecord record_;
   int64_t first_ = 0;  // offset of the first row of data
+  int64_t base_ = 0;   // position of the first byte: 0 for files
   int64_t next_ = 0;   // everything before it was handed out
   int64_t end_ = INT64_MAX;
   State state_ = State::kNew;
@@ -188,6 +195,11 @@ Status FileSource::Assign(std::span<const PartitionId> partitions, std::span<con
   }
   if (reader_ == nullptr || partitions.size() != 1 || next.size() != 1 || partitions[0] != partition_) {
     return {Code::kInternal, "a file source has one partition and is opened before it is assigned"};
+  }
+  if (IsStandardStream(options_.path)) {
+    base_ = next_ = std::max<int64_t>(next[0], 0);
+    state_ = State::kReading;
+    return {};
   }
   next_ = next[0] == kNoPosition ? first_ : next[0];
   ASSIGN_OR_RETURN(const bool at_row, reader_->Seek(next_));
@@ -221,22 +233,26 @@ Result<SourceEvent> FileSource::Poll(RecordBatch& batch, const BatchLimits& limi
     FileRow row;
     const Result<bool> found = reader_->Next(&row);
     if (!found.ok()) return found.status();
+    if (!*found && reader_->waiting()) break;
     if (!*found || StillWritten(row)) {
       state_ = State::kEnded;
       break;
     }
     AddRow(row, &batch);
-    next_ = row.next;
+    next_ = base_ + row.next;
   }
   HoldChunks(&batch);
-  if (batch.rows() == 0) return SourceEvent::kEnd;
+  if (batch.rows() == 0) return reader_->waiting() ? SourceEvent::kIdle : SourceEvent::kEnd;
   batch.positions.push_back({partition_, first, next_});
   return SourceEvent::kRows;
 }
 
 bool FileSource::StillWritten(const FileRow& row) const {
   if (!row.open_end || row.cut) return false;
-  if (options_.csv ? !EndsInsideCsv(row.text, header_.size()) : !EndsInsideJson(row.text)) return false;
+  const CsvDialect& dialect = options_.dialect;
+  const bool inside =
+      options_.csv ? EndsInsideCsv(row.text, dialect.delimiter, header_.size()) : EndsInsideJson(row.text);
+  if (!inside || IsStandardStream(options_.path)) return false;
   if (warn_) {
     warn_(options_.path + ": the last line, at byte " + std::to_string(row.offset) +
           ", is not complete and has no line end. It is not read; when the file has grown, a run goes on there");
@@ -252,7 +268,7 @@ void FileSource::AddRow(const FileRow& row, RecordBatch* batch) {
   } else if (options_.record_envelope) {
     return AddEnvelopeRow(row, batch);
   }
-  batch->AddRow(partition_, row.offset, -1, {}, false, row.text);
+  batch->AddRow(partition_, base_ + row.offset, -1, {}, false, row.text);
 }
 
 void FileSource::AddEnvelopeRow(const FileRow& row, RecordBatch* batch) {
@@ -260,11 +276,11 @@ void FileSource::AddEnvelopeRow(const FileRow& row, RecordBatch* batch) {
   const Status status = envelope_.Read(row.text, &batch->text, &record_, &code);
   if (!status.ok()) {
     batch->source_errors.push_back({batch->rows(), code, status.message()});
-    batch->AddRow(partition_, row.offset, -1, {}, false, row.text);
+    batch->AddRow(partition_, base_ + row.offset, -1, {}, false, row.text);
     return;
   }
   batch->headers.insert(batch->headers.end(), record_.headers.begin(), record_.headers.end());
-  batch->AddRow(partition_, row.offset, record_.timestamp_ms, record_.key, record_.has_key, record_.value);
+  batch->AddRow(partition_, base_ + row.offset, record_.timestamp_ms, record_.key, record_.has_key, record_.value);
 }
 
 void FileSource::HoldChunks(RecordBatch* batch) {
@@ -282,15 +298,21 @@ class FileSourceProgram : public SourceProgram {
 
   int Lanes(int /*workers*/) const override { return 1; }
   bool bounded() const override { return true; }
-  std::string Describe() const override { return "file " + options_.path; }
+  std::string Describe() const override { return CanRepeat() ? "file " + options_.path : "standard input"; }
   std::string PlaceInProject() const override { return "file " + options_.in_project; }
-  std::vector<std::string> csv_header() const override { return header_; }
+  CsvDialect csv() const override {
+    CsvDialect dialect = options_.dialect;
+    dialect.header = header_;
+    return dialect;
+  }
+  bool CanRepeat() const override { return !IsStandardStream(options_.path); }
 
   Result<std::unique_ptr<Source>> OpenLane(const LaneContext& lane) const override {
     return std::unique_ptr<Source>(std::make_unique<FileSource>(options_, header_, lane));
   }
 
   Result<std::string> Identity() const override {
+    if (!CanRepeat()) return std::string();
     int64_t size = 0;
     ASSIGN_OR_RETURN(const FileMark mark, MarkOf(options_.path, -1, &size));
     return mark.Print();
@@ -316,7 +338,8 @@ class FileSourceProgram : public SourceProgram {
 
 Result<std::shared_ptr<const SourceProgram>> MakeFileSource(FileSourceOptions options) {
   // A file of lines may come later, as the records of a topic do: then the run says that it is not there.
-  if (!options.csv && access(options.path.c_str(), F_OK) != 0 && errno == ENOENT) {
+  const bool may_come = !options.csv && !IsStandardStream(options.path);
+  if (IsStandardStream(options.path) || (may_come && access(options.path.c_str(), F_OK) != 0 && errno == ENOENT)) {
     return std::shared_ptr<const SourceProgram>(
         std::make_shared<FileSourceProgram>(std::move(options), std::vector<std::string>()));
   }

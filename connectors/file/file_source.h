@@ -20,9 +20,12 @@ struct FileSourceOptions {
   std::string path;        // absolute
   std::string in_project;  // as seen from the topology's folder
   bool csv = false;
+  CsvDialect dialect;  // its header is the file's
   bool record_envelope = false;  // record_envelope.h
   bool read_back = false;        // ends where the file ends when it is assigned; one that is not there is empty
 };
+
+// "-" as the path is standard input: lines that can be read once only. Positions count on from where the last run ended.
 
 // Reads the header row of CSV. kInvalid when the file cannot be read or its header is none. A JSON Lines file that is
 // not there yet is fine: opening the lane tells (kUnavailable).

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <optional>
 
+#include "connectors/file/append_file.h"
+#include "connectors/file/csv_rows.h"
+#include "connectors/file/file_bytes.h"
 #include "connectors/file/file_source.h"
 #include "connectors/file/record_envelope.h"
 #include "engine/codec/json_writer.h"
@@ -15,10 +18,18 @@ constexpr size_t kKeptBufferBytes = size_t{4} << 20;
 
 enum class Layout { kEnveloped, kPlain, kRaw, kDeadLetters };
 
+std::string RecordIdOf(const RecordBatch& batch, uint32_t r, const std::string& node_id) {
+  const SourcePartition& from = batch.partitions->at(batch.partition[r]);
+  std::string id(from.topic);
+  id.append("/").append(std::to_string(from.partition)).append("/");
+  return id.append(std::to_string(batch.offset[r])).append("/").append(node_id);
+}
+
 class FileEncoder : public RowEncoder {
  public:
-  FileEncoder(Layout layout, std::string node_id, const std::vector<TargetFields::Field>& fields)
-      : layout_(layout), node_id_(std::move(node_id)), writer_(fields) {}
+  FileEncoder(Layout layout, std::string node_id, const std::vector<TargetFields::Field>& fields,
+              std::optional<CsvRows> csv)
+      : layout_(layout), node_id_(std::move(node_id)), writer_(fields), csv_(std::move(csv)) {}
 
   Status Encode(const RecordBatch& batch, std::span<const uint8_t> active, EncodedRows* out) override {
     for (uint32_t r = 0; r < batch.rows(); ++r) {
@@ -37,6 +48,7 @@ class FileEncoder : public RowEncoder {
 
  private:
   void AppendLine(const RecordBatch& batch, uint32_t r, std::string* out) {
+    if (csv_) return csv_->Append(batch, r, RecordIdOf(batch, r, node_id_), out);
     if (layout_ == Layout::kRaw) {
       out->append(batch.payload[r]);
     } else if (layout_ == Layout::kPlain) {
@@ -50,11 +62,8 @@ class FileEncoder : public RowEncoder {
   }
 
   void AppendIdentity(const RecordBatch& batch, uint32_t r, std::string* out) {
-    const SourcePartition& from = batch.partitions->at(batch.partition[r]);
-    id_.assign(from.topic).append("/").append(std::to_string(from.partition)).append("/");
-    id_.append(std::to_string(batch.offset[r])).append("/").append(node_id_);
     *out += "{\"id\":";
-    AppendJsonString(out, id_);
+    AppendJsonString(out, RecordIdOf(batch, r, node_id_));
     if (batch.key_present[r] == 0) {
       *out += ",\"key\":null";
     } else if (IsUtf8(batch.key[r])) {
@@ -70,23 +79,33 @@ class FileEncoder : public RowEncoder {
   const Layout layout_;
   const std::string node_id_;
   const JsonRowWriter writer_;
-  std::string id_;
+  std::optional<CsvRows> csv_;
 };
 
 class FileTargetProgram : public TargetProgram {
  public:
-  FileTargetProgram(Layout layout, FilePlace place, std::string node_id, std::vector<TargetFields::Field> fields)
+  FileTargetProgram(Layout layout, FileTargetOptions options, std::string node_id,
+                    std::vector<TargetFields::Field> fields)
       : layout_(layout),
-        path_(std::move(place.path)),
-        in_project_(std::move(place.in_project)),
+        path_(std::move(options.place.path)),
+        in_project_(std::move(options.place.in_project)),
+        csv_(options.csv),
+        delimiter_(options.delimiter),
         node_id_(std::move(node_id)),
         fields_(std::move(fields)) {}
 
   std::string commit_unit() const override { return "file:" + (path_.empty() ? kDeadLetterFile : in_project_); }
   std::string connector() const override { return "file"; }
-  std::string Describe() const override { return "file " + (path_.empty() ? kDeadLetterFile : path_); }
+  std::string Describe() const override {
+    if (IsStandardStream(path_)) return "standard output";
+    return "file " + (path_.empty() ? kDeadLetterFile : path_);
+  }
 
   bool ExactlyOnce(const SourceProgram& /*source*/, std::string* why) const override {
+    if (IsStandardStream(path_)) {
+      if (why != nullptr) *why = "what was written to standard output cannot be taken back after a crash";
+      return false;
+    }
     if (why != nullptr) {
       *why =
           "the file's length and the source positions are committed together in the ledger, while one instance "
@@ -97,16 +116,18 @@ class FileTargetProgram : public TargetProgram {
 
   std::unique_ptr<RowEncoder> MakeEncoder(const ResultIdentity& /*identity*/) const override {
     if (dead_letters()) return nullptr;  // they come encoded by the engine
-    return std::make_unique<FileEncoder>(layout_, node_id_, fields_);
+    return std::make_unique<FileEncoder>(layout_, node_id_, fields_, csv_ ? std::optional<CsvRows>(Csv()) : std::nullopt);
   }
+  // What stands at the file's beginning.
+  std::string Header() const { return csv_ ? Csv().Header() : std::string(); }
 
   bool CanDiscard() const override { return true; }
   // The default file of dead letters lies in the state folder, which is archived as a whole.
   Status Discard(Ledger& ledger) const override {
-    return path_.empty() ? Status::Ok() : AppendFile::Empty(path_, commit_unit(), &ledger);
+    return path_.empty() || IsStandardStream(path_) ? Status::Ok() : AppendFile::Empty(path_, commit_unit(), &ledger);
   }
   Status CheckThere(const std::string& state_dir, Ledger& ledger) const override {
-    return AppendFile::CheckThere(PathIn(state_dir), commit_unit(), ledger);
+    return IsStandardStream(path_) ? Status::Ok() : AppendFile::CheckThere(PathIn(state_dir), commit_unit(), ledger);
   }
 
   bool dead_letters() const { return layout_ == Layout::kDeadLetters; }
@@ -115,9 +136,13 @@ class FileTargetProgram : public TargetProgram {
   }
 
  private:
+  CsvRows Csv() const { return {fields_, layout_ == Layout::kEnveloped, delimiter_}; }
+
   const Layout layout_;
   const std::string path_;  // empty: the default of dead letters
   const std::string in_project_;
+  const bool csv_;
+  const char delimiter_;
   const std::string node_id_;
   const std::vector<TargetFields::Field> fields_;
 };
@@ -130,9 +155,14 @@ class FileCommitter : public Committer {
     bool dead_letters;
   };
 
-  FileCommitter(const LaneContext& lane, std::string path, std::string unit, std::vector<Target> targets,
-                OpenFiles* files)
-      : lane_(lane), path_(std::move(path)), unit_(std::move(unit)), targets_(std::move(targets)), files_(files) {}
+  FileCommitter(const LaneContext& lane, std::string path, std::string unit, std::string header,
+                std::vector<Target> targets, OpenFiles* files)
+      : lane_(lane),
+        path_(std::move(path)),
+        unit_(std::move(unit)),
+        header_(std::move(header)),
+        targets_(std::move(targets)),
+        files_(files) {}
 
   Status Open() override {
     ASSIGN_OR_RETURN(file_, files_->Get(path_, unit_, lane_));
@@ -161,7 +191,7 @@ class FileCommitter : public Committer {
     for (const PositionRange& range : end.positions) {
       next.emplace_back(lane_.partitions->at(range.partition), range.next);
     }
-    const Status status = file_->Append(buffer_, next);
+    const Status status = file_->Append(header_, buffer_, next);
     return status.ok() ? Abort() : status;
   }
 
@@ -213,9 +243,10 @@ class FileCommitter : public Committer {
   const LaneContext& lane_;
   const std::string path_;
   const std::string unit_;
+  const std::string header_;
   const std::vector<Target> targets_;
   OpenFiles* const files_;
-  std::shared_ptr<AppendFile> file_;
+  std::shared_ptr<OutputFile> file_;
   std::string buffer_;                        // the open epoch
   std::vector<std::optional<int64_t>> next_;  // by PartitionId; learnt anew in each epoch
   std::vector<int64_t> written_below_;        // by PartitionId, of those that the batch being written completes
@@ -228,13 +259,13 @@ Layout LayoutOf(const std::string& envelope) {
 
 }  // namespace
 
-std::shared_ptr<const TargetProgram> MakeFileTarget(FilePlace place, const TargetFields& fields) {
-  return std::make_shared<FileTargetProgram>(LayoutOf(fields.envelope), std::move(place), fields.node_id,
+std::shared_ptr<const TargetProgram> MakeFileTarget(FileTargetOptions options, const TargetFields& fields) {
+  return std::make_shared<FileTargetProgram>(LayoutOf(fields.envelope), std::move(options), fields.node_id,
                                              fields.fields);
 }
 
 std::shared_ptr<const TargetProgram> MakeDeadLetterFile(FilePlace place) {
-  return std::make_shared<FileTargetProgram>(Layout::kDeadLetters, std::move(place), "",
+  return std::make_shared<FileTargetProgram>(Layout::kDeadLetters, FileTargetOptions{std::move(place)}, "",
                                              std::vector<TargetFields::Field>());
 }
 
@@ -252,14 +283,17 @@ Result<std::shared_ptr<const SourceProgram>> MakeDeadLetterFileSource(const Targ
   return MakeFileSource(std::move(options));
 }
 
-Result<std::shared_ptr<AppendFile>> OpenFiles::Get(const std::string& path, const std::string& unit,
+Result<std::shared_ptr<OutputFile>> OpenFiles::Get(const std::string& path, const std::string& unit,
                                                    const LaneContext& lane) {
   const std::lock_guard guard(mutex_);
-  if (std::shared_ptr<AppendFile> file = files_[path].lock()) return file;
-  const auto quiet = [](const std::string&) {};
-  ASSIGN_OR_RETURN(std::shared_ptr<AppendFile> file,
-                   lane.warn ? AppendFile::Open(path, unit, lane.ledger, lane.warn)
-                             : AppendFile::Open(path, unit, lane.ledger, quiet));
+  if (std::shared_ptr<OutputFile> file = files_[path].lock()) return file;
+  std::shared_ptr<OutputFile> file;
+  if (IsStandardStream(path)) {
+    file = MakeStandardOutput(unit, lane.ledger, lane.cancel);
+  } else {
+    const std::function<void(const std::string&)> quiet = [](const std::string&) {};
+    ASSIGN_OR_RETURN(file, AppendFile::Open(path, unit, lane.ledger, lane.warn ? lane.warn : quiet));
+  }
   files_[path] = file;
   return file;
 }
@@ -268,14 +302,20 @@ Result<std::unique_ptr<Committer>> MakeFileCommitter(
     const LaneContext& lane, const std::vector<std::pair<TargetId, const TargetProgram*>>& targets, OpenFiles* files) {
   std::vector<FileCommitter::Target> mine;
   const FileTargetProgram* any = nullptr;
+  std::string header;
   for (const auto& [id, program] : targets) {
     any = dynamic_cast<const FileTargetProgram*>(program);
     if (any == nullptr) return Status(Code::kInternal, program->Describe() + " is no file target");
     mine.push_back({id, any->dead_letters()});
+    if (any->Header() != header && mine.size() > 1) {
+      return Status(Code::kInvalid, any->Describe() + " is written by two nodes with different columns: give each its own");
+    }
+    header = any->Header();
   }
   if (any == nullptr) return Status(Code::kInternal, "a committer without targets");
   return std::unique_ptr<Committer>(
-      std::make_unique<FileCommitter>(lane, any->PathIn(lane.state_dir), any->commit_unit(), std::move(mine), files));
+      std::make_unique<FileCommitter>(lane, any->PathIn(lane.state_dir), any->commit_unit(), std::move(header), std::move(mine),
+                                      files));
 }
 
 }  // namespace anabranch

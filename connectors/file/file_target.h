@@ -5,7 +5,7 @@
 #include <mutex>
 #include <string>
 
-#include "connectors/file/append_file.h"
+#include "connectors/file/output_file.h"
 #include "engine/connector.h"
 
 namespace anabranch {
@@ -21,8 +21,15 @@ struct FilePlace {
 //                     (no key: null; a key that is no UTF-8: "key_base64")
 //   envelope "plain"  {fields}
 //   envelope "raw"    the record's payload as it is
+// As CSV: a header row, then the fields, after the columns "id" and "key" unless the envelope is "plain".
 // Dead letters are whole records (record_envelope.h), by default in STATE_DIR/dead_letters.jsonl.
-std::shared_ptr<const TargetProgram> MakeFileTarget(FilePlace place, const TargetFields& fields);
+// "-" as the path is standard output, which cannot be cut back: at least once.
+struct FileTargetOptions {
+  FilePlace place;
+  bool csv = false;
+  char delimiter = ',';  // of CSV
+};
+std::shared_ptr<const TargetProgram> MakeFileTarget(FileTargetOptions options, const TargetFields& fields);
 std::shared_ptr<const TargetProgram> MakeDeadLetterFile(FilePlace place);
 
 // Reads back what a target of MakeDeadLetterFile wrote; its partition is "file:dead_letters". kInvalid: no such target.
@@ -32,11 +39,11 @@ Result<std::shared_ptr<const SourceProgram>> MakeDeadLetterFileSource(const Targ
 // The files that lanes of this process write, by path. Thread-safe.
 class OpenFiles {
  public:
-  Result<std::shared_ptr<AppendFile>> Get(const std::string& path, const std::string& unit, const LaneContext& lane);
+  Result<std::shared_ptr<OutputFile>> Get(const std::string& path, const std::string& unit, const LaneContext& lane);
 
  private:
   std::mutex mutex_;
-  std::map<std::string, std::weak_ptr<AppendFile>> files_;
+  std::map<std::string, std::weak_ptr<OutputFile>> files_;
 };
 
 // `files` outlives the committer.

@@ -1,12 +1,8 @@
 #include "connectors/file/row_reader.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace anabranch {
 namespace {
@@ -15,7 +11,7 @@ constexpr size_t kChunkBytes = size_t{1} << 20;
 constexpr size_t kNotFound = std::string_view::npos;
 
 // The row's end by RFC 4180: a quote opens at the beginning of a cell only, "" inside quotes is a quote.
-size_t CsvRowEnd(std::string_view text) {
+size_t CsvRowEnd(std::string_view text, char delimiter) {
   const size_t line_end = text.find('\n');
   if (line_end == kNotFound || text.substr(0, line_end).find('"') == kNotFound) return line_end;
   bool quoted = false;
@@ -34,7 +30,7 @@ size_t CsvRowEnd(std::string_view text) {
       return i;
     } else {
       quoted = c == '"' && cell_start;
-      cell_start = c == ',';
+      cell_start = c == delimiter;
     }
   }
   return kNotFound;
@@ -74,52 +70,24 @@ void ChunkPool::Drop(Chunk* chunk) {
   }
 }
 
-Result<std::unique_ptr<RowReader>> RowReader::Open(const std::string& path, bool csv) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return Status(Code::kUnavailable, "cannot read " + path + ": " + std::strerror(errno));
-  std::unique_ptr<RowReader> reader(new RowReader(path, fd, csv));
-  struct stat info;
-  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-    return Status(Code::kUnavailable, "cannot read " + path + ": it is no regular file");
-  }
-  (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-  RETURN_IF_ERROR(reader->FindStart());
+Result<std::unique_ptr<RowReader>> RowReader::Open(const std::string& path, std::optional<char> delimiter) {
+  ASSIGN_OR_RETURN(std::unique_ptr<FileBytes> bytes, FileBytes::Open(path));
+  std::unique_ptr<RowReader> reader(new RowReader(std::move(bytes), delimiter));
+  if (!IsStandardStream(path)) RETURN_IF_ERROR(reader->FindStart());
   return reader;
 }
 
 RowReader::~RowReader() {
   for (Chunk* chunk : given_) pool_->Drop(chunk);
   if (chunk_ != nullptr) pool_->Drop(chunk_);
-  close(fd_);
 }
 
 Status RowReader::FindStart() {
   char mark[3];
-  ASSIGN_OR_RETURN(const size_t size, Read(mark, sizeof mark, 0));
+  ASSIGN_OR_RETURN(const size_t size, bytes_->Read(mark, sizeof mark, 0));
   start_ = std::string_view(mark, size) == "\xEF\xBB\xBF" ? 3 : 0;
   chunk_offset_ = start_;
   return {};
-}
-
-Result<int64_t> RowReader::Size() const {
-  struct stat info;
-  if (fstat(fd_, &info) == 0) return int64_t{info.st_size};
-  return Status(Code::kUnavailable, "cannot read the size of " + path_ + ": " + std::strerror(errno));
-}
-
-Result<size_t> RowReader::Read(char* to, size_t size, int64_t offset) const {
-  size_t done = 0;
-  while (done < size) {
-    const ssize_t count = pread(fd_, to + done, size - done, offset + static_cast<int64_t>(done));
-    if (count == 0) break;
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) {
-      return Status(Code::kUnavailable,
-                    "cannot read " + path_ + " at byte " + std::to_string(offset) + ": " + std::strerror(errno));
-    }
-    done += static_cast<size_t>(count);
-  }
-  return done;
 }
 
 Result<bool> RowReader::Seek(int64_t offset) {
@@ -127,7 +95,7 @@ Result<bool> RowReader::Seek(int64_t offset) {
   bool at_row = offset == start_;
   if (offset > start_ && offset <= size) {
     char around[3] = {};
-    ASSIGN_OR_RETURN(const size_t count, Read(around, sizeof around, offset - 1));
+    ASSIGN_OR_RETURN(const size_t count, bytes_->Read(around, sizeof around, offset - 1));
     const std::string_view after(around + 1, count - 1);
     at_row = around[0] == '\n' || after.empty() || after[0] == '\n' || after == "\r\n";
   }
@@ -150,7 +118,8 @@ Status RowReader::Fill() {
   Chunk* chunk = pool_->Take(std::min(std::max(kChunkBytes, rest.size() * 2), kMaxBytes + kChunkBytes));
   if (!rest.empty()) std::memcpy(chunk->data.get(), rest.data(), rest.size());
   const size_t wanted = chunk->capacity - rest.size();
-  const Result<size_t> read = Read(chunk->data.get() + rest.size(), wanted, offset + static_cast<int64_t>(rest.size()));
+  const Result<size_t> read =
+      bytes_->Read(chunk->data.get() + rest.size(), wanted, offset + static_cast<int64_t>(rest.size()));
   if (!read.ok()) {
     pool_->Drop(chunk);
     return read.status();
@@ -159,21 +128,24 @@ Status RowReader::Fill() {
   std::memset(chunk->data.get() + chunk->size, 0, Chunk::kPadding);
   UseChunk(chunk);
   chunk_offset_ = offset;
-  end_ = *read < wanted;
+  end_ = *read < wanted && bytes_->AtEnd();
+  waiting_ = *read == 0 && !end_;
   return {};
 }
 
 Result<bool> RowReader::Next(FileRow* row) {
+  waiting_ = false;
   if (chunk_ == nullptr) RETURN_IF_ERROR(Fill());
   while (true) {
     const std::string_view rest(chunk_->data.get() + row_, chunk_->size - row_);
-    size_t end = csv_ ? CsvRowEnd(rest) : rest.find('\n');
+    size_t end = delimiter_ ? CsvRowEnd(rest, *delimiter_) : rest.find('\n');
     if (end == kNotFound) {
       if (!end_ && rest.size() < kMaxBytes) {
         RETURN_IF_ERROR(Fill());
+        if (waiting_) return false;
         continue;
       }
-      if (csv_) end = rest.find('\n');
+      if (delimiter_) end = rest.find('\n');
       if (end == kNotFound && rest.empty()) return false;
     }
     if (end == kNotFound && !end_) {
@@ -205,7 +177,7 @@ Status RowReader::SkipCutRow(FileRow* row) {
   row->text = row->text.substr(0, kMaxBytes);
   auto scratch = std::make_unique_for_overwrite<char[]>(kChunkBytes);
   while (true) {
-    ASSIGN_OR_RETURN(const size_t size, Read(scratch.get(), kChunkBytes, row->next));
+    ASSIGN_OR_RETURN(const size_t size, bytes_->Read(scratch.get(), kChunkBytes, row->next));
     const size_t end = std::string_view(scratch.get(), size).find('\n');
     row->next += static_cast<int64_t>(end == kNotFound ? size : end + 1);
     if (end != kNotFound || size == 0) break;

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "connectors/file/file_bytes.h"
 #include "engine/status.h"
 
 namespace anabranch {
@@ -45,40 +47,40 @@ struct FileRow {
 
 // Reads a file row by row in big pieces, from any row's offset. A row ends with LF or CRLF, the last one with the
 // file; empty rows are skipped. In CSV, line ends inside quotes belong to the row; a quote that never closes ends
-// with its line, so that one bad row costs one row. Used by one thread. Errors: kUnavailable.
+// with its line, so that one bad row costs one row. Used by one thread. Errors: kUnavailable (file_bytes.h).
 class RowReader {
  public:
   static constexpr size_t kMaxBytes = size_t{64} << 20;
 
-  // `path` must be a regular file.
-  static Result<std::unique_ptr<RowReader>> Open(const std::string& path, bool csv);
+  // `delimiter`: of CSV; none: lines.
+  static Result<std::unique_ptr<RowReader>> Open(const std::string& path, std::optional<char> delimiter);
   ~RowReader();
   RowReader(const RowReader&) = delete;
   RowReader& operator=(const RowReader&) = delete;
 
   // Where the first row begins: behind a UTF-8 byte order mark.
   int64_t start() const { return start_; }
-  Result<int64_t> Size() const;
+  Result<int64_t> Size() const { return bytes_->Size(); }
   // The next row is the one at `offset`. False: a row's middle, not its beginning.
   Result<bool> Seek(int64_t offset);
-  // False at the end of the file. The row's text lives as long as its chunk: until TakeChunks' user drops it.
+  // False at the end of the file, or (waiting()) when no row is there yet. The row's text lives as long as its chunk: until TakeChunks' user drops it.
   Result<bool> Next(FileRow* row);
+  bool waiting() const { return waiting_; }
   // The chunks that rows since the last call lie in, each held once for the caller.
   std::vector<Chunk*> TakeChunks();
   const std::shared_ptr<ChunkPool>& pool() const { return pool_; }
 
  private:
-  RowReader(std::string path, int fd, bool csv) : path_(std::move(path)), fd_(fd), csv_(csv) {}
+  RowReader(std::unique_ptr<FileBytes> bytes, std::optional<char> delimiter)
+      : bytes_(std::move(bytes)), delimiter_(delimiter) {}
   Status FindStart();
   Status Fill();
   Status SkipCutRow(FileRow* row);
-  Result<size_t> Read(char* to, size_t size, int64_t offset) const;
   void UseChunk(Chunk* chunk);
   void Give(size_t end, size_t line_end, FileRow* row);
 
-  const std::string path_;
-  const int fd_;
-  const bool csv_;
+  const std::unique_ptr<FileBytes> bytes_;
+  const std::optional<char> delimiter_;
   const std::shared_ptr<ChunkPool> pool_ = std::make_shared<ChunkPool>();
   int64_t start_ = 0;
 
@@ -86,6 +88,7 @@ class RowReader {
   int64_t chunk_offset_ = 0;   // of the chunk's first byte
   size_t row_ = 0;             // the next row's first byte in the chunk
   bool end_ = false;           // the chunk reaches to the file's end
+  bool waiting_ = false;       // more may come, but is not there yet
   std::vector<Chunk*> given_;  // chunks that rows were given from, each held
 };
 

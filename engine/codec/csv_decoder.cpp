@@ -27,8 +27,12 @@ class CsvDecoder final : public Decoder {
   // `cell_of[i]` is the place of plan.fields[i] in a row, or kNone.
   static constexpr size_t kNone = SIZE_MAX;
 
-  CsvDecoder(DecodePlan plan, std::vector<size_t> cell_of, size_t width)
-      : plan_(std::move(plan)), cell_of_(std::move(cell_of)), width_(width) {
+  CsvDecoder(DecodePlan plan, std::vector<size_t> cell_of, const CsvDialect& dialect)
+      : plan_(std::move(plan)),
+        cell_of_(std::move(cell_of)),
+        width_(dialect.header.size()),
+        delimiter_(dialect.delimiter),
+        nulls_(dialect.nulls) {
     for (const DecodePlan::Field& field : plan_.fields) {
       const SchemaField& schema = plan_.schema->fields()[field.index];
       slots_.emplace_back(schema, field);
@@ -47,7 +51,7 @@ class CsvDecoder final : public Decoder {
  private:
   void Row(uint32_t row, std::string_view text, RowFaults& faults) {
     if (!IsUtf8(text)) return faults.Fail(row, "utf8", "the row is not UTF-8");
-    if (!SplitCsvRow(text, &cells_, &scratch_)) {
+    if (!SplitCsvRow(text, delimiter_, &cells_, &scratch_)) {
       return faults.Fail(row, "csv", "quotes do not match in the row \"" + std::string(CutText(text, 64)) + "\"");
     }
     if (cells_.size() != width_) {
@@ -60,7 +64,7 @@ class CsvDecoder final : public Decoder {
   void Fill(uint32_t row, size_t i) {
     CellSlot& slot = slots_[i];
     const std::string_view cell = cell_of_[i] == kNone ? std::string_view() : cells_[cell_of_[i]];
-    if (cell.empty()) {
+    if (cell.empty() || std::find(nulls_.begin(), nulls_.end(), cell) != nulls_.end()) {
       slot.states[row] = null_allowed_[i] && cell_of_[i] != kNone ? kNull : kMissing;
       return;
     }
@@ -99,6 +103,8 @@ class CsvDecoder final : public Decoder {
   const DecodePlan plan_;
   const std::vector<size_t> cell_of_;
   const size_t width_;
+  const char delimiter_;
+  const std::vector<std::string> nulls_;
   std::vector<CellSlot> slots_;
   std::vector<bool> null_allowed_;
   std::vector<std::string_view> cells_;
@@ -133,8 +139,8 @@ Status CheckHeader(const DecodePlan& plan, const std::vector<std::string>& heade
 
 }  // namespace
 
-Result<std::unique_ptr<Decoder>> MakeCsvDecoder(DecodePlan plan, const std::vector<std::string>& header) {
-  std::vector<std::string> names = header;
+Result<std::unique_ptr<Decoder>> MakeCsvDecoder(DecodePlan plan, const CsvDialect& dialect) {
+  std::vector<std::string> names = dialect.header;
   if (!names.empty() && names[0].starts_with("\xEF\xBB\xBF")) names[0].erase(0, 3);
   RETURN_IF_ERROR(CheckHeader(plan, names));
   std::vector<size_t> cell_of;
@@ -152,7 +158,7 @@ Result<std::unique_ptr<Decoder>> MakeCsvDecoder(DecodePlan plan, const std::vect
     }
     cell_of.push_back(found == names.end() ? CsvDecoder::kNone : static_cast<size_t>(found - names.begin()));
   }
-  return std::unique_ptr<Decoder>(std::make_unique<CsvDecoder>(std::move(plan), std::move(cell_of), names.size()));
+  return std::unique_ptr<Decoder>(std::make_unique<CsvDecoder>(std::move(plan), std::move(cell_of), dialect));
 }
 
 }  // namespace anabranch

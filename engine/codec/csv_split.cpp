@@ -7,7 +7,7 @@ namespace anabranch {
 namespace {
 
 // The quoted cell whose opening quote is at `at`; false when it is never closed or text follows its closing quote.
-bool QuotedCell(std::string_view row, size_t* at, char** unescaped, std::string_view* cell) {
+bool QuotedCell(std::string_view row, char delimiter, size_t* at, char** unescaped, std::string_view* cell) {
   const size_t begin = *at + 1;
   size_t close = row.find('"', begin);
   if (close == std::string_view::npos) return false;
@@ -28,12 +28,12 @@ bool QuotedCell(std::string_view row, size_t* at, char** unescaped, std::string_
     *cell = {first, static_cast<size_t>(*unescaped - first)};
   }
   *at = close + 1;
-  return *at == row.size() || row[*at] == ',';
+  return *at == row.size() || row[*at] == delimiter;
 }
 
 }  // namespace
 
-bool SplitCsvRow(std::string_view row, std::vector<std::string_view>* cells, std::string* scratch) {
+bool SplitCsvRow(std::string_view row, char delimiter, std::vector<std::string_view>* cells, std::string* scratch) {
   cells->clear();
   scratch->resize(row.size());  // no cell grows, so that views into it hold
   char* unescaped = scratch->data();
@@ -41,12 +41,12 @@ bool SplitCsvRow(std::string_view row, std::vector<std::string_view>* cells, std
   while (true) {
     std::string_view cell;
     if (at < row.size() && row[at] == '"') {
-      if (!QuotedCell(row, &at, &unescaped, &cell)) return false;
+      if (!QuotedCell(row, delimiter, &at, &unescaped, &cell)) return false;
     } else {
-      const size_t comma = std::min(row.find(',', at), row.size());
-      cell = row.substr(at, comma - at);
+      const size_t end = std::min(row.find(delimiter, at), row.size());
+      cell = row.substr(at, end - at);
       if (cell.find('"') != std::string_view::npos) return false;
-      at = comma;
+      at = end;
     }
     cells->push_back(cell);
     if (at == row.size()) return true;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/codec/csv_dialect.h"
 #include "engine/record_batch.h"
 #include "engine/schema/record_schema.h"
 #include "engine/status.h"
@@ -37,12 +38,12 @@ struct DecodePlan {
 
 std::unique_ptr<Decoder> MakeJsonDecoder(DecodePlan plan);
 
-// CSV rows whose cells stand in the order of `header` (the file's first row). kInvalid when a required field has no
-// column.
-Result<std::unique_ptr<Decoder>> MakeCsvDecoder(DecodePlan plan, const std::vector<std::string>& header);
+// CSV rows whose cells stand in the order of `dialect.header` (the file's first row). kInvalid when a required field has
+// no column.
+Result<std::unique_ptr<Decoder>> MakeCsvDecoder(DecodePlan plan, const CsvDialect& dialect);
 
 // Splits one RFC 4180 row (without its line end) into unescaped cells; views into `row` or `scratch`.
 // False when quotes do not match.
-bool SplitCsvRow(std::string_view row, std::vector<std::string_view>* cells, std::string* scratch);
+bool SplitCsvRow(std::string_view row, char delimiter, std::vector<std::string_view>* cells, std::string* scratch);
 
 }  // namespace anabranch

@@ -214,12 +214,14 @@ Status Lane::OnAssigned() {
   const std::vector<PartitionId> partitions = parts_.source->partitions();
   ASSIGN_OR_RETURN(const std::vector<int64_t> stored, parts_.source->StoredPositions(partitions));
   std::vector<int64_t> least(partitions.size(), kWantsNothing);
+  std::vector<int64_t> most(partitions.size(), 0);
   std::vector<bool> unknown(partitions.size(), false);
   for (auto& committer : parts_.committers) {
     ASSIGN_OR_RETURN(const std::vector<int64_t> wanted, committer->Progress(partitions));
     for (size_t i = 0; i < partitions.size(); ++i) {
       if (wanted[i] == kNoPosition) unknown[i] = true;
       if (wanted[i] != kNoPosition) least[i] = std::min(least[i], wanted[i]);
+      if (wanted[i] != kNoPosition && wanted[i] != kWantsNothing) most[i] = std::max(most[i], wanted[i]);
     }
   }
   RETURN_IF_ERROR(witness_.Check(partitions, stored));
@@ -231,6 +233,8 @@ Status Lane::OnAssigned() {
       next[i] = least[i];
     }
   }
+  // What passed by is behind every target; new rows must not look like old ones to the one that is ahead.
+  if (!parts_.repeats) next = std::move(most);
   RETURN_IF_ERROR(feed_.Claim(partitions, std::move(next)));
   if (fed_ && feed_.has_more()) {
     fed_ = false;

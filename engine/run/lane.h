@@ -49,6 +49,7 @@ class Lane {
     int number = 0;  // of the lane in its run
     StageId source_stage = 0;
     std::string source_id;
+    bool repeats = true;            // what was read can be read again (SourceProgram::CanRepeat)
     bool stores_positions = false;  // the outside keeps the source's position (a Kafka group)
     std::unique_ptr<SourceTable> partitions;
     std::unique_ptr<Source> source;

@@ -115,7 +115,7 @@ Result<std::unique_ptr<PlanWorker>> PlanWorker::Open(const Plan& plan, const Clo
   for (const PlanSource& source : plan.sources) {
     std::unique_ptr<Decoder> decoder;
     if (source.format == "csv" && source.schema) {
-      ASSIGN_OR_RETURN(decoder, MakeCsvDecoder(source.decode, source.program->csv_header()));
+      ASSIGN_OR_RETURN(decoder, MakeCsvDecoder(source.decode, source.program->csv()));
     } else if (source.schema) {
       decoder = MakeJsonDecoder(source.decode);
     }

@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <tuple>
 
 #include "engine/codec/json_writer.h"
 #include "engine/fault_point.h"
@@ -223,6 +224,7 @@ Status Run::OpenLane(const Input& input, int lane) {
   parts.source_stage = input.stage;
   parts.source_id = input.id;
   parts.stores_positions = input.program->KeepsPosition();
+  parts.repeats = input.program->CanRepeat();
   parts.partitions = std::make_unique<SourceTable>();
   ASSIGN_OR_RETURN(parts.worker, OpenWorker());
 
@@ -261,7 +263,12 @@ Status Run::OpenCommitters(LaneContext& context, const Input& input, Lane::Parts
     units[program->commit_unit()].emplace_back(target, program);
   }
   bool carried = false;
-  std::vector<std::pair<std::unique_ptr<Committer>, std::string>> opened;  // with the stage whose rows it commits
+  struct Opened {
+    std::unique_ptr<Committer> committer;
+    std::string stage;  // whose rows it commits
+    bool dead_letters = false;
+  };
+  std::vector<Opened> opened;
   // Dead letters and positions belong to no stage: when they fail, the rows wait before the last one.
   std::string last = input.id;
   for (const PlanTarget& target : plan_.targets) {
@@ -275,14 +282,18 @@ Status Run::OpenCommitters(LaneContext& context, const Input& input, Lane::Parts
     RETURN_IF_ERROR(committer->Open().WithContext(targets.front().second->Describe()));
     carried = carried || committer->CarriesPositions();
     const std::string& stage = plan_.targets[targets.front().first].id;
-    opened.emplace_back(std::move(committer), targets.front().first == plan_.dead_letters() ? last : stage);
+    const bool dead_letters = targets.front().first == plan_.dead_letters();
+    opened.push_back({std::move(committer), dead_letters ? last : stage, dead_letters});
   }
-  if (!carried) opened.emplace_back(std::make_unique<PositionsCommitter>(*parts->source), last);
-  std::stable_sort(opened.begin(), opened.end(),
-                   [](const auto& a, const auto& b) { return a.first->rank() < b.first->rank(); });
-  for (auto& [committer, stage] : opened) {
-    parts->committers.push_back(std::move(committer));
-    parts->committer_stages.push_back(std::move(stage));
+  if (!carried) opened.push_back({std::make_unique<PositionsCommitter>(*parts->source), last});
+  // A letter counts as replayed once the dead letters' target has its position: not before its results are durable.
+  const auto place = [this](const Opened& each) {
+    return std::make_tuple(replays() && each.dead_letters, each.committer->rank(), each.dead_letters);
+  };
+  std::ranges::stable_sort(opened, {}, place);
+  for (Opened& each : opened) {
+    parts->committers.push_back(std::move(each.committer));
+    parts->committer_stages.push_back(std::move(each.stage));
   }
   return Status::Ok();
 }

@@ -151,6 +151,9 @@ std::string WhyNotExactlyOnce(const Plan& plan, const PlanTarget& target, const 
   for (size_t source = 0; source < plan.sources.size(); ++source) {
     const bool fed = node == nullptr || (source < node->from_source.size() && node->from_source[source]);
     if (!fed || plan.sources[source].program == nullptr) continue;
+    if (!plan.sources[source].program->CanRepeat()) {
+      return "source \"" + plan.sources[source].id + "\" cannot be read again after a crash";
+    }
     std::string why;
     if (target.program->ExactlyOnce(*plan.sources[source].program, &why)) continue;
     return why.empty() ? "it cannot store rows and progress together" : why;

@@ -8,7 +8,7 @@ using Cells = std::vector<std::string>;
 bool Split(std::string_view row, Cells* cells) {
   std::vector<std::string_view> views;
   std::string scratch;
-  const bool matched = SplitCsvRow(row, &views, &scratch);
+  const bool matched = SplitCsvRow(row, ',', &views, &scratch);
   cells->assign(views.begin(), views.end());
   return matched;
 }
@@ -37,6 +37,17 @@ constexpr char kSchema[] =
     R"({"type":"object","required":["id","n"],"properties":{"id":{"type":"string"},"n":{"type":"number"},
     "i":{"type":"integer"},"b":{"type":"boolean"},"t":{"type":"string","format":"date-time"},"z":{"type":["number","null"]},
     "a":{"type":"object","properties":{"b":{"type":"integer"}}},"p":{"type":"string","x-decode":"csv<f32>[2]"}}})";
+
+TEST(CsvDecoder, TakesAnotherDelimiterAndWordsForNull) {
+  Decoded decoded(kSchema);
+  decoded.Csv({"n", "id", "z"}, {"1;a,b;NA", "2;\"c;d\";3", "3;NA;-"}, ';', {"NA", "-"});
+  EXPECT_EQ(decoded.at("id"), Cell("a,b"));
+  EXPECT_EQ(decoded.state("z"), kNull);
+  EXPECT_EQ(decoded.at("id", 1), Cell("c;d"));
+  EXPECT_EQ(decoded.at("z", 1), Cell(3.0));
+  EXPECT_EQ(decoded.state("id", 2), kMissing);
+  EXPECT_EQ(decoded.state("z", 2), kNull);
+}
 
 TEST(CsvDecoder, ReadsTheTypesOfTheSchema) {
   Decoded decoded(kSchema);

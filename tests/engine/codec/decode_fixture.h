@@ -34,14 +34,15 @@ class Decoded {
     if (decoder_ == nullptr) decoder_ = MakeJsonDecoder(plan_);
     return Run(payloads);
   }
-  Decoded& Csv(const std::vector<std::string>& header, const std::vector<std::string>& rows) {
-    Result<std::unique_ptr<Decoder>> made = MakeCsvDecoder(plan_, header);
+  Decoded& Csv(const std::vector<std::string>& header, const std::vector<std::string>& rows, char delimiter = ',',
+               const std::vector<std::string>& nulls = {}) {
+    Result<std::unique_ptr<Decoder>> made = MakeCsvDecoder(plan_, {header, delimiter, nulls});
     EXPECT_TRUE(made.ok()) << made.status().message();
     decoder_ = std::move(made).value();
     return Run(rows);
   }
   Status CsvStatus(const std::vector<std::string>& header) {
-    Result<std::unique_ptr<Decoder>> made = MakeCsvDecoder(plan_, header);
+    Result<std::unique_ptr<Decoder>> made = MakeCsvDecoder(plan_, {header, ',', {}});
     return made.ok() ? Status::Ok() : made.status();
   }
 

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/cancel.h"
+#include "engine/ids.h"
+#include "engine/run/ledger.h"
+#include "engine/status.h"
+
+namespace anabranch {
+
+// What a file target writes to. Thread-safe.
+class OutputFile {
+ public:
+  virtual ~OutputFile() = default;
+  // Next position of each partition; kNoPosition where none is stored.
+  virtual std::vector<int64_t> Progress(const std::vector<SourcePartition>& partitions) = 0;
+  // Writes `bytes` (at the beginning of the output: `header` first) and stores `next`; positions never go back. After
+  // an error it takes nothing more: open it again.
+  virtual Status Append(std::string_view header, std::string_view bytes,
+                        const std::vector<std::pair<SourcePartition, int64_t>>& next) = 0;
+};
+
+// Standard output. Positions are stored in the ledger after the bytes have left: a crash in between writes them again.
+// A full pipe is waited for until `cancel` ends the run.
+std::shared_ptr<OutputFile> MakeStandardOutput(std::string unit, Ledger* ledger, const CancelToken* cancel);
+
+}  // namespace anabranch

@@ -1,0 +1,90 @@
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <optional>
+
+#include "connectors/file/output_file.h"
+
+namespace anabranch {
+namespace {
+
+constexpr int kLookMs = 200;
+constexpr int kDrainLooks = 50;  // of a stop that was asked for: 10 s
+constexpr size_t kPipeBytes = 4096;  // a pipe that is ready takes as many without blocking
+
+class StandardOutput : public OutputFile {
+ public:
+  StandardOutput(std::string unit, Ledger* ledger, const CancelToken* cancel)
+      : unit_(std::move(unit)), ledger_(ledger), cancel_(cancel) {}
+
+  std::vector<int64_t> Progress(const std::vector<SourcePartition>& partitions) override {
+    const std::lock_guard guard(mutex_);
+    std::vector<int64_t> next(partitions.size(), kNoPosition);
+    const auto row = ledger_->GetTarget(unit_);
+    if (!row.ok() || !*row) return next;
+    for (size_t i = 0; i < partitions.size(); ++i) {
+      const auto found = (*row)->next.find(partitions[i]);
+      if (found != (*row)->next.end()) next[i] = found->second;
+    }
+    return next;
+  }
+
+  Status Append(std::string_view header, std::string_view bytes,
+                const std::vector<std::pair<SourcePartition, int64_t>>& next) override {
+    const std::lock_guard guard(mutex_);
+    if (!begun_ && !bytes.empty()) RETURN_IF_ERROR(Write(header));
+    begun_ = begun_ || !bytes.empty();
+    RETURN_IF_ERROR(Write(bytes));
+    ASSIGN_OR_RETURN(std::optional<Ledger::TargetProgress> row, ledger_->GetTarget(unit_));
+    Ledger::TargetProgress progress = row.value_or(Ledger::TargetProgress());
+    for (const auto& [partition, position] : next) {
+      int64_t& stored = progress.next.try_emplace(partition, position).first->second;
+      stored = std::max(stored, position);
+    }
+    return ledger_->PutTarget(unit_, progress);
+  }
+
+ private:
+  Status Write(std::string_view bytes) {
+    int looks = 0;
+    while (!bytes.empty()) {
+      pollfd ready = {STDOUT_FILENO, POLLOUT, 0};
+      const int found = poll(&ready, 1, kLookMs);
+      if (found < 0 && errno != EINTR) return Failed();
+      if (found <= 0) {
+        if (cancel_ != nullptr && cancel_->draining()) ++looks;
+        if (looks > kDrainLooks || (cancel_ != nullptr && cancel_->now())) {
+          return {Code::kRetry, "nobody reads standard output; what is missing is written by the next run"};
+        }
+        continue;
+      }
+      const ssize_t count = write(STDOUT_FILENO, bytes.data(), std::min(bytes.size(), kPipeBytes));
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return Failed();
+      bytes.remove_prefix(static_cast<size_t>(count));
+    }
+    return {};
+  }
+
+  static Status Failed() {
+    return {Code::kUnavailable, std::string("cannot write to standard output: ") + std::strerror(errno)};
+  }
+
+  const std::string unit_;
+  Ledger* const ledger_;
+  const CancelToken* const cancel_;
+  std::mutex mutex_;
+  bool begun_ = false;  // guarded
+};
+
+}  // namespace
+
+std::shared_ptr<OutputFile> MakeStandardOutput(std::string unit, Ledger* ledger, const CancelToken* cancel) {
+  return std::make_shared<StandardOutput>(std::move(unit), ledger, cancel);
+}
+
+}  // namespace anabranch
