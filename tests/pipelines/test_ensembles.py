@@ -87,6 +87,14 @@ class Models(EnsembleCase):
         failed = ["pa:error", "pb:defaulted", "pc:nan", "pd:skipped"]
         self.assertEqual([(results[i]["v"], results[i]["why"]) for i in (1, 2)], [(1.0, failed)] * 2)
 
+    def test_a_vector_takes_a_default(self):
+        node = {"kind": "infer", "inputs": ["in"], "model": "m", "features": ["x"], "outputs": {"v": "output_probability"},
+                "on_error": {"default": {"v": [0.1, 0.2, 0.7]}}}
+        _, results = self.run_rows({"x": {**array("number", 4), "type": ["array", "null"]}}, {"a": node}, [{"x": None}],
+                                   models={"m": MODELS / "logistic_zipmap_string.onnx"})
+        for got, value in zip(results[0]["v"], [0.1, 0.2, 0.7], strict=True):
+            self.assertAlmostEqual(got, value, places=6)
+
     def test_soft_votes_know_the_classes_of_a_zipmap(self):
         known = json.loads((MODELS / "expected.json").read_text())["logistic_zipmap_string"]
         infer = {"kind": "infer", "inputs": ["in"], "model": "m", "features": ["x"]}
@@ -354,6 +362,14 @@ class Policies(EnsembleCase):
         run, _ = self.run_rows(self.PROPERTIES, nodes, self.rows(2), code=EXIT_FAULTY)
         self.assertIn('write "on_error": "null"', run.stderr)
 
+    def test_a_list_takes_no_default_and_is_null(self):
+        nodes = self.nodes("null", quorum=2, on_error={"default": {"v": 0.5, "gone": []}})
+        run, _ = self.run_rows(self.PROPERTIES, nodes, self.rows(2), code=EXIT_FAULTY)
+        self.assertIn("leave it out", run.stderr)
+        del nodes["vote"]["on_error"]["default"]["gone"]
+        _, results = self.run_rows(self.PROPERTIES, nodes, self.rows(2))
+        self.assertEqual([(results[i]["v"], results[i]["gone"]) for i in (0, 1)], [(0.5, None), (2.0, [])])
+
     def test_check_asks_what_happens_when_a_member_can_fail(self):
         for on_error in ("null", {"default": {"pa": 0.5}}):
             nodes = self.nodes(on_error)
@@ -379,6 +395,8 @@ class Policies(EnsembleCase):
         self.anabranch("restart", self.folder / "topology.json", "--yes", code=EXIT_OK)
         lines = harness.read_lines(self.folder / "out.jsonl")
         self.assertEqual(sorted(line.fields["id"] for line in lines), list(range(3000)))
+        for line in lines:
+            self.assertEqual(line.fields["gone"], ["pa:error"] if line.fields["id"] % 2 == 0 else [], "kept with its cause")
 
     def test_a_skipped_member_is_no_alarm(self):
         nodes = self.nodes("null", missing_max="stop")

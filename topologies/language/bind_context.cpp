@@ -73,7 +73,8 @@ ColumnId NodeBinding::Make(const ConfigValue& at, std::string_view name, const T
                                                 : column + " is made by \"" + first->maker + "\" and by " + maker,
                       "a column is made once: give this one another name");
   }
-  const bool may_be_null = nullable || conditional_;
+  const bool without_default = substituted_ && type.kind == Kind::kList;
+  const bool may_be_null = nullable || conditional_ || without_default;
   const ColumnId id = columns_.Make(name, type, node_id(), *rows_of_, false);
   makes.push_back(id);
   changes_.push_back(

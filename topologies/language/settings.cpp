@@ -61,7 +61,7 @@ void ReadDefaultValues(const ConfigValue& values, const std::vector<VisibleColum
           value.kind == ConfigValue::Kind::kNull ? "write \"on_error\": \"null\": the row goes on with nulls" : "");
     } else if (column->type.kind == Kind::kList) {
       faults.Add(FaultCode::kNotSupported, value, "a list takes no default; \"" + value.name + "\" is one",
-                 "write \"on_error\": \"null\": the row goes on with nulls");
+                 "leave it out: it is null on such a row");
     } else {
       out.default_values[column->id] = value.Canonical();
     }
