@@ -35,10 +35,12 @@ TEST(KafkaAtLeastOnce, WritesTheHeadersThatTheTargetAsksFor) {
     EncodedBatch batch = FileRows(0, 20);
     batch.targets[0].Clear();
     RecordBatch rows;
-    rows.Clear(0, 0);
+    rows.Clear(0, 1);
     rows.AddRow(0, 0, 5, "k", true, "v");
+    rows.PrepareStages();
+    rows.stages[0].outcome[0] = Outcome::kOk;  // the model scored it
     const std::vector<uint8_t> active = {1};
-    ASSERT_TRUE(program->MakeEncoder({"t@h", "m@1"})->Encode(rows, active, &batch.targets[0]).ok());
+    ASSERT_TRUE(program->MakeEncoder({"t@h", {{0, "m@1"}}})->Encode(rows, active, &batch.targets[0]).ok());
     ASSERT_TRUE((*committer)->Write(batch).ok());
     ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
     const std::vector<TestRecord> records = ReadAll(out);
