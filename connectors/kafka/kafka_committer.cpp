@@ -113,6 +113,8 @@ Status KafkaTransactionCommitter::StartProducer(bool patiently) {
 }
 
 Result<std::vector<int64_t>> KafkaTransactionCommitter::Progress(std::span<const PartitionId> partitions) {
+  // Ends what the last producer left open: until then nobody is told the positions.
+  if (!producer_.running()) RETURN_IF_ERROR(StartAgain({Code::kAborted, "it was closed"}));
   ASSIGN_OR_RETURN(std::vector<int64_t> stored, positions_.Stored(partitions));
   for (size_t i = 0; i < partitions.size(); ++i) {
     if (progress_.size() <= partitions[i]) progress_.resize(partitions[i] + size_t{1}, kNoPosition);
@@ -181,10 +183,11 @@ Status KafkaTransactionCommitter::Commit(const EpochEnd& end) {
 
 KafkaTransactionCommitter::Verdict KafkaTransactionCommitter::Judge(const rd_kafka_error_s& error,
                                                                     Status* cause) const {
-  const int code = rd_kafka_error_code(&error);
-  const bool member_gone = code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
-  *cause = {member_gone ? Code::kFenced : Code::kAborted,
-            std::string(rd_kafka_error_name(&error)) + ": " + rd_kafka_error_string(&error)};
+  *cause = {Code::kAborted, std::string(rd_kafka_error_name(&error)) + ": " + rd_kafka_error_string(&error)};
+  if (rd_kafka_error_code(&error) == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID && positions_.consumer() != nullptr) {
+    const Status name = positions_.consumer()->CheckName();
+    if (name.code() == Code::kFenced) *cause = name;
+  }
   if (rd_kafka_error_is_fatal(&error) != 0) return Verdict::kFatal;
   if (rd_kafka_error_txn_requires_abort(&error) != 0) return Verdict::kAbort;
   return rd_kafka_error_is_retriable(&error) != 0 ? Verdict::kUnknown : Verdict::kFatal;

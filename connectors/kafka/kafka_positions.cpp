@@ -17,13 +17,9 @@ constexpr int kAskAgainMs = 50;
 constexpr int kAskStoredMs = 2'000;                 // then a look at the cancel token
 constexpr int64_t kEndedWithinNs = 15'000'000'000;  // brokers look for late transactions every 10 s
 constexpr int kCommitMs = 10'000;
-constexpr size_t kUuidChars = 36;
 
 struct QueueDeleter {
   void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
-};
-struct GroupListDeleter {
-  void operator()(const struct rd_kafka_group_list* list) const { rd_kafka_group_list_destroy(list); }
 };
 struct EventDeleter {
   void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
@@ -32,6 +28,7 @@ struct EventDeleter {
 bool GroupChanges(rd_kafka_resp_err_t error) {
   return error == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION || error == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
          error == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS || error == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST ||
+         error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID || error == RD_KAFKA_RESP_ERR__FATAL ||
          error == RD_KAFKA_RESP_ERR__TIMED_OUT;
 }
 
@@ -163,10 +160,11 @@ int KafkaSource::Store(rd_kafka_topic_partition_list_t* list) {
 Status KafkaSource::CommitList(rd_kafka_topic_partition_list_t* list) {
   const auto error = static_cast<rd_kafka_resp_err_t>(Store(list));
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return Status::Ok();
-  const Code code = error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID || error == RD_KAFKA_RESP_ERR__FATAL ? Code::kFenced
-                    : GroupChanges(error) || StoredSoon(error)                                         ? Code::kRetry
-                                                               : Code::kUnavailable;
-  return {code, "the positions of group \"" + group_ + "\" on " + settings_->options.Servers() +
+  if (error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID || error == RD_KAFKA_RESP_ERR__FATAL) {
+    const Status name = CheckName();
+    if (name.code() == Code::kFenced) return name;
+  }
+  return {GroupChanges(error) || StoredSoon(error) ? Code::kRetry : Code::kUnavailable, "the positions of group \"" + group_ + "\" on " + settings_->options.Servers() +
                     " were not stored: " + ErrorText(error)};
 }
 
@@ -178,60 +176,6 @@ Status KafkaSource::CommitPositions(std::span<const PositionRange> positions) {
     rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)->offset = range.next;
   }
   return CommitList(list.get());
-}
-
-KafkaGroupMetadata KafkaSource::GroupMetadata() const {
-  const std::lock_guard lock(mutex_);
-  if (metadata_ == nullptr) return nullptr;
-  // The library has no copy function but writes and reads the same bytes.
-  const void* bytes = nullptr;
-  size_t size = 0;
-  const KafkaError written(rd_kafka_consumer_group_metadata_write(metadata_.get(), const_cast<void**>(&bytes), &size));
-  if (written != nullptr) return nullptr;
-  rd_kafka_consumer_group_metadata_t* copy = nullptr;
-  const KafkaError read(rd_kafka_consumer_group_metadata_read(&copy, bytes, size));
-  rd_kafka_mem_free(nullptr, const_cast<void*>(bytes));
-  return KafkaGroupMetadata(read == nullptr ? copy : nullptr);
-}
-
-// The member id that has our name in the group; empty when nobody has. Brokers make a static member's id of its name,
-// a dash and a UUID. (The library's newer call, which gives the name itself, ends the program when it times out.)
-Result<std::string> KafkaSource::HolderOfName() const {
-  const struct rd_kafka_group_list* groups = nullptr;
-  const rd_kafka_resp_err_t error = rd_kafka_list_groups(client_->get(), group_.c_str(), &groups, kAskStoredMs);
-  const std::unique_ptr<const struct rd_kafka_group_list, GroupListDeleter> owned(groups);
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR || (groups->group_cnt > 0 && groups->groups[0].err != 0)) {
-    return Status(Code::kRetry, "group \"" + group_ + "\" on " + settings_->options.Servers() + " does not answer");
-  }
-  const std::string prefix = MemberName() + "-";
-  for (int g = 0; g < groups->group_cnt; ++g) {
-    for (int m = 0; m < groups->groups[g].member_cnt; ++m) {
-      const std::string_view id = groups->groups[g].members[m].member_id;
-      if (id.starts_with(prefix) && id.size() == prefix.size() + kUuidChars) return std::string(id);
-    }
-  }
-  return std::string();
-}
-
-Status KafkaSource::CheckName() {
-  const Status taken(Code::kFenced, "another process runs as \"" + MemberName() + "\" in group \"" + group_ + "\" on " +
-                                        settings_->options.Servers() + ": give each its own --instance");
-  if (client_->FatalError(nullptr) == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) return taken;
-  std::string mine;
-  {
-    const std::lock_guard lock(mutex_);
-    mine = member_id_;
-  }
-  if (mine.empty()) return Status::Ok();
-  ASSIGN_OR_RETURN(const std::string holder, HolderOfName());
-  return holder.empty() || holder == mine || holder == MemberId() ? Status::Ok() : taken;
-}
-
-std::string KafkaSource::MemberId() const {
-  char* id = rd_kafka_memberid(client_->get());
-  std::string text = id == nullptr ? "" : id;
-  rd_kafka_mem_free(client_->get(), id);
-  return text;
 }
 
 }  // namespace anabranch

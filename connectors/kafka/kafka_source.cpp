@@ -14,11 +14,8 @@ namespace {
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kJoinWaitNs = 60'000'000'000;
 constexpr int64_t kSessionMarginMs = 2'000;
-constexpr int64_t kCheckAgainNs = 200 * kNsPerMs;
-constexpr char kAheadRecords[] = "8000";  // lasts 8 ms at a million a second: longer than a fetch takes
 constexpr int64_t kWakeGapNs = 5 * kNsPerMs;
 constexpr uint32_t kMostPassedOver = 4096;  // records of one poll that become no row: then the lane has its turn
-constexpr int64_t kCloseWaitNs = 5'000'000'000;
 constexpr std::string_view kTraceHeaders[] = {"traceparent", "tracestate"};
 
 int64_t Number(const std::string& text) { return std::strtoll(text.c_str(), nullptr, 10); }
@@ -52,58 +49,14 @@ KafkaSource::KafkaSource(std::shared_ptr<const KafkaSourceSettings> settings, co
 
 KafkaSource::~KafkaSource() { Close(); }
 
-std::string KafkaSource::MemberName() const {
-  return lane_.topology + "." + lane_.instance + "." + std::to_string(lane_.lane);
-}
-
-KafkaClient::Settings KafkaSource::FixedSettings() const {
-  KafkaClient::Settings settings = {{"group.id", group_},
-                                    {"partition.assignment.strategy", "range"},
-                                    {"enable.auto.commit", "false"},
-                                    {"enable.auto.offset.store", "false"},
-                                    {"isolation.level", "read_committed"},
-                                    {"auto.offset.reset", "error"},
-                                    {"check.crcs", "true"},
-                                    {"allow.auto.create.topics", "false"},
-                                    {"enable.partition.eof", bounded_ ? "true" : "false"}};
-  if (!settings_->read_back) settings.emplace_back("group.instance.id", MemberName());
-  return settings;
-}
-
 Status KafkaSource::Open() {
   ASSIGN_OR_RETURN(const std::vector<int> counts,
                    CountPartitions(settings_->options, settings_->topics, kConnectWaitNs, lane_.cancel, lane_.warn));
-  if (settings_->read_back) TakeAll(counts);
   for (const int count : counts) fair_share_ += static_cast<size_t>(count / std::max(lane_.lanes, 1));
-  ClientHooks hooks;
-  hooks.rebalance = [this](int error, rd_kafka_topic_partition_list_t* list) { OnRebalance(error, list); };
-  hooks.warn = lane_.warn;
-  const std::string ahead_kib = std::to_string(std::clamp<size_t>(lane_.read_ahead_bytes >> 10, 64, 32768));
-  full_records_ = Number(settings_->options.Value("queued.min.messages", kAheadRecords));
-  full_bytes_ = Number(settings_->options.Value("queued.max.messages.kbytes", ahead_kib)) << 10;
-  const KafkaClient::Settings defaults = {{"client.id", "anabranch-" + MemberName()},
-                                          {"session.timeout.ms", "10000"},
-                                          {"heartbeat.interval.ms", "1000"},
-                                          {"queued.min.messages", kAheadRecords},
-                                          {"queued.max.messages.kbytes", ahead_kib},
-                                          {"fetch.wait.max.ms", "100"},
-                                          {"topic.metadata.refresh.interval.ms", "30000"},
-                                          {"reconnect.backoff.max.ms", "1000"},
-                                          {"socket.nagle.disable", "true"}};
-  ASSIGN_OR_RETURN(client_, KafkaClient::Make(KafkaClient::Kind::kConsumer, settings_->options, defaults,
-                                              FixedSettings(), std::move(hooks)));
-  rd_kafka_poll_set_consumer(client_->get());
-  queue_ = rd_kafka_queue_get_consumer(client_->get());
-  unassigned_since_ns_ = Clock::Real().NowNs();
-  if (settings_->read_back) return Status::Ok();
-  const KafkaPartitions topics(rd_kafka_topic_partition_list_new(static_cast<int>(settings_->topics.size())));
-  for (const std::string& topic : settings_->topics) {
-    rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
-  }
-  const rd_kafka_resp_err_t error = rd_kafka_subscribe(client_->get(), topics.get());
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return {Code::kUnavailable, "group \"" + group_ + "\" cannot be joined: " + ErrorText(error)};
-  }
+  RETURN_IF_ERROR(Connect());
+  if (!settings_->read_back) return Join();
+  TakeAll(counts);
+  joined_ = true;
   return Status::Ok();
 }
 
@@ -141,24 +94,15 @@ SourceEvent KafkaSource::TakeEvent() {
   const SourceEvent event = *event_;
   event_.reset();
   awaits_assign_ = event == SourceEvent::kAssigned;
+  lost_ = event == SourceEvent::kLost;
   if (awaits_assign_) {
+    holds_ = true;
+    fenced_joining_ = 0;
     unassigned_since_ns_ = 0;
     // From here on: kept results of these partitions may be committed before they are read.
     RememberMembership();
   }
   return event;
-}
-
-// The client joins anew once its partitions are given back, and by that would push out the process that took over while
-// this one stood still.
-Status KafkaSource::CheckLost() {
-  Patience patience(lane_.cancel);
-  while (true) {
-    const Status name = CheckName();
-    if (name.code() == Code::kFenced) return stop_ = name;
-    if (name.ok() || patience.over()) return Status::Ok();
-    patience.Pause(kCheckAgainNs);
-  }
 }
 
 std::vector<PartitionId> KafkaSource::partitions() const { return told_partitions_; }
@@ -167,7 +111,9 @@ Result<SourceEvent> KafkaSource::Poll(RecordBatch& batch, const BatchLimits& lim
   if (!stop_.ok()) return stop_;
   batch.partitions = lane_.partitions;
   if (awaits_assign_) RETURN_IF_ERROR(Hold());
-  if (!event_) {
+  if (!joined_) {
+    RETURN_IF_ERROR(TryJoin(wait_ns));
+  } else if (!event_) {
     auto hold = std::make_shared<MessageHold>(client_, limits.max_rows);
     Fill(batch, *hold, limits, wait_ns);
     FetchOn();
@@ -178,7 +124,7 @@ Result<SourceEvent> KafkaSource::Poll(RecordBatch& batch, const BatchLimits& lim
     }
   }
   if (!stop_.ok()) return stop_;
-  if (event_ == SourceEvent::kLost) RETURN_IF_ERROR(CheckLost());
+  if (fenced_ && !event_) RETURN_IF_ERROR(OnFence());
   if (event_) return TakeEvent();
   if (AtEnd()) {
     end_told_ = true;  // from now on a poll waits: other lanes may still hand partitions over
@@ -288,10 +234,8 @@ void KafkaSource::TakeError(const rd_kafka_message_t& message) {
     case RD_KAFKA_RESP_ERR__FATAL: {
       std::string text;
       const int fatal = client_->FatalError(&text);
-      const bool fenced = fatal == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
-      stop_ = {fenced ? Code::kFenced : Code::kStage, fenced ? "another process runs as \"" + MemberName() + "\" in " +
-                                                                   where + ": give each its own --instance"
-                                                             : "the Kafka consumer failed for good: " + text};
+      fenced_ = fatal == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+      if (!fenced_) stop_ = {Code::kStage, "the Kafka consumer failed for good: " + text};
       return;
     }
     case RD_KAFKA_RESP_ERR__BAD_MSG:
@@ -410,39 +354,17 @@ Status KafkaSource::Assign(std::span<const PartitionId> partitions, std::span<co
   return Status::Ok();
 }
 
-void KafkaSource::RememberMembership() {
-  const std::lock_guard lock(mutex_);
-  metadata_.reset(rd_kafka_consumer_group_metadata(client_->get()));
-  member_id_ = MemberId();
-}
-
 Status KafkaSource::Release() {
-  taking_ = awaits_assign_ = false;
+  taking_ = awaits_assign_ = holds_ = false;
   assigned_.clear();
   last_topic_ = nullptr;
   unassigned_since_ns_ = Clock::Real().NowNs();
+  const bool given_up = lost_ || fenced_ || MemberId().empty();
+  if (given_up && !settings_->read_back) return StartOver();
+  ForgetMembership();
   const rd_kafka_resp_err_t error = rd_kafka_assign(client_->get(), nullptr);
-  // A client that is fatally fenced is no longer a member: there is nothing to give back.
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR__FATAL) return Status::Ok();
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return Status::Ok();
   return {Code::kUnavailable, "group \"" + group_ + "\": partitions cannot be given back: " + ErrorText(error)};
-}
-
-void KafkaSource::LeaveGroup() {
-  const int64_t deadline = Clock::Real().NowNs() + kCloseWaitNs;
-  rd_kafka_assign(client_->get(), nullptr);  // before the close: after it the call may never return
-  // Nor may the one that answers an assignment told by now: nobody waits for that any more, and the close would be
-  // quick.
-  while (rd_kafka_message_t* message = rd_kafka_consume_queue(queue_, 0)) {
-    rd_kafka_message_destroy(message);
-    if (Clock::Real().NowNs() > deadline) return;
-  }
-  rd_kafka_queue_t* events = rd_kafka_queue_new(client_->get());
-  const KafkaError error(rd_kafka_consumer_close_queue(client_->get(), events));
-  while (error == nullptr && rd_kafka_consumer_closed(client_->get()) == 0 && Clock::Real().NowNs() < deadline) {
-    rd_kafka_message_t* message = rd_kafka_consume_queue(events, 50);
-    if (message != nullptr) rd_kafka_message_destroy(message);
-  }
-  rd_kafka_queue_destroy(events);
 }
 
 void KafkaSource::Close() {
@@ -454,13 +376,10 @@ void KafkaSource::Close() {
   closing_ = true;
   taking_ = false;
   // A client that gives lost partitions back joins anew, under a name that may be another's by now.
-  if (rd_kafka_assignment_lost(client_->get()) == 0) LeaveGroup();
-  rd_kafka_queue_destroy(queue_);
-  {
-    const std::lock_guard lock(mutex_);
-    metadata_.reset();
-  }
-  client_.reset();  // batches that show messages of it keep it until they let go
+  if (joined_ && !fenced_ && rd_kafka_assignment_lost(client_->get()) == 0) LeaveGroup();
+  CloseClient();
+  const std::lock_guard lock(mutex_);
+  metadata_.reset();
 }
 
 }  // namespace anabranch

@@ -39,8 +39,11 @@ struct KafkaSourceSettings {
 // Poll; nothing is assigned or given up before the lane says so. Positions are always explicit: the client
 // never resets one, and records below the expected position are dropped.
 //
+// A member that the group gave up, or that missed its session while brokers were away, is told as kLost. Release() then
+// makes a new client, which joins under the same name, unless the group says that another process has it by now.
+//
 // CommitPositions, StoredPositions, GroupMetadata and CheckName may be called on the writer thread while
-// the lane polls; all else belongs to the lane's thread.
+// the lane polls; all else belongs to the lane's thread. Release() is called while the writer is idle.
 class KafkaSource : public Source {
  public:
   KafkaSource(std::shared_ptr<const KafkaSourceSettings> settings, const LaneContext& lane);
@@ -48,7 +51,7 @@ class KafkaSource : public Source {
 
   Status Open() override;
   // kEnd is given again as long as it holds. Keep polling until all lanes are at their end: other members
-  // may still hand partitions over. Errors: kFenced (another process took this member's name), kStage (a
+  // may still hand partitions over. Errors: kFenced (another process took this member's name, see CheckName), kStage (a
   // position that the broker no longer has; a record that fails its checksum), kUnavailable.
   Result<SourceEvent> Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) override;
   std::vector<PartitionId> partitions() const override;
@@ -64,7 +67,8 @@ class KafkaSource : public Source {
   // broker refuses them once the partitions have gone to another member. Null before Assign().
   KafkaGroupMetadata GroupMetadata() const;
   // Asks the group's coordinator whether another process took this member's name: kFenced. kRetry: no answer.
-  // Stores nothing.
+  // Proof is a member of that name with an id that this lane did not have when it took the partitions that it holds:
+  // it asks for no other id before it released them. Ok while it holds none. Stores nothing.
   Status CheckName();
 
   uint64_t tombstones() const { return tombstones_.load(std::memory_order_relaxed); }  // dropped: null values
@@ -85,6 +89,14 @@ class KafkaSource : public Source {
   void OnRebalance(int error, rd_kafka_topic_partition_list_s* partitions);
   SourceEvent TakeEvent();
   void RememberMembership();
+  void ForgetMembership();
+  Status Connect();
+  Status Join();
+  Status TryJoin(int64_t wait_ns);
+  Status OnFence();
+  Status StartOver();
+  void CloseClient();
+  Status NameTaken() const;
   Status Hold();
   void Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits& limits, int64_t wait_ns);
   void TakeMessage(rd_kafka_message_s* message, RecordBatch& batch, MessageHold& hold);
@@ -101,7 +113,6 @@ class KafkaSource : public Source {
   Result<std::string> HolderOfName() const;
   std::string MemberId() const;
   std::string MemberName() const;
-  Status CheckLost();
   void LeaveGroup();
   int Store(rd_kafka_topic_partition_list_s* list);
   Status CommitList(rd_kafka_topic_partition_list_s* list);
@@ -120,6 +131,11 @@ class KafkaSource : public Source {
   std::vector<SourcePartition> event_partitions_;
   std::vector<PartitionId> told_partitions_;  // of the event told last
   std::vector<Partition> assigned_;
+  bool joined_ = false;         // asked the group for partitions
+  bool holds_ = false;          // between kAssigned and Release()
+  bool lost_ = false;           // kLost was told, Release() was not called yet
+  bool fenced_ = false;         // the client's last word: brokers took it for replaced
+  int fenced_joining_ = 0;      // times that this happened since the group gave partitions last
   bool awaits_assign_ = false;  // the lane was told of its partitions and has not assigned them
   bool taking_ = false;         // between Assign() and the next event
   bool closing_ = false;
@@ -139,7 +155,7 @@ class KafkaSource : public Source {
 
   mutable std::mutex mutex_;
   KafkaGroupMetadata metadata_;  // guarded by mutex_
-  std::string member_id_;        // guarded by mutex_, as of Assign()
+  std::string member_id_;        // guarded by mutex_; of the partitions that are held, else empty
   std::atomic<uint64_t> tombstones_{0}, repeated_{0};
 };
 
@@ -153,7 +169,7 @@ class KafkaSourceProgram : public SourceProgram {
  public:
   explicit KafkaSourceProgram(std::shared_ptr<const KafkaSourceSettings> settings);
 
-  // Asks the brokers how many partitions there are (bounded; once). They not answering: 1, and Open() says why.
+  // Asks the brokers how many partitions there are (bounded; once). If they do not answer: 1, and OpenLane() says why.
   int Lanes(int workers) const override;
   Result<std::unique_ptr<Source>> OpenLane(const LaneContext& lane) const override;
   bool bounded() const override { return settings_->end.kind != PositionRule::Kind::kNone; }
@@ -167,6 +183,7 @@ class KafkaSourceProgram : public SourceProgram {
   const std::shared_ptr<const KafkaSourceSettings> settings_;
   mutable std::mutex mutex_;
   mutable int partitions_ = 0;  // guarded by mutex_; 0 = not asked yet
+  mutable Status unavailable_;  // guarded by mutex_; what Lanes() heard last
 };
 
 }  // namespace anabranch

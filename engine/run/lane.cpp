@@ -212,10 +212,10 @@ Status Lane::OnAssigned() {
   RETURN_IF_ERROR(ReleaseFinished(true));
   RETURN_IF_ERROR(Finish());
   const std::vector<PartitionId> partitions = parts_.source->partitions();
-  ASSIGN_OR_RETURN(const std::vector<int64_t> stored, parts_.source->StoredPositions(partitions));
   std::vector<int64_t> least(partitions.size(), kWantsNothing);
   std::vector<int64_t> most(partitions.size(), 0);
   std::vector<bool> unknown(partitions.size(), false);
+  // The committers first: what they left open after a failure hides the stored positions.
   for (auto& committer : parts_.committers) {
     ASSIGN_OR_RETURN(const std::vector<int64_t> wanted, committer->Progress(partitions));
     for (size_t i = 0; i < partitions.size(); ++i) {
@@ -224,6 +224,7 @@ Status Lane::OnAssigned() {
       if (wanted[i] != kNoPosition && wanted[i] != kWantsNothing) most[i] = std::max(most[i], wanted[i]);
     }
   }
+  ASSIGN_OR_RETURN(const std::vector<int64_t> stored, parts_.source->StoredPositions(partitions));
   RETURN_IF_ERROR(witness_.Check(partitions, stored));
   ASSIGN_OR_RETURN(std::vector<int64_t> next, witness_.Starts(*parts_.source, partitions));
   for (size_t i = 0; i < partitions.size(); ++i) {

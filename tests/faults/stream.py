@@ -143,7 +143,9 @@ def judge(test, broker, feed, reader, target, dead):
         test.wait_until("all records among the results", 60, lambda: len(reader.records) >= feed.sent, pause=0.1)
     except AssertionError as late:
         missing = sorted(set(range(feed.sent)) - {json.loads(record[3])["seq"] for record in reader.records})
-        raise AssertionError(f"{len(missing)} of {feed.sent} records are missing: {missing[:5]}…{missing[-5:]}") from late
+        later = {json.loads(m.value())["seq"] for m in broker.read(target)}
+        raise AssertionError(f"{len(missing)} of {feed.sent} records are missing: {missing[:5]}…{missing[-5:]}; a later "
+                             f"reader misses {len(set(range(feed.sent)) - later)}") from late
     time.sleep(0.5)  # one more than there should be would come now
     reader.stop()
     seen, last = set(), {}

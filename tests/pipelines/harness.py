@@ -289,6 +289,12 @@ class Broker:
         """Same port, same data; it was away in between."""
         self._script("restart", timeout=120)
 
+    def pause(self, seconds):
+        """Ends it by TERM and starts it again after `seconds`: same port, same data."""
+        self._script("stop")
+        time.sleep(seconds)
+        self.restart()
+
     def make_topics(self, partitions, config=None):
         from confluent_kafka.admin import AdminClient, NewTopic
         admin = AdminClient({"bootstrap.servers": self.address, **QUIET})
