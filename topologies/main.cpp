@@ -5,6 +5,7 @@
 #include <string>
 
 #include "connectors/catalog.h"
+#include "connectors/kafka/kafka_client.h"
 #include "engine/fault_point.h"
 #include "nodes/catalog.h"
 #include "topologies/commands/command_line.h"
@@ -35,5 +36,6 @@ int main(int argc, char** argv) {
                           asks ? &std::cin : nullptr};
   int code = anabranch::RunCommandLine({argv + 1, argv + argc}, io);
   std::cout.flush();
+  if (anabranch::KafkaClient::AnyAbandoned()) _exit(code);
   return code;
 }

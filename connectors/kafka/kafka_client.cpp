@@ -2,8 +2,13 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <future>
+#include <system_error>
 #include <thread>
 
 #include "engine/clock.h"
@@ -17,6 +22,8 @@ constexpr int kLookAgainMs = 100;
 constexpr int64_t kWarningGapNs = 10'000'000'000;
 constexpr int64_t kDrainWaitNs = 5'000'000'000;
 constexpr int64_t kNapNs = 50'000'000;
+constexpr auto kEndConsumerWait = std::chrono::seconds(2);
+constexpr auto kEndProducerWait = std::chrono::seconds(30);
 constexpr char kWatch[] = "anabranch";
 constexpr int kEndTxn = 26;  // of the protocol, as below
 constexpr int kTxnOffsetCommit = 28;
@@ -51,6 +58,42 @@ rd_kafka_resp_err_t OnNew(rd_kafka_t* client, const rd_kafka_conf_t* /*conf*/, v
                           size_t /*size*/) {
   return rd_kafka_interceptor_add_on_request_sent(client, kWatch, OnRequest, opaque);
 }
+
+int OnCertificate(rd_kafka_t* /*client*/, const char* broker, int32_t /*broker_id*/, int* x509_error, int /*depth*/,
+                  const char* /*der*/, size_t /*size*/, char* text, size_t text_size, void* opaque) {
+  if (*x509_error == 0) return 1;
+  static_cast<KafkaClient*>(opaque)->NoteCertificate(*x509_error, broker);
+  std::snprintf(text, text_size, "OpenSSL's error %d", *x509_error);
+  return 0;
+}
+
+// By OpenSSL's X509_V_ERR numbers, which never change.
+std::string CertificateFault(int x509_error, const std::string& broker) {
+  switch (x509_error) {
+    case 62:
+    case 64:
+      return "the certificate of broker " + broker +
+             " was made for another name; in \"bootstrap.servers\" use a name that is in the certificate, and have the "
+             "broker advertise such a name (advertised.listeners)";
+    case 10: return "the certificate of broker " + broker + " has expired; renew it on the broker";
+    case 9:
+      return "the certificate of broker " + broker + " is not valid yet; check the clock of this machine and of the broker";
+    case 2:
+    case 18:
+    case 19:
+    case 20:
+    case 21:
+      return "the certificate of broker " + broker +
+             " was signed by an authority that is not trusted here; set \"ssl.ca.location\" of the connection to the file "
+             "with that authority's certificate";
+    case 23: return "the certificate of broker " + broker + " was revoked; replace it on the broker";
+    default:
+      return "the certificate of broker " + broker + " is not accepted (OpenSSL's error " + std::to_string(x509_error) +
+             ", see openssl-verification-options(1))";
+  }
+}
+
+std::atomic<bool> any_abandoned{false};
 
 Status Apply(rd_kafka_conf_t* conf, const std::string& name, const std::string& value, bool ours) {
   char text[512];
@@ -157,7 +200,7 @@ Result<std::shared_ptr<KafkaClient>> KafkaClient::Make(Kind kind, const ClientOp
                                                        const Settings& defaults, const Settings& fixed,
                                                        ClientHooks hooks) {
   RETURN_IF_ERROR(CheckLibraryVersion());
-  std::shared_ptr<KafkaClient> client(new KafkaClient(kind, options, std::move(hooks)));
+  std::shared_ptr<KafkaClient> client(new KafkaClient(kind, options, std::move(hooks)), End);
   std::unique_ptr<rd_kafka_conf_s, KafkaDeleter> conf(rd_kafka_conf_new());
   for (const auto& [name, value] : defaults) RETURN_IF_ERROR(Apply(conf.get(), name, value, true));
   if (kind == Kind::kConsumer && !SleepsWhenFull()) {
@@ -172,6 +215,7 @@ Result<std::shared_ptr<KafkaClient>> KafkaClient::Make(Kind kind, const ClientOp
   rd_kafka_conf_set_error_cb(conf.get(), OnError);
   if (kind == Kind::kProducer) rd_kafka_conf_interceptor_add_on_new(conf.get(), kWatch, OnNew, client.get());
   rd_kafka_conf_set_log_cb(conf.get(), OnLog);
+  rd_kafka_conf_set_ssl_cert_verify_cb(conf.get(), OnCertificate);
   if (client->hooks_.rebalance) rd_kafka_conf_set_rebalance_cb(conf.get(), OnRebalance);
   if (client->hooks_.undelivered) rd_kafka_conf_set_dr_msg_cb(conf.get(), OnDelivery);
   char text[512];
@@ -187,9 +231,32 @@ Result<std::shared_ptr<KafkaClient>> KafkaClient::Make(Kind kind, const ClientOp
   return client;
 }
 
-KafkaClient::~KafkaClient() {
-  if (handle_ != nullptr) rd_kafka_destroy_flags(handle_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+void KafkaClient::End(KafkaClient* client) {
+  const bool consumer = client->kind_ == Kind::kConsumer;
+  const auto warn = client->hooks_.warn;
+  const std::string servers = client->servers_;
+  const auto end = [client] {
+    if (client->handle_ != nullptr) rd_kafka_destroy_flags(client->handle_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    delete client;
+  };
+  std::packaged_task<void()> task(end);
+  const std::future<void> ended = task.get_future();
+  try {
+    std::thread(std::move(task)).detach();
+  } catch (const std::system_error&) {
+    return end();
+  }
+  if (ended.wait_for(consumer ? kEndConsumerWait : kEndProducerWait) == std::future_status::ready) return;
+  if (!consumer) {
+    std::fputs("anabranch: a Kafka producer did not end within 30 s, so this process ends. Nothing is lost: run it again.\n",
+               stderr);
+    _exit(75);
+  }
+  any_abandoned = true;
+  if (warn) warn("kafka " + servers + ": a client did not end within 2 s and is abandoned; the run goes on without it");
 }
+
+bool KafkaClient::AnyAbandoned() { return any_abandoned; }
 
 void KafkaClient::NoteRequest(int api) {
   if (api == kEndTxn) ++ends_;
@@ -233,11 +300,17 @@ void KafkaClient::NoteError(int error, const char* reason) {
       reason_ = reason == nullptr ? rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error)) : reason;
     }
     if (error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR__SSL) refused_ = true;
+    if (error == RD_KAFKA_RESP_ERR__SSL && !certificate_.empty()) reason_ = certificate_;
     if (now < next_warning_ns_) return;
     next_warning_ns_ = now + kWarningGapNs;
     line = reason_;
   }
   if (hooks_.warn) hooks_.warn("kafka " + servers_ + ": " + line);
+}
+
+void KafkaClient::NoteCertificate(int x509_error, const char* broker) {
+  const std::lock_guard lock(mutex_);
+  certificate_ = CertificateFault(x509_error, broker);
 }
 
 void KafkaClient::NoteLog(int level, const char* text) {
@@ -260,9 +333,13 @@ std::string KafkaClient::Complaint() const {
       return "the log-in with \"sasl.mechanism\" " + mechanism_ + " was refused (" + reason_ +
              "); look at \"sasl.mechanism\", \"sasl.username\" and \"sasl.password\" of the connection";
     case RD_KAFKA_RESP_ERR__SSL:
+      if (!certificate_.empty()) return certificate_;
       return "TLS failed (" + reason_ + "); look at \"security.protocol\" and \"ssl.ca.location\" of the connection";
     case RD_KAFKA_RESP_ERR__RESOLVE: return reason_ + "; look at \"bootstrap.servers\" of the connection";
     default:
+      if (reason_.find("Connection refused") != std::string::npos) {
+        return "nobody listens there (" + reason_ + "); start the broker, or correct \"bootstrap.servers\" of the connection";
+      }
       return reason_ + (reason_.find("security.protocol") == std::string::npos
                             ? std::string()
                             : " (it is \"" + protocol_ + "\" in the connection)");

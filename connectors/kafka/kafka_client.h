@@ -37,8 +37,8 @@ using KafkaError = std::unique_ptr<rd_kafka_error_s, KafkaDeleter>;
 using KafkaPartitions = std::unique_ptr<rd_kafka_topic_partition_list_s, KafkaDeleter>;
 using KafkaGroupMetadata = std::unique_ptr<rd_kafka_consumer_group_metadata_s, KafkaDeleter>;
 
-// How long a start waits for brokers before it says that they cannot be reached.
-inline constexpr int64_t kConnectWaitNs = 10'000'000'000;
+// How long a start waits for brokers before it says that they cannot be reached: the user knows within 10 s.
+inline constexpr int64_t kConnectWaitNs = 8'000'000'000;
 
 // How long to wait for brokers that are away: for ever while the run goes on, a little while once a stop was asked for.
 // Used by one thread at a time.
@@ -68,8 +68,10 @@ struct ClientHooks {
   std::function<void(const std::string&)> warn;                                           // any thread
 };
 
-// One client of the library: its handle, and what it last complained of. Made with checked options;
-// destroyed for good in the destructor (a consumer does not leave its group there).
+// One client of the library: its handle, and what it last complained of. Made with checked options. Its last owner ends
+// it (a consumer does not leave its group there). That is bounded: the library waits for its own threads, and one of
+// 2.0.2 never ends once a topic was deleted. A consumer that does not end in time is abandoned and told in the log; a
+// producer still refers to its owner's bytes, so the process ends at once (exit code 75): nothing is lost.
 class KafkaClient {
  public:
   enum class Kind : uint8_t { kConsumer, kProducer };
@@ -78,7 +80,6 @@ class KafkaClient {
   // `defaults` stand below the user's properties, `fixed` above them. kInvalid when they do not go together.
   static Result<std::shared_ptr<KafkaClient>> Make(Kind kind, const ClientOptions& options, const Settings& defaults,
                                                    const Settings& fixed, ClientHooks hooks);
-  ~KafkaClient();
   KafkaClient(const KafkaClient&) = delete;
   KafkaClient& operator=(const KafkaClient&) = delete;
 
@@ -104,14 +105,20 @@ class KafkaClient {
   // would wait while the client talks to the ticket server.
   bool can_fetch_on() const { return can_fetch_on_; }
 
+  // Some client was abandoned. The process then ends without the clean-up of libraries that its threads still use.
+  static bool AnyAbandoned();
+
   // Called by the library's callbacks.
   void NoteError(int error, const char* reason);
+  void NoteCertificate(int x509_error, const char* broker);
   void NoteLog(int level, const char* text);
   const ClientHooks& hooks() const { return hooks_; }
   void NoteRequest(int api);
 
  private:
   KafkaClient(Kind kind, const ClientOptions& options, ClientHooks hooks);
+  ~KafkaClient() = default;
+  static void End(KafkaClient* client);
 
   const Kind kind_;
   const ClientHooks hooks_;
@@ -124,6 +131,7 @@ class KafkaClient {
   mutable std::mutex mutex_;
   int error_ = 0;       // guarded by mutex_, as below
   std::string reason_;  // of the newest error of a broker
+  std::string certificate_;  // what is wrong with a broker's certificate, and the cure
   int64_t next_warning_ns_ = 0;
 };
 

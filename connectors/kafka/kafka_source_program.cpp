@@ -13,6 +13,7 @@ int KafkaSourceProgram::Lanes(int workers) const {
   if (partitions_ == 0) {
     const Result<std::vector<int>> counts =
         CountPartitions(settings_->options, settings_->topics, kConnectWaitNs, nullptr, nullptr);
+    unavailable_ = counts.status();
     if (!counts.ok()) return 1;
     partitions_ = std::accumulate(counts->begin(), counts->end(), 0);
   }
@@ -20,6 +21,10 @@ int KafkaSourceProgram::Lanes(int workers) const {
 }
 
 Result<std::unique_ptr<Source>> KafkaSourceProgram::OpenLane(const LaneContext& lane) const {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!unavailable_.ok()) return unavailable_;
+  }
   return std::unique_ptr<Source>(std::make_unique<KafkaSource>(settings_, lane));
 }
 

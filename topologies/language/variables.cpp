@@ -27,9 +27,10 @@ bool EndsWith(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
-// "sasl.password", "ssl.key.password", "api_token", …
+// "sasl.password", "ssl.key.password", "api_token", "ssl.key.pem", "sasl.oauthbearer.config", …
 bool NamesSecret(std::string_view key) {
-  return EndsWith(key, "password") || EndsWith(key, "secret") || EndsWith(key, "token");
+  return EndsWith(key, "password") || EndsWith(key, "secret") || EndsWith(key, "token") || EndsWith(key, ".pem") ||
+         EndsWith(key, "oauthbearer.config");
 }
 
 class Expander {

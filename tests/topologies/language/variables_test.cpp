@@ -99,11 +99,12 @@ TEST(Variables, ReadSecretsOnlyWhereAllowed) {
 
 TEST(Variables, MarkSecretsByTheirKey) {
   const Expanded expanded = Expand(
-      R"({"connections": {"m": {"pipe": {"sasl.password": "${HOST}", "api_token": "x", "host": "h"}}},
+      R"({"connections": {"m": {"pipe": {"sasl.password": "${HOST}", "api_token": "x", "ssl.key.pem": "${HOST}", "host": "h"}}},
           "nodes": {"n": {"set": {"token": "a + b"}}}})");
   const ConfigValue& pipe = *expanded.at("connections").Find("m")->Find("pipe");
   EXPECT_TRUE(pipe.Find("sasl.password")->secret);
   EXPECT_TRUE(pipe.Find("api_token")->secret);
+  EXPECT_TRUE(pipe.Find("ssl.key.pem")->secret);
   EXPECT_FALSE(pipe.Find("host")->secret);
   EXPECT_FALSE(expanded.at("nodes").Find("n")->Find("set")->Find("token")->secret);
   EXPECT_TRUE(expanded.faults.faults().empty());

@@ -1,0 +1,38 @@
+"""A run ends within its bound whatever became of its brokers and topics, and leaves its group when it ends well."""
+import signal
+import time
+
+import stream
+from stream import harness
+
+STOP_WITHIN = 20  # seconds
+
+
+class BrokerStops(harness.KafkaCase):
+    def begin(self, name, records=2000):
+        self.topics = (f"{name}.in", f"{name}.out", f"{name}.dead")
+        self.broker.make_topics({self.topics[0]: stream.PARTITIONS, self.topics[1]: 1, self.topics[2]: 1})
+        self.send(0, records)
+        self.file = harness.write_json(self.folder / f"{name}.json", stream.topology(name, *self.topics))
+
+    def send(self, first, count):
+        self.broker.produce({"topic": self.topics[0], "value": b'{"id":"a","seq":%d}' % n, "partition": n % stream.PARTITIONS}
+                            for n in range(first, first + count))
+
+    def results(self):
+        return len(self.broker.read(self.topics[1]))
+
+    def test_a_stop_after_the_source_topic_was_deleted_ends_in_time(self):
+        self.begin("deleted")
+        run = self.start("run", self.file, "--workers", 2)
+        self.wait_until("results", 30, lambda: self.results() >= 2000, run, pause=0.2)
+        harness.patiently(lambda: self.watcher._admin.delete_topics([self.topics[0]])[self.topics[0]].result(20))
+        time.sleep(3)
+        asked = time.monotonic()
+        run.send(signal.SIGTERM)
+        run.wait(STOP_WITHIN)
+        print(f"    ended {time.monotonic() - asked:.1f} s after SIGTERM, exit code {run.code}", flush=True)
+
+
+if __name__ == "__main__":
+    harness.main()
