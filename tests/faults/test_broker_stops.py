@@ -6,6 +6,7 @@ import stream
 from stream import harness
 
 STOP_WITHIN = 20  # seconds
+TAKES_OVER_WITHIN = 8  # seconds; a member that only fell silent keeps its partitions for 10
 
 
 class BrokerStops(harness.KafkaCase):
@@ -32,6 +33,19 @@ class BrokerStops(harness.KafkaCase):
         run.send(signal.SIGTERM)
         run.wait(STOP_WITHIN)
         print(f"    ended {time.monotonic() - asked:.1f} s after SIGTERM, exit code {run.code}", flush=True)
+
+    def test_a_clean_stop_leaves_the_group_at_once(self):
+        self.begin("leaves")
+        first = self.start("run", self.file, "--workers", 2)
+        self.wait_until("results", 30, lambda: self.results() >= 2000, first, pause=0.2)
+        first.send(signal.SIGTERM)
+        self.assertEqual(first.wait(STOP_WITHIN), harness.EXIT_OK, first)
+        self.send(2000, 500)
+        second = self.start("run", self.file, "--once", "--instance", "other", "--workers", 2)
+        self.assertEqual(second.wait(30), harness.EXIT_OK, second)
+        print(f"    a run under another name took {second.seconds:.1f} s", flush=True)
+        self.assertLess(second.seconds, TAKES_OVER_WITHIN * harness.PATIENCE)
+        self.assertEqual(self.results(), 2500)
 
 
 if __name__ == "__main__":
