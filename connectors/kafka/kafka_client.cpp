@@ -25,6 +25,7 @@ constexpr int64_t kNapNs = 50'000'000;
 constexpr auto kEndConsumerWait = std::chrono::seconds(2);
 constexpr auto kEndProducerWait = std::chrono::seconds(30);
 constexpr char kWatch[] = "anabranch";
+constexpr int kScramOnKafka4 = 0x020601ff;  // older ones send a nonce that is not the one of RFC 5802
 constexpr int kEndTxn = 26;  // of the protocol, as below
 constexpr int kTxnOffsetCommit = 28;
 
@@ -331,7 +332,11 @@ std::string KafkaClient::Complaint() const {
     case 0: return "no answer";
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
       return "the log-in with \"sasl.mechanism\" " + mechanism_ + " was refused (" + reason_ +
-             "); look at \"sasl.mechanism\", \"sasl.username\" and \"sasl.password\" of the connection";
+             "); look at \"sasl.mechanism\", \"sasl.username\" and \"sasl.password\" of the connection" +
+             (mechanism_.starts_with("SCRAM") && rd_kafka_version() < kScramOnKafka4
+                  ? std::string(". Brokers of Kafka 4 refuse SCRAM from this librdkafka ") + rd_kafka_version_str() +
+                        ": use 2.6.1 or newer, or another mechanism"
+                  : std::string());
     case RD_KAFKA_RESP_ERR__SSL:
       if (!certificate_.empty()) return certificate_;
       return "TLS failed (" + reason_ + "); look at \"security.protocol\" and \"ssl.ca.location\" of the connection";

@@ -254,10 +254,10 @@ def read_lines(path):
 class Broker:
     """A real Kafka broker on a free port, in a folder of its own; its log stays when a test failed."""
 
-    def __init__(self, properties=()):
+    def __init__(self, properties=(), options=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="anabranch-broker-"))
         self.address = None
-        args = [arg for prop in properties for arg in ("--property", prop)]
+        args = [*options, *(arg for prop in properties for arg in ("--property", prop))]
         self.address = self._script("start", *args, timeout=120).strip()
 
     def _script(self, command, *args, timeout=60):
