@@ -125,7 +125,7 @@ void CheckConnectionProperties(const ConfigValue& at, FaultSink& faults) {
   if (!at.is_object()) return;
   const bool insecure = at.Flag("insecure", false);
   for (const ConfigValue& member : at.children) {
-    if (member.name == "insecure" || IsAnnotation(member.name)) continue;
+    if (member.name == "insecure") continue;
     CheckMember(member, PropertyScope::kConnection, insecure, faults);
   }
   if (at.Find("bootstrap.servers") == nullptr && at.Find("metadata.broker.list") == nullptr) {
@@ -137,7 +137,7 @@ void CheckConnectionProperties(const ConfigValue& at, FaultSink& faults) {
 void CheckProperties(const ConfigValue* at, PropertyScope scope, FaultSink& faults) {
   if (at == nullptr || !at->is_object()) return;
   for (const ConfigValue& member : at->children) {
-    if (!IsAnnotation(member.name)) CheckMember(member, scope, false, faults);
+    CheckMember(member, scope, false, faults);
   }
 }
 

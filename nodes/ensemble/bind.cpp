@@ -57,7 +57,6 @@ class Binder {
     }
     CheckForm(*members);
     for (const ConfigValue& child : members->children) {
-      if (members->is_object() && IsAnnotation(child.name)) continue;
       EnsembleMember member;
       if (members->is_object()) {
         BindWeight(child, &member);
@@ -358,7 +357,7 @@ class Binder {
       return;
     }
     for (const ConfigValue& member : outputs->children) {
-      if (!IsAnnotation(member.name)) BindOutput(member);
+      BindOutput(member);
     }
   }
 

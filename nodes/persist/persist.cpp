@@ -65,9 +65,7 @@ class FieldBinder {
     } else if (fields->is_array()) {
       for (const ConfigValue& item : fields->children) Take(item, item.text, item.text);
     } else if (fields->is_object()) {
-      for (const ConfigValue& member : fields->children) {
-        if (!IsAnnotation(member.name)) Take(member, member.name, member.text);
-      }
+      for (const ConfigValue& member : fields->children) Take(member, member.name, member.text);
     } else {
       TakeVisible(*fields, false);
     }

@@ -174,9 +174,7 @@ class Binder {
   void BindSet() {
     const ConfigValue* set = context_.config().Find("set");
     if (set == nullptr) return;
-    for (const ConfigValue& entry : set->children) {
-      if (!IsAnnotation(entry.name)) BindEntry(entry);
-    }
+    for (const ConfigValue& entry : set->children) BindEntry(entry);
   }
 
   void BindEntry(const ConfigValue& entry) {
@@ -289,7 +287,7 @@ class Binder {
     const ConfigValue* rename = context_.config().Find("rename");
     if (rename == nullptr) return;
     for (const ConfigValue& at : rename->children) {
-      if (IsAnnotation(at.name) || !IsVisible(below, at, at.name, true)) continue;
+      if (!IsVisible(below, at, at.name, true)) continue;
       if (at.text.empty()) {
         context_.faults().Add(FaultCode::kBadValue, at, "column \"" + at.name + "\" is renamed to an empty name");
         continue;

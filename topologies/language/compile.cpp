@@ -174,7 +174,7 @@ void Compiler::CompileUnusedSchemas() {
   const ConfigValue* entries = root_.Find("schemas");
   if (entries == nullptr || !entries->is_object()) return;
   for (const ConfigValue& entry : entries->children) {
-    if (!IsAnnotation(entry.name) && !services_.Used("schemas", entry.name)) (void)CompileSchema(entry, faults_);
+    if (!services_.Used("schemas", entry.name)) (void)CompileSchema(entry, faults_);
   }
 }
 

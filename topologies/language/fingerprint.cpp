@@ -19,13 +19,7 @@ ConfigValue Without(const ConfigValue& value, Names names) {
   return left;
 }
 
-// Takes out what means nothing, at any depth.
-void DropAnnotations(ConfigValue& value) {
-  if (value.is_object()) std::erase_if(value.children, [](const ConfigValue& each) { return IsAnnotation(each.name); });
-  for (ConfigValue& child : value.children) DropAnnotations(child);
-}
-
-// The same for a JSON Schema, whose "x-…" keywords do mean something, and whose "properties" are names.
+// Takes out what means nothing in a JSON Schema, at any depth. Its "properties" are names.
 void DropSchemaNotes(ConfigValue& schema) {
   if (!schema.is_object()) return;
   schema = Without(schema, {"$schema", "$comment", "title", "description", "default", "examples"});
@@ -81,8 +75,7 @@ std::string ConnectionOf(const ConfigValue& root, const ConfigValue& member) {
 
 void FingerprintSource(const ConfigValue& root, const ConfigValue& entry, const ConfigValue& member, PlanSource& out) {
   // Where reading begins and ends, and how records are fetched, changes no record.
-  ConfigValue reads = Without(member, {"start", "end", "properties", "connection"});
-  DropAnnotations(reads);
+  const ConfigValue reads = Without(member, {"start", "end", "properties", "connection"});
   const std::string connection = ConnectionOf(root, member);
   const std::string on = connection.empty() ? "" : " on connection " + connection;
   out.position_owner = member.name + " " + reads.Canonical() + on;
@@ -103,9 +96,8 @@ void FingerprintSource(const ConfigValue& root, const ConfigValue& entry, const 
 void FingerprintNode(const ConfigValue& entry, const NodeKind& kind, const std::vector<VisibleColumn>& made,
                      PlanNode& out) {
   // Model calls give the same whatever their size; on_error and join follow with their defaults.
-  ConfigValue config = Without(entry, {"kind", "inputs", "join", "on_error", "description", "keep", "was", "retry",
+  const ConfigValue config = Without(entry, {"kind", "inputs", "join", "on_error", "description", "keep", "was", "retry",
                                        "timeout_ms", "dead_letter_max", "batch"});
-  DropAnnotations(config);
   std::vector<std::string> parts;
   for (const ConfigValue& member : config.children) {
     parts.push_back(member.name + "=" + InOrder(member, ShapeOf(kind, member.name)));

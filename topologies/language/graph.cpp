@@ -66,7 +66,6 @@ void GraphCheck::Collect(const char* section, bool sources) {
   const ConfigValue* entries = root_.Find(section);
   if (entries == nullptr || !entries->is_object()) return;
   for (const ConfigValue& entry : entries->children) {
-    if (IsAnnotation(entry.name)) continue;
     Graph::Vertex vertex;
     vertex.entry = &entry;
     vertex.source = sources;

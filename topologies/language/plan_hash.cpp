@@ -19,7 +19,7 @@ std::string HashPlan(const ConfigValue& root, const Plan& plan) {
   for (const ConfigValue& member : root.children) {
     const std::string& name = member.name;
     const bool for_readers = name == "description" || name == "owner" || name == "tags" || name == "tests";
-    if (!for_readers && !IsAnnotation(name)) parts.push_back(name + "=" + member.Canonical());
+    if (!for_readers) parts.push_back(name + "=" + member.Canonical());
   }
   std::sort(parts.begin(), parts.end());
   for (const PlanNode& node : plan.nodes) parts.push_back(node.id + ":" + node.program->FingerprintExtra());

@@ -4,7 +4,7 @@ namespace anabranch {
 
 const ConfigValue* Services::Section(std::string_view section, std::string_view name) const {
   const ConfigValue* entries = root_.Find(section);
-  const ConfigValue* entry = entries != nullptr && !IsAnnotation(name) ? entries->Find(name) : nullptr;
+  const ConfigValue* entry = entries != nullptr ? entries->Find(name) : nullptr;
   if (entry != nullptr) used_.emplace(section, name);
   return entry;
 }
@@ -13,9 +13,7 @@ std::vector<std::string> Services::Names(std::string_view section) const {
   std::vector<std::string> names;
   const ConfigValue* entries = root_.Find(section);
   if (entries == nullptr || !entries->is_object()) return names;
-  for (const ConfigValue& entry : entries->children) {
-    if (!IsAnnotation(entry.name)) names.push_back(entry.name);
-  }
+  for (const ConfigValue& entry : entries->children) names.push_back(entry.name);
   return names;
 }
 

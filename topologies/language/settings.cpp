@@ -48,7 +48,6 @@ void ReadDefaultValues(const ConfigValue& values, const std::vector<VisibleColum
   std::vector<std::string> names;
   for (const VisibleColumn& column : columns) names.push_back(column.name);
   for (const ConfigValue& value : values.children) {
-    if (IsAnnotation(value.name)) continue;
     const auto column =
         std::find_if(columns.begin(), columns.end(), [&](const auto& each) { return each.name == value.name; });
     if (column == columns.end()) {

@@ -143,15 +143,24 @@ bool CheckText(const ConfigValue& value, const Shape& shape, FaultSink& faults) 
   return false;
 }
 
-bool CheckElements(ConfigValue& value, const Shape& shape, const std::string& what, FaultSink& faults) {
-  bool usable = true;
-  size_t count = 0;
-  for (ConfigValue& child : value.children) {
-    if (value.is_object() && IsAnnotation(child.name)) continue;
-    ++count;
-    usable = CheckShape(child, shape.element[0], what, faults) && usable;
+// A note that looks like an entry was probably meant as one.
+void WarnOfNotes(const ConfigValue& map, const Shape& element, const std::string& what, FaultSink& faults) {
+  if (!map.is_object() || element.kind == Form::kAny) return;
+  for (const ConfigValue& member : map.children) {
+    if (!member.name.starts_with("x-") || !Fits(member, element)) continue;
+    faults.AddAtName(FaultCode::kDoubtful, member,
+                     "\"" + member.name + "\" in " + Label(map) + " of " + what +
+                         " has no effect: keys that begin with \"x-\" are notes",
+                     "give it a name that does not begin with \"x-\", or write the note as \"$comment\"");
   }
-  if (count > 0 || !shape.non_empty) return usable;
+}
+
+bool CheckElements(ConfigValue& value, const Shape& shape, const std::string& what, FaultSink& faults) {
+  WarnOfNotes(value, shape.element[0], what, faults);
+  DropNotes(value);
+  bool usable = true;
+  for (ConfigValue& child : value.children) usable = CheckShape(child, shape.element[0], what, faults) && usable;
+  if (!value.children.empty() || !shape.non_empty) return usable;
   faults.Add(FaultCode::kBadValue, value, Label(value) + " of " + what + " is empty; it needs at least one entry");
   return false;
 }
@@ -191,23 +200,31 @@ bool CheckOneOf(ConfigValue& value, const Shape& shape, const std::string& what,
   for (const Shape& alternative : shape.alternatives) {
     for (const FieldSpec& field : alternative.fields) known.push_back(field.name);
   }
-  const auto stranger = std::find_if(value.children.begin(), value.children.end(),
-                                     [](const ConfigValue& member) { return !IsAnnotation(member.name); });
-  if (stranger == value.children.end()) {
+  DropNotes(value);
+  if (value.children.empty()) {
     faults.Add(FaultCode::kMissingKey, value, Label(value) + " of " + what + " is empty", Suggest("", known));
   } else {
-    faults.AddAtName(FaultCode::kUnknownKey, *stranger,
-                     "unknown key \"" + stranger->name + "\" in " + Label(value) + " of " + what,
-                     Suggest(stranger->name, known));
+    faults.AddAtName(FaultCode::kUnknownKey, value.children.front(),
+                     "unknown key \"" + value.children.front().name + "\" in " + Label(value) + " of " + what,
+                     Suggest(value.children.front().name, known));
   }
   return false;
 }
 
 }  // namespace
 
+void DropNotes(ConfigValue& object) {
+  if (!object.is_object()) return;
+  if (std::erase_if(object.children, [](const ConfigValue& member) { return IsAnnotation(member.name); }) == 0) return;
+  for (ConfigValue& member : object.children) {  // they have moved
+    for (ConfigValue& child : member.children) child.parent = &member;
+  }
+}
+
 bool CheckFields(ConfigValue& object, const std::vector<FieldSpec>& fields, const std::string& what, FaultSink& faults,
                  bool open) {
   bool usable = true;
+  DropNotes(object);
   std::vector<std::string> absent;  // a typo means one of these rather than a key that is there
   std::vector<std::string> known;
   std::unordered_set<std::string> meant;  // hints given for unknown keys
@@ -216,7 +233,6 @@ bool CheckFields(ConfigValue& object, const std::vector<FieldSpec>& fields, cons
     if (object.Find(field.name) == nullptr) absent.push_back(field.name);
   }
   for (ConfigValue& member : object.children) {
-    if (IsAnnotation(member.name)) continue;
     const auto field =
         std::find_if(fields.begin(), fields.end(), [&](const FieldSpec& each) { return each.name == member.name; });
     if (field != fields.end()) {

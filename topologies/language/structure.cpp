@@ -69,7 +69,6 @@ void StructureCheck::ForEach(const char* section, const std::function<bool(Confi
   ConfigValue* entries = Member(root_, section);
   if (entries == nullptr || !entries->is_object()) return;
   for (ConfigValue& entry : entries->children) {
-    if (IsAnnotation(entry.name)) continue;
     if (!entry.is_object()) {
       faults_.Add(FaultCode::kWrongType, entry,
                   "\"" + entry.name + "\" in \"" + section + "\" must be an object, not " + entry.KindName());
@@ -88,10 +87,10 @@ bool StructureCheck::CheckConnectorObject(ConfigValue& value, ConnectorUse use, 
                 Suggest("", ConnectorsFor(registry_, use)));
     return false;
   }
+  DropNotes(value);
   bool usable = true;
   const ConfigValue* first = nullptr;
   for (ConfigValue& member : value.children) {
-    if (IsAnnotation(member.name)) continue;
     if (first != nullptr) {
       faults_.Add(FaultCode::kBadValue, value,
                   what + " names two connectors, \"" + first->name + "\" and \"" + member.name + "\"",
@@ -155,13 +154,14 @@ bool StructureCheck::CheckModel(ConfigValue& model) {
 bool StructureCheck::CheckSource(ConfigValue& source) {
   const std::string what = "source \"" + source.name + "\"";
   CheckId(source, "source");
+  DropNotes(source);
   bool usable = true;
   const std::vector<std::string> connectors = ConnectorsFor(registry_, ConnectorUse::kSource);
   std::vector<FieldSpec> fields = CommonSourceFields();
   for (const std::string& name : connectors) fields.push_back({name, Shape::Any(), false, "", ""});
   const auto is_field = [&](const ConfigValue& member) {
-    return IsAnnotation(member.name) ||
-           std::any_of(fields.begin(), fields.end(), [&](const FieldSpec& field) { return field.name == member.name; });
+    return std::any_of(fields.begin(), fields.end(),
+                       [&](const FieldSpec& field) { return field.name == member.name; });
   };
   std::vector<ConfigValue*> named;
   ConfigValue* stranger = nullptr;  // an object under an unknown name is a connector misspelt

@@ -27,7 +27,7 @@ void WarnUnused(const ConfigValue& root, const Graph& graph, const Services& ser
     // A connection may be meant without being named; with faults it is not known by whom.
     if (faulty && std::string_view(section) == "connections") continue;
     for (const ConfigValue& entry : entries->children) {
-      if (IsAnnotation(entry.name) || named.count(entry.name) != 0 || services.Used(section, entry.name)) continue;
+      if (named.count(entry.name) != 0 || services.Used(section, entry.name)) continue;
       std::string what(section, std::string_view(section).size() - 1);
       faults.AddAtName(FaultCode::kUnused, entry, what + " \"" + entry.name + "\" is not used", "remove it, or use it");
     }

@@ -28,6 +28,12 @@ TEST(Structure, RefusesUnknownKeysWithASuggestion) {
   EXPECT_EQ(OneNode("\"x-level\": 1, \"$comment\": [2]"), "ok");
 }
 
+TEST(Structure, ANoteThatLooksLikeAnEntryIsAWarning) {
+  EXPECT_EQ(OneNode("\"set\": {\"x-a\": \"int\", \"$comment\": \"c\", \"x-n\": 1}"),
+            "AB903 \"x-a\" in \"set\" of node \"n\" has no effect: keys that begin with \"x-\" are notes | give it a name "
+            "that does not begin with \"x-\", or write the note as \"$comment\"");
+}
+
 TEST(Structure, RefusesWrongTypesWordsAndRanges) {
   EXPECT_EQ(OneNode("\"level\": \"5\""), "AB103 \"level\" of node \"n\" must be an integer, not a string");
   EXPECT_EQ(OneNode("\"level\": 1.5"), "AB103 \"level\" of node \"n\" must be an integer, not a number");

@@ -96,7 +96,12 @@ TEST(Fingerprint, StaysWithWhatSaysOnlyHowAndWhenAndForWhom) {
   const char* const patches[] = {
       R"({"description": "d", "owner": "o", "tags": ["t"], "x-note": 1, "tests": [{"name": "a"}]})",
       R"({"nodes": {"feat": {"description": "d", "x-note": {"a": 1}, "$comment": "c"}}})",
-      R"({"nodes": {"feat": {"set": {"$comment": "c"}}}})",
+      R"({"nodes": {"feat": {"set": {"$comment": "c", "x-broken": "1 +"}}}})",
+      R"({"nodes": {"check": {"rules": {"x-broken": "1 +", "$comment": "c"}}}})",
+      R"({"nodes": {"gbt": {"outputs": {"x-broken": "nothing"}}, "vote": {"members": {"x-broken": 1}}}})",
+      R"({"nodes": {"x-note": "n", "x-old": {"kind": "none"}}, "sources": {"x-note": 1}, "models": {"x-note": {}}})",
+      R"({"schemas": {"x-note": 1}, "connections": {"x-note": {"none": {}}, "main": {"kafka": {"x-note": 1}}}})",
+      R"({"sources": {"payments": {"key": {"x-note": 1, "field": "card"}, "kafka": {"x-note": 1}}}})",
       R"({"nodes": {"gbt": {"batch": {"max_rows": 8}, "timeout_ms": 900, "retry": {"max": 9}}}})",
       R"({"nodes": {"gbt": {"keep": "always", "dead_letter_max": {"share": 0.5}, "was": "older"}}})",
       R"({"nodes": {"gbt": {"on_error": "dead_letter"}, "vote": {"join": "all"}}})",
