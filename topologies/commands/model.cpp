@@ -1,8 +1,10 @@
 #include "nodes/infer/model.h"
 
+#include <cstdint>
 #include <ostream>
 
 #include "engine/codec/json_writer.h"
+#include "engine/printable.h"
 #include "topologies/commands/command.h"
 
 namespace anabranch {
@@ -17,11 +19,19 @@ void PrintValues(const char* title, const std::vector<ValueInfo>& values, std::o
   }
 }
 
+// A file that sets no version is read as one with the largest number.
+std::string VersionText(const ModelSignature& signature, const char* unset) {
+  return signature.version == INT64_MAX ? unset : std::to_string(signature.version);
+}
+
 void PrintText(const ModelFile& model, std::ostream& out) {
   const ModelSignature& signature = model.signature;
   out << model.path << "\n"
-      << "bytes: " << model.bytes.size() << "\nsha256: " << model.sha256 << "\nproducer: " << signature.producer
-      << "\ngraph: " << signature.graph << "\nversion: " << signature.version << "\n";
+      << "bytes: " << model.file_bytes << "\n";
+  for (const ModelFile::Data& data : model.data) out << "data: " << Printable(data.location) << ", " << data.bytes << " bytes\n";
+  out << "sha256: " << model.sha256 << "\nproducer: " << signature.producer << "\ngraph: " << signature.graph
+      << "\nversion: " << VersionText(signature, "not set") << "\n";
+  if (!model.random.empty()) out << "random: " << Printable(model.random) << "\n";
   if (!signature.description.empty()) out << "description: " << signature.description << "\n";
   PrintValues("inputs", signature.inputs, out);
   PrintValues("outputs", signature.outputs, out);
@@ -54,10 +64,16 @@ void PrintJson(const ModelFile& model, std::ostream& out) {
   for (const auto& [name, text] : signature.metadata) {
     metadata += (metadata.empty() ? "" : ", ") + Quoted(name) + ": " + Quoted(text);
   }
-  out << "{\"path\": " << Quoted(model.path) << ", \"bytes\": " << model.bytes.size()
+  std::string data;
+  for (const ModelFile::Data& file : model.data) {
+    data += (data.empty() ? "" : ", ") + ("{\"location\": " + Quoted(file.location)) +
+            ", \"bytes\": " + std::to_string(file.bytes) + "}";
+  }
+  out << "{\"path\": " << Quoted(model.path) << ", \"bytes\": " << model.file_bytes << ", \"data\": [" << data << "]"
       << ", \"sha256\": " << Quoted(model.sha256) << ", \"producer\": " << Quoted(signature.producer)
       << ", \"graph\": " << Quoted(signature.graph) << ", \"description\": " << Quoted(signature.description)
-      << ", \"version\": " << signature.version << ",\n \"inputs\": " << ValuesJson(signature.inputs)
+      << ", \"version\": " << VersionText(signature, "null")
+      << ", \"random\": " << (model.random.empty() ? "false" : "true") << ",\n \"inputs\": " << ValuesJson(signature.inputs)
       << ",\n \"outputs\": " << ValuesJson(signature.outputs) << ",\n \"metadata\": {" << metadata << "}}\n";
 }
 

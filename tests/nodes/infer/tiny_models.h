@@ -17,8 +17,14 @@ std::string LoopModel();
 std::string MixingModel();
 // Y = sum of all X, int64[]: no result per record.
 std::string SummingModel();
-// LookupModel with its table in another file, "table.bin".
-std::string ExternalModel();
+// Never ends.
+std::string EndlessModel();
+// Y = a random number for each X, float32[N].
+std::string RandomModel();
+// Y = X in another type; both by number (TensorProto.DataType).
+std::string CastModel(int in, int out);
+// LookupModel with its table in another file, from byte `offset` on where that is given.
+std::string ExternalModel(const std::string& location = "table.bin", const std::string& offset = "");
 
 // A folder that goes with the object, with one file in it.
 class ModelFolder {

@@ -1,0 +1,91 @@
+#include "nodes/infer/read_file.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+
+#include "engine/printable.h"
+
+namespace anabranch {
+namespace {
+
+constexpr int64_t kMaxFileBytes = int64_t{2} << 30;  // of a protocol buffer
+constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Status CannotRead(const std::string& path, const std::string& why) {
+  return {Code::kUnavailable, "model file \"" + path + "\" cannot be read: " + why};
+}
+
+Result<std::string> ReadAll(const Descriptor& file, const std::string& path) {
+  struct stat info;
+  if (file.get() < 0 || fstat(file.get(), &info) != 0) return CannotRead(path, std::strerror(errno));
+  if (!S_ISREG(info.st_mode)) return CannotRead(path, "it is not a regular file");
+  if (info.st_size > kMaxFileBytes) return CannotRead(path, "it is longer than 2 GiB");
+  std::string bytes(static_cast<size_t>(info.st_size), '\0');
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n = read(file.get(), bytes.data() + done, bytes.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return CannotRead(path, std::strerror(errno));
+    if (n == 0) return CannotRead(path, "it became shorter while it was read");
+    done += static_cast<size_t>(n);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Result<std::string> ReadWholeFile(const std::string& path) {
+  return ReadAll(Descriptor(open(path.c_str(), kFlags)), path);
+}
+
+Result<std::string> ReadWholeFileBelow(const std::string& folder, const std::string& path) {
+  const Descriptor at(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (at.get() < 0) return CannotRead(folder, std::strerror(errno));
+  open_how how = {};
+  how.flags = kFlags;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  const bool whole = path.find('\0') == std::string::npos;
+  const long fd = whole ? syscall(SYS_openat2, at.get(), path.c_str(), &how, sizeof how) : -1;
+  if (!whole || (fd < 0 && errno == EXDEV)) {
+    return Status(Code::kInvalid, "the data file \"" + Printable(path, 256) + "\" is outside of the model's folder " + folder);
+  }
+  return ReadAll(Descriptor(static_cast<int>(fd)), folder + "/" + Printable(path, 256));
+}
+
+Result<std::string> Sha256(const std::string& bytes) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  if (EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr) != 1) {
+    return Status(Code::kInternal, "SHA-256 is not to be had from the system's libcrypto");
+  }
+  std::string hex;
+  for (unsigned int i = 0; i < size; ++i) {
+    hex += "0123456789abcdef"[digest[i] >> 4];
+    hex += "0123456789abcdef"[digest[i] & 15];
+  }
+  return hex;
+}
+
+}  // namespace anabranch

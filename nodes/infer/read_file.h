@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+
+#include "engine/status.h"
+
+namespace anabranch {
+
+// A whole regular file of at most 2 GiB, read through one descriptor. `path` may be absolute or relative to the working
+// directory. kUnavailable names the file and the reason.
+Result<std::string> ReadWholeFile(const std::string& path);
+
+// The same for a path that must not leave `folder`: links are followed below it only.
+// kInvalid: it leads out of the folder.
+Result<std::string> ReadWholeFileBelow(const std::string& folder, const std::string& path);
+
+// 64 lower-case hexadecimal digits. kInternal when the system's libcrypto has no SHA-256.
+Result<std::string> Sha256(const std::string& bytes);
+
+}  // namespace anabranch

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Writes tests/models/odd: what users bring, and what must be refused with a cure, as the libraries write it.
+
+    "$(tests/setup/python)" tests/setup/make_odd_models.py
+"""
+import pathlib
+import pickle
+import shutil
+import warnings
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import DictionaryType, FloatTensorType, StringTensorType
+from sklearn.datasets import load_iris
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+FOLDER = pathlib.Path(__file__).resolve().parents[1] / "models" / "odd"
+FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+
+
+def value(name, kind, shape):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def model(name, nodes, inputs, outputs, constants=(), **fields):
+    graph = helper.make_graph(nodes, name, inputs, outputs, [numpy_helper.from_array(v, k) for k, v in constants], **fields)
+    return helper.make_model(graph, producer_name="anabranch-tests", ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+
+
+def save(name, made):
+    (FOLDER / f"{name}.onnx").write_bytes(made.SerializeToString(deterministic=True))
+
+
+def idle_loop(bound):
+    """A loop that goes on while its flag `bound` is true, which it never changes."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["still"]), helper.make_node("Identity", ["v"], ["w"])], "body",
+        [value("turn", INT64, []), value("go", BOOL, []), value("v", FLOAT, ["N", 1])],
+        [value("still", BOOL, []), value("w", FLOAT, ["N", 1])])
+    return helper.make_node("Loop", ["", bound, "X"], ["Y"], body=body)
+
+
+def endless():
+    """A loop without an end, in the first call."""
+    return model("endless", [idle_loop("always")],
+                 [value("X", FLOAT, ["N", 1])], [value("Y", FLOAT, ["N", 1])], [("always", np.array(True))])
+
+
+def loops_for_99():
+    """A loop without an end for records above 99."""
+    return model("loops_for_99",
+                 [helper.make_node("ReduceMax", ["X"], ["most"], keepdims=0), helper.make_node("Greater", ["most", "bound"], ["on"]),
+                  idle_loop("on")],
+                 [value("X", FLOAT, ["N", 1])], [value("Y", FLOAT, ["N", 1])], [("bound", np.array(99.5, np.float32))])
+
+
+def noisy():
+    return model("noisy", [helper.make_node("RandomNormalLike", ["X"], ["noise"], name="noise", dtype=FLOAT),
+                           helper.make_node("Add", ["X", "noise"], ["Y"])],
+                 [value("X", FLOAT, ["N", 1])], [value("Y", FLOAT, ["N", 1])])
+
+
+def twice():
+    """Y = 2 X, its weight in a file beside it as PyTorch writes it."""
+    made = model("twice", [helper.make_node("MatMul", ["X", "w"], ["Y"])],
+                 [value("X", FLOAT, ["N", 1])], [value("Y", FLOAT, ["N", 1])], [("w", np.array([[2]], np.float32))])
+    onnx.save(made, FOLDER / "twice.onnx", save_as_external_data=True, location="twice.onnx.data", size_threshold=0)
+    (FOLDER / "twice.onnx.data").chmod(0o644)
+
+
+def sparse_weight():
+    """The weight of a sparse initialiser in another file."""
+    values = numpy_helper.from_array(np.array([2], np.float32), "w")
+    values.ClearField("raw_data")
+    values.data_location = TensorProto.EXTERNAL
+    values.external_data.add(key="location", value="weights.bin")
+    sparse = helper.make_sparse_tensor(values, numpy_helper.from_array(np.array([0], np.int64), "w_at"), [1, 1])
+    return model("sparse_weight", [helper.make_node("MatMul", ["X", "w"], ["Y"])],
+                 [value("X", FLOAT, ["N", 1])], [value("Y", FLOAT, ["N", 1])], sparse_initializer=[sparse])
+
+
+def main():
+    warnings.filterwarnings("ignore")
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    save("endless", endless())
+    save("loops_for_99", loops_for_99())
+    save("noisy", noisy())
+    save("sparse_weight", sparse_weight())
+    twice()
+    iris = load_iris()
+    classifier = LogisticRegression(max_iter=500).fit(iris.data, iris.target)
+    save("float64_zipmap", to_onnx(classifier, iris.data[:1], target_opset={"": 17, "ai.onnx.ml": 3}))
+    newer = to_onnx(classifier, iris.data[:1].astype(np.float32), options={"zipmap": False}, target_opset={"": 17, "ai.onnx.ml": 3})
+    newer.ir_version = 99
+    save("newer", newer)
+    words = make_pipeline(DictVectorizer(sparse=False), LogisticRegression()).fit([{"a": 1.0}, {"a": 3.0}], [0, 1])
+    save("dict_vectorizer", to_onnx(words, initial_types=[("X", DictionaryType(StringTensorType([1]), FloatTensorType([1])))],
+                                    options={"zipmap": False}, target_opset={"": 17, "ai.onnx.ml": 3}))
+    with open(FOLDER / "classifier.pkl", "wb") as file:
+        pickle.dump(classifier, file, protocol=4)
+
+
+if __name__ == "__main__":
+    main()
