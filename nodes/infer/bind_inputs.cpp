@@ -1,31 +1,29 @@
 #include <algorithm>
 
 #include "nodes/infer/bind.h"
+#include "nodes/infer/numbers.h"
 
 namespace anabranch {
 namespace {
 
 bool Accepts(Element element, Kind kind) {
-  switch (element) {
-    case Element::kFloat32:
-    case Element::kFloat64:
-      return kind == Kind::kFloat32 || kind == Kind::kFloat64 || kind == Kind::kInt64 || kind == Kind::kBool;
-    case Element::kInt64:
-    case Element::kInt32: return kind == Kind::kInt64 || kind == Kind::kBool;
-    case Element::kBool: return kind == Kind::kBool;
-    case Element::kString: return kind == Kind::kString;
-    case Element::kOther: break;
-  }
-  return false;
+  const bool integer = kind == Kind::kInt64 || kind == Kind::kBool;
+  if (IsFloat(element)) return integer || kind == Kind::kFloat32 || kind == Kind::kFloat64;
+  if (IsInteger(element)) return integer;
+  return element == Element::kBool ? kind == Kind::kBool : element == Element::kString && kind == Kind::kString;
 }
+
+constexpr const char* kTensorHint =
+    "tensors of float16, float32, float64, bool, string and the integers can be fed; cast the input in the export";
+constexpr const char* kMapHint =
+    "a DictVectorizer takes one: replace it in the export, by OneHotEncoder in a ColumnTransformer, for instance, so "
+    "that each column is an input (docs/models.md)";
 
 std::string TypeHint(Element element, const Type& type) {
   if (type.kind == Kind::kList)
     return "a list of fixed length (\"minItems\" = \"maxItems\") is a tensor and can be a feature";
   if (type.kind == Kind::kTimestamp) return "make a number of it in a transform";
-  if ((element == Element::kInt64 || element == Element::kInt32) && type.IsNumeric()) {
-    return "make an integer of it in a transform";
-  }
+  if (IsInteger(element) && type.IsNumeric()) return "make an integer of it in a transform";
   if (element == Element::kBool) return "make a comparison of it in a transform";
   return {};
 }
@@ -82,7 +80,6 @@ class InputBinder {
         ok &= BindInput(member, *found);
         continue;
       }
-      if (IsAnnotation(member.name)) continue;
       context_.faults().AddAtName(FaultCode::kModelInput, member,
                                   "model \"" + plan_.model_name + "\" has no input \"" + member.name + "\"",
                                   Suggest(member.name, names));
@@ -101,7 +98,7 @@ class InputBinder {
     if (info.form != ValueInfo::Form::kTensor || info.element == Element::kOther) {
       NoteFeatures(context_, at);
       return Fault(FaultCode::kModelType, at, Described(info) + ", which no column can feed",
-                   "known: float32, float64, int64, int32, bool, string tensors");
+                   info.form == ValueInfo::Form::kMap ? kMapHint : kTensorHint);
     }
     if (info.shape.empty()) {
       NoteFeatures(context_, at);

@@ -2,22 +2,22 @@
 #include <optional>
 
 #include "nodes/infer/bind.h"
+#include "nodes/infer/numbers.h"
 #include "nodes/infer/output_reference.h"
 
 namespace anabranch {
 namespace {
 
 std::optional<Kind> ColumnKind(Element element) {
+  if (IsInteger(element)) return Kind::kInt64;
   switch (element) {
+    case Element::kFloat16:
     case Element::kFloat32: return Kind::kFloat32;
     case Element::kFloat64: return Kind::kFloat64;
-    case Element::kInt64:
-    case Element::kInt32: return Kind::kInt64;
     case Element::kBool: return Kind::kBool;
     case Element::kString: return Kind::kString;
-    case Element::kOther: break;
+    default: return std::nullopt;
   }
-  return std::nullopt;
 }
 
 int64_t Product(const std::vector<int64_t>& shape) {
@@ -36,7 +36,6 @@ class OutputBinder {
   bool Bind(const ConfigValue& outputs) {
     bool ok = true;
     for (const ConfigValue& member : outputs.children) {
-      if (IsAnnotation(member.name)) continue;
       MadeValue value;
       const bool resolved = plan_.model != nullptr && member.is_string() && Resolve(member, &value);
       if (!resolved) value.type = Type::Scalar(Kind::kFloat32);
@@ -73,6 +72,7 @@ class OutputBinder {
     switch (found->form) {
       case ValueInfo::Form::kMaps: return ResolveMap(at, *found, *reference, value);
       case ValueInfo::Form::kTensor: return ResolveTensor(at, *found, *reference, value);
+      case ValueInfo::Form::kMap:
       case ValueInfo::Form::kOther: break;
     }
     return Fault(at, Described(*found) + ": neither a tensor nor maps from class to number");

@@ -107,30 +107,40 @@ const LoadedRuntime& Runtime() {
 
 // ------------------------------------------------------------------ types
 
+struct ElementFacts {
+  Element element;
+  ONNXTensorElementDataType ort;
+  const char* name;
+  size_t size;
+};
+
+constexpr ElementFacts kElements[] = {
+    {Element::kFloat32, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, "float32", 4},
+    {Element::kFloat64, ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE, "float64", 8},
+    {Element::kFloat16, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16, "float16", 2},
+    {Element::kInt64, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64, "int64", 8},
+    {Element::kInt32, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32, "int32", 4},
+    {Element::kInt16, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT16, "int16", 2},
+    {Element::kInt8, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8, "int8", 1},
+    {Element::kUint8, ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8, "uint8", 1},
+    {Element::kUint16, ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT16, "uint16", 2},
+    {Element::kUint32, ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT32, "uint32", 4},
+    {Element::kUint64, ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT64, "uint64", 8},
+    {Element::kBool, ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL, "bool", 1},
+    {Element::kString, ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING, "string", 0},
+    {Element::kOther, ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED, "unsupported", 0},
+};
+
+const ElementFacts& FactsOf(Element element) { return kElements[static_cast<size_t>(element)]; }
+
 Element FromOrt(ONNXTensorElementDataType type) {
-  switch (type) {
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT: return Element::kFloat32;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE: return Element::kFloat64;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64: return Element::kInt64;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32: return Element::kInt32;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL: return Element::kBool;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING: return Element::kString;
-    default: return Element::kOther;
+  for (const ElementFacts& facts : kElements) {
+    if (facts.ort == type) return facts.element;
   }
+  return Element::kOther;
 }
 
-ONNXTensorElementDataType ToOrt(Element element) {
-  switch (element) {
-    case Element::kFloat32: return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
-    case Element::kFloat64: return ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE;
-    case Element::kInt64: return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
-    case Element::kInt32: return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
-    case Element::kBool: return ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL;
-    case Element::kString: return ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING;
-    case Element::kOther: break;
-  }
-  return ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
-}
+ONNXTensorElementDataType ToOrt(Element element) { return FactsOf(element).ort; }
 
 struct TypeInfoDelete {
   void operator()(OrtTypeInfo* info) const { api->ReleaseTypeInfo(info); }
@@ -170,6 +180,22 @@ Status DescribeTensor(const OrtTypeInfo& type, ValueInfo* value) {
   return Status::Ok();
 }
 
+Status DescribeMap(const OrtTypeInfo& type, ValueInfo::Form form, ValueInfo* value) {
+  const OrtMapTypeInfo* map = nullptr;
+  ORT_CALL(api->CastTypeInfoToMapTypeInfo(&type, &map));
+  ONNXTensorElementDataType key;
+  ORT_CALL(api->GetMapKeyType(map, &key));
+  OrtTypeInfo* raw = nullptr;
+  ORT_CALL(api->GetMapValueType(map, &raw));
+  const TypeInfo inner(raw);
+  ValueInfo number;
+  RETURN_IF_ERROR(DescribeTensor(*inner, &number));
+  value->map_key = FromOrt(key);
+  value->element = number.element;
+  if (value->map_key == Element::kInt64 || value->map_key == Element::kString) value->form = form;
+  return Status::Ok();
+}
+
 Status DescribeMaps(const OrtTypeInfo& type, ValueInfo* value) {
   const OrtSequenceTypeInfo* sequence = nullptr;
   ORT_CALL(api->CastTypeInfoToSequenceTypeInfo(&type, &sequence));
@@ -178,19 +204,7 @@ Status DescribeMaps(const OrtTypeInfo& type, ValueInfo* value) {
   const TypeInfo item(raw);
   ONNXType item_type;
   ORT_CALL(api->GetOnnxTypeFromTypeInfo(item.get(), &item_type));
-  if (item_type != ONNX_TYPE_MAP) return Status::Ok();
-  const OrtMapTypeInfo* map = nullptr;
-  ORT_CALL(api->CastTypeInfoToMapTypeInfo(item.get(), &map));
-  ONNXTensorElementDataType key;
-  ORT_CALL(api->GetMapKeyType(map, &key));
-  ORT_CALL(api->GetMapValueType(map, &raw));
-  const TypeInfo inner(raw);
-  ValueInfo number;
-  RETURN_IF_ERROR(DescribeTensor(*inner, &number));
-  value->map_key = FromOrt(key);
-  value->element = number.element;
-  if (value->map_key == Element::kInt64 || value->map_key == Element::kString) value->form = ValueInfo::Form::kMaps;
-  return Status::Ok();
+  return item_type == ONNX_TYPE_MAP ? DescribeMap(*item, ValueInfo::Form::kMaps, value) : Status::Ok();
 }
 
 Status Describe(const OrtTypeInfo& type, ValueInfo* value) {
@@ -198,6 +212,7 @@ Status Describe(const OrtTypeInfo& type, ValueInfo* value) {
   ORT_CALL(api->GetOnnxTypeFromTypeInfo(&type, &form));
   if (form == ONNX_TYPE_TENSOR) return DescribeTensor(type, value);
   if (form == ONNX_TYPE_SEQUENCE) return DescribeMaps(type, value);
+  if (form == ONNX_TYPE_MAP) return DescribeMap(type, ValueInfo::Form::kMap, value);
   return Status::Ok();
 }
 
@@ -280,34 +295,11 @@ Result<OnnxLibrary> LoadOnnxLibrary() {
   return runtime.library;
 }
 
-const char* ElementName(Element element) {
-  switch (element) {
-    case Element::kFloat32: return "float32";
-    case Element::kFloat64: return "float64";
-    case Element::kInt64: return "int64";
-    case Element::kInt32: return "int32";
-    case Element::kBool: return "bool";
-    case Element::kString: return "string";
-    case Element::kOther: break;
-  }
-  return "unsupported";
-}
-
-size_t ElementSize(Element element) {
-  switch (element) {
-    case Element::kFloat64:
-    case Element::kInt64: return 8;
-    case Element::kFloat32:
-    case Element::kInt32: return 4;
-    case Element::kBool: return 1;
-    case Element::kString:
-    case Element::kOther: break;
-  }
-  return 0;
-}
+const char* ElementName(Element element) { return FactsOf(element).name; }
+size_t ElementSize(Element element) { return FactsOf(element).size; }
 
 std::string ValueInfo::ToString() const {
-  if (form == Form::kMaps) return std::string("map<") + ElementName(map_key) + ", " + ElementName(element) + ">";
+  if (form == Form::kMaps || form == Form::kMap) return std::string("map<") + ElementName(map_key) + ", " + ElementName(element) + ">";
   if (form == Form::kOther) return "unsupported";
   std::string text = std::string(ElementName(element)) + "[";
   for (size_t i = 0; i < shape.size(); ++i) {

@@ -31,7 +31,22 @@ struct OnnxLibrary {
 Result<OnnxLibrary> LoadOnnxLibrary();
 
 // What a tensor holds, as far as columns can hold it.
-enum class Element : uint8_t { kFloat32, kFloat64, kInt64, kInt32, kBool, kString, kOther };
+enum class Element : uint8_t {
+  kFloat32,
+  kFloat64,
+  kFloat16,
+  kInt64,  // the integers, from here
+  kInt32,
+  kInt16,
+  kInt8,
+  kUint8,
+  kUint16,
+  kUint32,
+  kUint64,  // to here
+  kBool,
+  kString,
+  kOther,
+};
 
 const char* ElementName(Element element);
 size_t ElementSize(Element element);  // 0 for strings and kOther
@@ -41,6 +56,7 @@ struct ValueInfo {
   enum class Form : uint8_t {
     kTensor,
     kMaps,   // one map class → number per row: what a ZipMap operator makes
+    kMap,    // one map for the whole call: what a DictVectorizer takes
     kOther,  // nothing that this program reads
   };
   std::string name;

@@ -3,7 +3,9 @@
 #include <cfloat>
 #include <cmath>
 #include <limits>
+#include <utility>
 
+#include "nodes/infer/numbers.h"
 #include "nodes/infer/rows.h"
 
 namespace anabranch {
@@ -14,7 +16,7 @@ Kind Stored(const Type& type) { return type.IsScalar() ? type.kind : type.elemen
 // ------------------------------------------------------------------ which rows
 
 bool NullAllowed(const InferPlan& plan, const ModelInput& input) {
-  return plan.null_is_nan && (input.element == Element::kFloat32 || input.element == Element::kFloat64);
+  return plan.null_is_nan && IsFloat(input.element);
 }
 
 template <typename T, typename Fits>
@@ -35,7 +37,18 @@ void CheckValues(const Column& column, size_t elements, Fits fits, std::vector<u
 }
 
 bool FitsFloat(double value) { return !(std::fabs(value) > FLT_MAX) || std::isinf(value); }
-bool FitsInt32(int64_t value) { return value >= INT32_MIN && value <= INT32_MAX; }
+bool FitsHalf(double value) { return !(std::fabs(value) >= Half::kTooLarge) || std::isinf(value); }
+bool FitsHalfInteger(int64_t value) { return FitsHalf(static_cast<double>(value)); }
+
+// Numbers of an integer input that is narrower than a column.
+void CheckIntegers(const ModelInput& input, const Column& column, size_t elements, std::vector<uint8_t>* usable) {
+  WithNumber(input.element, [&]<typename T>() {
+    if constexpr (std::is_integral_v<T>) {
+      const auto fits = [](int64_t value) { return std::in_range<T>(value); };
+      CheckValues<int64_t>(column, elements, fits, usable);
+    }
+  });
+}
 
 // Whether a look at each value is needed: one that is greater than a float, infinite or not a number, on any row.
 bool MayNotFit(std::span<const double> values) {
@@ -59,8 +72,12 @@ void CheckColumn(const InferPlan& plan, const ModelInput& input, const Column& c
   if (input.element == Element::kFloat32 && stored == Kind::kFloat64) {
     if (!MayNotFit(column.values<double>().first(usable->size() * elements))) return;
     CheckValues<double>(column, elements, FitsFloat, usable);
-  } else if (input.element == Element::kInt32 && stored == Kind::kInt64) {
-    CheckValues<int64_t>(column, elements, FitsInt32, usable);
+  } else if (input.element == Element::kFloat16) {
+    if (stored == Kind::kFloat64) CheckValues<double>(column, elements, FitsHalf, usable);
+    if (stored == Kind::kFloat32) CheckValues<float>(column, elements, FitsHalf, usable);
+    if (stored == Kind::kInt64) CheckValues<int64_t>(column, elements, FitsHalfInteger, usable);
+  } else if (IsInteger(input.element) && input.element != Element::kInt64 && stored == Kind::kInt64) {
+    CheckIntegers(input, column, elements, usable);
   }
 }
 
@@ -119,7 +136,7 @@ template <typename To>
 void NullsToNan(const Column& column, std::span<const uint32_t> rows, size_t elements, size_t width, To* to) {
   for (size_t i = 0; i < rows.size(); ++i) {
     if (column.valid(rows[i])) continue;
-    std::fill_n(to + i * width, elements, std::numeric_limits<To>::quiet_NaN());
+    std::fill_n(to + i * width, elements, static_cast<To>(std::numeric_limits<double>::quiet_NaN()));
   }
 }
 
@@ -132,7 +149,7 @@ void PackInput(const RecordBatch& batch, const ModelInput& input, bool null_is_n
     const Column& column = batch.columns[feature.id];
     const auto elements = static_cast<size_t>(feature.elements);
     PackColumn(column, rows, elements, width, to + first);
-    if constexpr (std::is_floating_point_v<To>) {
+    if constexpr (kIsFloat<To>) {
       if (null_is_nan) NullsToNan(column, rows, elements, width, to + first);
     }
     first += elements;
@@ -204,16 +221,10 @@ void PackRows(const RecordBatch& batch, std::span<const uint32_t> rows, uint32_t
       call->BorrowInput(i, data);
       continue;
     }
-    const auto pack = [&]<typename To>(To* to) { PackInput(batch, input, plan.null_is_nan, rows, call_rows, to); };
-    switch (input.element) {
-      case Element::kFloat32: pack(static_cast<float*>(call->Numbers(i, call_rows))); break;
-      case Element::kFloat64: pack(static_cast<double*>(call->Numbers(i, call_rows))); break;
-      case Element::kInt64: pack(static_cast<int64_t*>(call->Numbers(i, call_rows))); break;
-      case Element::kInt32: pack(static_cast<int32_t*>(call->Numbers(i, call_rows))); break;
-      case Element::kBool: pack(static_cast<uint8_t*>(call->Numbers(i, call_rows))); break;
-      case Element::kString: PackTexts(batch, input, rows, call_rows, &call->Texts(i, call_rows)); break;
-      case Element::kOther: break;
-    }
+    if (input.element == Element::kString) PackTexts(batch, input, rows, call_rows, &call->Texts(i, call_rows));
+    WithNumber(input.element, [&]<typename To>() {
+      PackInput(batch, input, plan.null_is_nan, rows, call_rows, static_cast<To*>(call->Numbers(i, call_rows)));
+    });
   }
 }
 

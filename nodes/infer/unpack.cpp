@@ -2,12 +2,13 @@
 #include <array>
 #include <cmath>
 
+#include "nodes/infer/numbers.h"
 #include "nodes/infer/rows.h"
 
 namespace anabranch {
 namespace {
 
-// Values of one output → one column. From and To differ for int32 only.
+// Values of one output → one column. From and To differ for what is narrower than a column.
 template <typename To, typename From>
 void CopyValues(const ModelCall::Output& output, const MadeValue& value, std::span<const uint32_t> rows,
                 Column* column) {
@@ -103,14 +104,33 @@ void CopyOutput(const ModelCall& call, const MadeValue& value, std::span<const u
   const ModelOutput& declared = call.plan().outputs[value.output];
   const ModelCall::Output& output = call.output(value.output);
   if (declared.form == ValueInfo::Form::kMaps) return CopyClasses(output, value, rows, column);
-  switch (declared.element) {
-    case Element::kFloat32: CopyValues<float, float>(output, value, rows, column); break;
-    case Element::kFloat64: CopyValues<double, double>(output, value, rows, column); break;
-    case Element::kInt64: CopyValues<int64_t, int64_t>(output, value, rows, column); break;
-    case Element::kInt32: CopyValues<int64_t, int32_t>(output, value, rows, column); break;
-    case Element::kBool: CopyValues<uint8_t, uint8_t>(output, value, rows, column); break;
-    case Element::kString: CopyTexts(output, value, rows, column); break;
-    case Element::kOther: break;
+  if (declared.element == Element::kString) return CopyTexts(output, value, rows, column);
+  WithNumber(declared.element, [&]<typename From>() {
+    using Wide = std::conditional_t<std::is_integral_v<From>, int64_t, float>;
+    if constexpr (std::is_same_v<From, double>) {
+      CopyValues<double, double>(output, value, rows, column);
+    } else if (declared.element == Element::kBool) {
+      CopyValues<uint8_t, uint8_t>(output, value, rows, column);
+    } else {
+      CopyValues<Wide, From>(output, value, rows, column);
+    }
+  });
+}
+
+bool LiesAsInColumn(Element element) {
+  return element == Element::kFloat32 || element == Element::kFloat64 || element == Element::kInt64 ||
+         element == Element::kBool;
+}
+
+// A uint64 beyond an int64 has become negative.
+void FindTooLarge(const InferPlan& plan, const MadeValue& value, std::span<const uint32_t> rows, const Column& column,
+                  std::vector<BadRow>* bad) {
+  const auto count = static_cast<size_t>(value.count);
+  for (const uint32_t row : rows) {
+    const int64_t* begin = column.values<int64_t>().data() + row * count;
+    if (std::all_of(begin, begin + count, [](int64_t v) { return v >= 0; })) continue;
+    bad->push_back({row, "out_of_range",
+                    "output \"" + value.reference + "\" of model " + plan.label + " does not fit int64", false});
   }
 }
 
@@ -125,7 +145,7 @@ void BorrowColumns(RecordBatch& batch, std::span<const uint32_t> rows, uint32_t 
   if (!call->borrows() || rows.size() != call_rows || !Contiguous(rows)) return;
   for (const MadeValue& value : call->plan().values) {
     const ModelOutput& output = call->plan().outputs[value.output];
-    if (!call->in_place(value.output) || output.width != value.count || output.element == Element::kInt32) continue;
+    if (!call->in_place(value.output) || output.width != value.count || !LiesAsInColumn(output.element)) continue;
     const size_t bytes = static_cast<size_t>(value.count) * ElementSize(output.element);
     call->BorrowOutput(value.output, batch.columns[value.id].values<char>().data() + rows.front() * bytes);
   }
@@ -137,6 +157,7 @@ Status UnpackRows(const ModelCall& call, std::span<const uint32_t> rows, RecordB
   for (const MadeValue& value : plan.values) {
     Column& column = batch.columns[value.id];
     CopyOutput(call, value, rows, &column);
+    if (plan.outputs[value.output].element == Element::kUint64) FindTooLarge(plan, value, rows, column, bad);
     if (plan.allow_nan) continue;
     const Kind stored = value.type.IsScalar() ? value.type.kind : value.type.element;
     if (stored == Kind::kFloat32) FindNotFinite<float>(plan, value, rows, column, bad);
