@@ -42,6 +42,7 @@ enum class FaultCode : uint16_t {
   kModelType = 403,
   kModelOutput = 404,
   kModelDigest = 405,
+  kModelRandom = 406,
   kSchemaKeyword = 501,
   kSchemaType = 502,
   kDelivery = 601,

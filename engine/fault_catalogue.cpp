@@ -69,6 +69,9 @@ const std::vector<FaultInfo>& FaultCatalogue() {
        "The model file declares no such output, or the output has no such index or class."},
       {FaultCode::kModelDigest, "model digest",
        "The SHA-256 of the model file is not the one that the topology names: the file was changed or is incomplete."},
+      {FaultCode::kModelRandom, "random model",
+       "The model draws random numbers, so the same record gets another result each time it is computed. Export it in "
+       "evaluation mode, without the operator; or allow it with \"nondeterministic\": true at the model."},
       {FaultCode::kSchemaKeyword, "schema keyword",
        "The schema uses a keyword that cannot be enforced. It is refused, as an unchecked rule is worse than none."},
       {FaultCode::kSchemaType, "schema type", "The schema's type or structure cannot become columns."},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <span>
@@ -77,6 +78,9 @@ struct NodeRun {
   std::span<const uint8_t> active;  // 1 = work on this row
   uint32_t active_count;            // == batch.rows(): all
   int64_t deadline_ns;              // Clock::NowNs() by which to give up; INT64_MAX = none
+  // For a node that bounds its own steps where there is no deadline: it says here by when it is back at the latest.
+  // When it is not, the process ends as after a deadline that passed. May be null.
+  std::atomic<int64_t>* due_ns = nullptr;
 
   StageRows& rows() const { return batch.stages[stage]; }
   bool all_active() const { return active_count == batch.rows(); }
@@ -119,6 +123,9 @@ class NodeProgram {
   // What the node counts beside its rows, in StageRows::tally of each batch, e.g. "missing:p_nn:error". The sums of a
   // run are kept in the ledger under these names.
   virtual std::vector<std::string> Tallies() const { return {}; }
+  // False: the same row may get another result each time. Then the results are stored before anything below the node
+  // runs, as with `"keep": "always"`.
+  virtual bool deterministic() const { return true; }
   // Adds to the fingerprint what the configuration text does not hold (model bytes).
   virtual std::string FingerprintExtra() const { return {}; }
 };

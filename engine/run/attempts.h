@@ -36,6 +36,8 @@ class AttemptSlots {
     void Enter(std::string_view stage, const SourcePartition& partition, int64_t first, int64_t since_ns,
                int64_t deadline_ns);
     void Leave();
+    // When the call must be back at the latest; its thread may move it while it is in the call.
+    std::atomic<int64_t>* due_ns() { return &deadline_ns_; }
 
    private:
     friend class AttemptSlots;

@@ -338,7 +338,7 @@ bool Run::FindStuck(int64_t now_ns, RunSummary* summary) {
   const auto still_out = [&](const AttemptSlots::Call& each) {
     return each.stage == call.stage && each.first == call.first && each.since_ns == call.since_ns;
   };
-  const std::string late = "node \"" + call.stage + "\": a call did not return within its timeout_ms and " +
+  const std::string late = "node \"" + call.stage + "\": a call did not return within its time limit and " +
                            std::to_string(kStuckGraceNs / 1'000'000'000) + " s more";
   cancel_.Raise(CancelToken::kDrain);
   const auto wait_for_lanes = [this](size_t stuck, int64_t until) {

@@ -87,7 +87,8 @@ class StageCall {
       fault_ = true;
       return fault;
     }
-    const NodeRun run{batch_, stage_, active, count, deadline};
+    std::atomic<int64_t>* due = context_.slot != nullptr ? context_.slot->due_ns() : nullptr;
+    const NodeRun run{batch_, stage_, active, count, deadline, due};
     Status status = Guarded([&] {
       return callee_.node != nullptr ? callee_.node->Process(run) : callee_.encoder->Encode(batch_, active, &encoded());
     });

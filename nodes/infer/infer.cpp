@@ -2,6 +2,7 @@
 
 #include <exception>
 
+#include "engine/printable.h"
 #include "nodes/infer/bind.h"
 #include "nodes/infer/program.h"
 
@@ -26,7 +27,10 @@ NodeKind::Spec MakeSpec() {
       "A record with a null feature fails, unless `nulls` is `\"nan\"` and the input holds floats. A record whose "
       "output is not finite fails, unless `allow_nan` is true. A record that the model refuses costs itself only.\n\n"
       "Records go through the model in calls of up to `batch.max_rows`. The results do not depend on it: no call has "
-      "one row, and a model whose results vary with the number of rows is called with one padded size.";
+      "one row, and a model whose results vary with the number of rows is called with one padded size.\n\n"
+      "A call may take 30 s, or what the model's `call_timeout_ms` says, where the node has no `timeout_ms`. A record "
+      "that makes the model take longer fails; if more than one of a call does, the stage stops. A model that draws random "
+      "numbers is refused unless it is declared `\"nondeterministic\": true`.";
   spec.fields = {
       {"model", Shape::String(), true, "", "the model's name in the topology's `models` section"},
       {"features",
@@ -78,6 +82,11 @@ class InferKind : public NodeKind {
   mutable ModelCache models_;
 };
 
+int64_t Nanoseconds(const ConfigValue& object, std::string_view milliseconds, int64_t fallback) {
+  constexpr double kNsPerMs = 1e6;
+  return static_cast<int64_t>(object.Number(milliseconds, static_cast<double>(fallback) / kNsPerMs) * kNsPerMs);
+}
+
 // The model's file, with faults placed where the topology names it. Null when there was one.
 std::shared_ptr<const ModelFile> FindModel(BindContext& context, ModelCache& models, InferPlan* plan) {
   const ConfigValue* name = context.config().Find("model");
@@ -108,6 +117,16 @@ std::shared_ptr<const ModelFile> FindModel(BindContext& context, ModelCache& mod
     faults.Add(FaultCode::kModelDigest, *digest,
                "\"" + path->text + "\" has sha256 " + sha256 + ", not the one written here",
                "the file was replaced: take the right one, or write its digest here");
+    return nullptr;
+  }
+  plan->nondeterministic = entry->Flag("nondeterministic", false);
+  plan->call_limit_ns = Nanoseconds(*entry, "call_timeout_ms", plan->call_limit_ns);
+  plan->warmup_limit_ns = Nanoseconds(*entry, "warmup_timeout_ms", plan->warmup_limit_ns);
+  if (!plan->nondeterministic && !(*file)->random.empty()) {
+    faults.Add(FaultCode::kModelRandom, *path,
+               "\"" + path->text + "\" draws random numbers (" + Printable((*file)->random) +
+                   "): the same record would get another result each time",
+               "export it in evaluation mode, or write \"nondeterministic\": true at the model");
     return nullptr;
   }
   const std::string_view version = entry->Text("version");

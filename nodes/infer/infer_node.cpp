@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <exception>
 #include <mutex>
@@ -10,6 +12,42 @@
 
 namespace anabranch {
 namespace {
+
+constexpr int64_t kWarmupGraceNs = 2'000'000'000;
+
+// How long model calls may take: all of a batch until its deadline, or, where it has none, each call by itself.
+class CallTime {
+ public:
+  CallTime(const NodeRun& run, int64_t limit_ns, ModelCall* call) : run_(run), limit_ns_(limit_ns), call_(*call) {
+    Restart();
+  }
+
+  // After a call was ended: the next ones may run again.
+  void Restart() {
+    guard_.reset();
+    call_.ResumeCalls();  // here, as a guard may end a call that is over until it is gone itself
+    const int64_t deadline = each() ? Clock::Real().NowNs() + limit_ns_ : run_.deadline_ns;
+    guard_.emplace(Watchdog::Process(), deadline, [this] { call_.Terminate(); });
+  }
+  void NextCall() {
+    if (!each()) return;
+    const int64_t deadline = Clock::Real().NowNs() + limit_ns_;
+    guard_->Renew(deadline);
+    if (run_.due_ns != nullptr) run_.due_ns->store(deadline, std::memory_order_relaxed);
+  }
+  // The batch's deadline has passed.
+  bool over() const { return !each() && (guard_->expired() || Clock::Real().NowNs() >= run_.deadline_ns); }
+  // A call took longer than one may.
+  bool call_ended() const { return each() && guard_->expired(); }
+
+ private:
+  bool each() const { return run_.deadline_ns == INT64_MAX; }
+
+  const NodeRun& run_;
+  const int64_t limit_ns_;
+  ModelCall& call_;
+  std::optional<Watchdog::Guard> guard_;
+};
 
 class InferNode : public Node {
  public:
@@ -40,30 +78,32 @@ class InferNode : public Node {
 
   Status CallAll(const NodeRun& run) {
     if (rows_.empty()) return Status::Ok();
-    call_->ResumeCalls();  // here, as a guard may end a call that is over until it is gone itself
-    const Watchdog::Guard guard(Watchdog::Process(), run.deadline_ns, [this] { call_->Terminate(); });
+    CallTime time(run, plan_->call_limit_ns, call_.get());
     Status status;
     for (size_t first = 0; first < rows_.size() && status.ok(); first += shape_.records) {
       const size_t n = std::min<size_t>(shape_.records, rows_.size() - first);
-      if (!InTime(run, guard)) {
+      if (time.over()) {
         TimeOutFrom(first);
         break;
       }
       const std::span<const uint32_t> rows(rows_.data() + first, n);
+      time.NextCall();
       status = CallRows(run, rows);
       if (status.ok()) continue;
-      if (!InTime(run, guard)) {
+      if (time.over()) {
         status = Status::Ok();
         TimeOutFrom(first);
         break;
       }
-      if (status.code() == Code::kStage) status = CallOneByOne(run, rows, guard, status);
+      if (time.call_ended()) status = TooLong();
+      if (status.code() == Code::kStage) status = CallOneByOne(run, rows, time, status);
     }
     return status.ok() ? status : Status(Code::kStage, "model " + plan_->label + ": " + status.message());
   }
 
-  bool InTime(const NodeRun& run, const Watchdog::Guard& guard) const {
-    return run.deadline_ns == INT64_MAX || (!guard.expired() && Clock::Real().NowNs() < run.deadline_ns);
+  Status TooLong() const {
+    return {Code::kStage, "a call did not return within " + std::to_string(plan_->call_limit_ns / 1'000'000) +
+                              " ms and was ended; if the model is that slow, raise its \"call_timeout_ms\""};
   }
 
   Status CallRows(const NodeRun& run, std::span<const uint32_t> rows) {
@@ -74,22 +114,31 @@ class InferNode : public Node {
     return UnpackRows(*call_, rows, run.batch, &bad_);
   }
 
-  // Finds the rows that the model refuses. All of them, and the rows that it took when it was loaded too: the model
-  // is at fault, not the records.
-  Status CallOneByOne(const NodeRun& run, std::span<const uint32_t> rows, const Watchdog::Guard& guard,
-                      Status refused) {
+  // Finds the rows that the model refuses, or that keep it for longer than a call may take: one of these in a call, as
+  // each costs that time. All rows, and the rows that it took when it was loaded too: the model is at fault, not the
+  // records.
+  Status CallOneByOne(const NodeRun& run, std::span<const uint32_t> rows, CallTime& time, const Status& refused) {
     size_t failed = 0;
+    bool kept_long = false;
     for (const uint32_t& row : rows) {
-      if (!InTime(run, guard)) {
+      if (time.call_ended()) time.Restart();
+      time.NextCall();
+      const Status status = time.over() ? refused : CallRows(run, {&row, 1});
+      if (status.code() == Code::kInvalid) return status;
+      if (status.ok()) continue;
+      if (time.over()) {
         TimeOutFrom(static_cast<size_t>(&row - rows_.data()));
         return Status::Ok();
       }
-      const Status status = CallRows(run, {&row, 1});
-      if (status.code() == Code::kInvalid) return status;
-      if (status.ok() || !InTime(run, guard)) continue;
+      const bool too_long = time.call_ended();
+      if (too_long && kept_long) return TooLong();
+      kept_long = kept_long || too_long;
       ++failed;
-      bad_.push_back({row, "model", "model " + plan_->label + ": " + status.message(), false});
+      bad_.push_back({row, too_long ? "timeout" : "model",
+                      "model " + plan_->label + ": " + (too_long ? TooLong() : status).message(), too_long});
     }
+    if (time.call_ended()) time.Restart();
+    time.NextCall();
     if (failed < rows.size() || (shape_.runs && WarmUp(call_.get(), shape_))) return Status::Ok();
     return refused;
   }
@@ -148,6 +197,7 @@ class InferProgram : public NodeProgram {
     if (plan_->max_rows != 0 && plan_->fixed_rows == 0) facts["rows_per_call"] = std::to_string(plan_->max_rows);
     if (!shape_) return facts;
     facts["rows_per_call"] = std::to_string(shape_->records);
+    if (plan_->nondeterministic) facts["nondeterministic"] = "yes";
     facts["in_place"] = shape_->borrows ? "yes" : "no";
     facts["batch_invariant"] = shape_->invariant ? "yes" : shape_->runs ? "no" : "unknown";
     if (shape_->fixed_rows != 0) facts["padded_rows"] = std::to_string(shape_->fixed_rows);
@@ -159,26 +209,46 @@ class InferProgram : public NodeProgram {
     return shape_ ? shape_->EstimateNs(rows) : 0;
   }
 
+  bool deterministic() const override { return !plan_->nondeterministic; }
   std::string FingerprintExtra() const override { return plan_->model->sha256; }
 
  private:
   Result<std::unique_ptr<Node>> OpenNode() const {
+    const int64_t deadline = Clock::Real().NowNs() + plan_->warmup_limit_ns;
+    const Watchdog::Guard last(Watchdog::Process(), deadline + kWarmupGraceNs, [this] { EndProcess(); });
     auto call = ModelCall::Open(*plan_);
     if (!call.ok()) {
       const Code code = call.status().code() == Code::kUnavailable ? Code::kUnavailable : Code::kStage;
       return Status(code, "model " + plan_->label + " cannot be loaded: " + call.status().message());
     }
-    ASSIGN_OR_RETURN(const CallShape shape, Settle(call->get()));
+    const Watchdog::Guard guard(Watchdog::Process(), deadline, [&call] { (*call)->Terminate(); });
+    ASSIGN_OR_RETURN(const CallShape shape, Settle(call->get(), guard));
     shape.ApplyTo(call->get());
     if (shape.runs) WarmUp(call->get(), shape);
+    if (guard.expired()) return Status(Code::kStage, SlowWarmup());
     return std::unique_ptr<Node>(std::make_unique<InferNode>(plan_, std::move(call).value(), shape));
   }
 
+  std::string SlowWarmup() const {
+    return "model " + plan_->label + ": its first calls, with made-up rows, did not end within " +
+           std::to_string(plan_->warmup_limit_ns / 1'000'000) +
+           " ms; if the model is that slow, raise its \"warmup_timeout_ms\", otherwise look for a loop in it that does "
+           "not end";
+  }
+
+  // The runtime does not come back though it was told to. Nothing has been read yet, so nothing is lost.
+  void EndProcess() const {
+    const std::string text = SlowWarmup() + "; its thread cannot be ended, so this process ends\n";
+    (void)!write(STDERR_FILENO, text.data(), text.size());
+    _exit(1);
+  }
+
   // Probed by the first thread that opens the program, for all.
-  Result<CallShape> Settle(ModelCall* call) const {
+  Result<CallShape> Settle(ModelCall* call, const Watchdog::Guard& guard) const {
     const std::lock_guard lock(mutex_);
     if (shape_) return *shape_;
     auto shape = ProbeModel(call);
+    if (guard.expired()) return Status(Code::kStage, SlowWarmup());
     if (!shape.ok()) return shape.status().WithContext("model " + plan_->label);
     shape_ = *shape;
     return *shape_;

@@ -299,7 +299,9 @@ const char* ElementName(Element element) { return FactsOf(element).name; }
 size_t ElementSize(Element element) { return FactsOf(element).size; }
 
 std::string ValueInfo::ToString() const {
-  if (form == Form::kMaps || form == Form::kMap) return std::string("map<") + ElementName(map_key) + ", " + ElementName(element) + ">";
+  if (form == Form::kMaps || form == Form::kMap) {
+    return std::string("map<") + ElementName(map_key) + ", " + ElementName(element) + ">";
+  }
   if (form == Form::kOther) return "unsupported";
   std::string text = std::string(ElementName(element)) + "[";
   for (size_t i = 0; i < shape.size(); ++i) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "engine/clock.h"
+#include "nodes/infer/numbers.h"
 #include "nodes/infer/rows.h"
 
 namespace anabranch {
@@ -36,15 +37,9 @@ class Prober {
   // Made-up rows [first, first + n) and copies of the last one, n ≤ rows.
   void Fill(uint32_t first, uint32_t n, uint32_t rows) {
     for (size_t i = 0; i < plan_.inputs.size(); ++i) {
-      switch (plan_.inputs[i].element) {
-        case Element::kFloat32: FillNumbers<float>(i, first, n, rows); break;
-        case Element::kFloat64: FillNumbers<double>(i, first, n, rows); break;
-        case Element::kInt64: FillNumbers<int64_t>(i, first, n, rows); break;
-        case Element::kInt32: FillNumbers<int32_t>(i, first, n, rows); break;
-        case Element::kBool: FillNumbers<uint8_t>(i, first, n, rows); break;
-        case Element::kString: FillTexts(i, first, n, rows); break;
-        case Element::kOther: break;
-      }
+      const Element element = plan_.inputs[i].element;
+      if (element == Element::kString) FillTexts(i, first, n, rows);
+      WithNumber(element, [&]<typename T>() { FillNumbers<T>(i, first, n, rows); });
     }
   }
 
@@ -106,7 +101,7 @@ class Prober {
       const uint32_t row = first + std::min(r, n - 1);
       for (size_t e = 0; e < width; ++e) {
         const uint64_t hash = Hash(i, row, e);
-        if constexpr (std::is_floating_point_v<T>) {
+        if constexpr (kIsFloat<T>) {
           const double unit = static_cast<double>(hash >> 11) * 0x1p-52 - 1.0;
           to[r * width + e] = static_cast<T>(unit * kScales[row % kScales.size()]);
         } else {
@@ -149,9 +144,10 @@ class Prober {
 };
 
 // Lets outputs be written in place where the model's own shapes allow it, and sees that the results stay the same.
-void SettleInPlace(Prober* prober, uint32_t rows, ModelCall* call, CallShape* shape) {
+// `before` are the results of `rows` made-up rows without that.
+void SettleInPlace(const Result<std::vector<std::string>>& before, Prober* prober, uint32_t rows, ModelCall* call,
+                   CallShape* shape) {
   const InferPlan& plan = call->plan();
-  const auto before = prober->Results(rows, rows, rows);
   for (size_t i = 0; i < plan.outputs.size(); ++i) {
     const ModelOutput& output = plan.outputs[i];
     const bool numbers = output.form == ValueInfo::Form::kTensor && output.element != Element::kString;
@@ -263,8 +259,13 @@ Result<CallShape> ProbeModel(ModelCall* call) {
     return shape;
   }
   shape.runs = true;
+  const auto again = prober.Results(first_rows, first_rows, first_rows);
+  if (!plan.nondeterministic && again.ok() && *again != *first) {
+    return Status(Code::kStage, "the same rows gave other results when they were computed again; export the model in "
+                                "evaluation mode, or write \"nondeterministic\": true at the model");
+  }
   if (const Status fits = CheckOutputs(*call); !fits.ok()) return Status(Code::kStage, fits.message());
-  SettleInPlace(&prober, first_rows, call, &shape);
+  SettleInPlace(again, &prober, first_rows, call, &shape);
   if (plan.fixed_rows != 0) {
     SettleFixedRows(&prober, plan.fixed_rows, &shape);
     shape.invariant = shape.records == plan.fixed_rows;

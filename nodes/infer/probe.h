@@ -33,7 +33,8 @@ struct CallShape {
 
 // Calls the model with made-up rows (the same in every process) in calls of many sizes and compares the results byte
 // by byte; then, where the plan leaves it open, measures how many records a call should have. Takes about a second at
-// most, two calls where one call takes longer than that. kStage: the outputs are not what the node takes.
+// most, a few calls where one call takes longer than that. kStage: the outputs are not what the node takes, or the same
+// rows get other results when they are computed again though the model must be deterministic.
 Result<CallShape> ProbeModel(ModelCall* call);
 
 // A call of the usual size with made-up rows. True when the model took them.

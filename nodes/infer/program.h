@@ -60,6 +60,9 @@ struct InferPlan {
   uint32_t max_rows = 0;    // rows per call asked for; 0 = to be calibrated
   bool null_is_nan = false;
   bool allow_nan = false;
+  bool nondeterministic = false;             // may give other results for the same row
+  int64_t call_limit_ns = 30'000'000'000;    // for one call, where its node has no deadline
+  int64_t warmup_limit_ns = 60'000'000'000;  // for Open()
 };
 
 // Checks an infer node against its columns and its model. Null when there was a fault.

@@ -69,7 +69,8 @@ Result<std::string> ReadWholeFileBelow(const std::string& folder, const std::str
   const bool whole = path.find('\0') == std::string::npos;
   const long fd = whole ? syscall(SYS_openat2, at.get(), path.c_str(), &how, sizeof how) : -1;
   if (!whole || (fd < 0 && errno == EXDEV)) {
-    return Status(Code::kInvalid, "the data file \"" + Printable(path, 256) + "\" is outside of the model's folder " + folder);
+    return Status(Code::kInvalid,
+                  "the data file \"" + Printable(path, 256) + "\" is outside of the model's folder " + folder);
   }
   return ReadAll(Descriptor(static_cast<int>(fd)), folder + "/" + Printable(path, 256));
 }

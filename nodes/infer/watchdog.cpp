@@ -17,8 +17,8 @@ Watchdog& Watchdog::Process() {
 }
 
 Watchdog::Guard::Guard(Watchdog& watchdog, int64_t deadline_ns, std::function<void()> late)
-    : watchdog_(watchdog), deadline_ns_(deadline_ns), late_(std::move(late)) {
-  if (deadline_ns_ == INT64_MAX) return;
+    : watchdog_(watchdog), deadline_ns_(deadline_ns), armed_(deadline_ns != INT64_MAX), late_(std::move(late)) {
+  if (!armed_) return;
   const std::lock_guard lock(watchdog_.mutex_);
   if (!watchdog_.started_) {
     sigset_t all;
@@ -29,14 +29,12 @@ Watchdog::Guard::Guard(Watchdog& watchdog, int64_t deadline_ns, std::function<vo
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     watchdog_.started_ = true;
   }
-  const bool first =
-      std::ranges::all_of(watchdog_.guards_, [&](const Guard* other) { return deadline_ns_ < other->deadline_ns_; });
   place_ = watchdog_.guards_.insert(watchdog_.guards_.end(), this);
-  if (first) watchdog_.changed_.notify_one();
+  if (deadline_ns < watchdog_.wakes_at_ns_) watchdog_.changed_.notify_one();
 }
 
 Watchdog::Guard::~Guard() {
-  if (deadline_ns_ == INT64_MAX) return;
+  if (!armed_) return;
   const std::lock_guard lock(watchdog_.mutex_);
   if (!expired()) watchdog_.guards_.erase(place_);
 }
@@ -48,8 +46,9 @@ void Watchdog::Watch() {
     int64_t next = INT64_MAX;
     for (auto place = guards_.begin(); place != guards_.end();) {
       Guard& guard = **place;
-      if (guard.deadline_ns_ > now) {
-        next = std::min(next, guard.deadline_ns_);
+      const int64_t deadline = guard.deadline_ns_.load(std::memory_order_relaxed);
+      if (deadline > now) {
+        next = std::min(next, deadline);
         ++place;
         continue;
       }
@@ -57,6 +56,7 @@ void Watchdog::Watch() {
       guard.expired_.store(true, std::memory_order_release);
       guard.late_();
     }
+    wakes_at_ns_ = next;
     if (next == INT64_MAX) {
       changed_.wait(lock);
     } else {

@@ -24,11 +24,14 @@ class Watchdog {
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
     bool expired() const { return expired_.load(std::memory_order_acquire); }
+    // A later deadline instead. Costs a store; nothing after it has expired.
+    void Renew(int64_t deadline_ns) { deadline_ns_.store(deadline_ns, std::memory_order_relaxed); }
 
    private:
     friend class Watchdog;
     Watchdog& watchdog_;
-    const int64_t deadline_ns_;
+    std::atomic<int64_t> deadline_ns_;
+    const bool armed_;
     const std::function<void()> late_;
     std::atomic<bool> expired_{false};
     std::list<Guard*>::iterator place_;
@@ -40,6 +43,7 @@ class Watchdog {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::list<Guard*> guards_;  // guarded by mutex_, as all below
+  int64_t wakes_at_ns_ = INT64_MAX;
   bool started_ = false;
 };
 

@@ -58,6 +58,32 @@ def loops_for_99():
                  [value("X", FLOAT, ["N", 1])], [value("Y", FLOAT, ["N", 1])], [("bound", np.array(99.5, np.float32))])
 
 
+def stubborn(name, bound):
+    """One operator that takes minutes, and that cannot be interrupted, for records above `bound`: half a million boxes are
+    compared with each other."""
+    count = 500_000
+    then = helper.make_graph(
+        [helper.make_node("Range", ["zero", "count", "one"], ["scores"]),
+         helper.make_node("Mul", ["scores", "two"], ["low"]), helper.make_node("Add", ["low", "one"], ["high"]),
+         helper.make_node("Unsqueeze", ["low", "minus"], ["low1"]), helper.make_node("Unsqueeze", ["high", "minus"], ["high1"]),
+         helper.make_node("Concat", ["low1", "low1", "high1", "high1"], ["boxes"], axis=1),
+         helper.make_node("Unsqueeze", ["boxes", "first"], ["boxes3"]), helper.make_node("Unsqueeze", ["scores", "firsts"], ["scores3"]),
+         helper.make_node("Add", ["scores3", "most0"], ["scores4"]),  # of the input, so that it is not computed when loading
+         helper.make_node("NonMaxSuppression", ["boxes3", "scores4", "all"], ["picked"]),
+         helper.make_node("ReduceSum", ["picked", "both"], ["sum"], keepdims=0), helper.make_node("Cast", ["sum"], ["number"], to=FLOAT),
+         helper.make_node("Add", ["X", "number"], ["slow"])], "then", [], [value("slow", FLOAT, ["N", 1])])
+    other = helper.make_graph([helper.make_node("Identity", ["X"], ["quick"])], "else", [], [value("quick", FLOAT, ["N", 1])])
+    return model(name,
+                 [helper.make_node("ReduceMax", ["X"], ["most"], keepdims=0), helper.make_node("Mul", ["most", "zero"], ["most0"]),
+                  helper.make_node("Greater", ["most", "bound"], ["on"]),
+                  helper.make_node("If", ["on"], ["Y"], then_branch=then, else_branch=other)],
+                 [value("X", FLOAT, ["N", 1])], [value("Y", FLOAT, ["N", 1])],
+                 [("bound", np.array(bound, np.float32)), ("zero", np.array(0, np.float32)), ("one", np.array(1, np.float32)),
+                  ("two", np.array(2, np.float32)), ("count", np.array(count, np.float32)), ("minus", np.array([1], np.int64)),
+                  ("first", np.array([0], np.int64)), ("firsts", np.array([0, 1], np.int64)), ("both", np.array([0, 1], np.int64)),
+                  ("all", np.array([count], np.int64))])
+
+
 def noisy():
     return model("noisy", [helper.make_node("RandomNormalLike", ["X"], ["noise"], name="noise", dtype=FLOAT),
                            helper.make_node("Add", ["X", "noise"], ["Y"])],
@@ -89,6 +115,8 @@ def main():
     FOLDER.mkdir(parents=True)
     save("endless", endless())
     save("loops_for_99", loops_for_99())
+    save("stubborn", stubborn("stubborn", -1e9))
+    save("stubborn_for_99", stubborn("stubborn_for_99", 99.5))
     save("noisy", noisy())
     save("sparse_weight", sparse_weight())
     twice()

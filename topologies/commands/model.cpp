@@ -28,7 +28,9 @@ void PrintText(const ModelFile& model, std::ostream& out) {
   const ModelSignature& signature = model.signature;
   out << model.path << "\n"
       << "bytes: " << model.file_bytes << "\n";
-  for (const ModelFile::Data& data : model.data) out << "data: " << Printable(data.location) << ", " << data.bytes << " bytes\n";
+  for (const ModelFile::Data& data : model.data) {
+    out << "data: " << Printable(data.location) << ", " << data.bytes << " bytes\n";
+  }
   out << "sha256: " << model.sha256 << "\nproducer: " << signature.producer << "\ngraph: " << signature.graph
       << "\nversion: " << VersionText(signature, "not set") << "\n";
   if (!model.random.empty()) out << "random: " << Printable(model.random) << "\n";
@@ -73,8 +75,8 @@ void PrintJson(const ModelFile& model, std::ostream& out) {
       << ", \"sha256\": " << Quoted(model.sha256) << ", \"producer\": " << Quoted(signature.producer)
       << ", \"graph\": " << Quoted(signature.graph) << ", \"description\": " << Quoted(signature.description)
       << ", \"version\": " << VersionText(signature, "null")
-      << ", \"random\": " << (model.random.empty() ? "false" : "true") << ",\n \"inputs\": " << ValuesJson(signature.inputs)
-      << ",\n \"outputs\": " << ValuesJson(signature.outputs) << ",\n \"metadata\": {" << metadata << "}}\n";
+      << ", \"random\": " << (model.random.empty() ? "false" : "true")
+      << ",\n \"inputs\": " << ValuesJson(signature.inputs) << ",\n \"outputs\": " << ValuesJson(signature.outputs) << ",\n \"metadata\": {" << metadata << "}}\n";
 }
 
 }  // namespace

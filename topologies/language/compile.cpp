@@ -314,6 +314,7 @@ void Compiler::CompileNode(const ConfigValue& entry, const NodeKind& kind, Scope
   }
   if (node.program != nullptr) {
     ReadNodeSettings(entry, root_, made, node, faults);
+    node.keep_always = node.keep_always || !node.program->deterministic();
     FingerprintNode(entry, kind, made, node);
   }
   node.makes = std::move(binding.makes);

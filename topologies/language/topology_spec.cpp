@@ -174,8 +174,18 @@ std::vector<FieldSpec> CommonSourceFields() {
 std::vector<FieldSpec> ModelFields() {
   return {
       {"path", Shape::Path(), true, "", "The model file."},
-      {"sha256", Shape::String(), false, "", "SHA-256 of the file, 64 hex digits: another file is refused."},
+      {"sha256", Shape::String(), false, "",
+       "SHA-256 as `anabranch model inspect` prints it, 64 hex digits; another model is refused. It covers the data "
+       "files beside the model."},
       {"version", Shape::String(), false, "", "Named in result headers and reports."},
+      {"nondeterministic", Shape::Bool(), false, "false",
+       "Allows a model that draws random numbers. The results of its nodes are then stored before they are used, as "
+       "with `\"keep\": \"always\"`."},
+      {"call_timeout_ms", Shape::Number(1, kDayMs), false, "30000",
+       "Longest time for one call of the model, in milliseconds, where its node has no `timeout_ms`. A record that "
+       "makes the model take longer fails; if more than one of a call does, the stage stops."},
+      {"warmup_timeout_ms", Shape::Number(1, kDayMs), false, "60000",
+       "Longest time for loading the model and its calls with made-up rows at the start, in milliseconds."},
       DescriptionField(),
   };
 }

@@ -138,6 +138,18 @@ TEST_F(Attempts, TellsWhichCallsAreLate) {
   EXPECT_EQ(slots->Take(), nullptr) << "more threads than slots";
 }
 
+TEST_F(Attempts, ACallMovesItsOwnDeadline) {
+  const auto slots = OpenSlots(1);
+  AttemptSlots::Slot* slot = slots->Take();
+  const AttemptScope scope(slot, "slow", {"t", 0}, 0, 100, AttemptSlots::kNoDeadline);
+  EXPECT_TRUE(slots->Overdue(5000, 0).empty());
+  slot->due_ns()->store(2000);
+  EXPECT_TRUE(slots->Overdue(2500, 500).empty());
+  EXPECT_EQ(slots->Overdue(2501, 500).size(), 1U);
+  slot->due_ns()->store(3000);
+  EXPECT_TRUE(slots->Overdue(2501, 500).empty());
+}
+
 TEST_F(Attempts, ADamagedFileIsHarmless) {
   const std::string path = folder + "/attempts";
   OpenSlots()->Take()->Enter("busy", {"t", 0}, 5, 0, 0);

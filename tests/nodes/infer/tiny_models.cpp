@@ -67,7 +67,9 @@ std::string SummingModel() {
 
 std::string ExternalModel(const std::string& location, const std::string& offset) {
   std::string place = Text(13, Text(1, "location") + Text(2, location));
-  if (!offset.empty()) place += Text(13, Text(1, "offset") + Text(2, offset)) + Text(13, Text(1, "length") + Text(2, "16"));
+  if (!offset.empty()) {
+    place += Text(13, Text(1, "offset") + Text(2, offset)) + Text(13, Text(1, "length") + Text(2, "16"));
+  }
   const std::string table = Text(5, Number(1, 4) + Number(2, kFloat) + Text(8, "table") + place + Number(14, 1));
   return Model(Operator("Gather", {"table", "X"}, {"Y"}) + table + Input("X", kInt64) + Output("Y", kFloat));
 }

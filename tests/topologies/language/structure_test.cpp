@@ -30,8 +30,8 @@ TEST(Structure, RefusesUnknownKeysWithASuggestion) {
 
 TEST(Structure, ANoteThatLooksLikeAnEntryIsAWarning) {
   EXPECT_EQ(OneNode("\"set\": {\"x-a\": \"int\", \"$comment\": \"c\", \"x-n\": 1}"),
-            "AB903 \"x-a\" in \"set\" of node \"n\" has no effect: keys that begin with \"x-\" are notes | give it a name "
-            "that does not begin with \"x-\", or write the note as \"$comment\"");
+            "AB903 \"x-a\" in \"set\" of node \"n\" has no effect: keys that begin with \"x-\" are notes | give it a "
+            "name that does not begin with \"x-\", or write the note as \"$comment\"");
 }
 
 TEST(Structure, RefusesWrongTypesWordsAndRanges) {
