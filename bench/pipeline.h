@@ -36,7 +36,7 @@ class Pipeline {
       std::exit(1);
     }
     worker_ = std::move(worker).value();
-    table_.Find({"file:" + source, 0});
+    (void)table_.Find({"file:" + source, 0});
   }
 
   // CPU time, which a busy machine changes less than wall time; all of it is spent on the caller's thread.

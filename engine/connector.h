@@ -190,8 +190,7 @@ class Committer {
   virtual ~Committer() = default;
   virtual Status Open() = 0;
   // Next source offset that this unit wants, per partition; kNoPosition = it has none stored.
-  // Rows below it are suppressed by Write, in the partitions of batch.positions only: a replayed dead letter bears the
-  // position of its first reading.
+  // Write suppresses the rows that were read below it (EncodedBatch::ReadAt).
   virtual Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) = 0;
   virtual Status Write(const EncodedBatch& batch) = 0;
   virtual Status Commit(const EpochEnd& end) = 0;

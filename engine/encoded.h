@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +17,7 @@ class EncodedRows {
   static constexpr uint32_t kNone = 0xffffffff;  // as a length: null
 
   struct Row {
-    int64_t offset = 0;  // source position: with `partition` the identity of the row
+    int64_t offset = 0;  // with `partition` the identity of the row
     int64_t timestamp_ms = -1;
     uint32_t key = 0, key_size = kNone;
     uint32_t value = 0, value_size = kNone;
@@ -48,6 +49,19 @@ class EncodedRows {
 struct EncodedBatch {
   std::vector<EncodedRows> targets;
   std::vector<PositionRange> positions;
+  // Set: the batch is one dead letter that is replayed. Its rows bear the identity of the record that failed, and their
+  // partitions are ids of this table, not of the lane's. They were read where `positions` (one range) begins.
+  std::shared_ptr<const SourceTable> replayed;
+
+  struct Place {
+    PartitionId partition;
+    int64_t offset;
+  };
+  // Where a row was read, by the lane's table: what a target's progress is compared with.
+  Place ReadAt(const EncodedRows::Row& row) const {
+    if (replayed == nullptr) return {row.partition, row.offset};
+    return {positions.front().partition, positions.front().first};
+  }
 
   void Clear(size_t target_count);
   size_t bytes() const;

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <map>
 #include <string>
 #include <vector>
+
+#include "engine/status.h"
 
 namespace anabranch {
 
@@ -39,22 +41,34 @@ class SourceTable {
  public:
   static constexpr size_t kMaxPartitions = size_t{1} << 16;
 
-  SourceTable() { partitions_.reserve(kMaxPartitions); }
-  PartitionId Find(const SourcePartition& partition) {
-    for (size_t i = 0; i < partitions_.size(); ++i) {
-      if (*partitions_[i] == partition) return static_cast<PartitionId>(i);
+  // `capacity`: at most kMaxPartitions.
+  explicit SourceTable(size_t capacity = kMaxPartitions) : capacity_(capacity) { names_.reserve(capacity); }
+  SourceTable(const SourceTable&) = delete;
+  SourceTable& operator=(const SourceTable&) = delete;
+
+  // The id of `partition`, which is added when it is new. kInvalid: the table is full.
+  Result<PartitionId> Find(const SourcePartition& partition) {
+    const auto known = ids_.find(partition);
+    if (known != ids_.end()) return known->second;
+    if (names_.size() == capacity_) {
+      return Status(Code::kInvalid, "one lane can read " + std::to_string(capacity_) + " partitions, and " +
+                                        partition.topic + "/" + std::to_string(partition.partition) +
+                                        " would be one more; read fewer topics in one topology");
     }
-    partitions_.push_back(std::make_unique<SourcePartition>(partition));
-    return static_cast<PartitionId>(partitions_.size() - 1);
+    const auto id = static_cast<PartitionId>(names_.size());
+    names_.push_back(&ids_.emplace(partition, id).first->first);
+    return id;
   }
-  const SourcePartition& at(PartitionId id) const { return *partitions_[id]; }
-  size_t size() const { return partitions_.size(); }
+  const SourcePartition& at(PartitionId id) const { return *names_[id]; }
 
  private:
-  std::vector<std::unique_ptr<SourcePartition>> partitions_;
+  const size_t capacity_;
+  std::map<SourcePartition, PartitionId> ids_;
+  std::vector<const SourcePartition*> names_;  // by id; keys of ids_
 };
 
-// Rows [first, next) of one source partition, in source offsets. `next` is where to go on.
+// Rows [first, next) of one source partition, in source offsets. `next` is where to go on: only the source knows it
+// (of a topic the next offset, of a file the byte where the next row begins).
 struct PositionRange {
   PartitionId partition = 0;
   int64_t first = 0;

@@ -6,6 +6,7 @@ void EncodedBatch::Clear(size_t target_count) {
   targets.resize(target_count);
   for (EncodedRows& rows : targets) rows.Clear();
   positions.clear();
+  replayed.reset();
 }
 
 size_t EncodedBatch::bytes() const {

@@ -100,10 +100,11 @@ class RecordBatch {
   bool complete = false;
   // Rows that are still to run in this stage fail there as "given_up"; kNoStage: none.
   StageId give_up = kNoStage;
-  const SourceTable* partitions = nullptr;
-  std::vector<PositionRange> positions;  // per source partition: what committing this batch completes
+  const SourceTable* partitions = nullptr;  // of the rows: the lane's table, or EncodedBatch::replayed
+  std::vector<PositionRange> positions;     // per partition of the lane's table: what committing this batch completes
 
-  // Per row. The record's key as it came, until the source's `key` rule sets the row's key.
+  // Per row. The record's key as it came, until the source's `key` rule sets the row's key. Partition and offset are
+  // the record's identity.
   std::vector<PartitionId> partition;
   std::vector<int64_t> offset;
   std::vector<int64_t> timestamp_ms;  // event time, milliseconds since 1970; -1 = none

@@ -137,10 +137,10 @@ class FileSource : public Source {
         header_(std::move(header)),
         warn_(lane.warn),
         table_(lane.partitions),
-        partition_(table_->Find({"file:" + options_.source_id, 0})) {}
+        partition_(*table_->Find({"file:" + options_.source_id, 0})) {}
 
   Status Open() override {
-    if (options_.read_back && access(options_.path.c_str(), F_OK) != 0 && errno == ENOENT) return {};
+    if (options_.committed_length && access(options_.path.c_str(), F_OK) != 0 && errno == ENOENT) return {};
     ASSIGN_OR_RETURN(Opened opened, OpenFile(options_));
     if (opened.header != header_) {
       return {Code::kInvalid, options_.path + ": the header row changed since the topology was checked; start again"};
@@ -169,6 +169,9 @@ class FileSource : public Source {
   enum class State { kNew, kWaiting, kReading, kEnded, kClosed };
 
   bool StillWritten(const FileRow& row) const;
+  Result<int64_t> ReadBackEnd() const;
+  Result<bool> PassRowBegunAt(int64_t offset);
+  Status NoRow() const;
   void AddRow(const FileRow& row, RecordBatch* batch);
   void AddEnvelopeRow(const FileRow& row, RecordBatch* batch);
   void HoldChunks(RecordBatch* batch);
@@ -189,7 +192,7 @@ class FileSource : public Source {
 };
 
 Status FileSource::Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) {
-  if (options_.read_back && reader_ == nullptr) {
+  if (options_.committed_length && reader_ == nullptr) {
     state_ = State::kEnded;
     return {};
   }
@@ -202,21 +205,48 @@ Status FileSource::Assign(std::span<const PartitionId> partitions, std::span<con
     return {};
   }
   next_ = next[0] == kNoPosition ? first_ : next[0];
-  ASSIGN_OR_RETURN(const bool at_row, reader_->Seek(next_));
-  if (!at_row) {
-    return {Code::kInvalid, options_.path + " changed: byte " + std::to_string(next_) +
-                                ", where reading goes on, is not the beginning of a row: the file was replaced, or its "
-                                "last line had no line end and was continued. `run --fresh` starts over"};
+  ASSIGN_OR_RETURN(bool at_row, reader_->Seek(next_));
+  if (options_.committed_length) {
+    ASSIGN_OR_RETURN(end_, ReadBackEnd());
+    if (!at_row) {
+      ASSIGN_OR_RETURN(at_row, PassRowBegunAt(next_ - 1));
+    }
   }
-  if (options_.read_back) {
-    ASSIGN_OR_RETURN(end_, reader_->Size());
-  }
+  if (!at_row) return NoRow();
   state_ = State::kReading;
   return {};
 }
 
+Status FileSource::NoRow() const {
+  const std::string where = options_.path + " changed: byte " + std::to_string(next_) + ", where reading goes on, is ";
+  if (options_.committed_length) {
+    return {Code::kInvalid, where + "not the beginning of a dead letter. Put the file back as the pipeline wrote it; or "
+                                    "keep a copy of it and start over with `anabranch run FILE --fresh`"};
+  }
+  return {Code::kInvalid, where + "not the beginning of a row: the file was replaced, or its last line had no line end "
+                                  "and was continued. `run --fresh` starts over"};
+}
+
+Result<int64_t> FileSource::ReadBackEnd() const {
+  ASSIGN_OR_RETURN(const int64_t size, reader_->Size());
+  ASSIGN_OR_RETURN(const int64_t committed, options_.committed_length());
+  return committed < 0 ? size : std::min(size, committed);
+}
+
+// Programs before 2026-11-28 stored the byte behind the first one of a letter that was replayed: it is done. False: no
+// row begins at `offset`.
+Result<bool> FileSource::PassRowBegunAt(int64_t offset) {
+  ASSIGN_OR_RETURN(const bool begins, reader_->Seek(offset));
+  FileRow row;
+  if (!begins) return false;
+  ASSIGN_OR_RETURN(const bool found, reader_->Next(&row));
+  if (!found || row.offset != offset) return false;
+  next_ = row.next;
+  return true;
+}
+
 Result<SourceEvent> FileSource::Poll(RecordBatch& batch, const BatchLimits& limits, int64_t /*wait_ns*/) {
-  if (reader_ == nullptr && !options_.read_back) {
+  if (reader_ == nullptr && !options_.committed_length) {
     return Status(Code::kInternal, "a file source was polled before it was opened");
   }
   if (state_ == State::kNew) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,7 +23,9 @@ struct FileSourceOptions {
   bool csv = false;
   CsvDialect dialect;  // its header is the file's
   bool record_envelope = false;  // record_envelope.h
-  bool read_back = false;        // ends where the file ends when it is assigned; one that is not there is empty
+  // Reads back what a target wrote, up to the committed length (-1: nothing is known of it, the file's end) as it is
+  // when the source is assigned. A file that is not there is empty. Null: no such file.
+  std::function<Result<int64_t>()> committed_length = nullptr;
 };
 
 // "-" as the path is standard input: lines that can be read once only. Positions count on from where the last run ended.

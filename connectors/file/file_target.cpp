@@ -1,6 +1,7 @@
 #include "connectors/file/file_target.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <optional>
 
 #include "connectors/file/append_file.h"
@@ -9,6 +10,7 @@
 #include "connectors/file/file_source.h"
 #include "connectors/file/record_envelope.h"
 #include "engine/codec/json_writer.h"
+#include "engine/run/ledger.h"
 
 namespace anabranch {
 namespace {
@@ -177,11 +179,12 @@ class FileCommitter : public Committer {
 
   Status Write(const EncodedBatch& batch) override {
     RETURN_IF_ERROR(LearnProgress(batch.positions));
-    if (AllWritten(batch.positions)) return {};
     for (const Target& target : targets_) {
       if (target.id >= batch.targets.size()) continue;
       const EncodedRows& rows = batch.targets[target.id];
-      for (const EncodedRows::Row& row : rows.rows) WriteRow(target, rows, row);
+      for (const EncodedRows::Row& row : rows.rows) {
+        if (!IsWritten(batch.ReadAt(row))) WriteRow(target, rows, row);
+      }
     }
     return {};
   }
@@ -216,12 +219,8 @@ class FileCommitter : public Committer {
     return {};
   }
 
-  // A batch may bear rows of other positions than those that it completes: replayed dead letters do.
-  bool AllWritten(const std::vector<PositionRange>& positions) const {
-    const auto written = [this](const PositionRange& range) {
-      return AlreadyWritten(range.next - 1, written_below_[range.partition]);
-    };
-    return !positions.empty() && std::all_of(positions.begin(), positions.end(), written);
+  bool IsWritten(const EncodedBatch::Place& place) const {
+    return place.partition < written_below_.size() && AlreadyWritten(place.offset, written_below_[place.partition]);
   }
 
   Result<int64_t> NextOf(PartitionId partition) {
@@ -231,8 +230,6 @@ class FileCommitter : public Committer {
   }
 
   void WriteRow(const Target& target, const EncodedRows& rows, const EncodedRows::Row& row) {
-    const bool in_order = row.partition < written_below_.size();
-    if (in_order && AlreadyWritten(row.offset, written_below_[row.partition])) return;
     if (target.dead_letters) {
       AppendRecordEnvelope(rows, row, &buffer_);
     } else {
@@ -279,7 +276,14 @@ Result<std::shared_ptr<const SourceProgram>> MakeDeadLetterFileSource(const Targ
   options.source_id = "dead_letters";
   options.path = file->PathIn(state_dir);
   options.record_envelope = true;
-  options.read_back = true;
+  // What a process that died wrote behind the committed length is not there yet.
+  options.committed_length = [state_dir, unit = target.commit_unit()]() -> Result<int64_t> {
+    std::error_code ignored;
+    if (!std::filesystem::exists(state_dir + "/ledger.db", ignored)) return int64_t{-1};
+    ASSIGN_OR_RETURN(const auto ledger, Ledger::OpenReadOnly(state_dir));
+    ASSIGN_OR_RETURN(const auto progress, ledger->GetTarget(unit));
+    return progress ? progress->length : int64_t{-1};
+  };
   return MakeFileSource(std::move(options));
 }
 

@@ -50,6 +50,10 @@ rd_kafka_headers_t* NoteValueBytes(rd_kafka_headers_t* headers, size_t bytes) {
   return headers;
 }
 
+std::string PrefixOf(const SourcePartition& partition) {
+  return partition.topic + "/" + std::to_string(partition.partition) + "/";
+}
+
 KafkaClient::Settings Defaults(const LaneContext& lane, bool transactional) {
   KafkaClient::Settings settings = {
       {"client.id", "anabranch-" + lane.topology + "." + lane.instance + "." + std::to_string(lane.lane)},
@@ -131,11 +135,15 @@ void KafkaProducer::NoteFailure(int error, std::string text) {
 
 Status KafkaProducer::Write(const EncodedBatch& batch, std::span<const int64_t> progress, int64_t wait_ns) {
   const int64_t deadline = Clock::Real().NowNs() + wait_ns;
+  replayed_ = batch.replayed.get();
   for (Target& target : targets_) {
     if (target.id >= batch.targets.size()) continue;
     const EncodedRows& rows = batch.targets[target.id];
     for (const EncodedRows::Row& row : rows.rows) {
-      if (row.partition < progress.size() && AlreadyWritten(row.offset, progress[row.partition])) continue;
+      if (!progress.empty()) {
+        const auto [partition, offset] = batch.ReadAt(row);
+        if (partition < progress.size() && AlreadyWritten(offset, progress[partition])) continue;
+      }
       RETURN_IF_ERROR(Produce(target, rows, row, deadline));
     }
   }
@@ -207,15 +215,16 @@ rd_kafka_headers_t* KafkaProducer::MakeHeaders(Target& target, const EncodedRows
 }
 
 std::string_view KafkaProducer::RecordId(Target& target, const EncodedRows::Row& row) {
-  if (target.id_prefix.size() <= row.partition) target.id_prefix.resize(row.partition + size_t{1});
-  std::string& prefix = target.id_prefix[row.partition];
-  if (prefix.empty()) {
-    const SourcePartition& partition = lane_.partitions->at(row.partition);
-    prefix = partition.topic + "/" + std::to_string(partition.partition) + "/";
+  if (replayed_ != nullptr) {
+    id_ = PrefixOf(replayed_->at(row.partition));
+  } else {
+    if (target.id_prefix.size() <= row.partition) target.id_prefix.resize(row.partition + size_t{1});
+    std::string& prefix = target.id_prefix[row.partition];
+    if (prefix.empty()) prefix = PrefixOf(lane_.partitions->at(row.partition));
+    id_.assign(prefix);
   }
   char digits[24];
   const auto end = std::to_chars(digits, digits + sizeof digits, row.offset).ptr;
-  id_.assign(prefix);
   id_.append(digits, end);
   id_.push_back('/');
   id_.append(target.program->settings().node_id);

@@ -34,8 +34,8 @@ class KafkaProducer {
   // Of everything that waits for this producer's brokers.
   Patience& patience() { return patience_; }
 
-  // Produces the rows of `batch` for this unit's targets, but not those below `progress` of their partition
-  // (by PartitionId, may be empty). Waits while the queue is full, at most `wait_ns`.
+  // Produces the rows of `batch` for this unit's targets, but not those that were read below `progress` (by
+  // PartitionId, may be empty). Waits while the queue is full, at most `wait_ns`.
   // kAborted: the client will take no more until the transaction is aborted or the client made anew;
   // kStage: a record can never be written; kTimedOut: the queue stayed full.
   Status Write(const EncodedBatch& batch, std::span<const int64_t> progress, int64_t wait_ns);
@@ -58,7 +58,7 @@ class KafkaProducer {
     TargetId id;
     const KafkaTargetProgram* program;
     KafkaTopic topic;
-    std::vector<std::string> id_prefix;  // by PartitionId: "topic/partition/"
+    std::vector<std::string> id_prefix;  // by PartitionId of the lane's table: "topic/partition/"
   };
 
   Status Produce(Target& target, const EncodedRows& rows, const EncodedRows::Row& row, int64_t deadline_ns);
@@ -73,7 +73,8 @@ class KafkaProducer {
   std::shared_ptr<KafkaClient> client_;
   Patience patience_;
   Status failure_;
-  std::string id_;  // scratch
+  const SourceTable* replayed_ = nullptr;  // of the batch that is being written
+  std::string id_;                         // scratch
 };
 
 // Topics of `targets`, each once.

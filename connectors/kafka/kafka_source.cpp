@@ -87,10 +87,12 @@ void KafkaSource::OnRebalance(int error, rd_kafka_topic_partition_list_t* partit
   rd_kafka_yield(client_->get());  // out of the poll: the lane hears of it at once
 }
 
-SourceEvent KafkaSource::TakeEvent() {
+Result<SourceEvent> KafkaSource::TakeEvent() {
   told_partitions_.clear();
-  for (const SourcePartition& partition : event_partitions_)
-    told_partitions_.push_back(lane_.partitions->Find(partition));
+  for (const SourcePartition& partition : event_partitions_) {
+    ASSIGN_OR_RETURN(const PartitionId id, lane_.partitions->Find(partition));
+    told_partitions_.push_back(id);
+  }
   const SourceEvent event = *event_;
   event_.reset();
   awaits_assign_ = event == SourceEvent::kAssigned;

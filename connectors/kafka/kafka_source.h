@@ -87,7 +87,7 @@ class KafkaSource : public Source {
 
   void TakeAll(const std::vector<int>& counts);
   void OnRebalance(int error, rd_kafka_topic_partition_list_s* partitions);
-  SourceEvent TakeEvent();
+  Result<SourceEvent> TakeEvent();
   void RememberMembership();
   void ForgetMembership();
   Status Connect();

@@ -96,6 +96,9 @@ Status SqliteCommitter::Write(const EncodedBatch& batch) {
     for (EncodedRows::Row row : rows.rows) {
       row.key += shift;
       row.value += shift;
+      const auto [partition, offset] = batch.ReadAt(row);  // its identity stands in the row's value
+      row.partition = partition;
+      row.offset = offset;
       target.pending.rows.push_back(row);
     }
   }

@@ -53,7 +53,7 @@ struct KeptHeader {
 std::string WriteKeptBatch(const Plan& plan, const RecordBatch& batch, const std::vector<bool>& done);
 
 // The same for one row, without encoded rows: what travels with a dead letter. Nor does it hold the record's value and
-// headers, which the letter has: who restores it sets them.
+// headers, which the letter has, or ranges, since it completes nothing: who restores it sets them.
 std::string WriteKeptRow(const Plan& plan, const RecordBatch& batch, const std::vector<bool>& done, uint32_t row);
 
 // An outputs frame of an epoch's batch: `batch` as its lane encoded it.

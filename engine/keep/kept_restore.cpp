@@ -181,11 +181,8 @@ Result<Restorer::From> Restorer::Find(const SourcePartition& partition) {
   From from;
   const std::optional<int64_t> next = rules_.next ? rules_.next(partition) : std::optional<int64_t>(kNoPosition);
   if (!next) return from;
-  if (table_.size() >= SourceTable::kMaxPartitions) {
-    return Status(Code::kInvalid, "kept rows of more partitions than a lane can read");
-  }
+  ASSIGN_OR_RETURN(from.id, table_.Find(partition));
   from.wanted = true;
-  from.id = table_.Find(partition);
   from.next = *next;
   return from;
 }

@@ -271,8 +271,7 @@ std::string WriteKeptBatch(const Plan& plan, const RecordBatch& batch, const std
 
 std::string WriteKeptRow(const Plan& plan, const RecordBatch& batch, const std::vector<bool>& done, uint32_t row) {
   BatchWriter writer(plan, batch, done, row, 1);
-  const int64_t offset = batch.offset[row];
-  return writer.Write({{batch.partitions->at(batch.partition[row]), offset, offset + 1}}, false);
+  return writer.Write({}, false);
 }
 
 std::string WriteKeptOutputs(const Plan& plan, const SourceTable& partitions, StageId source, const EncodedBatch& batch,

@@ -126,6 +126,13 @@ Result<std::unique_ptr<AttemptSlots>> AttemptSlots::Open(const std::string& stat
   return std::unique_ptr<AttemptSlots>(new AttemptSlots(memory, slots, std::move(left)));
 }
 
+Result<std::unique_ptr<AttemptSlots>> AttemptSlots::OpenInMemory(size_t slots) {
+  const size_t size = sizeof(Header) + slots * sizeof(Slot);
+  void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return Status(Code::kStage, "no memory for the table of calls");
+  return std::unique_ptr<AttemptSlots>(new AttemptSlots(memory, slots, {}));
+}
+
 AttemptSlots::Slot* AttemptSlots::Take() {
   const size_t index = taken_.fetch_add(1);
   return index < slots_count_ ? &slots_[index] : nullptr;

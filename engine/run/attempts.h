@@ -56,6 +56,8 @@ class AttemptSlots {
   // Reads what a dead process left in the file, then makes it anew with `slots` empty ones. For the owner of the
   // folder. kUnavailable names the file and the reason.
   static Result<std::unique_ptr<AttemptSlots>> Open(const std::string& state_dir, size_t slots);
+  // For the watchdog of this process only: in memory, so that what a dead process left in the file stays there. kStage.
+  static Result<std::unique_ptr<AttemptSlots>> OpenInMemory(size_t slots);
   ~AttemptSlots();
 
   // The calls that a dead process never came back from; empty after an orderly end.

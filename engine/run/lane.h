@@ -98,7 +98,7 @@ class Lane {
   void CommitComplete(Status* status);
   void FailStage(const InFlight& flight);
   void NameFailedTarget();
-  void NoteRecord(PartitionId partition, int64_t offset);
+  void NoteRecord(const SourcePartition& from, int64_t offset);
   Status KeepFailure(Status status);
   Status KeepRest();
   std::vector<bool> DoneAbove(const RecordBatch& batch, StageId failed) const;

@@ -52,8 +52,9 @@ bool Lane::TakeOver(const std::string& stage, const Status& why) {
   witness_.Flush();
   for (const auto& flight : in_flight_) {
     if (flight->done.load(std::memory_order_acquire)) continue;
-    for (uint32_t row = 0; row < flight->batch->rows(); ++row) {
-      NoteRecord(flight->batch->partition[row], flight->batch->offset[row]);
+    const RecordBatch& batch = *flight->batch;
+    for (uint32_t row = 0; row < batch.rows(); ++row) {
+      NoteRecord(batch.partitions->at(batch.partition[row]), batch.offset[row]);
     }
     break;
   }
@@ -61,9 +62,8 @@ bool Lane::TakeOver(const std::string& stage, const Status& why) {
   return true;
 }
 
-void Lane::NoteRecord(PartitionId partition, int64_t offset) {
+void Lane::NoteRecord(const SourcePartition& from, int64_t offset) {
   if (failure_.records.size() >= kRecordsNamed) return;
-  const SourcePartition& from = parts_.partitions->at(partition);
   failure_.records.push_back(from.topic + "/" + std::to_string(from.partition) + "/" + std::to_string(offset));
 }
 
@@ -75,7 +75,8 @@ void Lane::FailStage(const InFlight& flight) {
   failure_.records.clear();
   const std::vector<uint8_t>& active = batch.stages[failed_at_].active;
   for (uint32_t row = 0; row < batch.rows(); ++row) {
-    if (row < active.size() && active[row] != 0) NoteRecord(batch.partition[row], batch.offset[row]);
+    if (row >= active.size() || active[row] == 0) continue;
+    NoteRecord(batch.partitions->at(batch.partition[row]), batch.offset[row]);
   }
 }
 
@@ -106,7 +107,7 @@ Status Lane::KeepRest() {
     frames.push_back(WriteKeptOutputs(shared_.plan, *parts_.partitions, parts_.source_stage, batch, rows));
     failure_.kept_rows += rows;
     for (const PositionRange& range : batch.positions) {
-      if (failure_.error_class == "target") NoteRecord(range.partition, range.first);
+      if (failure_.error_class == "target") NoteRecord(parts_.partitions->at(range.partition), range.first);
     }
   });
   for (const auto& flight : in_flight_) {

@@ -36,9 +36,9 @@ void MarkIdle(const std::vector<bool>& idle, RecordBatch* batch) {
 
 class ReplaySource : public Source {
  public:
-  ReplaySource(const Plan& plan, LetterFilter filter, std::unique_ptr<Source> letters, SourceTable* partitions)
-      : plan_(plan), filter_(std::move(filter)), routes_(plan), source_(std::move(letters)), table_(*partitions) {
-    letters_.Clear(0, 0);
+  ReplaySource(const Plan& plan, LetterFilter filter, std::unique_ptr<Source> letters)
+      : plan_(plan), filter_(std::move(filter)), routes_(plan), source_(std::move(letters)) {
+    read_.Clear(0, 0);
   }
 
   Status Open() override { return source_->Open(); }
@@ -53,10 +53,7 @@ class ReplaySource : public Source {
   Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) override {
     return source_->Assign(partitions, next);
   }
-  Status Release() override {
-    row_ = letters_.rows();
-    return source_->Release();
-  }
+  Status Release() override { return source_->Release(); }
   Status CommitPositions(std::span<const PositionRange> positions) override {
     return source_->CommitPositions(positions);
   }
@@ -64,101 +61,92 @@ class ReplaySource : public Source {
   void Close() override { source_->Close(); }
 
  private:
-  void SplitPositions();
-  void Replay(uint32_t row, const DeadLetter& letter, const LetterRoutes::Route& route, RecordBatch* batch);
-  Status Restore(const DeadLetter& letter, const LetterRoutes::Route& route, RecordBatch* batch);
-  void Decode(uint32_t row, const DeadLetter& letter, const LetterRoutes::Route& route, RecordBatch* batch);
-  void CopyHeaders(uint32_t row, RecordBatch* batch);
-  void HandOn(uint32_t row, const DeadLetter& letter, RecordBatch* batch);
+  PositionRange Completes() const;
+  void Replay(const DeadLetter& letter, const LetterRoutes::Route& route, SourceTable& record, RecordBatch* batch);
+  Status Restore(const DeadLetter& letter, const LetterRoutes::Route& route, SourceTable& record, RecordBatch* batch);
+  void Decode(const DeadLetter& letter, const LetterRoutes::Route& route, SourceTable& record, RecordBatch* batch);
+  void CopyHeaders(RecordBatch* batch);
+  void HandOn(const DeadLetter& letter, SourceTable& record, RecordBatch* batch);
 
   const Plan& plan_;
   const LetterFilter filter_;
   const LetterRoutes routes_;
   const std::unique_ptr<Source> source_;
-  SourceTable& table_;
-  RecordBatch letters_;                   // as read; handed out one by one
-  uint32_t row_ = 0;                      // the next of them
-  std::vector<PositionRange> completes_;  // by row of letters_
+  RecordBatch read_;  // one letter, as read
 };
 
-// One letter per batch: a target that has it already then leaves the batch out as a whole.
+// One letter per batch: it has a place of its own, and a target that has it already leaves all of it out. Its record may
+// be of any partition, so each batch has a table for its own.
 Result<SourceEvent> ReplaySource::Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) {
-  if (row_ >= letters_.rows()) {
-    letters_.Clear(0, 0);
-    row_ = 0;
-    ASSIGN_OR_RETURN(const SourceEvent event, source_->Poll(letters_, limits, wait_ns));
-    if (event != SourceEvent::kRows) return event;
-    SplitPositions();
-  }
-  const uint32_t row = row_++;
-  const DeadLetter letter = ReadDeadLetter(letters_, row);
+  read_.Clear(0, 0);
+  BatchLimits one = limits;
+  one.max_rows = 1;
+  ASSIGN_OR_RETURN(const SourceEvent event, source_->Poll(read_, one, wait_ns));
+  if (event != SourceEvent::kRows) return event;
+  const DeadLetter letter = ReadDeadLetter(read_, 0);
   const LetterRoutes::Route route = filter_.Takes(letter) ? routes_.Find(letter) : LetterRoutes::Route();
+  const auto record = std::make_shared<SourceTable>(1);
   if (route.stage == kNoStage) {
-    HandOn(row, letter, &batch);
+    HandOn(letter, *record, &batch);
   } else {
-    Replay(row, letter, route, &batch);
+    Replay(letter, route, *record, &batch);
   }
-  batch.partitions = &table_;
-  batch.positions.assign(1, completes_[row]);
+  batch.partitions = record.get();
+  batch.positions.assign(1, Completes());
   batch.encoded.positions = batch.positions;
+  batch.encoded.replayed = record;
   return SourceEvent::kRows;
 }
 
-void ReplaySource::SplitPositions() {
-  completes_.resize(letters_.rows());
-  for (const PositionRange& range : letters_.positions) {
-    int64_t first = range.first;
-    PositionRange* last = nullptr;
-    for (uint32_t row = 0; row < letters_.rows(); ++row) {
-      if (letters_.partition[row] != range.partition) continue;
-      last = &completes_[row];
-      *last = {range.partition, first, letters_.offset[row] + 1};
-      first = last->next;
-    }
-    if (last != nullptr) last->next = range.next;
+// From the letter to where its source goes on behind it. Other partitions that moved held no letters.
+PositionRange ReplaySource::Completes() const {
+  PositionRange range{read_.partition[0], read_.offset[0], read_.offset[0]};
+  for (const PositionRange& each : read_.positions) {
+    if (each.partition == range.partition) range.next = each.next;
   }
+  return range;
 }
 
-void ReplaySource::Replay(uint32_t row, const DeadLetter& letter, const LetterRoutes::Route& route,
+void ReplaySource::Replay(const DeadLetter& letter, const LetterRoutes::Route& route, SourceTable& record,
                           RecordBatch* batch) {
-  if (route.results && Restore(letter, route, batch).ok()) {
-    CopyHeaders(row, batch);
-    batch->payload[0] = batch->text.Copy(letters_.payload[row]);
+  if (route.results && Restore(letter, route, record, batch).ok()) {
+    CopyHeaders(batch);
+    batch->payload[0] = batch->text.Copy(read_.payload[0]);
     batch->payload_bytes = batch->payload[0].size();
     batch->header_end.assign(1, static_cast<uint32_t>(batch->headers.size()));
     MarkIdle(route.idle, batch);
     return;
   }
   batch->Clear(plan_.columns.size(), plan_.stages());
-  Decode(row, letter, route, batch);
+  Decode(letter, route, record, batch);
   MarkIdle(route.idle, batch);
 }
 
-Status ReplaySource::Restore(const DeadLetter& letter, const LetterRoutes::Route& route, RecordBatch* batch) {
+Status ReplaySource::Restore(const DeadLetter& letter, const LetterRoutes::Route& route, SourceTable& record,
+                             RecordBatch* batch) {
+  ASSIGN_OR_RETURN(const PartitionId from, record.Find(letter.from));
   const auto frame = std::make_shared<const std::string>(letter.results);
-  RETURN_IF_ERROR(RestoreKeptBatch(plan_, frame, route.rules, table_, batch));
-  const bool same = batch->rows() == 1 && table_.at(batch->partition[0]) == letter.from &&
+  RETURN_IF_ERROR(RestoreKeptBatch(plan_, frame, route.rules, record, batch));
+  const bool same = batch->rows() == 1 && batch->partition[0] == from &&
                     batch->offset[0] == letter.offset && batch->source == route.source && !batch->complete;
   return same ? Status::Ok() : Status(Code::kInvalid, "the results are another record's");
 }
 
-void ReplaySource::Decode(uint32_t row, const DeadLetter& letter, const LetterRoutes::Route& route,
+void ReplaySource::Decode(const DeadLetter& letter, const LetterRoutes::Route& route, SourceTable& record,
                           RecordBatch* batch) {
   batch->source = route.source;
-  batch->partitions = &table_;
-  CopyHeaders(row, batch);
-  batch->AddRow(table_.Find(letter.from), letter.offset, letters_.timestamp_ms[row],
-                batch->text.Copy(letters_.key[row]), letters_.key_present[row] != 0,
-                batch->text.Copy(letters_.payload[row]));
+  CopyHeaders(batch);
+  batch->AddRow(*record.Find(letter.from), letter.offset, read_.timestamp_ms[0], batch->text.Copy(read_.key[0]),
+                read_.key_present[0] != 0, batch->text.Copy(read_.payload[0]));
   batch->PrepareStages();
   batch->encoded.Clear(plan_.targets.size());
   batch->restored = true;
 }
 
 // What the letter says of its first failure must outlive the next one; the results would be kept within themselves.
-void ReplaySource::CopyHeaders(uint32_t row, RecordBatch* batch) {
+void ReplaySource::CopyHeaders(RecordBatch* batch) {
   batch->headers.clear();
-  for (const RowHeader& header : letters_.row_headers(row)) {
+  for (const RowHeader& header : read_.row_headers(0)) {
     if (header.name == kResultsHeader) continue;
     const bool null = header.value.data() == nullptr;
     batch->headers.push_back(
@@ -167,11 +155,10 @@ void ReplaySource::CopyHeaders(uint32_t row, RecordBatch* batch) {
 }
 
 // As it came, behind the letters that were there.
-void ReplaySource::HandOn(uint32_t row, const DeadLetter& letter, RecordBatch* batch) {
-  const PartitionId partition = letter.ours ? table_.Find(letter.from) : letters_.partition[row];
-  const int64_t offset = letter.ours ? letter.offset : letters_.offset[row];
-  batch->partitions = &table_;
-  batch->AddRow(partition, offset, letters_.timestamp_ms[row], {}, false, {});
+void ReplaySource::HandOn(const DeadLetter& letter, SourceTable& record, RecordBatch* batch) {
+  const PartitionId partition = *record.Find(letter.ours ? letter.from : read_.partitions->at(read_.partition[0]));
+  const int64_t offset = letter.ours ? letter.offset : read_.offset[0];
+  batch->AddRow(partition, offset, read_.timestamp_ms[0], {}, false, {});
   batch->PrepareStages();
   batch->restored = batch->complete = true;
   batch->encoded.Clear(plan_.targets.size());
@@ -179,16 +166,16 @@ void ReplaySource::HandOn(uint32_t row, const DeadLetter& letter, RecordBatch* b
   EncodedRows::Row encoded;
   encoded.partition = partition;
   encoded.offset = offset;
-  encoded.timestamp_ms = letters_.timestamp_ms[row];
-  if (letters_.key_present[row] != 0) {
-    out.bytes.append(letters_.key[row]);
+  encoded.timestamp_ms = read_.timestamp_ms[0];
+  if (read_.key_present[0] != 0) {
+    out.bytes.append(read_.key[0]);
     encoded.key_size = static_cast<uint32_t>(out.bytes.size());
   }
   encoded.value = static_cast<uint32_t>(out.bytes.size());
-  out.bytes.append(letters_.payload[row]);
+  out.bytes.append(read_.payload[0]);
   encoded.value_size = static_cast<uint32_t>(out.bytes.size()) - encoded.value;
   encoded.headers = static_cast<uint32_t>(out.bytes.size());
-  for (const RowHeader& header : letters_.row_headers(row)) out.AppendHeader(header.name, header.value);
+  for (const RowHeader& header : read_.row_headers(0)) out.AppendHeader(header.name, header.value);
   encoded.headers_size = static_cast<uint32_t>(out.bytes.size()) - encoded.headers;
   out.rows.push_back(encoded);
 }
@@ -205,7 +192,7 @@ class ReplayProgram : public SourceProgram {
   const SourceProgram& origin() const override { return letters_->origin(); }
   Result<std::unique_ptr<Source>> OpenLane(const LaneContext& lane) const override {
     ASSIGN_OR_RETURN(std::unique_ptr<Source> letters, letters_->OpenLane(lane));
-    return std::unique_ptr<Source>(std::make_unique<ReplaySource>(plan_, filter_, std::move(letters), lane.partitions));
+    return std::unique_ptr<Source>(std::make_unique<ReplaySource>(plan_, filter_, std::move(letters)));
   }
 
  private:

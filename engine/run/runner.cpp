@@ -22,6 +22,8 @@
 namespace anabranch {
 namespace {
 
+constexpr int kPositionsRank = 4;
+
 // Source positions that no target's commit carries: stored after the targets are durable.
 class PositionsCommitter : public Committer {
  public:
@@ -39,7 +41,7 @@ class PositionsCommitter : public Committer {
   Status Abort() override { return Status::Ok(); }
   bool ShowsAtCommit() const override { return false; }  // readers see no positions
   bool CarriesPositions() const override { return true; }
-  int rank() const override { return 4; }  // after every target has the rows
+  int rank() const override { return kPositionsRank; }  // after every target has the rows
   void Close() override {}
 
  private:
@@ -164,9 +166,10 @@ std::vector<Run::Input> Run::Inputs(int workers) const {
   return inputs;
 }
 
-// A forerunner that died says what it was at.
+// A forerunner that died says what it was at. A replay leaves that to the next run.
 Status Run::OpenAttempts(size_t slots) {
-  ASSIGN_OR_RETURN(attempts_, AttemptSlots::Open(options_.state_dir, slots));
+  ASSIGN_OR_RETURN(attempts_, replays() ? AttemptSlots::OpenInMemory(slots)
+                                        : AttemptSlots::Open(options_.state_dir, slots));
   guards_.attempts = attempts_.get();
   if (!state_.crashed()) return Status::Ok();
   ASSIGN_OR_RETURN(blamed_, BlameCrash(*attempts_, state_.ledger()));
@@ -185,7 +188,7 @@ Status Run::Open() {
   // What a lane holds may have to be kept.
   shared_.lane_bytes = std::min(plan_.limits.memory_bytes, plan_.limits.kept_bytes) / 2 / static_cast<size_t>(lanes);
 
-  if (!replays()) RETURN_IF_ERROR(OpenAttempts(static_cast<size_t>(std::max(lanes, workers))));
+  RETURN_IF_ERROR(OpenAttempts(static_cast<size_t>(std::max(lanes, workers))));
 
   // Models are loaded and warmed before any group is joined.
   std::vector<std::unique_ptr<PlanWorker>> helpers;
@@ -287,8 +290,10 @@ Status Run::OpenCommitters(LaneContext& context, const Input& input, Lane::Parts
   }
   if (!carried) opened.push_back({std::make_unique<PositionsCommitter>(*parts->source), last});
   // A letter counts as replayed once the dead letters' target has its position: not before its results are durable.
+  // Positions that no target carries come last in any case.
   const auto place = [this](const Opened& each) {
-    return std::make_tuple(replays() && each.dead_letters, each.committer->rank(), each.dead_letters);
+    const int rank = each.committer->rank();
+    return std::make_tuple(rank == kPositionsRank, replays() && each.dead_letters, rank, each.dead_letters);
   };
   std::ranges::stable_sort(opened, {}, place);
   for (Opened& each : opened) {

@@ -8,7 +8,7 @@ namespace {
 class MemorySource : public Source {
  public:
   MemorySource(std::shared_ptr<MemoryInput> input, SourceTable* partitions)
-      : input_(std::move(input)), table_(partitions), id_(partitions->Find({"memory", 0})) {}
+      : input_(std::move(input)), table_(partitions), id_(*partitions->Find({"memory", 0})) {}
 
   Status Open() override { return Status::Ok(); }
 

@@ -43,7 +43,7 @@ class MemoryCommitter : public Committer {
       std::lock_guard lock(output->mutex);
       const EncodedRows& rows = batch.targets[target];
       for (const EncodedRows::Row& row : rows.rows) {
-        if (AlreadyWritten(row.offset, output->next)) continue;
+        if (AlreadyWritten(batch.ReadAt(row).offset, output->next)) continue;
         output->open.push_back({row.offset, std::string(rows.key(row)), std::string(rows.value(row))});
         written_.emplace_back(rows.value(row), rows.value(row));
       }

@@ -250,7 +250,7 @@ uint32_t NodeRunner::AddRow(const TestRow& row) {
     batch.headers.push_back({batch.text.Copy(name), batch.text.Copy(value)});
   }
   const uint32_t index = batch.rows();
-  batch.AddRow(state_->partitions.Find({row.topic, row.partition}), row.offset < 0 ? index : row.offset,
+  batch.AddRow(*state_->partitions.Find({row.topic, row.partition}), row.offset < 0 ? index : row.offset,
                row.timestamp_ms, batch.text.Copy(row.key), row.has_key, batch.text.Copy(row.payload));
   batch.record_key.push_back(batch.key.back());
   batch.record_key_present.push_back(batch.key_present.back());

@@ -1,5 +1,6 @@
 #include <chrono>
 
+#include "connectors/file/file_source.h"
 #include "connectors/file/row_reader.h"
 #include "tests/connectors/file/file_fixture.h"
 
@@ -33,6 +34,14 @@ class FileSourceTest : public FileFixture {
     EXPECT_EQ(*(*source)->StoredPositions(partitions), std::vector<int64_t>{kNoPosition});
     assigned_ = (*source)->Assign(partitions, std::vector<int64_t>{next});
     return std::move(*source);
+  }
+  // The file as what a target wrote of it.
+  Result<std::shared_ptr<const SourceProgram>> Letters(const std::function<int64_t()>& committed) const {
+    FileSourceOptions options;
+    options.source_id = "cases";
+    options.path = Path("in");
+    options.committed_length = [committed] { return Result<int64_t>(committed()); };
+    return MakeFileSource(std::move(options));
   }
   // All rows, checking that the batches' ranges follow each other.
   std::vector<Row> Rows(Source& source, uint32_t max_rows = 2) {
@@ -92,6 +101,30 @@ TEST_F(FileSourceTest, GoesOnAtAnyRowsBeginning) {
     EXPECT_EQ(Rows(*source), (std::vector<Row>(all.begin() + static_cast<long>(i), all.end())));
   }
   EXPECT_EQ(Rows(*OpenAt(*program, end_)), std::vector<Row>{});
+}
+
+TEST_F(FileSourceTest, DeadLettersEndAtTheCommittedLength) {
+  Put("in", "{1}\n{2}\n{3}\n{4");
+  int64_t committed = 8;
+  const auto program = Letters([&committed] { return committed; });
+  ASSERT_TRUE(program.ok());
+  EXPECT_EQ(Rows(*OpenAt(**program)), (std::vector<Row>{{0, "{1}"}, {4, "{2}"}}));
+  committed = 12;
+  EXPECT_EQ(Rows(*OpenAt(**program, 4)), (std::vector<Row>{{4, "{2}"}, {8, "{3}"}}));
+  EXPECT_EQ(Rows(*OpenAt(**program, 12)), std::vector<Row>{});
+}
+
+TEST_F(FileSourceTest, DeadLettersGoOnBehindALetterThatAnEarlierProgramStoredByItsFirstByte) {
+  Put("in", "{1}\n{22}\n\n{3}\n");
+  const auto program = Letters([] { return -1; });
+  ASSERT_TRUE(program.ok());
+  auto source = OpenAt(**program, 4 + 1);
+  ASSERT_TRUE(assigned_.ok()) << assigned_.message();
+  EXPECT_EQ(Rows(*source), (std::vector<Row>{{10, "{3}"}})) << "the letter at 4 was replayed, the one at 10 was not";
+  EXPECT_EQ(Rows(*OpenAt(**program, 10 + 1)), std::vector<Row>{});
+  OpenAt(**program, 4 + 2);
+  EXPECT_EQ(assigned_.code(), Code::kInvalid);
+  EXPECT_NE(assigned_.message().find("not the beginning of a dead letter"), std::string::npos) << assigned_.message();
 }
 
 TEST_F(FileSourceTest, GrownFileGoesOnAndAContinuedLastLineIsRefused) {

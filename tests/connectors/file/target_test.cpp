@@ -33,7 +33,7 @@ class FileTargetTest : public FileFixture {
   void Fill(int64_t first, int64_t count, const SourcePartition& from = {"in", 0}) {
     batch_.Clear(2, 1);
     batch_.partitions = &table_;
-    const PartitionId partition = table_.Find(from);
+    const PartitionId partition = *table_.Find(from);
     std::vector<Cell> scores(static_cast<size_t>(count));
     const std::vector<Cell> labels(scores.size());
     for (int64_t offset = first; offset < first + count; ++offset) {
@@ -145,7 +145,7 @@ TEST_F(FileTargetTest, NothingIsVisibleBeforeTheCommitAndAbortDropsIt) {
 
 TEST_F(FileTargetTest, ResumesFromTheLedgerAndSuppressesWhatItHas) {
   const auto program = Bind();
-  const PartitionId partition = table_.Find({"in", 0});
+  const PartitionId partition = *table_.Find({"in", 0});
   auto committer = MustOpen(*program);
   EXPECT_EQ(*committer->Progress(std::vector<PartitionId>{partition}), std::vector<int64_t>{kNoPosition});
   ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 0, 3)).ok());
@@ -158,14 +158,18 @@ TEST_F(FileTargetTest, ResumesFromTheLedgerAndSuppressesWhatItHas) {
   EXPECT_EQ(Get("out"), Lines(0, 5));
 }
 
-TEST_F(FileTargetTest, ReplayedRowOfAnEarlierPositionIsWritten) {
+TEST_F(FileTargetTest, ReplayedRowIsWrittenOnceByThePositionOfItsLetter) {
   const auto program = Bind();
-  const PartitionId letters = table_.Find({"in.dead", 0});
+  const PartitionId letters = *table_.Find({"in.dead", 0});
   auto committer = MustOpen(*program);
   ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 0, 3)).ok());
   EncodedBatch replayed = Rows(*program, 1, 1);
-  replayed.positions = {{letters, 0, 1}};  // what it completes is the dead letter
+  const auto record = std::make_shared<SourceTable>(1);
+  ASSERT_TRUE(record->Find({"in", 0}).ok());
+  replayed.replayed = record;
+  replayed.positions = {{letters, 70, 140}};  // what it completes is the dead letter
   ASSERT_TRUE(WriteAndCommit(*committer, replayed).ok());
+  ASSERT_TRUE(WriteAndCommit(*committer, replayed).ok()) << "again, for a target that was behind";
   ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 1, 3)).ok());
   EXPECT_EQ(Get("out"), Lines(0, 3) + Lines(1, 1) + Lines(3, 1));
 }
@@ -238,7 +242,7 @@ TEST_F(FileTargetTest, AProjectThatMovesKeepsItsFiles) {
 TEST_F(FileTargetTest, EpochWithoutRowsMovesProgressOnly) {
   const auto program = Bind();
   auto committer = MustOpen(*program);
-  const PartitionId partition = table_.Find({"in", 0});
+  const PartitionId partition = *table_.Find({"in", 0});
   ASSERT_TRUE(committer->Commit({1, {{partition, 0, 9}}}).ok());
   EXPECT_EQ(*committer->Progress(std::vector<PartitionId>{partition}), std::vector<int64_t>{9});
   EXPECT_EQ(Get("out"), "");
@@ -348,7 +352,7 @@ TEST_F(FileTargetTest, DeadLettersComeBackByteForByteThroughTheRecordEnvelope) {
   EncodedRows& rows = encoded.targets[0];
   const auto add = [&](const std::string& key, const std::string& value, const auto& headers) {
     EncodedRows::Row row;
-    row.partition = table_.Find({"in", 0});
+    row.partition = *table_.Find({"in", 0});
     row.offset = static_cast<int64_t>(rows.rows.size());
     row.timestamp_ms = 1'700'000'000'000;
     row.key = static_cast<uint32_t>(rows.bytes.size());

@@ -28,7 +28,7 @@ class FileProgram : public SourceProgram {
       : path_(std::move(path)), content_(std::move(content)) {}
   int Lanes(int) const override { return 1; }
   Result<std::unique_ptr<Source>> OpenLane(const LaneContext& lane) const override {
-    lane.partitions->Find({"file:in", 0});
+    (void)lane.partitions->Find({"file:in", 0});
     return std::unique_ptr<Source>(std::make_unique<Lane>());
   }
   bool bounded() const override { return true; }

@@ -45,7 +45,7 @@ class SqliteTest : public testing::Test, public BindServices {
     lane_.topology = "demo";
     lane_.partitions = &table_;
     lane_.state_dir = root_.string();
-    partition_ = table_.Find({"in", 0});
+    partition_ = *table_.Find({"in", 0});
   }
   void TearDown() override { std::filesystem::remove_all(root_); }
 
@@ -80,7 +80,7 @@ class SqliteTest : public testing::Test, public BindServices {
   void Fill(int64_t first, int64_t count, double score, const SourcePartition& from = {"in", 0}) {
     batch_.Clear(1, 1);
     batch_.partitions = &table_;
-    for (int64_t i = 0; i < count; ++i) batch_.AddRow(table_.Find(from), first + i, 5, "k", true, "{}");
+    for (int64_t i = 0; i < count; ++i) batch_.AddRow(*table_.Find(from), first + i, 5, "k", true, "{}");
     Column& column = batch_.columns[0];
     column.Reset(Type::Scalar(Kind::kFloat64), static_cast<uint32_t>(count));
     for (uint32_t r = 0; r < count; ++r) {

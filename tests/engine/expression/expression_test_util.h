@@ -12,7 +12,7 @@ namespace anabranch {
 class ExpressionBench {
  public:
   explicit ExpressionBench(uint32_t rows) : active_(rows, 1) {
-    partitions_.Find({"in", 3});
+    (void)partitions_.Find({"in", 3});
     for (uint32_t row = 0; row < rows; ++row) {
       batch_.headers.push_back({"trace", "t"});
       batch_.AddRow(0, 100 + row, row == 0 ? 1'700'000'000'123 : -1, row == 0 ? "k" : "", row == 0, "");

@@ -149,7 +149,7 @@ void FillRandomBatch(const KeepPlan& plan, std::mt19937_64& random, uint32_t row
   std::vector<int64_t> next;
   for (size_t i = 0; i < partition_count; ++i) {
     next.push_back(static_cast<int64_t>(random() % 1000));
-    batch->positions.push_back({partitions.Find({"topic", static_cast<int32_t>(i)}), next.back(), 0});
+    batch->positions.push_back({*partitions.Find({"topic", static_cast<int32_t>(i)}), next.back(), 0});
   }
   for (uint32_t row = 0; row < rows; ++row) {
     for (uint64_t i = random() % 3; i > 0; --i) {

@@ -304,7 +304,7 @@ class RestartedPlanTest : public ::testing::Test {
   void Fill(RecordBatch* batch) {
     batch->Clear(plan->columns.size(), plan->stages());
     batch->partitions = &names;
-    const PartitionId id = names.Find({"topic", 3});
+    const PartitionId id = *names.Find({"topic", 3});
     for (int64_t offset = 40; offset < 60; ++offset) {
       batch->AddRow(id, offset, offset, "", false, batch->text.Copy("v" + std::to_string(offset)));
     }

@@ -44,7 +44,7 @@ class KeptStoreTest : public ::testing::Test {
     batch.partitions = &names;
     batch.sequence = ++sequence;
     for (const Range& range : ranges) {
-      const PartitionId id = names.Find(range.partition);
+      const PartitionId id = *names.Find(range.partition);
       batch.positions.push_back({id, range.first, range.next});
       for (int64_t offset = range.first; offset < range.next; ++offset) {
         batch.AddRow(id, offset, 0, "", false, batch.text.Copy(mark + " " + std::to_string(offset)));

@@ -192,5 +192,27 @@ TEST_F(Attempts, AReaderNeverSeesHalfOfACall) {
   writer.join();
 }
 
+TEST_F(Attempts, InMemoryAreWatchedAndLeaveTheFileOfADeadProcessAlone) {
+  const int signal = SignalOf([&] {
+    OpenSlots()->Take()->Enter("deadly", {"memory", 0}, 7, 1, AttemptSlots::kNoDeadline);
+    kill(getpid(), SIGKILL);
+  });
+  ASSERT_EQ(signal, SIGKILL);
+  {
+    const auto slots = AttemptSlots::OpenInMemory(1);
+    ASSERT_TRUE(slots.ok()) << slots.status().message();
+    EXPECT_TRUE((*slots)->left().empty());
+    AttemptSlots::Slot* slot = (*slots)->Take();
+    ASSERT_NE(slot, nullptr);
+    EXPECT_EQ((*slots)->Take(), nullptr);
+    slot->Enter("slow", {"memory", 0}, 3, 10, 20);
+    ASSERT_EQ((*slots)->Overdue(100, 50).size(), 1U);
+    EXPECT_EQ((*slots)->Overdue(100, 50)[0].stage, "slow");
+  }
+  const auto slots = OpenSlots();
+  ASSERT_EQ(slots->left().size(), 1U);
+  EXPECT_EQ(slots->left()[0].stage, "deadly");
+}
+
 }  // namespace
 }  // namespace anabranch

@@ -8,7 +8,9 @@
 namespace anabranch {
 namespace {
 
-// Dead letters as one worker encoded them, given back as a source would read them.
+constexpr int64_t kLetterBytes = 1000;
+
+// Dead letters as one worker encoded them, given back as a file would: a letter's position is its first byte.
 class EncodedLetters : public SourceProgram {
  public:
   explicit EncodedLetters(EncodedRows rows) : rows_(std::move(rows)) {}
@@ -22,19 +24,21 @@ class EncodedLetters : public SourceProgram {
  private:
   class Reader : public Source {
    public:
-    Reader(const EncodedRows& rows, SourceTable* table) : rows_(rows), partition_(table->Find({"letters", 0})) {}
+    Reader(const EncodedRows& rows, SourceTable* table)
+        : rows_(rows), table_(*table), partition_(*table->Find({"letters", 0})) {}
     Status Open() override { return Status::Ok(); }
-    Result<SourceEvent> Poll(RecordBatch& batch, const BatchLimits&, int64_t) override {
-      if (told_) return SourceEvent::kEnd;
-      told_ = true;
-      for (size_t i = 0; i < rows_.rows.size(); ++i) {
-        const EncodedRows::Row& row = rows_.rows[i];
+    Result<SourceEvent> Poll(RecordBatch& batch, const BatchLimits& limits, int64_t) override {
+      if (next_ == rows_.rows.size()) return SourceEvent::kEnd;
+      batch.partitions = &table_;
+      const auto first = static_cast<int64_t>(next_) * kLetterBytes;
+      for (; next_ < rows_.rows.size() && batch.rows() < limits.max_rows; ++next_) {
+        const EncodedRows::Row& row = rows_.rows[next_];
         rows_.ForEachHeader(row, [&](std::string_view n, std::string_view v) { batch.headers.push_back({n, v}); });
         const bool has_key = row.key_size != EncodedRows::kNone;
-        batch.AddRow(partition_, static_cast<int64_t>(i) * 2, row.timestamp_ms,
+        batch.AddRow(partition_, static_cast<int64_t>(next_) * kLetterBytes, row.timestamp_ms,
                      has_key ? rows_.key(row) : std::string_view(), has_key, rows_.value(row));
       }
-      batch.positions = {{partition_, 0, static_cast<int64_t>(rows_.rows.size()) * 2}};
+      batch.positions = {{partition_, first, static_cast<int64_t>(next_) * kLetterBytes}};
       return SourceEvent::kRows;
     }
     std::vector<PartitionId> partitions() const override { return {partition_}; }
@@ -48,8 +52,9 @@ class EncodedLetters : public SourceProgram {
 
    private:
     const EncodedRows& rows_;
+    SourceTable& table_;
     const PartitionId partition_;
-    bool told_ = false;
+    size_t next_ = 0;
   };
   const EncodedRows rows_;
 };
@@ -171,8 +176,46 @@ TEST_F(DeadLetters, AreReplayedAtTheirStageUnderTheirIdentityAndNothingElseRuns)
   EXPECT_TRUE(WorkerTest::DeadLetters(*batches[0]).rows.empty());
   ASSERT_EQ(batches[0]->encoded.positions.size(), 1U);
   EXPECT_EQ(partitions.at(batches[0]->encoded.positions[0].partition).topic, "letters");
-  EXPECT_EQ(batches[0]->encoded.positions[0].next, 2) << "the letter's own position, gaps included";
-  EXPECT_EQ(partitions.at(batches[0]->partition[0]).topic, "memory");
+  EXPECT_EQ(batches[0]->partitions->at(batches[0]->partition[0]).topic, "memory");
+}
+
+TEST_F(DeadLetters, AreDoneWhereTheirSourceSaysThatTheyEnd) {
+  other_fails = true;
+  Make();
+  Fail();
+  const auto batches = Replay({});
+  ASSERT_EQ(batches.size(), 2U);
+  for (size_t i = 0; i < batches.size(); ++i) {
+    ASSERT_EQ(batches[i]->encoded.positions.size(), 1U);
+    const PositionRange& done = batches[i]->encoded.positions[0];
+    EXPECT_EQ(done.first, static_cast<int64_t>(i) * kLetterBytes);
+    EXPECT_EQ(done.next, done.first + kLetterBytes);
+    const EncodedRows& again = WorkerTest::DeadLetters(*batches[i]);
+    ASSERT_EQ(again.rows.size(), 1U);
+    EXPECT_EQ(batches[i]->encoded.ReadAt(again.rows[0]).offset, done.first) << "what a target's progress is compared with";
+    EXPECT_EQ(again.rows[0].offset, 1) << "the record's identity";
+  }
+}
+
+TEST_F(DeadLetters, OfMorePartitionsThanALaneCanReadKeepTheirIdentity) {
+  Make();
+  Fail();
+  const EncodedRows one = letters;
+  for (int32_t partition = 0; partition < 70'000; partition += partition < 65'530 ? 65'530 : 1) {
+    letters.Clear();
+    EncodedRows::Row row = one.rows[0];
+    letters.bytes = one.bytes.substr(0, row.headers);
+    one.ForEachHeader(one.rows[0], [&](std::string_view name, std::string_view value) {
+      const bool changed = name == "anabranch.error.partition";
+      letters.AppendHeader(name, changed ? std::string_view(std::to_string(partition)) : value);
+    });
+    row.headers_size = static_cast<uint32_t>(letters.bytes.size()) - row.headers;
+    letters.rows.push_back(row);
+    const auto batches = Replay({});
+    ASSERT_EQ(batches.size(), 1U);
+    ASSERT_EQ(batches[0]->partitions->at(batches[0]->partition[0]), (SourcePartition{"memory", partition}));
+    ASSERT_EQ(Header(WorkerTest::DeadLetters(*batches[0]), 0, "anabranch.error.partition"), std::to_string(partition));
+  }
 }
 
 TEST_F(DeadLetters, ThatFailAgainTellOfTheirFirstFailure) {

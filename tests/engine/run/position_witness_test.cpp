@@ -26,8 +26,8 @@ class WitnessTest : public testing::Test {
     auto ledger = Ledger::Open((root_ / "state").string(), (root_ / "demo.json").string());
     EXPECT_TRUE(ledger.ok()) << ledger.status().message();
     ledger_ = std::move(ledger).value();
-    first_ = table_.Find({"payments", 0});
-    second_ = table_.Find({"payments", 1});
+    first_ = *table_.Find({"payments", 0});
+    second_ = *table_.Find({"payments", 1});
     clock_.Advance(10 * kSecond);
   }
   ~WitnessTest() override { fs::remove_all(root_); }

@@ -235,7 +235,7 @@ TEST_F(StageCallsOnTheCrew, TheClassOfAFailureInAnotherBranchComesBack) {
   for (int i = 0; i < 2; ++i) {
     batch.Clear(0, plan.plan().stages());
     batch.partitions = &partitions;
-    batch.AddRow(partitions.Find({"memory", 0}), i, 0, "k", true, "v");
+    batch.AddRow(*partitions.Find({"memory", 0}), i, 0, "k", true, "v");
     fail = i == 1;
     const Status status = worker->Run(batch, &crew);
     EXPECT_EQ(status.ok(), i == 0);

@@ -16,7 +16,7 @@ class WorkerTest : public ::testing::Test {
   void Fill(RecordBatch* batch, int64_t first, uint32_t n) {
     batch->Clear(plan.plan().columns.size(), plan.plan().stages());
     batch->partitions = &partitions;
-    const PartitionId id = partitions.Find({"memory", 0});
+    const PartitionId id = *partitions.Find({"memory", 0});
     batch->positions = {{id, first, first + n}};
     for (int64_t offset = first; offset < first + n; ++offset) {
       batch->AddRow(id, offset, 0, batch->text.Copy("k" + std::to_string(offset)), true,

@@ -14,7 +14,7 @@ namespace anabranch {
 // another.
 class KeptCut {
  public:
-  explicit KeptCut(const Plan& plan) : plan_(plan) { partitions_.Find({"payments", 0}); }
+  explicit KeptCut(const Plan& plan) : plan_(plan) { (void)partitions_.Find({"payments", 0}); }
 
   // A batch whose stages `done` were finished. `again`: the next frame is of the same batch.
   void Batch(const std::vector<std::string>& done, uint32_t rows, bool log = false, bool again = false);

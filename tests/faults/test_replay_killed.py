@@ -1,0 +1,115 @@
+"""A replay of many dead letters that is stopped and killed on its way: every record once, and `dlq` works after each."""
+import json
+import random
+import signal
+
+import faults
+import oracle
+from oracle import harness
+
+LETTERS = harness.scaled(7_500)  # a release: ANABRANCH_SCALE=20
+KILLS = 20
+KAFKA_KILLS = min(KILLS, harness.scaled(8))  # each is followed by the end of a transaction's time
+PARTITIONS = 4
+SIGNALS = (signal.SIGTERM, signal.SIGKILL)
+BROKEN, FIXED = "n * 2 % (n - n)", "n * 2"
+
+
+class KilledReplays(harness.KafkaCase):
+    """Every record fails at first. Then its stage is fixed, and the dead letters are replayed."""
+
+    # What a killed process left open holds the next one up until it times out.
+    broker_properties = ("transaction.abort.timed.out.transaction.cleanup.interval.ms=200",)
+    short = {"transaction.timeout.ms": "1500", "message.timeout.ms": "1000"}
+
+    def fail_all(self, name, source, target, **more):
+        self.random = random.Random(oracle.seed(self.id()))
+        self.numbers = oracle.Numbered(LETTERS, partitions=PARTITIONS)
+        self.value = faults.numbered_topology(
+            name, source, {"out": target}, epoch={"max_rows": max(1, LETTERS // 300), "commit_ms": 20},
+            limits={"dead_letters": {"share": 1.0, "rows": 1_000_000}}, **more)
+        self.value["nodes"]["above"] = {"kind": "transform", "inputs": ["numbers"], "set": {"more": "n + 1"}}
+        self.value["nodes"]["double"]["inputs"] = ["above"]
+        if "connections" in self.value:
+            self.value["connections"]["main"]["kafka"].update(self.short)
+        self.file = self.folder / f"{name}.json"
+        self.write(BROKEN)
+        self.anabranch("run", "--once", self.file, code=harness.EXIT_OK, timeout=120)
+        self.assertEqual(self.waiting(), LETTERS)
+
+    def write(self, expression):
+        self.value["nodes"]["double"]["set"] = {"twice": expression}
+        harness.write_json(self.file, self.value)
+
+    def waiting(self):
+        return json.loads(self.dlq("ls", self.file, "--format", "json").stdout)["letters"]
+
+    def dlq(self, *args):
+        return self.anabranch("dlq", *args, code=harness.EXIT_OK, timeout=120)
+
+    def interrupt_replays(self, kills, results, last):
+        """`results`: how many there are by now, about. `last`: a dead letter that waits until the end."""
+        left = self.waiting()
+        for kill in range(kills):
+            run = self.start("dlq", "replay", self.file, "--yes")
+            goal = results() + self.random.uniform(0.2, 1) * LETTERS / (kills + 2)
+            self.wait_until("results of this replay", 120, lambda: results() >= goal, run, pause=0.001)
+            run.send(SIGNALS[kill % 2])
+            run.wait(60)
+            self.assertEqual(run.code, 0 if kill % 2 == 0 else -signal.SIGKILL, run)
+            before, left = left, self.waiting()
+            self.assertLess(left, before, f"kill {kill}: nothing was replayed")
+            self.assertGreater(left, 0, "the replay was over before it was killed")
+            self.assertIn(last, self.dlq("show", self.file, last).stdout)
+        print(f"{kills} kills over {LETTERS} letters, {left} left then", flush=True)
+
+    def finish(self, results):
+        self.dlq("replay", self.file, "--yes")
+        self.assertEqual(self.waiting(), 0)
+        verdict = oracle.judge(self.numbers, results())
+        print(f"{LETTERS} letters: {len(verdict.lost)} lost, {len(verdict.doubled)} doubled", flush=True)
+        self.assertFalse(verdict.lost or verdict.doubled or verdict.strange, verdict)
+
+    def file_source(self):
+        oracle.Numbered(LETTERS, partitions=PARTITIONS).write_file(self.folder / "in.jsonl")
+        return {"file": {"path": "in.jsonl"}}
+
+    def last_of_file(self):
+        with open(self.folder / "in.jsonl", "rb") as lines:
+            data = lines.read()
+        return f"file:numbers/0/{data.rindex(b'{')}"
+
+    def test_from_a_file_to_a_file(self):
+        self.fail_all("files", self.file_source(), {"file": {"path": "out.jsonl"}})
+        self.write(FIXED)
+        out = self.folder / "out.jsonl"
+        line = 90  # bytes, about
+        self.interrupt_replays(KILLS, lambda: out.stat().st_size / line, self.last_of_file())
+        self.finish(lambda: oracle.results_of_file(out))
+
+    def test_from_a_topic_to_a_topic(self):
+        self.broker.make_topics({"topics.in": PARTITIONS, "topics.out": PARTITIONS, "topics.dead": 1})
+        self.broker.produce(oracle.Numbered(LETTERS, partitions=PARTITIONS).records("topics.in"))
+        self.fail_all("topics", {"kafka": {"topics": ["topics.in"], "start": "earliest"}}, {"kafka": {"topic": "topics.out"}})
+        self.write(FIXED)
+        headers = harness.headers_of(self.broker.read("topics.dead")[-1])
+        last = "/".join(headers[f"anabranch.error.{part}"].decode() for part in ("topic", "partition", "offset"))
+        self.interrupt_replays(KAFKA_KILLS, lambda: sum(self.watcher.ends("topics.out", PARTITIONS)), last)
+        self.finish(lambda: oracle.results_of(self.broker.read("topics.out")))
+
+    def test_from_a_file_to_a_topic_between_the_commits_of_both(self):
+        self.broker.make_topics({"mixed.out": PARTITIONS})
+        self.fail_all("mixed", self.file_source(), {"kafka": {"topic": "mixed.out"}})
+        self.write(FIXED)
+        last, left = self.last_of_file(), LETTERS
+        for place in ("kafka.positions_sent@3", "kafka.committed@1", "file.synced@2", "file.ledger@3"):
+            run = self.anabranch("dlq", "replay", self.file, "--yes", timeout=120, env=faults.armed(f"{place}=kill"))
+            self.assertEqual(run.code, -signal.SIGKILL, place)
+            before, left = left, self.waiting()
+            self.assertLessEqual(left, before, place)
+            self.assertIn(last, self.dlq("show", self.file, last).stdout)
+        self.finish(lambda: oracle.results_of(self.broker.read("mixed.out")))
+
+
+if __name__ == "__main__":
+    harness.main()
