@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/ids.h"
@@ -45,13 +46,22 @@ class EncodedRows {
   std::string bytes;
 };
 
+// A dead letter on its way through the plan again: whose record it is, and how that failed first.
+struct ReplayedLetter {
+  SourceTable record{1};                               // the one partition that the rows of its batch name
+  std::string first_node, first_code, first_message;   // as the letter says, maybe empty
+  std::string first_failed_at;
+  // Headers of ours that stand for what an earlier letter had to leave out of the record: they go with the next one.
+  std::vector<std::pair<std::string, std::string>> left_out;
+};
+
 // Everything that one batch sends out: per TargetId its rows, and the source positions they complete.
 struct EncodedBatch {
   std::vector<EncodedRows> targets;
   std::vector<PositionRange> positions;
   // Set: the batch is one dead letter that is replayed. Its rows bear the identity of the record that failed, and their
-  // partitions are ids of this table, not of the lane's. They were read where `positions` (one range) begins.
-  std::shared_ptr<const SourceTable> replayed;
+  // partitions are ids of `record`, not of the lane's table. They were read where `positions` (one range) begins.
+  std::shared_ptr<const ReplayedLetter> replayed;
 
   struct Place {
     PartitionId partition;

@@ -100,7 +100,7 @@ class RecordBatch {
   bool complete = false;
   // Rows that are still to run in this stage fail there as "given_up"; kNoStage: none.
   StageId give_up = kNoStage;
-  const SourceTable* partitions = nullptr;  // of the rows: the lane's table, or EncodedBatch::replayed
+  const SourceTable* partitions = nullptr;  // of the rows: the lane's table, or ReplayedLetter::record
   std::vector<PositionRange> positions;     // per partition of the lane's table: what committing this batch completes
 
   // Per row. The record's key as it came, until the source's `key` rule sets the row's key. Partition and offset are

@@ -135,7 +135,7 @@ void KafkaProducer::NoteFailure(int error, std::string text) {
 
 Status KafkaProducer::Write(const EncodedBatch& batch, std::span<const int64_t> progress, int64_t wait_ns) {
   const int64_t deadline = Clock::Real().NowNs() + wait_ns;
-  replayed_ = batch.replayed.get();
+  replayed_ = batch.replayed == nullptr ? nullptr : &batch.replayed->record;
   for (Target& target : targets_) {
     if (target.id >= batch.targets.size()) continue;
     const EncodedRows& rows = batch.targets[target.id];

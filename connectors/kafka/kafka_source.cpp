@@ -192,7 +192,8 @@ void KafkaSource::TakeMessage(rd_kafka_message_t* message, RecordBatch& batch, M
     if (taking_) partition = Find(*message);
   }
   const bool wanted = partition != nullptr && message->offset >= partition->next && message->offset < partition->end;
-  if (!wanted || message->payload == nullptr) {
+  const bool tombstone = message->payload == nullptr && !settings_->read_back;  // a letter without a value is one too
+  if (!wanted || tombstone) {
     if (wanted) {
       partition->next = message->offset + 1;
       if (tombstones_.fetch_add(1, std::memory_order_relaxed) == 0 && lane_.warn) {

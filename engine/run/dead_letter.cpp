@@ -1,7 +1,9 @@
 #include "engine/run/dead_letter.h"
 
+#include <algorithm>
 #include <charconv>
 
+#include "engine/codec/json_writer.h"
 #include "engine/keep/kept_batch.h"
 #include "engine/plan_graph.h"
 
@@ -9,13 +11,14 @@ namespace anabranch {
 namespace {
 
 constexpr size_t kHeaderBytes = 1024;
+constexpr size_t kAllHeaderBytes = 8192;
 constexpr size_t kResultBytes = size_t{64} << 10;
 constexpr size_t kValueBytes = size_t{512} << 10;  // above, results could make a record of it that no broker takes
 
 // Cuts at a character boundary, so that a header stays UTF-8.
-std::string_view Cut(std::string_view text) {
-  if (text.size() <= kHeaderBytes) return text;
-  size_t end = kHeaderBytes;
+std::string_view Cut(std::string_view text, size_t most = kHeaderBytes) {
+  if (text.size() <= most) return text;
+  size_t end = most;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
   return text.substr(0, end);
 }
@@ -26,10 +29,39 @@ uint32_t AppendBytes(std::string* bytes, std::string_view text) {
   return at;
 }
 
-void PutNumber(EncodedRows* out, std::string_view name, int64_t number) {
-  char text[24];
-  const auto end = std::to_chars(text, text + sizeof text, number).ptr;
-  out->AppendHeader(name, {text, static_cast<size_t>(end - text)});
+// Puts headers of ours until they are as many bytes as one letter may have. `used`: those of the first ones.
+class LetterHeaders {
+ public:
+  LetterHeaders(EncodedRows* out, size_t used) : out_(*out), left_(kAllHeaderBytes - used) {}
+
+  void Put(std::string_view name, std::string_view text) {
+    if (text.empty() || left_ <= name.size()) return;
+    const std::string_view cut = Cut(text, std::min(kHeaderBytes, left_ - name.size()));
+    if (cut.empty()) return;
+    out_.AppendHeader(name, cut);
+    left_ -= name.size() + cut.size();
+  }
+  size_t used() const { return kAllHeaderBytes - left_; }
+  void Put(std::string_view name, int64_t number) {
+    char text[24];
+    const auto end = std::to_chars(text, text + sizeof text, number).ptr;
+    Put(name, std::string_view(text, static_cast<size_t>(end - text)));
+  }
+
+ private:
+  EncodedRows& out_;
+  size_t left_;
+};
+
+struct Origin {
+  std::string_view node, code, message, failed_at;
+};
+
+void PutOrigin(const Origin& origin, LetterHeaders* headers) {
+  headers->Put("anabranch.error.origin.failed_at", origin.failed_at);
+  headers->Put("anabranch.error.origin.node", origin.node);
+  headers->Put("anabranch.error.origin.code", origin.code);
+  headers->Put("anabranch.error.origin.message", origin.message);
 }
 
 std::string_view ClassOf(const RecordBatch& batch, StageId stage, const RowError& error) {
@@ -39,16 +71,24 @@ std::string_view ClassOf(const RecordBatch& batch, StageId stage, const RowError
 
 }  // namespace
 
-DeadLetterWriter::DeadLetterWriter(const Plan& plan) : plan_(plan), stages_(plan.stages()), done_(plan.stages()) {
+std::optional<std::string> RecordHeaderName(std::string_view name) {
+  if (!name.starts_with(kErrorPrefix)) return std::string(name);
+  if (!name.starts_with(kOriginalPrefix)) return std::nullopt;
+  return std::string(kErrorPrefix).append(name.substr(kOriginalPrefix.size()));
+}
+
+DeadLetterWriter::DeadLetterWriter(const Plan& plan, const Failure* given_up)
+    : plan_(plan), given_up_(given_up), stages_(plan.stages()), done_(plan.stages()) {
   for (StageId stage = 0; stage < plan.stages(); ++stage) {
     const bool source = stage < plan.sources.size();
     EncodedRows same;
-    same.AppendHeader("anabranch.error.node", Cut(plan.StageName(stage)));
-    same.AppendHeader("anabranch.error.kind", source ? "source" : Cut(plan.node(stage).kind));
-    same.AppendHeader("anabranch.error.topology", Cut(plan.identity().topology));
-    same.AppendHeader("anabranch.error.models", Cut(plan.models));
+    LetterHeaders headers(&same, 0);
+    headers.Put("anabranch.error.node", plan.StageName(stage));
+    headers.Put("anabranch.error.kind", source ? "source" : plan.node(stage).kind);
+    headers.Put("anabranch.error.topology", plan.identity().topology);
+    headers.Put("anabranch.error.models", plan.models);
     const std::vector<bool> again = StageAndBelow(plan, stage);
-    stages_[stage] = {std::move(same.bytes), again, WithAncestors(plan, again)};
+    stages_[stage] = {std::move(same.bytes), headers.used(), again, WithAncestors(plan, again)};
   }
 }
 
@@ -71,29 +111,36 @@ void DeadLetterWriter::AppendOne(const RecordBatch& batch, std::span<const Faile
   AppendRecord(batch, r, out, &row);
   const SourcePartition& from = batch.partitions->at(row.partition);
   out->bytes += stages_[stage].headers;
-  out->AppendHeader("anabranch.error.class", ClassOf(batch, stage, *error));
-  out->AppendHeader("anabranch.error.code", Cut(error->code));
-  out->AppendHeader("anabranch.error.message", Cut(error->message));
-  PutNumber(out, "anabranch.error.attempts", int64_t{1} + batch.stages[stage].retried);
-  out->AppendHeader("anabranch.error.source", Cut(plan_.sources[batch.source].id));
-  out->AppendHeader("anabranch.error.topic", Cut(from.topic));
-  PutNumber(out, "anabranch.error.partition", from.partition);
-  PutNumber(out, "anabranch.error.offset", row.offset);
-  out->AppendHeader("anabranch.error.failed_at", failed_at);
-  AppendOrigin(batch, r, out);
+  LetterHeaders headers(out, stages_[stage].header_bytes);
+  headers.Put("anabranch.error.class", ClassOf(batch, stage, *error));
+  headers.Put("anabranch.error.code", error->code);
+  headers.Put("anabranch.error.attempts", int64_t{1} + batch.stages[stage].retried);
+  headers.Put("anabranch.error.source", plan_.sources[batch.source].id);
+  headers.Put("anabranch.error.topic", from.topic);
+  headers.Put("anabranch.error.partition", from.partition);
+  headers.Put("anabranch.error.offset", row.offset);
+  headers.Put("anabranch.error.failed_at", failed_at);
+  headers.Put("anabranch.error.message", error->message);
+  if (const ReplayedLetter* letter = batch.encoded.replayed.get(); letter != nullptr) {
+    PutOrigin({letter->first_node, letter->first_code, letter->first_message, letter->first_failed_at}, &headers);
+    for (const auto& [name, text] : letter->left_out) headers.Put(name, text);
+  } else if (given_up_ != nullptr && error->code == "given_up") {
+    const std::string at = FormatTimestamp(given_up_->at_ms * 1000);
+    PutOrigin({given_up_->stage, given_up_->error_class, given_up_->message, at}, &headers);
+  }
   if (index > 0) {
     std::string behind;
     for (const Failed& earlier : of_row.first(index)) {
       behind += (behind.empty() ? "" : ",") + plan_.StageName(earlier.stage);
     }
-    out->AppendHeader("anabranch.error.behind", Cut(behind));
+    out->AppendHeader("anabranch.error.behind", behind);
   }
   AppendResults(batch, of_row, stage, out);
   row.headers_size = static_cast<uint32_t>(out->bytes.size()) - row.headers;
   out->rows.push_back(row);
 }
 
-// What the record was when it came: the headers of an earlier failure are replaced.
+// What the record was when it came.
 void DeadLetterWriter::AppendRecord(const RecordBatch& batch, uint32_t r, EncodedRows* out,
                                     EncodedRows::Row* row) const {
   row->partition = batch.partition[r];
@@ -107,25 +154,11 @@ void DeadLetterWriter::AppendRecord(const RecordBatch& batch, uint32_t r, Encode
   row->value_size = static_cast<uint32_t>(batch.payload[r].size());
   row->headers = static_cast<uint32_t>(out->bytes.size());
   for (const RowHeader& header : batch.row_headers(r)) {
-    if (!header.name.starts_with(kErrorPrefix)) out->AppendHeader(header.name, header.value);
-  }
-}
-
-void DeadLetterWriter::AppendOrigin(const RecordBatch& batch, uint32_t r, EncodedRows* out) const {
-  struct Pair {
-    std::string_view first, now, value;
-  };
-  Pair pairs[] = {{"anabranch.error.origin.failed_at", "anabranch.error.failed_at", {}},
-                  {"anabranch.error.origin.node", "anabranch.error.node", {}},
-                  {"anabranch.error.origin.code", "anabranch.error.code", {}}};
-  for (const RowHeader& header : batch.row_headers(r)) {
-    if (!header.name.starts_with(kErrorPrefix)) continue;
-    for (Pair& pair : pairs) {
-      if (header.name == pair.first || (header.name == pair.now && pair.value.empty())) pair.value = header.value;
+    if (header.name.starts_with(kErrorPrefix)) {
+      out->AppendHeader(std::string(kOriginalPrefix).append(header.name.substr(kErrorPrefix.size())), header.value);
+    } else {
+      out->AppendHeader(header.name, header.value);
     }
-  }
-  for (const Pair& pair : pairs) {
-    if (!pair.value.empty()) out->AppendHeader(pair.first, Cut(pair.value));
   }
 }
 

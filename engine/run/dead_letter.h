@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -7,6 +8,7 @@
 
 #include "engine/plan.h"
 #include "engine/record_batch.h"
+#include "engine/restart/failure.h"
 
 namespace anabranch {
 
@@ -14,16 +16,26 @@ namespace anabranch {
 //   source          id of the record's source
 //   results         a kept frame (engine/keep/kept_batch.h) with what the stage needs of the stages above it
 //   behind          stages that the record failed in before this one (a list): what lies below them too is theirs
-//   origin.*        failed_at, node, code of its first failure, when it was a dead letter before
+//   origin.*        failed_at, node, code, message of an earlier failure: the first one of a record that was replayed;
+//                   of a record that was given up (code "given_up"), the one that stopped its stage
+//   original.NAME   a header anabranch.error.NAME that the record came with: any producer can send one, so it says nothing
+// Only a letter that a replay read from the dead letters' own target counts as one: its headers but those of its record
+// are ours, and are written anew when it fails again.
 inline constexpr std::string_view kErrorPrefix = "anabranch.error.";
+inline constexpr std::string_view kOriginalPrefix = "anabranch.error.original.";
+
+// Under which name the record came with the header `name` of a dead letter; nullopt: it is one of ours.
+std::optional<std::string> RecordHeaderName(std::string_view name);
 
 // Writes dead letters: the record's key, value, timestamp and headers byte for byte, then the anabranch.error.*
-// headers. A text is cut at 1 KiB. Results stay out where they are larger than 64 KiB (the value: 512 KiB), and where
-// no node made any that the stage needs: a replay then computes from the record. One per compute thread; the plan
-// outlives it.
+// headers. Each of these is at most 1 KiB long, all together at most 8 KiB: the texts that are written last are cut, then
+// left out. `behind` and `results` do not count: cut, they would say something else. Results stay out where they are larger
+// than 64 KiB (the value: 512 KiB), and where no node made any that the stage needs: a replay then computes from the
+// record. One per compute thread; the plan and `given_up` outlive it.
 class DeadLetterWriter {
  public:
-  explicit DeadLetterWriter(const Plan& plan);
+  // `given_up`: why the stage stopped whose rows an operator gives up; null: none is given up.
+  explicit DeadLetterWriter(const Plan& plan, const Failure* given_up = nullptr);
 
   struct Failed {
     const RowError* error;
@@ -35,16 +47,17 @@ class DeadLetterWriter {
  private:
   struct StageText {
     std::string headers;          // those that are the same for every letter of the stage, encoded
+    size_t header_bytes;          // their names and values
     std::vector<bool> and_below;  // by StageId
     std::vector<bool> needs;      // by StageId: those and what is above them
   };
   void AppendOne(const RecordBatch& batch, std::span<const Failed> of_row, size_t index, std::string_view failed_at,
                  EncodedRows* out);
   void AppendRecord(const RecordBatch& batch, uint32_t r, EncodedRows* out, EncodedRows::Row* row) const;
-  void AppendOrigin(const RecordBatch& batch, uint32_t r, EncodedRows* out) const;
   void AppendResults(const RecordBatch& batch, std::span<const Failed> of_row, StageId stage, EncodedRows* out);
 
   const Plan& plan_;
+  const Failure* const given_up_;
   std::vector<StageText> stages_;
   std::vector<bool> done_;  // scratch
 };

@@ -70,9 +70,20 @@ DeadLetter ReadDeadLetter(const RecordBatch& batch, uint32_t row) {
     if (name == "source") letter.source = header.value;
     if (name == "behind") letter.behind = header.value;
     if (name == "results") letter.results = header.value;
+    if (name == "origin.node") letter.first_node = header.value;
+    if (name == "origin.code") letter.first_code = header.value;
+    if (name == "origin.message") letter.first_message = header.value;
+    if (name == "origin.failed_at") letter.first_failed_at = header.value;
+    if (name == "value_bytes") letter.without_value = true;
     if (name == "topic") letter.from.topic = header.value;
     if (name == "partition") partition = Number(header.value, &letter.from.partition);
     if (name == "offset") offset = Number(header.value, &letter.offset);
+  }
+  if (letter.first_failed_at.empty()) {
+    letter.first_node = letter.node;
+    letter.first_code = letter.code;
+    letter.first_message = letter.message;
+    letter.first_failed_at = letter.failed_at;
   }
   letter.ours = partition && offset && !letter.node.empty() && !letter.from.topic.empty();
   return letter;

@@ -20,7 +20,10 @@ namespace anabranch {
 struct DeadLetter {
   bool ours = false;  // it bears the headers that say where it comes from
   std::string_view node, kind, error_class, code, message, attempts, failed_at, source, behind, results;
-  SourcePartition from;  // of the record
+  // Of its first failure: `origin.*`, or, when this is the first, the same as above.
+  std::string_view first_node, first_code, first_message, first_failed_at;
+  bool without_value = false;  // the letters' target did not take the record's value: it is not here
+  SourcePartition from;        // of the record
   int64_t offset = -1;
   std::string Id() const;  // topic/partition/offset
 };

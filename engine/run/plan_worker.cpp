@@ -464,7 +464,7 @@ void PlanWorker::EncodeDeadLetters(RecordBatch& batch) {
   std::stable_sort(letters.begin(), letters.end(),
                    [](const auto& a, const auto& b) { return a.error->row < b.error->row; });
   const std::string failed_at = FormatTimestamp(clock_.WallMs() * 1000);
-  if (!dead_letters_) dead_letters_ = std::make_unique<DeadLetterWriter>(plan_);
+  if (!dead_letters_) dead_letters_ = std::make_unique<DeadLetterWriter>(plan_, guards_.given_up ? &*guards_.given_up : nullptr);
   dead_letters_->Append(batch, letters, failed_at, &batch.encoded.targets[plan_.dead_letters()]);
 }
 

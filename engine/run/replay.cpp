@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "engine/plan_graph.h"
@@ -9,8 +10,6 @@
 
 namespace anabranch {
 namespace {
-
-constexpr std::string_view kResultsHeader = "anabranch.error.results";
 
 // The kept results of this letter that are still those of the plan.
 void FindReuse(const Plan& plan, const KeptHeader& header, const std::vector<bool>& run, RestoreRules* rules) {
@@ -32,6 +31,13 @@ void MarkIdle(const std::vector<bool>& idle, RecordBatch* batch) {
     batch->stages[stage].done = batch->stages[stage].reused = true;
     batch->stages[stage].errors.clear();
   }
+}
+
+bool SaysWhatWasLeftOut(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"timestamp",  "value_bytes", "value_xxh3",
+                                                "key_bytes", "key_xxh3",    "headers_dropped"};
+  if (!name.starts_with(kErrorPrefix)) return false;
+  return std::ranges::find(kNames, name.substr(kErrorPrefix.size())) != std::end(kNames);
 }
 
 class ReplaySource : public Source {
@@ -85,16 +91,23 @@ Result<SourceEvent> ReplaySource::Poll(RecordBatch& batch, const BatchLimits& li
   if (event != SourceEvent::kRows) return event;
   const DeadLetter letter = ReadDeadLetter(read_, 0);
   const LetterRoutes::Route route = filter_.Takes(letter) ? routes_.Find(letter) : LetterRoutes::Route();
-  const auto record = std::make_shared<SourceTable>(1);
+  const auto replayed = std::make_shared<ReplayedLetter>();
   if (route.stage == kNoStage) {
-    HandOn(letter, *record, &batch);
+    HandOn(letter, replayed->record, &batch);
   } else {
-    Replay(letter, route, *record, &batch);
+    Replay(letter, route, replayed->record, &batch);
+    for (const RowHeader& header : read_.row_headers(0)) {
+      if (SaysWhatWasLeftOut(header.name)) replayed->left_out.emplace_back(header.name, header.value);
+    }
+    replayed->first_node = letter.first_node;
+    replayed->first_code = letter.first_code;
+    replayed->first_message = letter.first_message;
+    replayed->first_failed_at = letter.first_failed_at;
   }
-  batch.partitions = record.get();
+  batch.partitions = &replayed->record;
   batch.positions.assign(1, Completes());
   batch.encoded.positions = batch.positions;
-  batch.encoded.replayed = record;
+  batch.encoded.replayed = replayed;
   return SourceEvent::kRows;
 }
 
@@ -143,14 +156,14 @@ void ReplaySource::Decode(const DeadLetter& letter, const LetterRoutes::Route& r
   batch->restored = true;
 }
 
-// What the letter says of its first failure must outlive the next one; the results would be kept within themselves.
+// Those that the record came with.
 void ReplaySource::CopyHeaders(RecordBatch* batch) {
   batch->headers.clear();
   for (const RowHeader& header : read_.row_headers(0)) {
-    if (header.name == kResultsHeader) continue;
+    const std::optional<std::string> name = RecordHeaderName(header.name);
+    if (!name) continue;
     const bool null = header.value.data() == nullptr;
-    batch->headers.push_back(
-        {batch->text.Copy(header.name), null ? std::string_view() : batch->text.Copy(header.value)});
+    batch->headers.push_back({batch->text.Copy(*name), null ? std::string_view() : batch->text.Copy(header.value)});
   }
 }
 
@@ -173,7 +186,7 @@ void ReplaySource::HandOn(const DeadLetter& letter, SourceTable& record, RecordB
   }
   encoded.value = static_cast<uint32_t>(out.bytes.size());
   out.bytes.append(read_.payload[0]);
-  encoded.value_size = static_cast<uint32_t>(out.bytes.size()) - encoded.value;
+  if (read_.payload[0].data() != nullptr) encoded.value_size = static_cast<uint32_t>(out.bytes.size()) - encoded.value;
   encoded.headers = static_cast<uint32_t>(out.bytes.size());
   for (const RowHeader& header : read_.row_headers(0)) out.AppendHeader(header.name, header.value);
   encoded.headers_size = static_cast<uint32_t>(out.bytes.size()) - encoded.headers;
@@ -223,6 +236,11 @@ LetterRoutes::Route LetterRoutes::Find(const DeadLetter& letter) const {
   const StageId stage = FindStage(letter.node);
   if (stage == kNoStage) {
     route.why = "the topology has no stage \"" + std::string(letter.node) + "\"";
+    return route;
+  }
+  if (letter.without_value) {
+    route.why = "the record's value is not in its letter, because the letters' target did not take it; " +
+                std::string("read the record from its source again");
     return route;
   }
   route.source = FindSource(letter, stage);

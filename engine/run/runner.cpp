@@ -94,6 +94,7 @@ class Run {
     if (!replays()) shared_.kept = &kept;
     shared_.rules = rules;
     shared_.kept_only = options.start == RunStart::kGiveUp;
+    if (shared_.kept_only) guards_.given_up = state.failure();
     if (observer.warn) shared_.warn = observer.warn;
   }
 

@@ -3,9 +3,11 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "engine/plan.h"
+#include "engine/restart/failure.h"
 #include "engine/run/attempts.h"
 #include "engine/run/breaker.h"
 
@@ -35,6 +37,7 @@ struct StageGuards {
   StageCosts costs;
   std::deque<RowBreaker> breakers;   // by StageId
   AttemptSlots* attempts = nullptr;  // set before workers open, one slot for each; null: nothing is written down
+  std::optional<Failure> given_up;   // set before workers run: why the stage stopped whose rows are given up
 };
 
 }  // namespace anabranch

@@ -87,6 +87,27 @@ class KafkaDeadLetters(harness.KafkaCase):
         self.assertEqual(ends, [self.watcher.ends(f"{self.name}.{part}", count)
                                 for part, count in (("out", PARTITIONS), ("dead", 2))])
 
+    def test_without_a_value_are_letters_too(self):
+        self.prepare("empty")
+        self.broker.produce([{"topic": "empty.in", "key": "nothing", "value": b"", "partition": 0}])
+        self.anabranch("run", "--once", self.topology, code=EXIT_OK)
+        self.assertEqual(self.letters()["letters"], len(BAD) + 1)
+        # One whose value was too large for the topic, and one of somebody else.
+        self.broker.produce([{"topic": "empty.dead", "key": "cut", "value": None, "partition": 1, "headers": [
+            ("anabranch.error." + name, value) for name, value in
+            (("node", "score"), ("topic", "empty.in"), ("partition", "0"), ("offset", "999"), ("value_bytes", "3000000"))]},
+            {"topic": "empty.dead", "key": "foreign", "value": None, "partition": 0}])
+        self.assertEqual(self.letters()["letters"], len(BAD) + 3)
+        run = self.replay("--dry-run", code=EXIT_OK)
+        self.assertIn("1 letter cannot be replayed: the record's value is not in its letter", run.stdout)
+        self.write(FIXED)
+        self.replay(code=EXIT_OK)
+        self.assertEqual(sorted((g["node"], g["code"], g["count"]) for g in self.letters()["groups"]),
+                         [("?", "not a dead letter of ours", 1), ("orders", "json", 1), ("score", "", 1)])
+        foreign = [message.value() for message in self.broker.read("empty.dead") if message.key() == b"foreign"]
+        self.assertEqual(foreign, [None, None], "it goes out again as it came")
+        self.assert_each_once()
+
     def test_are_replayed_while_the_pipeline_runs(self):
         self.prepare("live")
         run = self.start("run", self.topology)

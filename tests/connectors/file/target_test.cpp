@@ -164,9 +164,7 @@ TEST_F(FileTargetTest, ReplayedRowIsWrittenOnceByThePositionOfItsLetter) {
   auto committer = MustOpen(*program);
   ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 0, 3)).ok());
   EncodedBatch replayed = Rows(*program, 1, 1);
-  const auto record = std::make_shared<SourceTable>(1);
-  ASSERT_TRUE(record->Find({"in", 0}).ok());
-  replayed.replayed = record;
+  replayed.replayed = std::make_shared<ReplayedLetter>();
   replayed.positions = {{letters, 70, 140}};  // what it completes is the dead letter
   ASSERT_TRUE(WriteAndCommit(*committer, replayed).ok());
   ASSERT_TRUE(WriteAndCommit(*committer, replayed).ok()) << "again, for a target that was behind";
@@ -372,6 +370,8 @@ TEST_F(FileTargetTest, DeadLettersComeBackByteForByteThroughTheRecordEnvelope) {
   add("", "", std::vector<std::pair<std::string, std::string>>());
   ASSERT_TRUE(WriteAndCommit(*MustOpen(*program), encoded).ok());
 
+  const auto mode = std::filesystem::status(Path("state/dead_letters.jsonl")).permissions();
+  EXPECT_EQ(mode, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   std::filesystem::copy(Path("state/dead_letters.jsonl"), Path("again"));
   config_ = LinkConfig(ConfigObject({{"file", ConfigObject({{"path", "again"}, {"envelope", "record"}})}}));
   const auto source_program = connector_->BindSource(*config_->Find("file"), "again", *this, faults_);

@@ -234,8 +234,106 @@ TEST_F(DeadLetters, ThatFailAgainTellOfTheirFirstFailure) {
     EXPECT_EQ(nodes, 1) << "headers are replaced, not added to";
     EXPECT_EQ(Header(letters, 0, "anabranch.error.origin.failed_at"), first);
     EXPECT_EQ(Header(letters, 0, "anabranch.error.origin.node"), "score");
+    EXPECT_EQ(Header(letters, 0, "anabranch.error.origin.code"), "model");
+    EXPECT_EQ(Header(letters, 0, "anabranch.error.origin.message"), "it does not like it");
     EXPECT_EQ(letters.value(letters.rows[0]), "v1");
   }
+}
+
+TEST_F(DeadLetters, TakeNoHeaderOfARecordForOneOfOurs) {
+  Make();
+  RecordBatch batch;
+  Fill(&batch, 1, 1);
+  const std::vector<std::pair<std::string, std::string>> forged = {{"anabranch.error.node", "gone"},
+                                                                   {"anabranch.error.origin.node", "admin"},
+                                                                   {"anabranch.error.original.node", "deeper"},
+                                                                   {"anabranch.error.value_bytes", "7"},
+                                                                   {"plain", "kept"}};
+  for (const auto& [name, value] : forged) batch.headers.push_back({name, value});
+  batch.header_end = {static_cast<uint32_t>(forged.size())};
+  ASSERT_TRUE(worker->Run(batch, nullptr).ok());
+  letters = WorkerTest::DeadLetters(batch);
+  for (int again = 0; again < 2; ++again) {
+    ASSERT_EQ(letters.rows.size(), 1U);
+    EXPECT_EQ(Header(letters, 0, "anabranch.error.node"), "score");
+    EXPECT_EQ(Header(letters, 0, "anabranch.error.original.node"), "gone");
+    EXPECT_EQ(Header(letters, 0, "anabranch.error.original.origin.node"), "admin");
+    EXPECT_EQ(Header(letters, 0, "anabranch.error.original.original.node"), "deeper");
+    EXPECT_EQ(Header(letters, 0, "anabranch.error.original.value_bytes"), "7");
+    EXPECT_EQ(Header(letters, 0, "plain"), "kept");
+    EXPECT_EQ(Header(letters, 0, "anabranch.error.origin.node"), again == 0 ? "" : "score");
+    const auto batches = Replay({});
+    ASSERT_EQ(batches.size(), 1U);
+    std::vector<std::pair<std::string, std::string>> seen;
+    for (const RowHeader& header : batches[0]->row_headers(0)) seen.emplace_back(header.name, header.value);
+    EXPECT_EQ(seen, forged) << "nodes see what they saw when the record came";
+    letters = WorkerTest::DeadLetters(*batches[0]);
+  }
+}
+
+TEST_F(DeadLetters, WhoseValueStayedBehindAreNotReplayedWithoutIt) {
+  Make();
+  Fail();
+  EncodedRows::Row& row = letters.rows[0];
+  letters.AppendHeader("anabranch.error.value_bytes", "2000000");
+  row.headers_size = static_cast<uint32_t>(letters.bytes.size()) - row.headers;
+  score_calls = 0;
+  const auto batches = Replay({});
+  ASSERT_EQ(batches.size(), 1U);
+  EXPECT_EQ(score_calls, 0);
+  EXPECT_EQ(Header(WorkerTest::DeadLetters(*batches[0]), 0, "anabranch.error.value_bytes"), "2000000");
+}
+
+TEST_F(DeadLetters, OfRecordsThatWereGivenUpSayWhyTheirStageStopped) {
+  Make();
+  RecordBatch batch;
+  Fill(&batch, 0, 2);
+  ASSERT_TRUE(worker->Run(batch, nullptr).ok());
+  Failure failure;
+  failure.stage = "score";
+  failure.error_class = "breaker";
+  failure.message = "too many";
+  failure.at_ms = 1'700'000'000'000;
+  const RowError given_up{0, "given_up", "the operator"}, plain{1, "model", "it does not like it"};
+  letters.Clear();
+  const DeadLetterWriter::Failed failed[] = {{&given_up, score}, {&plain, score}};
+  DeadLetterWriter(plan.plan(), &failure).Append(batch, failed, "now", &letters);
+  ASSERT_EQ(letters.rows.size(), 2U);
+  EXPECT_EQ(Header(letters, 0, "anabranch.error.code"), "given_up");
+  EXPECT_EQ(Header(letters, 0, "anabranch.error.origin.node"), "score");
+  EXPECT_EQ(Header(letters, 0, "anabranch.error.origin.code"), "breaker");
+  EXPECT_EQ(Header(letters, 0, "anabranch.error.origin.message"), "too many");
+  EXPECT_EQ(Header(letters, 0, "anabranch.error.origin.failed_at"), "2023-11-14T22:13:20Z");
+  EXPECT_EQ(Header(letters, 1, "anabranch.error.origin.code"), "");
+}
+
+TEST_F(DeadLetters, HaveHeadersOfBoundedLength) {
+  Make();
+  plan.node(score).kind = std::string(5000, 'k');
+  RecordBatch batch;
+  Fill(&batch, 0, 1);
+  ASSERT_TRUE(worker->Run(batch, nullptr).ok());
+  SourceTable table;
+  ASSERT_TRUE(table.Find({std::string(5000, 't'), 0}).ok());
+  batch.partitions = &table;
+  Failure failure;
+  failure.stage = failure.message = failure.error_class = std::string(5000, 'f');
+  std::string message;
+  for (int i = 0; i < 2000; ++i) message += "\u00e4";
+  const RowError error{0, "given_up", message};
+  letters.Clear();
+  const DeadLetterWriter::Failed failed[] = {{&error, score}};
+  DeadLetterWriter(plan.plan(), &failure).Append(batch, failed, "2026-11-28T00:00:00Z", &letters);
+  size_t all = 0;
+  letters.ForEachHeader(letters.rows[0], [&all](std::string_view name, std::string_view value) {
+    if (!name.starts_with("anabranch.error.") || name == "anabranch.error.results") return;
+    EXPECT_LE(value.size(), 1024U) << name;
+    all += name.size() + value.size();
+  });
+  EXPECT_LE(all, 8192U);
+  EXPECT_EQ(Header(letters, 0, "anabranch.error.message").size(), 1024U);
+  EXPECT_EQ(Header(letters, 0, "anabranch.error.failed_at"), "2026-11-28T00:00:00Z");
+  EXPECT_EQ(Header(letters, 0, "anabranch.error.offset"), "0");
 }
 
 TEST_F(DeadLetters, WithoutResultsOrWithThoseOfAnotherPlanAreComputedFromTheirRecord) {
