@@ -23,7 +23,10 @@ class SqliteCommitter : public Committer {
   Status Write(const EncodedBatch& batch) override;
   Status Commit(const EpochEnd& end) override;
   Status Abort() override {
-    for (Target& target : targets_) target.pending.Clear();
+    for (Target& target : targets_) {
+      target.pending.Clear();
+      target.replayed.clear();
+    }
     return {};
   }
   int rank() const override { return 0; }
@@ -37,6 +40,7 @@ class SqliteCommitter : public Committer {
     TargetId id;
     std::unique_ptr<SqliteTable> table;
     EncodedRows pending;                     // the open epoch
+    std::vector<bool> replayed;              // by row of it: a dead letter's
     std::map<PartitionId, int64_t> next;     // as this lane last saw it
     std::map<PartitionId, int64_t> settled;  // what the running commit makes of it
   };
@@ -55,7 +59,7 @@ class SqliteCommitter : public Committer {
 Status SqliteCommitter::Open() {
   ASSIGN_OR_RETURN(db_, SqliteDatabase::Open(programs_[0].second->path(), SqliteDatabase::Mode::kReadWrite, kBusyMs));
   for (const auto& [id, program] : programs_) {
-    targets_.push_back({id, std::make_unique<SqliteTable>(*program, lane_.topology, *db_), {}, {}, {}});
+    targets_.push_back({id, std::make_unique<SqliteTable>(*program, lane_.topology, *db_), {}, {}, {}, {}});
   }
   RETURN_IF_ERROR(Claim());
   for (Target& target : targets_) RETURN_IF_ERROR(target.table->Prepare());
@@ -100,6 +104,7 @@ Status SqliteCommitter::Write(const EncodedBatch& batch) {
       row.partition = partition;
       row.offset = offset;
       target.pending.rows.push_back(row);
+      target.replayed.push_back(batch.replayed != nullptr);
     }
   }
   return {};
@@ -136,9 +141,14 @@ Status SqliteCommitter::CommitTarget(Target& target, const EpochEnd& end) {
   for (const PositionRange& range : end.positions) {
     ASSIGN_OR_RETURN(stored[range.partition], Settle(target, range));
   }
-  for (const EncodedRows::Row& row : target.pending.rows) {
+  for (size_t i = 0; i < target.pending.rows.size(); ++i) {
+    const EncodedRows::Row& row = target.pending.rows[i];
     const auto next = stored.find(row.partition);
     if (next != stored.end() && AlreadyWritten(row.offset, next->second)) continue;
+    if (target.replayed[i]) {
+      ASSIGN_OR_RETURN(const bool newest, target.table->IsNewest(target.pending, row));
+      if (!newest) continue;
+    }
     RETURN_IF_ERROR(target.table->Upsert(target.pending, row));
   }
   return {};

@@ -1,5 +1,6 @@
 #include "connectors/sqlite/sqlite_table.h"
 
+#include <charconv>
 #include <set>
 
 #include "connectors/sqlite/row_codec.h"
@@ -18,6 +19,22 @@ constexpr const char* kCure = "rename it, or choose another \"table\" or \"path\
 
 // A topology under a new identity (NAME.gN) goes on owning its tables.
 std::string_view NameOf(std::string_view identity) { return identity.substr(0, identity.find('.')); }
+
+// Of the id "topic/partition/offset/node".
+struct IdParts {
+  std::string_view partition;  // "topic/partition"
+  int64_t offset = -1;
+};
+
+IdParts SplitId(std::string_view id) {
+  IdParts parts;
+  id = id.substr(0, id.rfind('/'));
+  const size_t slash = id.rfind('/');
+  if (slash == std::string_view::npos) return parts;
+  parts.partition = id.substr(0, slash);
+  std::from_chars(id.data() + slash + 1, id.data() + id.size(), parts.offset);
+  return parts;
+}
 
 Status Damaged() { return {Code::kInternal, "an encoded database row cannot be read"}; }
 
@@ -110,6 +127,7 @@ Status SqliteTable::Prepare() {
   }
   ASSIGN_OR_RETURN(upsert_, db_.Prepare("INSERT INTO " + QuoteSqlName(program_.table()) + "(" + names + ") VALUES(" +
                                         values + ") ON CONFLICT(\"" + key + "\") DO UPDATE SET " + changes));
+  ASSIGN_OR_RETURN(find_, db_.Prepare("SELECT \"id\" FROM " + QuoteSqlName(program_.table()) + " WHERE \"key\" = ?"));
   ASSIGN_OR_RETURN(progress_, db_.Prepare("SELECT next_offset FROM anabranch_progress"
                                           " WHERE topology = ? AND target = ? AND topic = ? AND partition = ?"));
   ASSIGN_OR_RETURN(insert_, db_.Prepare("INSERT INTO anabranch_progress(topology, target, topic, partition,"
@@ -146,10 +164,26 @@ Status SqliteTable::Advance(const SourcePartition& from, int64_t expected, int64
                              ": stop the other process that runs topology \"" + topology_ + "\""};
 }
 
+void SqliteTable::BindKey(SqliteStatement& statement, int parameter, std::string_view key) {
+  IsUtf8(key) ? statement.BindText(parameter, key) : statement.BindBlob(parameter, key);
+}
+
+Result<bool> SqliteTable::IsNewest(const EncodedRows& rows, const EncodedRows::Row& row) {
+  if (program_.upsert() == SqliteTargetProgram::Upsert::kId) return true;
+  std::string_view bytes = rows.value(row);
+  StoredCell id;
+  if (row.key_size == EncodedRows::kNone || !TakeCell(&bytes, &id)) return Damaged();
+  BindKey(find_, 1, rows.key(row));
+  const Result<bool> found = find_.Step();
+  const std::string there = found.ok() && *found ? find_.Text(0) : std::string();
+  find_.Reset();
+  if (!found.ok() || !*found) return found.ok() ? Result<bool>(true) : found;
+  const IdParts older = SplitId(there), mine = SplitId(id.text);
+  return older.partition == mine.partition && older.offset <= mine.offset;
+}
+
 Status SqliteTable::Upsert(const EncodedRows& rows, const EncodedRows::Row& row) {
-  if (row.key_size != EncodedRows::kNone) {
-    IsUtf8(rows.key(row)) ? upsert_.BindText(2, rows.key(row)) : upsert_.BindBlob(2, rows.key(row));
-  }
+  if (row.key_size != EncodedRows::kNone) BindKey(upsert_, 2, rows.key(row));
   std::string_view bytes = rows.value(row);
   StoredCell cell;
   for (int cells = 0; !bytes.empty(); ++cells) {

@@ -25,17 +25,22 @@ class SqliteTable {
   // kFenced when the stored position is not `expected`: another writer moved it.
   Status Advance(const SourcePartition& from, int64_t expected, int64_t next);
   Status Upsert(const EncodedRows& rows, const EncodedRows::Row& row);
+  // Of a replayed row: whether it may take the place of the row that has its key. It may where there is none, and where
+  // that one comes from an earlier position of the same source partition: what another partition wrote cannot be told to
+  // be older. Rows of a table that upserts by id always may.
+  Result<bool> IsNewest(const EncodedRows& rows, const EncodedRows::Row& row);
 
  private:
   Status CheckOwner(bool exists);
   Status CheckColumns();
   Status Create();
   Status Invalid(const std::string& text) const;
+  static void BindKey(SqliteStatement& statement, int parameter, std::string_view key);
 
   const SqliteTargetProgram& program_;
   const std::string topology_;
   SqliteDatabase& db_;
-  SqliteStatement upsert_, progress_, insert_, update_;
+  SqliteStatement upsert_, find_, progress_, insert_, update_;
 };
 
 // The bookkeeping tables; inside the caller's transaction.

@@ -202,6 +202,32 @@ TEST_F(SqliteTest, UpsertByKeyKeepsTheNewestOfEachKey) {
   EXPECT_EQ(Query("SELECT id, key, score FROM scores"), Lines{"in/0/2/keep|k|2.5"});
 }
 
+TEST_F(SqliteTest, AReplayedRowDoesNotTakeTheKeyOfANewerOne) {
+  const auto program = Bind(kScore, "key");
+  auto committer = MustOpen(*program);
+  columns_ = 3;
+  int64_t letter = 0;
+  const auto replay = [&](int64_t offset, const SourcePartition& from) {
+    EncodedBatch batch = Rows(*program, offset, 1, 0.5, from);
+    auto replayed = std::make_shared<ReplayedLetter>();
+    ASSERT_TRUE(replayed->record.Find(from).ok());
+    for (EncodedRows::Row& row : batch.targets[0].rows) row.partition = 0;
+    batch.replayed = std::move(replayed);
+    batch.positions = {{*table_.Find({"in.dead", 0}), letter, letter + 10}};
+    letter += 10;
+    ASSERT_TRUE(WriteAndCommit(*committer, batch).ok());
+  };
+  replay(1, {"in", 0});
+  EXPECT_EQ(Query("SELECT id, key, score FROM scores"), Lines{"in/0/1/keep|k|0.5"}) << "nothing was there";
+  ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 7, 1, 2.5)).ok());
+  replay(3, {"in", 0});
+  EXPECT_EQ(Query("SELECT id, key, score FROM scores"), Lines{"in/0/7/keep|k|2.5"}) << "the one that is there is newer";
+  replay(9, {"other", 1});
+  EXPECT_EQ(Query("SELECT id, key, score FROM scores"), Lines{"in/0/7/keep|k|2.5"}) << "nobody knows which is newer";
+  replay(8, {"in", 0});
+  EXPECT_EQ(Query("SELECT id, key, score FROM scores"), Lines{"in/0/8/keep|k|0.5"}) << "the replayed one is newer";
+}
+
 TEST_F(SqliteTest, RecordWithoutKeyCannotBeUpsertedByKey) {
   const auto program = Bind(kScore, "key");
   Fill(3, 1, 1);
