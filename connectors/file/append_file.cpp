@@ -37,9 +37,9 @@ void SyncFolderOf(const std::string& path) {
 }  // namespace
 
 Result<std::shared_ptr<AppendFile>> AppendFile::Open(const std::string& path, const std::string& unit, Ledger* ledger,
-                                                     const std::function<void(const std::string&)>& warn) {
+                                                     const std::function<void(const std::string&)>& warn, mode_t mode) {
   if (ledger == nullptr) return Status(Code::kInternal, path + ": a file target needs a ledger");
-  std::shared_ptr<AppendFile> file(new AppendFile(path, unit, ledger));
+  std::shared_ptr<AppendFile> file(new AppendFile(path, unit, ledger, mode));
   ASSIGN_OR_RETURN(std::optional<Ledger::TargetProgress> row, RowOf(*ledger, unit, path));
   file->owned_ = row.has_value();
   if (row) file->committed_ = std::move(*row);
@@ -51,7 +51,7 @@ Result<std::shared_ptr<AppendFile>> AppendFile::Open(const std::string& path, co
 Status AppendFile::CheckThere(const std::string& path, const std::string& unit, Ledger& ledger) {
   ASSIGN_OR_RETURN(const std::optional<Ledger::TargetProgress> row, RowOf(ledger, unit, path));
   if (!row || row->length == 0) return {};
-  AppendFile file(path, unit, &ledger);
+  AppendFile file(path, unit, &ledger, 0644);
   file.committed_ = *row;
   file.fd_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file.fd_ < 0) return errno == ENOENT ? file.Gone() : file.Failed("open");
@@ -64,7 +64,7 @@ Status AppendFile::CheckThere(const std::string& path, const std::string& unit, 
 Status AppendFile::Empty(const std::string& path, const std::string& unit, Ledger* ledger) {
   ASSIGN_OR_RETURN(const std::optional<Ledger::TargetProgress> row, RowOf(*ledger, unit, path));
   if (!row || !std::filesystem::exists(path)) return {};
-  AppendFile file(path, unit, ledger);
+  AppendFile file(path, unit, ledger, 0644);
   file.committed_ = *row;
   int64_t size = 0;
   RETURN_IF_ERROR(file.OpenOrCreate());
@@ -89,7 +89,7 @@ Status AppendFile::OpenOrCreate() {
   if (fd_ >= 0) return {};
   if (errno != ENOENT) return Failed("open");
   if (committed_.length > 0) return Gone();
-  fd_ = open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  fd_ = open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode_);
   if (fd_ < 0) return Failed("create");
   SyncFolderOf(path_);
   return {};

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -25,11 +27,12 @@ namespace anabranch {
 // A file that the ledger does not own (it has no row, and the file is not empty) is never touched.
 class AppendFile : public OutputFile {
  public:
-  // `unit` names the ledger's row; `ledger` outlives the file; `warn` is called in Open only.
+  // `unit` names the ledger's row; `ledger` outlives the file; `warn` is called in Open only; `mode`: of a file
+  // that is made.
   // Errors: kInvalid (not owned, shorter or longer than committed, not a regular file), kRetry (another process writes
   // it), kUnavailable (folder missing, I/O); each names the cure.
   static Result<std::shared_ptr<AppendFile>> Open(const std::string& path, const std::string& unit, Ledger* ledger,
-                                                  const std::function<void(const std::string&)>& warn);
+                                                  const std::function<void(const std::string&)>& warn, mode_t mode = 0644);
   // Whether what the ledger says is committed is still there, without writing anything. Errors as Open.
   static Status CheckThere(const std::string& path, const std::string& unit, Ledger& ledger);
   // Empties the file when the ledger owns it; the ledger's row stays. One that is gone already is no error.
@@ -46,8 +49,8 @@ class AppendFile : public OutputFile {
                 const std::vector<std::pair<SourcePartition, int64_t>>& next) override;
 
  private:
-  AppendFile(std::string path, std::string unit, Ledger* ledger)
-      : path_(std::move(path)), unit_(std::move(unit)), ledger_(ledger) {}
+  AppendFile(std::string path, std::string unit, Ledger* ledger, mode_t mode)
+      : path_(std::move(path)), unit_(std::move(unit)), ledger_(ledger), mode_(mode) {}
   Status OpenOrCreate();
   Status Claim(int64_t* size);
   Status TakeOver(const std::function<void(const std::string&)>& warn);
@@ -63,6 +66,7 @@ class AppendFile : public OutputFile {
   const std::string path_;
   const std::string unit_;
   Ledger* const ledger_;
+  const mode_t mode_;
   int fd_ = -1;
 
   std::mutex mutex_;

@@ -167,7 +167,9 @@ class FileCommitter : public Committer {
         files_(files) {}
 
   Status Open() override {
-    ASSIGN_OR_RETURN(file_, files_->Get(path_, unit_, lane_));
+    // Dead letters are whole records, whatever results show of them: theirs is the owner's file.
+    const bool letters = std::ranges::any_of(targets_, &Target::dead_letters);
+    ASSIGN_OR_RETURN(file_, files_->Get(path_, unit_, lane_, letters ? 0600 : 0644));
     return {};
   }
 
@@ -288,7 +290,7 @@ Result<std::shared_ptr<const SourceProgram>> MakeDeadLetterFileSource(const Targ
 }
 
 Result<std::shared_ptr<OutputFile>> OpenFiles::Get(const std::string& path, const std::string& unit,
-                                                   const LaneContext& lane) {
+                                                   const LaneContext& lane, mode_t mode) {
   const std::lock_guard guard(mutex_);
   if (std::shared_ptr<OutputFile> file = files_[path].lock()) return file;
   std::shared_ptr<OutputFile> file;
@@ -296,7 +298,7 @@ Result<std::shared_ptr<OutputFile>> OpenFiles::Get(const std::string& path, cons
     file = MakeStandardOutput(unit, lane.ledger, lane.cancel);
   } else {
     const std::function<void(const std::string&)> quiet = [](const std::string&) {};
-    ASSIGN_OR_RETURN(file, AppendFile::Open(path, unit, lane.ledger, lane.warn ? lane.warn : quiet));
+    ASSIGN_OR_RETURN(file, AppendFile::Open(path, unit, lane.ledger, lane.warn ? lane.warn : quiet, mode));
   }
   files_[path] = file;
   return file;

@@ -39,7 +39,8 @@ Result<std::shared_ptr<const SourceProgram>> MakeDeadLetterFileSource(const Targ
 // The files that lanes of this process write, by path. Thread-safe.
 class OpenFiles {
  public:
-  Result<std::shared_ptr<OutputFile>> Get(const std::string& path, const std::string& unit, const LaneContext& lane);
+  Result<std::shared_ptr<OutputFile>> Get(const std::string& path, const std::string& unit, const LaneContext& lane,
+                                          mode_t mode);
 
  private:
   std::mutex mutex_;
