@@ -249,6 +249,12 @@ class Restart(Orders):
         letters = json.loads(self.anabranch("dlq", "ls", self.topology, "--format", "json").stdout)
         self.assertEqual([(g["node"], g["code"], g["count"]) for g in letters["groups"]],
                          [("score", "given_up", waiting)])
+        listed = self.anabranch("dlq", "ls", self.topology, "--records", "--format", "json", code=EXIT_OK).stdout
+        shown = json.loads(self.anabranch("dlq", "show", self.topology, json.loads(listed.splitlines()[0])["id"],
+                                          "--format", "json", code=EXIT_OK).stdout)
+        headers = dict(shown["headers"])
+        self.assertEqual(headers["anabranch.error.origin.code"], "contract")
+        self.assertIn("division by zero", headers["anabranch.error.origin.message"])
         self.anabranch("run", self.topology, code=EXIT_OK)  # what was not taken in when the stage failed
         self.assertEqual(self.ids("side.jsonl"), [f"o{n}" for n in range(ROWS)])
         self.write(FIXED)
@@ -288,6 +294,45 @@ class DeadLetters(Orders):
         self.assertEqual(shown["results"]["twice"], {"double": 0})
         self.assertIn("double = 0", self.anabranch("dlq", "show", self.topology, self.first_id()).stdout)
         self.assertEqual(self.anabranch("dlq", "show", self.topology, "file:orders/0/1").code, EXIT_STAGE)
+
+    def test_are_listed_with_the_ids_that_show_and_replay_take(self):
+        lines = self.anabranch("dlq", "ls", self.topology, "--records", code=EXIT_OK).stdout.splitlines()
+        self.assertEqual(len(lines), len(self.bad) + 2, "a head, the letters, their number")
+        ids = [line.split()[-1] for line in lines[1:-1]]
+        self.assertEqual(ids[0], self.first_id())
+        for id in ids:
+            self.assertIn(id, self.anabranch("dlq", "show", self.topology, id, code=EXIT_OK).stdout)
+        listed = [json.loads(line) for line in
+                  self.anabranch("dlq", "ls", self.topology, "--records", "--format", "json").stdout.splitlines()]
+        self.assertEqual([letter["id"] for letter in listed], ids)
+        self.assertEqual({(letter["node"], letter["code"]) for letter in listed}, {("score", "expression")})
+        self.assertTrue(all(0 <= letter["age_s"] < 600 for letter in listed), listed[:2])
+
+    def test_an_unknown_id_is_told_what_ids_look_like_and_how_to_list_them(self):
+        run = self.anabranch("dlq", "show", self.topology, "x\x1b[31m\nforged", code=EXIT_STAGE)
+        self.assertIn(r'the ID "x\x1b[31m\nforged"', run.stderr)
+        self.assertIn("TOPIC/PARTITION/OFFSET", run.stderr)
+        command = next(line.split() for line in run.stderr.splitlines() if line.startswith("  anabranch "))
+        self.assertIn(self.first_id(), self.anabranch(*command[1:], code=EXIT_OK).stdout, "the cure works")
+
+    def test_cannot_move_the_cursor_or_forge_lines_of_a_terminal(self):
+        path = self.folder / ".anabranch/orders/0/dead_letters.jsonl"
+        letters = path.read_text().splitlines()
+        evil = "score\x1b[2J\nforged\u202e"
+        for at, name in enumerate(("node", "code", "message", "kind", "class", "attempts", "failed_at", "source")):
+            letter = json.loads(letters[at])
+            letter["headers"][f"anabranch.error.{name}"] = evil
+            letters[at] = json.dumps(letter)
+        path.write_text("\n".join(letters) + "\n")
+        shown = [self.anabranch("dlq", *args, self.topology) for args in (["ls"], ["ls", "--records"], ["replay", "--dry-run"])]
+        listed = self.anabranch("dlq", "ls", self.topology, "--records", "--format", "json").stdout
+        for line in listed.splitlines():
+            shown.append(self.anabranch("dlq", "show", self.topology, json.loads(line)["id"]))
+        for run in shown:
+            for text in (run.stdout, run.stderr):
+                self.assertNotIn("\x1b", text, run)
+                self.assertNotIn("\u202e", text, run)
+                self.assertFalse([line for line in text.splitlines() if line.startswith("forged")], run)
 
     def test_are_replayed_at_their_stage_and_only_once(self):
         self.write(FIXED)
@@ -344,6 +389,17 @@ class DeadLetters(Orders):
         self.anabranch("dlq", "replay", self.topology, "--yes", code=EXIT_OK)
         self.assertEqual(sorted(self.ids()), sorted(f"o{n}" for n in range(ROWS)))
         self.assertEqual(self.letters()["letters"], 0)
+
+    def test_a_replay_ends_with_the_stage_whose_call_never_returns(self):
+        topology = self.write(FIXED)
+        topology["nodes"]["score"]["timeout_ms"] = 50
+        harness.write_json(self.topology, topology)
+        run = self.anabranch("dlq", "replay", self.topology, "--yes", code=EXIT_STAGE,
+                             env={"ANABRANCH_FAULT": "stage.call:score@4=hang"})
+        self.assertIn('node "score": a call did not return within its timeout_ms', run.stderr)
+        self.assertEqual(self.letters()["letters"], len(self.bad) - 3)
+        self.anabranch("dlq", "replay", self.topology, "--yes", code=EXIT_OK)
+        self.assertEqual(sorted(self.ids()), sorted(f"o{n}" for n in range(ROWS)))
 
     def test_of_a_pipeline_that_runs_wait_for_its_files(self):
         self.feed(range(ROWS + 10), self.bad)

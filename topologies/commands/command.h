@@ -68,6 +68,7 @@ struct DlqArgs : StateArgs {
   std::string id;               // show: which letter; replay: which ones only
   std::string node, code;       // replay: which ones only
   std::string format = "text";  // ls, show: text | json
+  bool records = false;         // ls
   bool dry_run = false;         // replay
   bool yes = false;             // replay, skip
 };

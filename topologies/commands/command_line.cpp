@@ -205,8 +205,9 @@ class CommandLine {
   void AddDlqLook(CLI::App& dlq) {
     DlqArgs& args = args_.dlq;
     CLI::App* ls = Command(dlq, "ls", "Counts the dead letters that wait, by stage and code, with their age.",
-                           "anabranch dlq ls topology.json");
+                           "anabranch dlq ls topology.json --records");
     AddState(ls, &args);
+    ls->add_flag("--records", args.records, "list them one by one, with their IDs; as JSON: one object per line");
     AddWord(ls, "--format", &args.format, {"text", "json"});
     ls->callback([this] { action_ = [this](CommandIo& io) { return CommandDlqLs(args_.dlq, io); }; });
     CLI::App* show = Command(dlq, "show", "Shows one dead letter: why it failed, its record, the results it had.",

@@ -1,5 +1,7 @@
 #include <ostream>
 
+#include "engine/clock.h"
+#include "engine/printable.h"
 #include "engine/run/letter.h"
 #include "engine/run/replay.h"
 #include "topologies/commands/command.h"
@@ -9,6 +11,8 @@
 
 namespace anabranch {
 namespace {
+
+constexpr size_t kMostReasons = 20;
 
 int Refuse(const std::string& command, const Status& status, CommandIo& io) {
   io.err << "anabranch " << command << ": " << status.message() << "\n";
@@ -65,7 +69,9 @@ std::string OutlookText(const Outlook& outlook, const Plan& plan) {
     text += Count(outlook.left, "other letter") + " waiting in " +
             plan.targets[plan.dead_letters()].program->Describe() + " will be written again behind them, unchanged\n";
   }
-  for (const auto& [why, count] : outlook.stuck) text += Count(count, "letter") + " cannot be replayed: " + why + "\n";
+  for (const auto& [why, count] : outlook.stuck) {
+    text += Count(count, "letter") + " cannot be replayed: " + Printable(why) + "\n";
+  }
   return text;
 }
 
@@ -79,7 +85,8 @@ Status LookAtReplay(const Letters& letters, const LetterFilter& filter, Outlook*
     const LetterRoutes::Route route = routes.Find(letter);
     if (route.stage == kNoStage) {
       ++outlook->left;
-      ++outlook->stuck[route.why];
+      const bool known = outlook->stuck.size() < kMostReasons || outlook->stuck.contains(route.why);
+      ++outlook->stuck[known ? route.why : "for other reasons"];
       return;
     }
     AddLetter(letter, &outlook->chosen);
@@ -88,12 +95,26 @@ Status LookAtReplay(const Letters& letters, const LetterFilter& filter, Outlook*
   });
 }
 
+// As they are read: there may be many.
+int ListRecords(const Letters& letters, bool json, CommandIo& io) {
+  const int64_t now_ms = Clock::Real().WallMs();
+  int64_t count = 0;
+  const Status read = Visit(letters, [&](const RecordBatch& batch, uint32_t row, const DeadLetter& letter) {
+    if (count++ == 0 && !json) io.out << RecordsHead();
+    io.out << (json ? RecordJson(batch, row, letter, now_ms) + "\n" : RecordLine(batch, row, letter, now_ms));
+  });
+  if (!read.ok()) return Refuse("dlq ls", read, io);
+  if (!json) io.out << (count == 0 ? "no dead letters wait\n" : Count(count, "dead letter") + "\n");
+  return kExitOk;
+}
+
 }  // namespace
 
 int CommandDlqLs(const DlqArgs& args, CommandIo& io) {
   Letters letters;
   int code = kExitOk;
   if (!OpenLetters("dlq ls", args, io, &letters, &code)) return code;
+  if (args.records) return ListRecords(letters, args.format == "json", io);
   LetterGroups groups;
   const Status read =
       Visit(letters, [&groups](const RecordBatch&, uint32_t, const DeadLetter& letter) { AddLetter(letter, &groups); });
@@ -115,8 +136,10 @@ int CommandDlqShow(const DlqArgs& args, CommandIo& io) {
   });
   if (!read.ok()) return Refuse("dlq show", read, io);
   if (found.empty()) {
-    io.err << "anabranch dlq show: no dead letter of record " << args.id
-           << " waits (an ID is topic/partition/offset, as `dlq show` of another letter or its headers tell)\n";
+    io.err << "anabranch dlq show: no dead letter with the ID \"" << Printable(args.id)
+           << "\" waits. An ID is TOPIC/PARTITION/OFFSET of the record that failed; of a file it is "
+              "file:SOURCE/0/BYTE.\nThis lists them:\n  anabranch dlq ls "
+           << args.file << " --records\n";
     return ExitCode(Code::kStage);
   }
   for (size_t i = 0; i < found.size(); ++i) io.out << (i > 0 && args.format != "json" ? "\n" : "") << found[i];

@@ -1,10 +1,10 @@
 #include "topologies/commands/dlq_view.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "engine/codec/json_writer.h"
 #include "engine/keep/kept_batch.h"
+#include "engine/printable.h"
 #include "engine/run/dead_letter.h"
 #include "engine/run/replay.h"
 #include "topologies/commands/failure_view.h"
@@ -13,6 +13,9 @@
 namespace anabranch {
 namespace {
 
+constexpr size_t kMostGroups = 1000;  // anybody may write letters: the rest is counted together
+constexpr std::string_view kNoStageName = "?", kNotOurs = "not a dead letter of ours";
+
 std::string BytesJson(std::string_view bytes) {
   if (!IsUtf8(bytes)) return JsonObject().AddText("base64", Base64(bytes)).text();
   std::string text;
@@ -20,21 +23,25 @@ std::string BytesJson(std::string_view bytes) {
   return text;
 }
 
-// For people: control characters and bytes that are no text are escaped, the rest stays.
-std::string Escaped(std::string_view bytes) {
-  const bool text = IsUtf8(bytes);
-  std::string escaped;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte >= 0x20 && byte < 0x7F) || (text && byte >= 0x80)) {
-      escaped += c;
-      continue;
-    }
-    char hex[5];
-    std::snprintf(hex, sizeof hex, "\\x%02x", byte);
-    escaped += c == '\n' ? std::string("\\n") : c == '\t' ? std::string("\\t") : std::string(hex);
-  }
-  return escaped;
+// "12 s", "3 min", "2 h", "5 d" since `failed_at`; "?" when that is no time.
+std::string AgeText(std::string_view failed_at, int64_t now_ms) {
+  int64_t micros = 0;
+  if (!ParseTimestamp(failed_at, &micros)) return "?";
+  const int64_t seconds = std::max<int64_t>(0, now_ms - micros / 1000) / 1000;
+  if (seconds < 120) return std::to_string(seconds) + " s";
+  if (seconds < 2 * 3600) return std::to_string(seconds / 60) + " min";
+  if (seconds < 2 * 86'400) return std::to_string(seconds / 3600) + " h";
+  return std::to_string(seconds / 86'400) + " d";
+}
+
+std::string Padded(std::string text, size_t width) {
+  if (text.size() < width) text.append(width - text.size(), ' ');
+  return text;
+}
+
+std::string LetterPlace(const RecordBatch& batch, uint32_t row) {
+  const SourcePartition& at = batch.partitions->at(batch.partition[row]);
+  return at.topic + "/" + std::to_string(at.partition) + "/" + std::to_string(batch.offset[row]);
 }
 
 // stage → column → JSON text of the value.
@@ -71,8 +78,10 @@ bool IsResults(const RowHeader& header) { return header.name == "anabranch.error
 }  // namespace
 
 void AddLetter(const DeadLetter& letter, LetterGroups* groups) {
-  LetterGroup& group = (*groups)[letter.ours ? std::pair(std::string(letter.node), std::string(letter.code))
-                                             : std::pair(std::string("?"), std::string("not a dead letter of ours"))];
+  auto key = std::pair(std::string(kNoStageName), std::string(kNotOurs));
+  if (letter.ours) key = {std::string(letter.node), std::string(letter.code)};
+  if (groups->size() >= kMostGroups && !groups->contains(key)) key = {"(others)", ""};
+  LetterGroup& group = (*groups)[std::move(key)];
   const std::string at(letter.failed_at);
   if (group.count == 0 || at < group.oldest) group.oldest = at;
   if (group.count == 0 || at > group.newest) group.newest = at;
@@ -84,19 +93,20 @@ std::string GroupsText(const LetterGroups& groups) {
   size_t width = 5, code_width = 4;
   int64_t letters = 0;
   for (const auto& [key, group] : groups) {
-    width = std::max(width, key.first.size());
-    code_width = std::max(code_width, key.second.size());
+    width = std::max(width, Printable(key.first).size());
+    code_width = std::max(code_width, Printable(key.second).size());
     letters += group.count;
   }
   const auto line = [&](const std::string& stage, const std::string& code, const std::string& count,
                         const std::string& oldest, const std::string& newest) {
-    return stage + std::string(width - stage.size() + 2, ' ') + code + std::string(code_width - code.size() + 2, ' ') +
-           std::string(count.size() < 8 ? 8 - count.size() : 0, ' ') + count + "  " + oldest +
-           std::string(oldest.size() < 27 ? 29 - oldest.size() : 2, ' ') + newest + "\n";
+    const std::string before(count.size() < 8 ? 8 - count.size() : 0, ' ');
+    return Padded(stage, width + 2) + Padded(code, code_width + 2) + before + count + "  " + Padded(oldest, 27) + "  " +
+           newest + "\n";
   };
   std::string text = line("stage", "code", "count", "oldest", "newest");
   for (const auto& [key, group] : groups) {
-    text += line(key.first, key.second, std::to_string(group.count), group.oldest, group.newest);
+    text += line(Printable(key.first), Printable(key.second), std::to_string(group.count), Printable(group.oldest),
+                 Printable(group.newest));
   }
   return text + Count(letters, "dead letter") + "\n";
 }
@@ -113,25 +123,52 @@ std::string GroupsJson(const LetterGroups& groups) {
   return JsonObject().AddNumber("letters", letters).AddJson("groups", JsonList(values)).text();
 }
 
+std::string RecordsHead() {
+  return Padded("failed at", 26) + Padded("age", 9) + Padded("stage", 14) + Padded("code", 16) + "ID\n";
+}
+
+std::string RecordLine(const RecordBatch& batch, uint32_t row, const DeadLetter& letter, int64_t now_ms) {
+  if (!letter.ours) {
+    return Padded("?", 26) + Padded("?", 9) + Padded(std::string(kNoStageName), 14) + std::string(kNotOurs) + ", at " +
+           Printable(LetterPlace(batch, row)) + "\n";
+  }
+  return Padded(Printable(letter.failed_at), 24) + "  " + Padded(AgeText(letter.failed_at, now_ms), 7) + "  " +
+         Padded(Printable(letter.node), 12) + "  " + Padded(Printable(letter.code), 14) + "  " +
+         Printable(letter.Id()) + "\n";
+}
+
+std::string RecordJson(const RecordBatch& batch, uint32_t row, const DeadLetter& letter, int64_t now_ms) {
+  JsonObject json;
+  letter.ours ? json.AddText("id", letter.Id()) : json.AddJson("id", "null");
+  json.AddText("node", letter.node).AddText("code", letter.code).AddText("failed_at", letter.failed_at);
+  int64_t micros = 0;
+  if (ParseTimestamp(letter.failed_at, &micros)) json.AddNumber("age_s", (now_ms - micros / 1000) / 1000);
+  return json.AddText("letter", LetterPlace(batch, row)).text();
+}
+
 std::string LetterText(const Plan& plan, const RecordBatch& batch, uint32_t row, const DeadLetter& letter) {
-  std::string text = letter.Id() + " failed in " + std::string(letter.kind) + " \"" + std::string(letter.node) +
-                     "\" at " + std::string(letter.failed_at) + "\n";
-  text += "  " + std::string(letter.error_class) + " error \"" + std::string(letter.code) + "\" after " +
-          std::string(letter.attempts) + (letter.attempts == "1" ? " attempt: " : " attempts: ") +
-          Escaped(letter.message) + "\n";
-  text += "key:   " + (batch.key_present[row] != 0 ? Escaped(batch.key[row]) : std::string("(none)")) + "\n";
-  text += "value: " + Escaped(batch.payload[row]) + "\n";
+  std::string text = Printable(letter.Id()) + " failed in " + Printable(letter.kind) + " \"" + Printable(letter.node) +
+                     "\" at " + Printable(letter.failed_at) + "\n";
+  text += "  " + Printable(letter.error_class) + " error \"" + Printable(letter.code) + "\" after " +
+          Printable(letter.attempts) + (letter.attempts == "1" ? " attempt: " : " attempts: ") +
+          Printable(letter.message) + "\n";
+  if (letter.first_failed_at != letter.failed_at) {
+    text += "  it failed first in \"" + Printable(letter.first_node) + "\" at " + Printable(letter.first_failed_at) +
+            ", \"" + Printable(letter.first_code) + "\": " + Printable(letter.first_message) + "\n";
+  }
+  text += "key:   " + (batch.key_present[row] != 0 ? Printable(batch.key[row]) : std::string("(none)")) + "\n";
+  text += "value: " + Printable(batch.payload[row]) + "\n";
   if (batch.timestamp_ms[row] >= 0) text += "time:  " + FormatTimestamp(batch.timestamp_ms[row] * 1000) + "\n";
   text += "headers:\n";
   for (const RowHeader& header : batch.row_headers(row)) {
-    text += "  " + Escaped(header.name) + ": " +
-            (IsResults(header) ? BytesText(static_cast<int64_t>(header.value.size())) : Escaped(header.value)) + "\n";
+    text += "  " + Printable(header.name) + ": " +
+            (IsResults(header) ? BytesText(static_cast<int64_t>(header.value.size())) : Printable(header.value)) + "\n";
   }
   const Results results = ReadResults(plan, letter);
   if (results.empty()) return text + "no results travel with it that this topology can use\n";
   text += "results that travel with it:\n";
   for (const auto& [stage, columns] : results) {
-    for (const auto& [name, value] : columns) text += "  " + stage + ": " + name + " = " + value + "\n";
+    for (const auto& [name, value] : columns) text += "  " + stage + ": " + name + " = " + Printable(value) + "\n";
   }
   return text;
 }
