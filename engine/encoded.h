@@ -48,8 +48,8 @@ class EncodedRows {
 
 // A dead letter on its way through the plan again: whose record it is, and how that failed first.
 struct ReplayedLetter {
-  SourceTable record{1};                               // the one partition that the rows of its batch name
-  std::string first_node, first_code, first_message;   // as the letter says, maybe empty
+  SourceTable record{1};                              // the one partition that the rows of its batch name
+  std::string first_node, first_code, first_message;  // as the letter says, maybe empty
   std::string first_failed_at;
   // Headers of ours that stand for what an earlier letter had to leave out of the record: they go with the next one.
   std::vector<std::pair<std::string, std::string>> left_out;

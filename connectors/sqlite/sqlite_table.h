@@ -26,8 +26,8 @@ class SqliteTable {
   Status Advance(const SourcePartition& from, int64_t expected, int64_t next);
   Status Upsert(const EncodedRows& rows, const EncodedRows::Row& row);
   // Of a replayed row: whether it may take the place of the row that has its key. It may where there is none, and where
-  // that one comes from an earlier position of the same source partition: what another partition wrote cannot be told to
-  // be older. Rows of a table that upserts by id always may.
+  // that one comes from an earlier position of the same source partition: of what another partition wrote, nobody knows
+  // whether it is older. Rows of a table that upserts by id always may.
   Result<bool> IsNewest(const EncodedRows& rows, const EncodedRows::Row& row);
 
  private:

@@ -18,7 +18,7 @@ namespace anabranch {
 //   behind          stages that the record failed in before this one (a list): what lies below them too is theirs
 //   origin.*        failed_at, node, code, message of an earlier failure: the first one of a record that was replayed;
 //                   of a record that was given up (code "given_up"), the one that stopped its stage
-//   original.NAME   a header anabranch.error.NAME that the record came with: any producer can send one, so it says nothing
+//   original.NAME   a header anabranch.error.NAME that the record came with: any producer can send one
 // Only a letter that a replay read from the dead letters' own target counts as one: its headers but those of its record
 // are ours, and are written anew when it fails again.
 inline constexpr std::string_view kErrorPrefix = "anabranch.error.";
@@ -28,10 +28,10 @@ inline constexpr std::string_view kOriginalPrefix = "anabranch.error.original.";
 std::optional<std::string> RecordHeaderName(std::string_view name);
 
 // Writes dead letters: the record's key, value, timestamp and headers byte for byte, then the anabranch.error.*
-// headers. Each of these is at most 1 KiB long, all together at most 8 KiB: the texts that are written last are cut, then
-// left out. `behind` and `results` do not count: cut, they would say something else. Results stay out where they are larger
-// than 64 KiB (the value: 512 KiB), and where no node made any that the stage needs: a replay then computes from the
-// record. One per compute thread; the plan and `given_up` outlive it.
+// headers. Each of these is at most 1 KiB long, all together at most 8 KiB: the texts that are written last are cut,
+// then left out. `behind` and `results` do not count: cut, they would say something else. Results stay out where they
+// are larger than 64 KiB (the value: 512 KiB), and where no node made any that the stage needs: a replay then computes
+// from the record. One per compute thread; the plan and `given_up` outlive it.
 class DeadLetterWriter {
  public:
   // `given_up`: why the stage stopped whose rows an operator gives up; null: none is given up.

@@ -34,7 +34,7 @@ void MarkIdle(const std::vector<bool>& idle, RecordBatch* batch) {
 }
 
 bool SaysWhatWasLeftOut(std::string_view name) {
-  static constexpr std::string_view kNames[] = {"timestamp",  "value_bytes", "value_xxh3",
+  static constexpr std::string_view kNames[] = {"timestamp", "value_bytes", "value_xxh3",
                                                 "key_bytes", "key_xxh3",    "headers_dropped"};
   if (!name.starts_with(kErrorPrefix)) return false;
   return std::ranges::find(kNames, name.substr(kErrorPrefix.size())) != std::end(kNames);
@@ -81,8 +81,8 @@ class ReplaySource : public Source {
   RecordBatch read_;  // one letter, as read
 };
 
-// One letter per batch: it has a place of its own, and a target that has it already leaves all of it out. Its record may
-// be of any partition, so each batch has a table for its own.
+// One letter per batch: it has a place of its own, and a target that has it already leaves all of it out. Its record
+// may be of any partition, so each batch has a table of its own.
 Result<SourceEvent> ReplaySource::Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) {
   read_.Clear(0, 0);
   BatchLimits one = limits;
@@ -140,8 +140,8 @@ Status ReplaySource::Restore(const DeadLetter& letter, const LetterRoutes::Route
   ASSIGN_OR_RETURN(const PartitionId from, record.Find(letter.from));
   const auto frame = std::make_shared<const std::string>(letter.results);
   RETURN_IF_ERROR(RestoreKeptBatch(plan_, frame, route.rules, record, batch));
-  const bool same = batch->rows() == 1 && batch->partition[0] == from &&
-                    batch->offset[0] == letter.offset && batch->source == route.source && !batch->complete;
+  const bool same = batch->rows() == 1 && batch->partition[0] == from && batch->offset[0] == letter.offset &&
+                    batch->source == route.source && !batch->complete;
   return same ? Status::Ok() : Status(Code::kInvalid, "the results are another record's");
 }
 

@@ -27,7 +27,7 @@ std::string GroupsJson(const LetterGroups& groups);
 // One line per letter: when and where it failed, and the ID that the other commands take. `now_ms`: wall clock.
 std::string RecordsHead();
 std::string RecordLine(const RecordBatch& batch, uint32_t row, const DeadLetter& letter, int64_t now_ms);
-// {"id", "node", "code", "failed_at", "age_s", "letter": where the letter itself is}; "id" null: not a dead letter of ours
+// {"id", "node", "code", "failed_at", "age_s", "letter": where the letter itself is}; "id" null: not a letter of ours
 std::string RecordJson(const RecordBatch& batch, uint32_t row, const DeadLetter& letter, int64_t now_ms);
 
 // One letter whole; upstream results as columns by stage, as far as this plan can read them.

@@ -192,7 +192,7 @@ TEST_F(DeadLetters, AreDoneWhereTheirSourceSaysThatTheyEnd) {
     EXPECT_EQ(done.next, done.first + kLetterBytes);
     const EncodedRows& again = WorkerTest::DeadLetters(*batches[i]);
     ASSERT_EQ(again.rows.size(), 1U);
-    EXPECT_EQ(batches[i]->encoded.ReadAt(again.rows[0]).offset, done.first) << "what a target's progress is compared with";
+    EXPECT_EQ(batches[i]->encoded.ReadAt(again.rows[0]).offset, done.first) << "compared with a target's progress";
     EXPECT_EQ(again.rows[0].offset, 1) << "the record's identity";
   }
 }
