@@ -363,7 +363,8 @@ class Policies(EnsembleCase):
         self.assertIn('write "on_error": "null"', run.stderr)
 
     def test_a_list_takes_no_default_and_is_null(self):
-        nodes = self.nodes("null", quorum=2, on_error={"default": {"v": 0.5, "gone": []}})
+        nodes = self.nodes("null", quorum=2)
+        nodes["vote"]["on_error"] = {"default": {"v": 0.5, "gone": []}}
         run, _ = self.run_rows(self.PROPERTIES, nodes, self.rows(2), code=EXIT_FAULTY)
         self.assertIn("leave it out", run.stderr)
         del nodes["vote"]["on_error"]["default"]["gone"]
