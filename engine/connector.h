@@ -45,6 +45,18 @@ enum class SourceEvent : uint8_t {
   kEnd,       // the input ended (file; Kafka with --once): nothing more will come
 };
 
+// A position at which the outside can no longer be read.
+struct LostPosition {
+  enum class Why : uint8_t {
+    kGone,        // it is stored no more, or behind what was committed: what it counted in may have been made anew
+    kOutOfRange,  // the records there are deleted
+    kUnreadable,  // the records there cannot be unpacked
+  };
+  PartitionId partition = 0;
+  int64_t position = 0;
+  Why why = Why::kGone;
+};
+
 // One lane's road in. Used by the lane's thread only, except where said. Every wait is bounded.
 class Source {
  public:
@@ -64,6 +76,16 @@ class Source {
   virtual Result<std::vector<int64_t>> StartPositions(std::span<const PartitionId> partitions) {
     return std::vector<int64_t>(partitions.size(), 0);
   }
+  // The name under which the outside keeps this source's positions (a Kafka group); empty when it keeps none.
+  virtual std::string position_owner() const { return {}; }
+  // The command that sets the stored position of a partition by hand; empty when there is none.
+  virtual std::string SetPositionCommand(PartitionId /*partition*/, int64_t /*position*/) const { return {}; }
+  // What the last Poll or Assign found lost: it ended with kStage because of it. Others of the same topic may be lost
+  // too.
+  virtual std::vector<LostPosition> lost() const { return {}; }
+  // Where to go on when an operator accepts the loss: at `stored` where that can be read (kNoPosition: it does not
+  // count), else at the first record that can.
+  virtual Result<int64_t> FirstReadable(const LostPosition& /*lost*/, int64_t /*stored*/) { return 0; }
   // Begins reading the assigned partitions. kNoPosition = the source's `start` rule. Until it is called, Poll answers
   // kIdle (kRevoked, kLost): a lane may first feed rows that were kept.
   virtual Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) = 0;
@@ -192,6 +214,11 @@ class Committer {
   // Next source offset that this unit wants, per partition; kNoPosition = it has none stored.
   // Write suppresses the rows that were read below it (EncodedBatch::ReadAt).
   virtual Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) = 0;
+  // An operator decided where the source goes on: progress becomes `next`, which may be lower than it was. Lane thread,
+  // while the writer is idle.
+  virtual Status MoveProgress(std::span<const PartitionId> /*partitions*/, std::span<const int64_t> /*next*/) {
+    return Status::Ok();
+  }
   virtual Status Write(const EncodedBatch& batch) = 0;
   virtual Status Commit(const EpochEnd& end) = 0;
   virtual Status Abort() = 0;
@@ -229,6 +256,13 @@ struct LaneContext {
   std::function<void(const std::string&)> warn;  // one line for the operator's log
 };
 
+// One part of a topology that needs something outside; one of both programs.
+struct OutsideNeed {
+  std::string who;  // "source \"payments\"", "node \"out\"", "dead letters"
+  const SourceProgram* source = nullptr;
+  const TargetProgram* target = nullptr;
+};
+
 // An outside system: one folder under connectors/. Lives as long as the registry.
 class Connector {
  public:
@@ -264,6 +298,12 @@ class Connector {
   }
   // A connection's free-form checks (Kafka properties by allow-list).
   virtual void CheckConnection(const ConfigValue& /*at*/, FaultSink& /*faults*/) const {}
+
+  // Whether what `needs`, bound by any connector, have to find outside is there. kUnavailable names all that is
+  // missing, who needs it, and the command that makes it; or why the outside cannot be asked. Every wait is bounded.
+  virtual Status CheckOutside(std::span<const OutsideNeed> /*needs*/, const CancelToken* /*cancel*/) const {
+    return Status::Ok();
+  }
 
   // Opens the committer of one commit unit for one lane. `targets` are the unit's targets with their
   // ids; `source` is the lane's source (a Kafka lane's committer takes its consumer's group along).

@@ -18,6 +18,18 @@ std::vector<bool> StageAndBelow(const Plan& plan, StageId stage) {
   return below;
 }
 
+std::vector<OutsideNeed> NeedsOf(const Plan& plan) {
+  std::vector<OutsideNeed> needs;
+  for (const PlanSource& source : plan.sources) {
+    needs.push_back({"read by source \"" + source.id + "\"", source.program.get(), nullptr});
+  }
+  for (const PlanTarget& target : plan.targets) {
+    const bool dead = &target - plan.targets.data() == plan.dead_letters();
+    needs.push_back({dead ? "dead letters" : "written by node \"" + target.id + "\"", nullptr, target.program.get()});
+  }
+  return needs;
+}
+
 std::vector<bool> WithAncestors(const Plan& plan, std::vector<bool> stages) {
   for (auto stage = static_cast<StageId>(plan.stages()); stage-- > plan.sources.size();) {
     if (!stages[stage]) continue;

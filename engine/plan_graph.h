@@ -16,4 +16,7 @@ std::vector<bool> WithAncestors(const Plan& plan, std::vector<bool> stages);
 // The plan's identity with the models above a persist node.
 ResultIdentity IdentityOf(const Plan& plan, StageId persist);
 
+// What the parts of the plan need outside, sources first.
+std::vector<OutsideNeed> NeedsOf(const Plan& plan);
+
 }  // namespace anabranch

@@ -54,6 +54,15 @@ const NodeKind* Registry::FindKind(std::string_view name) const { return FindIn(
 const Connector* Registry::FindConnector(std::string_view name) const { return FindIn(connectors_, name); }
 std::vector<const NodeKind*> Registry::kinds() const { return All(kinds_); }
 std::vector<const Connector*> Registry::connectors() const { return All(connectors_); }
+Status Registry::CheckOutside(std::span<const OutsideNeed> needs, const CancelToken* cancel) const {
+  Status all;
+  for (const auto& connector : connectors_) {
+    Status one = connector->CheckOutside(needs, cancel);
+    if (!one.ok()) all = {one.code(), all.ok() ? one.message() : all.message() + "\n" + one.message()};
+  }
+  return all;
+}
+
 std::vector<std::string> Registry::KindNames() const { return Names(kinds_); }
 std::vector<std::string> Registry::ConnectorNames() const { return Names(connectors_); }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,8 @@ class Registry {
   // In name order.
   std::vector<const NodeKind*> kinds() const;
   std::vector<const Connector*> connectors() const;
+  // Connector::CheckOutside of every connector: all that is missing, one after the other.
+  Status CheckOutside(std::span<const OutsideNeed> needs, const CancelToken* cancel) const;
   std::vector<std::string> KindNames() const;
   std::vector<std::string> ConnectorNames() const;
 

@@ -184,6 +184,18 @@ std::vector<int64_t> AppendFile::Progress(const std::vector<SourcePartition>& pa
   return next;
 }
 
+Status AppendFile::MoveProgress(const std::vector<std::pair<SourcePartition, int64_t>>& next) {
+  const std::lock_guard guard(mutex_);
+  Ledger::TargetProgress progress = committed_;
+  for (const auto& [partition, position] : next) {
+    const auto stored = progress.next.find(partition);
+    if (stored != progress.next.end()) stored->second = position;
+  }
+  RETURN_IF_ERROR(ledger_->PutTarget(unit_, progress));
+  committed_ = std::move(progress);
+  return {};
+}
+
 Status AppendFile::Write(std::string_view bytes) {
   size_t done = 0;
   while (done < bytes.size()) {

@@ -179,6 +179,13 @@ class FileCommitter : public Committer {
     return file_->Progress(named);
   }
 
+  Status MoveProgress(std::span<const PartitionId> partitions, std::span<const int64_t> next) override {
+    std::vector<std::pair<SourcePartition, int64_t>> moved;
+    for (size_t i = 0; i < partitions.size(); ++i) moved.emplace_back(lane_.partitions->at(partitions[i]), next[i]);
+    next_.clear();
+    return file_->MoveProgress(moved);
+  }
+
   Status Write(const EncodedBatch& batch) override {
     RETURN_IF_ERROR(LearnProgress(batch.positions));
     for (const Target& target : targets_) {

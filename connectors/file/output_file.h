@@ -19,6 +19,8 @@ class OutputFile {
   virtual ~OutputFile() = default;
   // Next position of each partition; kNoPosition where none is stored.
   virtual std::vector<int64_t> Progress(const std::vector<SourcePartition>& partitions) = 0;
+  // Sets stored positions anew, also to lower ones.
+  virtual Status MoveProgress(const std::vector<std::pair<SourcePartition, int64_t>>& next) = 0;
   // Writes `bytes` (at the beginning of the output: `header` first) and stores `next`; positions never go back. After
   // an error it takes nothing more: open it again.
   virtual Status Append(std::string_view header, std::string_view bytes,

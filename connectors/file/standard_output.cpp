@@ -33,6 +33,17 @@ class StandardOutput : public OutputFile {
     return next;
   }
 
+  Status MoveProgress(const std::vector<std::pair<SourcePartition, int64_t>>& next) override {
+    const std::lock_guard guard(mutex_);
+    ASSIGN_OR_RETURN(std::optional<Ledger::TargetProgress> row, ledger_->GetTarget(unit_));
+    if (!row) return {};
+    for (const auto& [partition, position] : next) {
+      const auto stored = row->next.find(partition);
+      if (stored != row->next.end()) stored->second = position;
+    }
+    return ledger_->PutTarget(unit_, *row);
+  }
+
   Status Append(std::string_view header, std::string_view bytes,
                 const std::vector<std::pair<SourcePartition, int64_t>>& next) override {
     const std::lock_guard guard(mutex_);

@@ -2,6 +2,7 @@
 
 #include "connectors/kafka/kafka_bind.h"
 #include "connectors/kafka/kafka_committer.h"
+#include "connectors/kafka/kafka_topics.h"
 
 namespace anabranch {
 
@@ -21,7 +22,7 @@ Connector::Spec MakeSpec() {
       "With `\"envelope\": \"raw\"` the value is the source record's, byte for byte; with `\"cloudevents\"` the "
       "headers "
       "follow the Kafka binding of CloudEvents.\n\n"
-      "Topics are never made by the way. A connection takes the properties of librdkafka by an allow-list; secrets "
+      "Anabranch never creates topics. A connection takes the properties of librdkafka by an allow-list; secrets "
       "come "
       "from variables or files.";
   spec.source = KafkaSourceFields();
@@ -59,6 +60,10 @@ class KafkaConnector : public Connector {
   Result<std::shared_ptr<const SourceProgram>> BindDeadLetterSource(const TargetProgram& dead_letters,
                                                                     const std::string& /*state_dir*/) const override {
     return MakeKafkaDeadLetterSource(dead_letters);
+  }
+
+  Status CheckOutside(std::span<const OutsideNeed> needs, const CancelToken* cancel) const override {
+    return CheckTopics(needs, cancel);
   }
 
   Result<std::unique_ptr<Committer>> OpenCommitter(

@@ -156,7 +156,9 @@ std::vector<FieldSpec> KafkaSourceFields() {
       {"topics", Shape::List(Shape::String(), true), true, "", "Topics to read."},
       {"connection", Shape::String(), false, "", "Name of a connection; may be left out where there is only one."},
       {"group", Shape::String(), false, "", "Consumer group; default anabranch.NAME."},
-      {"start", PositionShape(true), false, "\"earliest\"", "Where to begin while the group has no position stored."},
+      {"start", PositionShape(true), false, "\"earliest\"",
+       "Where to begin when the group first reads a topic. A partition that is added later is read from its "
+       "beginning."},
       {"end", PositionShape(false), false, "", "Where to end; without it the source never ends."},
       {"properties", Shape::Map(Shape::OneOf({Shape::String(), Shape::Number(), Shape::Bool()})), false, "",
        "Properties of the consumer under librdkafka's names."},

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <future>
 #include <system_error>
 #include <thread>
@@ -24,9 +25,11 @@ constexpr int64_t kDrainWaitNs = 5'000'000'000;
 constexpr int64_t kNapNs = 50'000'000;
 constexpr auto kEndConsumerWait = std::chrono::seconds(2);
 constexpr auto kEndProducerWait = std::chrono::seconds(30);
+constexpr char kFailedTransaction[] = "Current transaction failed";
 constexpr char kWatch[] = "anabranch";
 constexpr int kScramOnKafka4 = 0x020601ff;  // older ones send a nonce that is not the one of RFC 5802
-constexpr int kEndTxn = 26;  // of the protocol, as below
+constexpr int kMetadata = 3;  // of the protocol, as below
+constexpr int kEndTxn = 26;
 constexpr int kTxnOffsetCommit = 28;
 
 void OnError(rd_kafka_t* /*client*/, int error, const char* reason, void* opaque) {
@@ -107,11 +110,6 @@ bool ForKind(PropertyScope scope, KafkaClient::Kind kind) {
   if (scope == PropertyScope::kConsumer) return kind == KafkaClient::Kind::kConsumer;
   if (scope == PropertyScope::kProducer) return kind == KafkaClient::Kind::kProducer;
   return true;
-}
-
-std::string CreateCommand(const std::string& topic, const std::string& servers) {
-  const std::string server = servers.substr(0, servers.find(','));
-  return "kafka-topics.sh --bootstrap-server " + server + " --create --topic " + topic + " --partitions 4";
 }
 
 // Partitions of one topic; nothing yet while the brokers do not answer.
@@ -214,7 +212,7 @@ Result<std::shared_ptr<KafkaClient>> KafkaClient::Make(Kind kind, const ClientOp
   RETURN_IF_ERROR(Apply(conf.get(), "log.queue", "true", true));
   rd_kafka_conf_set_opaque(conf.get(), client.get());
   rd_kafka_conf_set_error_cb(conf.get(), OnError);
-  if (kind == Kind::kProducer) rd_kafka_conf_interceptor_add_on_new(conf.get(), kWatch, OnNew, client.get());
+  rd_kafka_conf_interceptor_add_on_new(conf.get(), kWatch, OnNew, client.get());
   rd_kafka_conf_set_log_cb(conf.get(), OnLog);
   rd_kafka_conf_set_ssl_cert_verify_cb(conf.get(), OnCertificate);
   if (client->hooks_.rebalance) rd_kafka_conf_set_rebalance_cb(conf.get(), OnRebalance);
@@ -260,6 +258,7 @@ void KafkaClient::End(KafkaClient* client) {
 bool KafkaClient::AnyAbandoned() { return any_abandoned; }
 
 void KafkaClient::NoteRequest(int api) {
+  if (api == kMetadata) asked_metadata_.store(true, std::memory_order_relaxed);
   if (api == kEndTxn) ++ends_;
   if (api == kTxnOffsetCommit) ++positions_;
 }
@@ -316,7 +315,8 @@ void KafkaClient::NoteCertificate(int x509_error, const char* broker) {
 
 void KafkaClient::NoteLog(int level, const char* text) {
   constexpr int kError = 3;
-  if (level > kError || !hooks_.warn) return;
+  // Of a transaction that failed its owner says more.
+  if (level > kError || !hooks_.warn || std::strstr(text, kFailedTransaction) != nullptr) return;
   {
     const std::lock_guard lock(mutex_);
     const int64_t now = Clock::Real().NowNs();
@@ -351,9 +351,27 @@ std::string KafkaClient::Complaint() const {
   }
 }
 
+std::string CreateTopicCommand(const std::string& topic, const ClientOptions& options) {
+  const std::string servers = options.Servers();
+  return "kafka-topics.sh --bootstrap-server " + servers.substr(0, servers.find(',')) + " --create --topic " + topic +
+         " --partitions 4";
+}
+
 Result<std::vector<int>> CountPartitions(const ClientOptions& options, std::span<const std::string> topics,
                                          int64_t wait_ns, const CancelToken* cancel,
                                          const std::function<void(const std::string&)>& warn) {
+  ASSIGN_OR_RETURN(const std::vector<int> counts, FindTopics(options, topics, wait_ns, cancel, warn));
+  std::string missing;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] != 0) continue;
+    missing += (missing.empty() ? "" : "; ") + ("topic \"" + topics[i] + "\" does not exist on " + options.Servers()) +
+               "; make it: " + CreateTopicCommand(topics[i], options);
+  }
+  return missing.empty() ? Result<std::vector<int>>(counts) : Status(Code::kUnavailable, missing);
+}
+
+Result<std::vector<int>> FindTopics(const ClientOptions& options, std::span<const std::string> topics, int64_t wait_ns,
+                                    const CancelToken* cancel, const std::function<void(const std::string&)>& warn) {
   // A consumer, as a producer's look at a topic may make it.
   ClientHooks hooks;
   hooks.warn = warn;
@@ -373,8 +391,7 @@ Result<std::vector<int>> CountPartitions(const ClientOptions& options, std::span
     } else if (IsMissing(look.error) && Clock::Real().NowNs() < missing_until) {
       rd_kafka_poll(client->get(), kLookAgainMs);  // perhaps it is just being made
     } else if (IsMissing(look.error)) {
-      return Status(Code::kUnavailable, "topic \"" + topic + "\" does not exist on " + options.Servers() +
-                                            "; make it: " + CreateCommand(topic, options.Servers()));
+      counts.push_back(0);
     } else if (look.error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
       return Status(Code::kUnavailable, "topic \"" + topic + "\" may not be seen by this user on " + options.Servers() +
                                             "; grant DESCRIBE, READ and WRITE on it as needed");
@@ -384,6 +401,10 @@ Result<std::vector<int>> CountPartitions(const ClientOptions& options, std::span
     }
   }
   return counts;
+}
+
+bool IsTopicMissing(const KafkaClient& client, const std::string& topic, int wait_ms) {
+  return IsMissing(LookAt(client, topic, wait_ms).error);
 }
 
 Status CheckLibraryVersion() {

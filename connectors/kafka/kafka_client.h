@@ -95,6 +95,10 @@ class KafkaClient {
   // may still be on its way after a reconnect, and would then act on a later transaction of this producer. Only a new
   // producer is safe from it.
   bool TakeSentAgain();
+  // Whether the client asked for metadata since the last call. It does so once in a while, and whenever a broker knows
+  // a partition no more: before it reads on in one that was made anew.
+  bool asked_metadata() const { return asked_metadata_.load(std::memory_order_relaxed); }
+  bool TakeAskedMetadata() { return asked_metadata_.exchange(false, std::memory_order_relaxed); }
   // Topics made here, for their partitioner and cached metadata.
   KafkaTopic Topic(const std::string& name) const;
 
@@ -128,6 +132,7 @@ class KafkaClient {
   bool can_fetch_on_ = false;
   std::atomic<bool> refused_{false};
   std::atomic<int> ends_{0}, positions_{0};  // sent
+  std::atomic<bool> asked_metadata_{false};
   mutable std::mutex mutex_;
   int error_ = 0;       // guarded by mutex_, as below
   std::string reason_;  // of the newest error of a broker
@@ -135,12 +140,23 @@ class KafkaClient {
   int64_t next_warning_ns_ = 0;
 };
 
+// How many partitions each topic has; 0: it does not exist. Waits at most `wait_ns` for the brokers; kUnavailable when
+// they cannot be reached (naming them and the cause). Never makes a topic.
+Result<std::vector<int>> FindTopics(const ClientOptions& options, std::span<const std::string> topics, int64_t wait_ns,
+                                    const CancelToken* cancel, const std::function<void(const std::string&)>& warn);
+
+// "kafka-topics.sh … --create …".
+std::string CreateTopicCommand(const std::string& topic, const ClientOptions& options);
+
 // How many partitions each topic has. Waits at most `wait_ns` for the brokers. kUnavailable when they cannot
-// be reached (naming them and the cause) or a topic is missing (naming the command that makes it).
-// Never makes a topic.
+// be reached (naming them and the cause) or topics are missing (naming all, and the commands that make
+// them). Never makes a topic.
 Result<std::vector<int>> CountPartitions(const ClientOptions& options, std::span<const std::string> topics,
                                          int64_t wait_ns, const CancelToken* cancel,
                                          const std::function<void(const std::string&)>& warn);
+
+// Whether the brokers say that the topic does not exist; false when they do not answer within `wait_ms`.
+bool IsTopicMissing(const KafkaClient& client, const std::string& topic, int wait_ms);
 
 // kUnavailable when the library in use is known to lose or repeat records in ways that cannot be worked around.
 Status CheckLibraryVersion();

@@ -123,6 +123,14 @@ Result<std::vector<int64_t>> KafkaTransactionCommitter::Progress(std::span<const
   return stored;
 }
 
+// The source's group has the positions; here is what was last seen of them.
+Status KafkaTransactionCommitter::MoveProgress(std::span<const PartitionId> partitions, std::span<const int64_t> next) {
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    if (partitions[i] < progress_.size()) progress_[partitions[i]] = next[i];
+  }
+  return Status::Ok();
+}
+
 // Whether all rows of `range` were written before: other targets were behind.
 bool KafkaTransactionCommitter::Repeated(const PositionRange& range) const {
   return range.partition < progress_.size() && AlreadyWritten(range.next - 1, progress_[range.partition]);
@@ -269,8 +277,18 @@ Status KafkaTransactionCommitter::AbortNow(const Status& cause) {
 
 Status KafkaTransactionCommitter::Aborted(const Status& cause) {
   in_transaction_ = false;
+  ExplainAbort(cause);
   if (aborted_++ > 0) producer_.patience().Pause(kAbortBackoffNs * std::min(aborted_, kMostBackoffs));
   return {Code::kAborted, cause.message()};
+}
+
+// The usual reason is a topic that was deleted; the client only says that records timed out. To look is also how the
+// client learns that it is back. Told once per row of aborts.
+void KafkaTransactionCommitter::ExplainAbort(const Status& cause) const {
+  if (!producer_.running()) return;
+  const std::string gone = WhichIsGone(producer_.client(), targets_);
+  if (aborted_ > 0 || !lane_.warn) return;
+  lane_.warn(gone.empty() ? "a transaction was aborted, its records are written again: " + cause.message() : gone);
 }
 
 bool KafkaTransactionCommitter::TimedOutByBroker() const {

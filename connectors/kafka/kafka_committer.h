@@ -61,6 +61,7 @@ class KafkaTransactionCommitter : public Committer {
 
   Status Open() override;
   Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override;
+  Status MoveProgress(std::span<const PartitionId> partitions, std::span<const int64_t> next) override;
   Status Write(const EncodedBatch& batch) override;
   Status Commit(const EpochEnd& end) override;
   Status Abort() override;
@@ -91,6 +92,7 @@ class KafkaTransactionCommitter : public Committer {
   Status Resolve(const EpochEnd& end, const Status& cause);
   Status Settle(Verdict verdict, const Status& cause, const EpochEnd& end);
   Status Aborted(const Status& cause);
+  void ExplainAbort(const Status& cause) const;
   bool TimedOutByBroker() const;
 
   const LaneContext& lane_;

@@ -1,7 +1,9 @@
 // The part of a Kafka source that asks brokers about positions.
 #include <librdkafka/rdkafka.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 
 #include "connectors/kafka/kafka_producer.h"
@@ -17,6 +19,7 @@ constexpr int kAskAgainMs = 50;
 constexpr int kAskStoredMs = 2'000;                 // then a look at the cancel token
 constexpr int64_t kEndedWithinNs = 15'000'000'000;  // brokers look for late transactions every 10 s
 constexpr int kCommitMs = 10'000;
+constexpr std::string_view kCountNote = "partitions=";
 
 struct QueueDeleter {
   void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
@@ -38,6 +41,12 @@ rd_kafka_resp_err_t FirstError(const rd_kafka_topic_partition_list_t& list) {
     if (list.elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) return list.elems[i].err;
   }
   return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+// The number of partitions that is noted with a stored position; 0: none is.
+int NotedCount(const rd_kafka_topic_partition_t& stored) {
+  const std::string_view note(static_cast<const char*>(stored.metadata), stored.metadata_size);
+  return note.starts_with(kCountNote) ? std::atoi(std::string(note.substr(kCountNote.size())).c_str()) : 0;
 }
 
 // A leader that moves or a topic that is just being made: the same question gets an answer soon.
@@ -68,6 +77,13 @@ rd_kafka_resp_err_t AskPatiently(const Ask& ask) {
 
 }  // namespace
 
+void SetMetadata(rd_kafka_topic_partition_t* element, std::string_view text) {
+  if (text.empty()) return;
+  element->metadata = rd_kafka_mem_malloc(nullptr, text.size());
+  element->metadata_size = text.size();
+  __builtin_memcpy(element->metadata, text.data(), text.size());
+}
+
 Status AskStored(const KafkaClient& client, const std::string& group, const ClientOptions& options,
                  const CancelToken* cancel, rd_kafka_topic_partition_list_t* list) {
   const int64_t deadline = Clock::Real().NowNs() + TransactionTimeoutNs(options) + kEndedWithinNs;
@@ -97,11 +113,78 @@ KafkaPartitions KafkaSource::MakeList(std::span<const PartitionId> partitions) c
   return list;
 }
 
+Result<std::vector<int64_t>> KafkaSource::StartPositions(std::span<const PartitionId> partitions) {
+  if (!settings_->read_back) RETURN_IF_ERROR(LearnCounts());
+  std::vector<int64_t> start;
+  for (const PartitionId id : partitions) {
+    const SourcePartition& partition = lane_.partitions->at(id);
+    PositionRule rule = settings_->start;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto first = first_counts_.find(partition.topic);
+      if (first != first_counts_.end() && partition.partition >= first->second) rule = PositionRule::Earliest();
+    }
+    ASSIGN_OR_RETURN(const int64_t offset, Resolve(partition, rule, false));
+    start.push_back(offset);
+  }
+  return start;
+}
+
+Status KafkaSource::LearnCounts() {
+  for (const auto& [topic, count] : counts_) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (first_counts_.contains(topic)) continue;
+    }
+    ASSIGN_OR_RETURN(const int first, FirstCount(topic, count));
+    const std::lock_guard lock(mutex_);
+    first_counts_[topic] = first;
+  }
+  return Status::Ok();
+}
+
+// Partition by partition, as one note is enough and transactions of other members hide positions all the time. A group
+// that has positions without a note is older than the notes: what it does not have was found later.
+Result<int> KafkaSource::FirstCount(const std::string& topic, int count) const {
+  const int64_t deadline = Clock::Real().NowNs() + int64_t{kAskMs} * 1'000'000;
+  Patience patience(lane_.cancel);
+  while (true) {
+    bool any = false, hidden = false;
+    for (int partition = 0; partition < count; ++partition) {
+      const KafkaPartitions list(rd_kafka_topic_partition_list_new(1));
+      rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition);
+      const rd_kafka_topic_partition_t& stored = list->elems[0];
+      rd_kafka_resp_err_t error = rd_kafka_committed(client_->get(), list.get(), kAskStoredMs);
+      if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = stored.err;
+      if (StoredSoon(error)) hidden = true;
+      if (StoredSoon(error)) continue;
+      if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return Status(Code::kUnavailable, "the positions of group \"" + group_ + "\" on " +
+                                              settings_->options.Servers() + " cannot be read: " + ErrorText(error));
+      }
+      if (stored.offset < 0) continue;
+      any = true;
+      if (const int noted = NotedCount(stored); noted > 0) return noted;
+    }
+    if (!hidden) return any ? 0 : count;
+    if (Clock::Real().NowNs() >= deadline) return 0;
+    if (patience.over()) return Status(Code::kCancelled, "stopped while waiting for group \"" + group_ + "\"");
+    patience.Pause(int64_t{kAskAgainMs} * 1'000'000);
+  }
+}
+
+std::string KafkaSource::PositionNote(const std::string& topic) const {
+  const std::lock_guard lock(mutex_);
+  const auto count = first_counts_.find(topic);
+  return count == first_counts_.end() ? std::string() : std::string(kCountNote) + std::to_string(count->second);
+}
+
 Result<std::vector<int64_t>> KafkaSource::StoredPositions(std::span<const PartitionId> partitions) {
   std::vector<int64_t> stored;
   if (partitions.empty()) return stored;
   const KafkaPartitions list = MakeList(partitions);
   RETURN_IF_ERROR(AskStored(*client_, group_, settings_->options, lane_.cancel, list.get()));
+  if (!settings_->read_back) RETURN_IF_ERROR(LearnCounts());
   for (int i = 0; i < list->cnt; ++i) {
     stored.push_back(list->elems[i].offset < 0 ? kNoPosition : list->elems[i].offset);
   }
@@ -173,7 +256,10 @@ Status KafkaSource::CommitPositions(std::span<const PositionRange> positions) {
   const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
   for (const PositionRange& range : positions) {
     const SourcePartition& partition = lane_.partitions->at(range.partition);
-    rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)->offset = range.next;
+    rd_kafka_topic_partition_t* element =
+        rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition);
+    element->offset = range.next;
+    SetMetadata(element, PositionNote(partition.topic));
   }
   return CommitList(list.get());
 }

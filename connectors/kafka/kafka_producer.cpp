@@ -12,10 +12,11 @@ namespace anabranch {
 namespace {
 
 constexpr int kFullQueuePollMs = 1;
+constexpr int kLookMs = 500;
 constexpr int kQuickFlushMs = 20;  // then brokers are slow or away, and looking often is of no use
 constexpr int kSlowFlushMs = 10;
 
-// Trying the same record again gives the same answer.
+// Trying the same record again gives the same answer. A topic that is gone may come back, as it was there at the start.
 bool Hopeless(int error) {
   switch (error) {
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
@@ -24,9 +25,6 @@ bool Hopeless(int error) {
     case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
     case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
     case RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE: return true;
     default: return false;
@@ -85,6 +83,16 @@ std::vector<std::string> TopicsOf(const KafkaTargets& targets) {
     if (std::find(topics.begin(), topics.end(), topic) == topics.end()) topics.push_back(topic);
   }
   return topics;
+}
+
+std::string WhichIsGone(const KafkaClient& client, const KafkaTargets& targets) {
+  const ClientOptions& options = targets.front().second->settings().options;
+  for (const std::string& topic : TopicsOf(targets)) {
+    if (!IsTopicMissing(client, topic, kLookMs)) continue;
+    return "topic " + topic + " on " + options.Servers() +
+           " is gone, waiting for it. Make it again: " + CreateTopicCommand(topic, options);
+  }
+  return {};
 }
 
 int64_t TransactionTimeoutNs(const ClientOptions& options) {

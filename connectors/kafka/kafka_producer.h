@@ -80,6 +80,10 @@ class KafkaProducer {
 // Topics of `targets`, each once.
 std::vector<std::string> TopicsOf(const KafkaTargets& targets);
 
+// A topic of theirs that does not exist any more, in words, with the command that makes it; empty: none, or brokers do
+// not answer at once.
+std::string WhichIsGone(const KafkaClient& client, const KafkaTargets& targets);
+
 // The broker aborts a transaction that is open for longer.
 int64_t TransactionTimeoutNs(const ClientOptions& options);
 

@@ -3,7 +3,9 @@
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "engine/clock.h"
 
@@ -14,6 +16,8 @@ namespace {
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kJoinWaitNs = 60'000'000'000;
 constexpr int64_t kSessionMarginMs = 2'000;
+constexpr int kMostUnpackFailures = 3;
+constexpr int64_t kSuspiciousNapNs = 10 * kNsPerMs;
 constexpr int64_t kWakeGapNs = 5 * kNsPerMs;
 constexpr uint32_t kMostPassedOver = 4096;  // records of one poll that become no row: then the lane has its turn
 constexpr std::string_view kTraceHeaders[] = {"traceparent", "tracestate"};
@@ -44,7 +48,7 @@ struct KafkaSource::MessageHold {
 KafkaSource::KafkaSource(std::shared_ptr<const KafkaSourceSettings> settings, const LaneContext& lane)
     : settings_(std::move(settings)),
       lane_(lane),
-      group_(settings_->group.empty() ? "anabranch." + lane.topology : settings_->group),
+      group_(GroupOf(*settings_, lane.topology)),
       bounded_(lane.once || settings_->end.kind != PositionRule::Kind::kNone) {}
 
 KafkaSource::~KafkaSource() { Close(); }
@@ -52,6 +56,7 @@ KafkaSource::~KafkaSource() { Close(); }
 Status KafkaSource::Open() {
   ASSIGN_OR_RETURN(const std::vector<int> counts,
                    CountPartitions(settings_->options, settings_->topics, kConnectWaitNs, lane_.cancel, lane_.warn));
+  for (size_t i = 0; i < counts.size(); ++i) counts_[settings_->topics[i]] = counts[i];
   for (const int count : counts) fair_share_ += static_cast<size_t>(count / std::max(lane_.lanes, 1));
   RETURN_IF_ERROR(Connect());
   if (!settings_->read_back) return Join();
@@ -113,6 +118,12 @@ Result<SourceEvent> KafkaSource::Poll(RecordBatch& batch, const BatchLimits& lim
   if (!stop_.ok()) return stop_;
   batch.partitions = lane_.partitions;
   if (awaits_assign_) RETURN_IF_ERROR(Hold());
+  if (joined_ && !event_) Watch();
+  if (!stop_.ok()) return stop_;
+  if (joined_ && !event_ && suspicious_) {
+    std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(wait_ns, kSuspiciousNapNs)));
+    return SourceEvent::kIdle;
+  }
   if (!joined_) {
     RETURN_IF_ERROR(TryJoin(wait_ns));
   } else if (!event_) {
@@ -120,6 +131,7 @@ Result<SourceEvent> KafkaSource::Poll(RecordBatch& batch, const BatchLimits& lim
     Fill(batch, *hold, limits, wait_ns);
     FetchOn();
     if (batch.rows() > 0) {
+      missing_since_ns_ = 0;
       ReportPositions(batch);
       batch.release = [hold = std::move(hold)] { hold->Release(); };
       return SourceEvent::kRows;
@@ -145,7 +157,8 @@ void KafkaSource::Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits&
   bool lingering = false;
   const uint32_t most_taken = limits.max_rows + kMostPassedOver;
   for (uint32_t taken = 0; taken < most_taken && batch.rows() < limits.max_rows &&
-                           batch.payload_bytes < limits.max_bytes && stop_.ok() && !event_;
+                           batch.payload_bytes < limits.max_bytes && stop_.ok() && !event_ &&
+                           !client_->asked_metadata();
        ++taken) {
     rd_kafka_message_t* message = rd_kafka_consume_queue(queue_, 0);
     if (message == nullptr && !event_) {
@@ -196,15 +209,13 @@ void KafkaSource::TakeMessage(rd_kafka_message_t* message, RecordBatch& batch, M
   if (!wanted || tombstone) {
     if (wanted) {
       partition->next = message->offset + 1;
-      if (tombstones_.fetch_add(1, std::memory_order_relaxed) == 0 && lane_.warn) {
-        lane_.warn(Describe(partition->name) +
-                   " holds records without a value (tombstones): they are dropped and counted");
-      }
+      tombstones_.fetch_add(1, std::memory_order_relaxed);  // told at the end
     } else if (partition != nullptr && message->offset < partition->next) {
       repeated_.fetch_add(1, std::memory_order_relaxed);
     }
   } else {
     partition->next = message->offset + 1;
+    partition->unpack_failures = 0;
     if (lane_.wants_headers || lane_.pass_headers) AddHeaders(*message, batch);
     rd_kafka_timestamp_type_t type;
     const int64_t timestamp = rd_kafka_message_timestamp(message, &type);
@@ -229,10 +240,16 @@ void KafkaSource::TakeError(const rd_kafka_message_t& message) {
       return;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-      stop_ = {Code::kStage,
-               where + " no longer has position " + (partition ? std::to_string(partition->next) : "?") + " (" +
-                   reason + "): records may be lost. Decide where to go on and set it with kafka-consumer-groups.sh " +
-                   "--bootstrap-server " + servers + " --group " + group_ + " --reset-offsets"};
+      if (partition != nullptr) LoseRange(*partition, reason);
+      return;
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+    case RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE:  // no memory to unpack into
+      if (partition != nullptr && ++partition->unpack_failures >= kMostUnpackFailures) LoseBatch(*partition, reason);
+      return;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+      suspicious_ = true;
+      watch_at_ns_ = 0;
+      if (missing_since_ns_ == 0) missing_since_ns_ = Clock::Real().NowNs();
       return;
     case RD_KAFKA_RESP_ERR__FATAL: {
       std::string text;
@@ -243,10 +260,8 @@ void KafkaSource::TakeError(const rd_kafka_message_t& message) {
     }
     case RD_KAFKA_RESP_ERR__BAD_MSG:
     case RD_KAFKA_RESP_ERR_INVALID_MSG:
-      stop_ = {Code::kStage, where + " at position " + (partition ? std::to_string(partition->next) : "?") +
-                                 " holds a record that is damaged: " + reason};
+      if (partition != nullptr) LoseBatch(*partition, reason);  // the client would go on behind it
       return;
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT:
@@ -317,15 +332,6 @@ Status KafkaSource::Hold() {
   return {Code::kUnavailable, "group \"" + group_ + "\": partitions cannot be taken: " + ErrorText(error)};
 }
 
-Result<std::vector<int64_t>> KafkaSource::StartPositions(std::span<const PartitionId> partitions) {
-  std::vector<int64_t> start;
-  for (const PartitionId partition : partitions) {
-    ASSIGN_OR_RETURN(const int64_t offset, Resolve(lane_.partitions->at(partition), settings_->start, false));
-    start.push_back(offset);
-  }
-  return start;
-}
-
 Status KafkaSource::Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) {
   std::vector<Partition> assigned;
   const KafkaPartitions list = MakeList(partitions);
@@ -333,7 +339,8 @@ Status KafkaSource::Assign(std::span<const PartitionId> partitions, std::span<co
     Partition partition{.id = partitions[i], .name = lane_.partitions->at(partitions[i])};
     partition.next = next[i];
     if (next[i] == kNoPosition) {
-      ASSIGN_OR_RETURN(partition.next, Resolve(partition.name, settings_->start, false));
+      ASSIGN_OR_RETURN(const std::vector<int64_t> start, StartPositions(partitions.subspan(i, 1)));
+      partition.next = start.front();
     }
     if (bounded_) {
       ASSIGN_OR_RETURN(partition.end, Resolve(partition.name, settings_->end, true));
@@ -348,6 +355,9 @@ Status KafkaSource::Assign(std::span<const PartitionId> partitions, std::span<co
     return {Code::kUnavailable, "group \"" + group_ + "\": partitions cannot be taken: " + ErrorText(error)};
   }
   assigned_ = std::move(assigned);
+  if (!assigned_.empty()) watched_.clear();
+  for (const Partition& partition : assigned_) watched_.push_back({.id = partition.id});
+  watch_at_ns_ = 0;
   awaits_assign_ = false;
   last_topic_ = nullptr;
   unassigned_since_ns_ = 0;

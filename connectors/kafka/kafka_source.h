@@ -14,6 +14,7 @@
 #include "engine/connector.h"
 
 struct rd_kafka_queue_s;
+struct rd_kafka_topic_partition_s;
 
 namespace anabranch {
 
@@ -23,6 +24,14 @@ struct PositionRule {
   Kind kind = Kind::kNone;
   int64_t timestamp_ms = 0;
   std::map<SourcePartition, int64_t> offsets;  // partitions not named: start earliest, end latest
+
+  static PositionRule Of(Kind kind) {
+    PositionRule rule;
+    rule.kind = kind;
+    return rule;
+  }
+  static PositionRule Earliest() { return Of(Kind::kEarliest); }
+  static PositionRule Latest() { return Of(Kind::kLatest); }
 };
 
 // What a source of a topology says, checked. Immutable, shared by its lanes.
@@ -34,6 +43,9 @@ struct KafkaSourceSettings {
   PositionRule end;
   bool read_back = false;  // all partitions, without joining the group; its stored positions count all the same
 };
+
+// The group that stores the positions of a source; `topology` is the identity that LaneContext names.
+std::string GroupOf(const KafkaSourceSettings& settings, const std::string& topology);
 
 // One lane's consumer: a static member of the group with the range strategy. The group's events come out of
 // Poll; nothing is assigned or given up before the lane says so. Positions are always explicit: the client
@@ -55,7 +67,12 @@ class KafkaSource : public Source {
   // position that the broker no longer has; a record that fails its checksum), kUnavailable.
   Result<SourceEvent> Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) override;
   std::vector<PartitionId> partitions() const override;
+  // A partition that was made after the group first read its topic starts at its beginning, whatever `start` says.
   Result<std::vector<int64_t>> StartPositions(std::span<const PartitionId> partitions) override;
+  std::string position_owner() const override { return group_; }
+  std::string SetPositionCommand(PartitionId partition, int64_t position) const override;
+  std::vector<LostPosition> lost() const override { return lost_positions_; }
+  Result<int64_t> FirstReadable(const LostPosition& lost, int64_t stored) override;
   Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId> partitions) override;
   Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) override;
   Status Release() override;
@@ -66,6 +83,8 @@ class KafkaSource : public Source {
   // Member, generation and instance as of Assign(): what an epoch's positions are sent under, so that a
   // broker refuses them once the partitions have gone to another member. Null before Assign().
   KafkaGroupMetadata GroupMetadata() const;
+  // What goes with each position that is stored: how many partitions the topic had when the group first read it.
+  std::string PositionNote(const std::string& topic) const;
   // Asks the group's coordinator whether another process took this member's name: kFenced. kRetry: no answer.
   // Proof is a member of that name with an id that this lane did not have when it took the partitions that it holds:
   // it asks for no other id before it released them. Ok while it holds none. Stores nothing.
@@ -82,6 +101,12 @@ class KafkaSource : public Source {
     int64_t reported = 0;  // up to where batches have told
     int64_t end = INT64_MAX;
     bool done = false;
+    int unpack_failures = 0;  // at `next`
+  };
+  // A partition whose stored position is looked after: once seen, it stays until the topic is deleted.
+  struct Watched {
+    PartitionId id = 0;
+    int64_t stored = kNoPosition;
   };
   struct MessageHold;
 
@@ -101,6 +126,14 @@ class KafkaSource : public Source {
   void Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits& limits, int64_t wait_ns);
   void TakeMessage(rd_kafka_message_s* message, RecordBatch& batch, MessageHold& hold);
   void TakeError(const rd_kafka_message_s& message);
+  void Watch();
+  void LoseTopics(const std::vector<std::string>& topics);
+  void LoseRange(const Partition& partition, const std::string& reason);
+  void LoseBatch(const Partition& partition, const std::string& reason);
+  void CheckMissing(int64_t now_ns);
+  Result<int64_t> FirstUnpackable(const SourcePartition& partition, int64_t from, int64_t high) const;
+  Status LearnCounts();
+  Result<int> FirstCount(const std::string& topic, int count) const;
   int64_t FetchOn();
   void AddHeaders(const rd_kafka_message_s& message, RecordBatch& batch) const;
   Partition* Find(const rd_kafka_message_s& message);
@@ -149,6 +182,12 @@ class KafkaSource : public Source {
   int64_t most_queued_ = 0;                    // records fetched and not polled, since FetchOn() last woke the client
   int64_t woken_ns_ = 0;
   Status stop_;                       // told once the rows taken before it are out
+  std::vector<LostPosition> lost_positions_;
+  std::vector<Watched> watched_;  // of the last assignment that had any
+  int64_t watch_at_ns_ = 0;
+  bool suspicious_ = false;       // no row is handed out before the group was asked
+  int64_t missing_since_ns_ = 0;  // a broker said that a topic does not exist
+  std::map<std::string, int> counts_;  // partitions per topic at Open()
   const void* last_topic_ = nullptr;  // the partition found last: records come in runs
   int32_t last_partition_ = -1;
   size_t last_found_ = 0;
@@ -156,8 +195,12 @@ class KafkaSource : public Source {
   mutable std::mutex mutex_;
   KafkaGroupMetadata metadata_;  // guarded by mutex_
   std::string member_id_;        // guarded by mutex_; of the partitions that are held, else empty
+  std::map<std::string, int> first_counts_;  // guarded by mutex_; partitions per topic when the group first read it
   std::atomic<uint64_t> tombstones_{0}, repeated_{0};
 };
+
+// Sets what is stored along with a position.
+void SetMetadata(rd_kafka_topic_partition_s* element, std::string_view text);
 
 // Fills in the positions of `list` that `group`, the client's, has stored. While a transaction that may change them is
 // open, nobody is told: one that a dead process left ends with its timeout (TransactionTimeoutNs), and so long this

@@ -5,6 +5,10 @@
 
 namespace anabranch {
 
+std::string GroupOf(const KafkaSourceSettings& settings, const std::string& topology) {
+  return settings.group.empty() ? "anabranch." + topology : settings.group;
+}
+
 KafkaSourceProgram::KafkaSourceProgram(std::shared_ptr<const KafkaSourceSettings> settings)
     : settings_(std::move(settings)) {}
 

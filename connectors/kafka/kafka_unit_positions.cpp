@@ -93,13 +93,14 @@ KafkaPartitions KafkaPositions::ToSend(const EpochEnd& end, std::span<const int6
     if (consumer_ == nullptr) {
       rd_kafka_topic_partition_t* element = rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), 0);
       element->offset = next;
-      element->metadata = rd_kafka_mem_malloc(nullptr, metadata_.size());
-      element->metadata_size = metadata_.size();
-      __builtin_memcpy(element->metadata, metadata_.data(), metadata_.size());
+      SetMetadata(element, metadata_);
       continue;
     }
     const SourcePartition& partition = lane_.partitions->at(range.partition);
-    rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)->offset = next;
+    rd_kafka_topic_partition_t* element =
+        rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition);
+    element->offset = next;
+    SetMetadata(element, consumer_->PositionNote(partition.topic));
   }
   return list;
 }

@@ -20,6 +20,7 @@ class SqliteCommitter : public Committer {
 
   Status Open() override;
   Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override;
+  Status MoveProgress(std::span<const PartitionId> partitions, std::span<const int64_t> next) override;
   Status Write(const EncodedBatch& batch) override;
   Status Commit(const EpochEnd& end) override;
   Status Abort() override {
@@ -89,6 +90,20 @@ Result<std::vector<int64_t>> SqliteCommitter::Progress(std::span<const Partition
     least.push_back(next);
   }
   return least;
+}
+
+Status SqliteCommitter::MoveProgress(std::span<const PartitionId> partitions, std::span<const int64_t> next) {
+  SqliteTransaction transaction(*db_);
+  RETURN_IF_ERROR(transaction.Begin());
+  for (Target& target : targets_) {
+    for (size_t i = 0; i < partitions.size(); ++i) {
+      const SourcePartition& from = lane_.partitions->at(partitions[i]);
+      ASSIGN_OR_RETURN(const int64_t stored, target.table->Progress(from));
+      if (stored != kNoPosition) RETURN_IF_ERROR(target.table->Advance(from, stored, next[i]));
+      target.next.erase(partitions[i]);
+    }
+  }
+  return transaction.Commit();
 }
 
 Status SqliteCommitter::Write(const EncodedBatch& batch) {

@@ -31,7 +31,8 @@ Lane::Lane(RunShared& shared, Parts parts)
       feed_(shared.plan, shared.rules, shared.kept, parts_.source_id, *parts_.partitions),
       keeps_always_(shared.kept != nullptr && std::ranges::any_of(shared.plan.nodes, &PlanNode::keep_always)),
       commits_when_idle_(std::ranges::any_of(parts_.committers, [](const auto& c) { return c->ShowsAtCommit(); })),
-      witness_(shared.ledger, shared.clock, shared.warn, parts_.source_id, *parts_.partitions, parts_.stores_positions),
+      witness_(shared.ledger, shared.clock, shared.warn, parts_.source_id, *parts_.partitions,
+               parts_.source->position_owner()),
       writer_(Pointers(parts_.committers), shared.lane_bytes, shared.stop,
               {[this] { SyncKept(); }, [this](const EpochEnd& end, int64_t rows) { NoteCommitted(end, rows); }}) {}
 
@@ -44,6 +45,7 @@ Status Lane::Run() {
   const bool stopped = status.code() == Code::kCancelled && shared_.stop.now();
   const bool stage_failed = !status.ok() && status.code() != Code::kCancelled && !fenced;
   failing_ = stage_failed;
+  if (stage_failed) NoteLost(&status);
   if (!status.ok() && !fenced && !stopped) CommitComplete(&status);
   writer_.Stop();
   witness_.Flush();
@@ -68,7 +70,7 @@ void Lane::Unpark() {
 Status Lane::Loop() {
   while (!shared_.stop.draining()) {
     Status status = Step();
-    if (group_change_) status = OnGroupChange();
+    while (group_change_) status = OnGroupChange();
     RETURN_IF_ERROR(std::move(status));
     if (at_end_ && shared_.lanes_at_end.load() >= shared_.lanes) break;
   }
@@ -170,8 +172,9 @@ Status Lane::StartLive() {
     ++shared_.lanes_fed;
   }
   const std::vector<PartitionId> partitions = feed_.partitions();
-  const std::vector<int64_t> next = feed_.next();
+  std::vector<int64_t> next = feed_.next();
   feed_.Close();
+  if (!lost_.empty()) RETURN_IF_ERROR(Recover(partitions, &next));
   FaultPoint("restart.live");
   return shared_.kept_only ? OnEnd() : parts_.source->Assign(partitions, next);
 }
@@ -206,14 +209,24 @@ Status Lane::OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch) {
 
 // Where to go on: the least of what the targets still want and what the source stored; a target that
 // has more suppresses the rows it has. A target without progress begins where the source's stored
-// position is, or, without one, at the source's `start`.
+// position is, or, without one, at the source's `start`, which is stored before anything is read: whoever owns the
+// partition later begins there, and a stored position that is gone was deleted.
 Status Lane::OnAssigned() {
   ReadOn();
   RETURN_IF_ERROR(ReleaseFinished(true));
   RETURN_IF_ERROR(Finish());
   const std::vector<PartitionId> partitions = parts_.source->partitions();
-  std::vector<int64_t> least(partitions.size(), kWantsNothing);
-  std::vector<int64_t> most(partitions.size(), 0);
+  ASSIGN_OR_RETURN(std::vector<int64_t> next, WhereToGoOn(partitions));
+  RETURN_IF_ERROR(feed_.Claim(partitions, std::move(next)));
+  if (fed_ && feed_.has_more()) {
+    fed_ = false;
+    --shared_.lanes_fed;
+  }
+  return feed_.has_more() ? Status::Ok() : StartLive();
+}
+
+Result<std::vector<int64_t>> Lane::WhereToGoOn(const std::vector<PartitionId>& partitions) {
+  std::vector<int64_t> least(partitions.size(), kWantsNothing), most(partitions.size(), kNoPosition);
   std::vector<bool> unknown(partitions.size(), false);
   // The committers first: what they left open after a failure hides the stored positions.
   for (auto& committer : parts_.committers) {
@@ -221,27 +234,71 @@ Status Lane::OnAssigned() {
     for (size_t i = 0; i < partitions.size(); ++i) {
       if (wanted[i] == kNoPosition) unknown[i] = true;
       if (wanted[i] != kNoPosition) least[i] = std::min(least[i], wanted[i]);
-      if (wanted[i] != kNoPosition && wanted[i] != kWantsNothing) most[i] = std::max(most[i], wanted[i]);
+      if (wanted[i] != kWantsNothing) most[i] = std::max(most[i], wanted[i]);
     }
   }
   ASSIGN_OR_RETURN(const std::vector<int64_t> stored, parts_.source->StoredPositions(partitions));
-  RETURN_IF_ERROR(witness_.Check(partitions, stored));
+  ASSIGN_OR_RETURN(lost_, witness_.FindLost(partitions, stored, most));
+  // Whether the others can be read by now shows when they are.
+  if (!shared_.accept_loss) std::erase_if(lost_, [](const auto& lost) { return lost.why != LostPosition::Why::kGone; });
+  if (!lost_.empty() && !shared_.accept_loss) return witness_.Refusal(lost_, partitions, stored, *parts_.source);
   ASSIGN_OR_RETURN(std::vector<int64_t> next, witness_.Starts(*parts_.source, partitions));
+  std::vector<PartitionId> fresh;
+  std::vector<int64_t> starts;
   for (size_t i = 0; i < partitions.size(); ++i) {
-    if (stored[i] != kNoPosition) {
+    const auto lost = std::ranges::find(lost_, partitions[i], &LostPosition::partition);
+    if (lost != lost_.end()) {
+      // Rows that were kept begin there: they are older than the loss.
+      const bool gone = lost->why == LostPosition::Why::kGone;
+      next[i] = gone ? std::max(stored[i], lost->position) : stored[i] == kNoPosition ? lost->position : stored[i];
+      set_by_hand_[partitions[i]] = gone && stored[i] < lost->position ? stored[i] : kNoPosition;
+    } else if (stored[i] != kNoPosition) {
       next[i] = std::min(stored[i], least[i]);
-    } else if (!unknown[i] && least[i] != kWantsNothing) {
-      next[i] = least[i];
+    } else {
+      if (!unknown[i] && least[i] != kWantsNothing) next[i] = least[i];
+      fresh.push_back(partitions[i]);
+      starts.push_back(next[i]);
     }
   }
+  RETURN_IF_ERROR(Store(fresh, starts));
   // What passed by is behind every target; new rows must not look like old ones to the one that is ahead.
-  if (!parts_.repeats) next = std::move(most);
-  RETURN_IF_ERROR(feed_.Claim(partitions, std::move(next)));
-  if (fed_ && feed_.has_more()) {
-    fed_ = false;
-    --shared_.lanes_fed;
+  for (size_t i = 0; i < partitions.size() && !parts_.repeats; ++i) next[i] = std::max<int64_t>(most[i], 0);
+  return next;
+}
+
+// Has the outside store `next`, tried until the group changes hands: then nothing of this assignment counts.
+Status Lane::Store(const std::vector<PartitionId>& partitions, const std::vector<int64_t>& next) {
+  if (partitions.empty() || parts_.source->position_owner().empty()) return Status::Ok();
+  std::vector<PositionRange> ranges;
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    if (next[i] != kNoPosition) ranges.push_back({partitions[i], next[i], next[i]});
   }
-  return feed_.has_more() ? Status::Ok() : StartLive();
+  RETURN_IF_ERROR(Patiently([&] {
+    if (shared_.stop.draining()) return Status(Code::kCancelled, "stopped");
+    Status status = parts_.source->CommitPositions(ranges);
+    if (status.code() == Code::kRetry) std::this_thread::sleep_for(std::chrono::nanoseconds(kIdleWaitNs));
+    return status;
+  }));
+  return witness_.Moved(partitions, next);
+}
+
+// In an order in which the loss stands until the end: killed anywhere, the next start finds it again.
+Status Lane::Recover(const std::vector<PartitionId>& partitions, std::vector<int64_t>* next) {
+  std::vector<PartitionId> ids;
+  std::vector<int64_t> moved;
+  for (const LostPosition& lost : lost_) {
+    const auto at = static_cast<size_t>(std::ranges::find(partitions, lost.partition) - partitions.begin());
+    ASSIGN_OR_RETURN((*next)[at], parts_.source->FirstReadable(lost, set_by_hand_[lost.partition]));
+    ids.push_back(lost.partition);
+    moved.push_back((*next)[at]);
+    const SourcePartition& from = parts_.partitions->at(lost.partition);
+    shared_.warn("loss accepted: " + from.topic + "/" + std::to_string(from.partition) + " goes on at " +
+                 std::to_string(moved.back()) + "; it was at " + std::to_string(lost.position));
+  }
+  for (auto& committer : parts_.committers) RETURN_IF_ERROR(committer->MoveProgress(ids, moved));
+  RETURN_IF_ERROR(Store(ids, moved));
+  lost_.clear();
+  return Status::Ok();
 }
 
 void Lane::NoteCommitted(const EpochEnd& end, int64_t rows) {

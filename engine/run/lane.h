@@ -3,6 +3,7 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,7 @@ struct RunShared {
   std::function<void(const std::string&)> warn = [](const std::string&) {};
   KeptStore* kept = nullptr;  // null: nothing is kept, and nothing was
   RestoreRules rules = {};    // how kept rows are taken up
+  bool accept_loss = false;   // lost positions: go on at the first record that can be read
   bool kept_only = false;     // end when the kept rows are committed
   std::atomic<int> lanes_fed{0};
   std::atomic<int> lanes_at_end{0};
@@ -49,8 +51,7 @@ class Lane {
     int number = 0;  // of the lane in its run
     StageId source_stage = 0;
     std::string source_id;
-    bool repeats = true;            // what was read can be read again (SourceProgram::CanRepeat)
-    bool stores_positions = false;  // the outside keeps the source's position (a Kafka group)
+    bool repeats = true;  // what was read can be read again (SourceProgram::CanRepeat)
     std::unique_ptr<SourceTable> partitions;
     std::unique_ptr<Source> source;
     std::vector<std::unique_ptr<Committer>> committers;  // rank order
@@ -93,11 +94,15 @@ class Lane {
   Status ServeGroup();
   Status OnGroupChange();
   Status StartLive();
+  Result<std::vector<int64_t>> WhereToGoOn(const std::vector<PartitionId>& partitions);
+  Status Store(const std::vector<PartitionId>& partitions, const std::vector<int64_t>& next);
+  Status Recover(const std::vector<PartitionId>& partitions, std::vector<int64_t>* next);
   Status Feed();
   Status OnBatch(std::unique_ptr<RecordBatch> batch);
   void CommitComplete(Status* status);
   void FailStage(const InFlight& flight);
   void NameFailedTarget();
+  void NoteLost(Status* status);
   void NoteRecord(const SourcePartition& from, int64_t offset);
   Status KeepFailure(Status status);
   Status KeepRest();
@@ -158,6 +163,8 @@ class Lane {
   int64_t open_since_ns_ = 0;
   bool unsent_ = false;  // it may linger at a target whose readers need no commit
 
+  std::vector<LostPosition> lost_;  // of the assignment: given up, and not set anew yet
+  std::map<PartitionId, int64_t> set_by_hand_;  // of those: what the outside stored for them; kNoPosition: nothing
   PositionWitness witness_;
   EpochWriter writer_;  // last: its thread uses the members above
 };

@@ -26,6 +26,14 @@ Status Lane::KeepFailure(Status status) {
   return status;
 }
 
+// Before anything more is committed: that stores positions again, which hides the loss from the next start.
+void Lane::NoteLost(Status* status) {
+  const std::vector<LostPosition> lost = parts_.source->lost();
+  if (lost.empty()) return;
+  *status = {status->code(), status->message() + kAcceptLoss};
+  if (Status s = witness_.NoteLost(lost); !s.ok()) shared_.warn("the ledger: " + s.message());
+}
+
 // What was complete before the failure is good work: commit it, then report.
 void Lane::CommitComplete(Status* status) {
   if (!writer_.status().ok()) return;
@@ -83,10 +91,11 @@ void Lane::FailStage(const InFlight& flight) {
 // A failure that no stage reported is the targets', or else the source's.
 void Lane::NameFailedTarget() {
   if (!failure_.stage.empty()) return;
+  const bool lost = !parts_.source->lost().empty() || (!lost_.empty() && !shared_.accept_loss);
   const size_t target = writer_.failed_committer();
-  const bool of_target = !writer_.status().ok() && target < parts_.committer_stages.size();
+  const bool of_target = !lost && !writer_.status().ok() && target < parts_.committer_stages.size();
   failure_.stage = of_target ? parts_.committer_stages[target] : parts_.source_id;
-  failure_.error_class = of_target ? "target" : "source";
+  failure_.error_class = lost ? kLostClass : of_target ? "target" : "source";
   failed_at_ = FindStage(shared_.plan, failure_.stage);
 }
 

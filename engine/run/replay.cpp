@@ -56,6 +56,10 @@ class ReplaySource : public Source {
   Result<std::vector<int64_t>> StartPositions(std::span<const PartitionId> partitions) override {
     return source_->StartPositions(partitions);
   }
+  std::string position_owner() const override { return source_->position_owner(); }
+  std::string SetPositionCommand(PartitionId partition, int64_t position) const override {
+    return source_->SetPositionCommand(partition, position);
+  }
   Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) override {
     return source_->Assign(partitions, next);
   }

@@ -70,7 +70,9 @@ Status RunState::CheckFailure() {
   return {Code::kStage, "stage \"" + failure_->stage + "\" failed at " + FormatTimestamp(failure_->at_ms * 1000) +
                             ": " + failure_->message +
                             (state == "restarting" ? "; a restart of it was interrupted" : "") +
-                            ". Its records are kept: mend the cause, then: anabranch restart " + plan_.file};
+                            (failure_->error_class == kLostClass
+                                 ? ". Then: anabranch restart " + plan_.file + " --accept-loss"
+                                 : ". Its records are kept: mend the cause, then: anabranch restart " + plan_.file)};
 }
 
 // Emptied targets under a source that goes on where it was would never be filled again.

@@ -12,6 +12,7 @@
 #include "engine/codec/json_writer.h"
 #include "engine/fault_point.h"
 #include "engine/keep/kept_store.h"
+#include "engine/plan_graph.h"
 #include "engine/registry.h"
 #include "engine/run/counters.h"
 #include "engine/run/crash_blame.h"
@@ -93,6 +94,7 @@ class Run {
     shared_.ledger = &state.ledger();
     if (!replays()) shared_.kept = &kept;
     shared_.rules = rules;
+    shared_.accept_loss = options.accept_loss;
     shared_.kept_only = options.start == RunStart::kGiveUp;
     if (shared_.kept_only) guards_.given_up = state.failure();
     if (observer.warn) shared_.warn = observer.warn;
@@ -182,6 +184,7 @@ Status Run::OpenAttempts(size_t slots) {
 Status Run::Open() {
   const int workers =
       options_.workers > 0 ? options_.workers : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  if (!replays()) RETURN_IF_ERROR(registry_.CheckOutside(NeedsOf(plan_), &cancel_));
   const std::vector<Input> inputs = Inputs(workers);
   int lanes = 0;
   for (const Input& input : inputs) lanes += input.lanes;
@@ -227,7 +230,6 @@ Status Run::OpenLane(const Input& input, int lane) {
   parts.number = lane;
   parts.source_stage = input.stage;
   parts.source_id = input.id;
-  parts.stores_positions = input.program->KeepsPosition();
   parts.repeats = input.program->CanRepeat();
   parts.partitions = std::make_unique<SourceTable>();
   ASSIGN_OR_RETURN(parts.worker, OpenWorker());

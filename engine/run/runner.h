@@ -35,6 +35,7 @@ struct RunOptions {
   std::string instance = "0";
   int workers = 0;                  // compute threads; 0 = one per core
   bool once = false;                // end at what is there now
+  bool accept_loss = false;         // kRestart: where positions are lost, go on at the first record that is there
   bool fresh = false;               // archive the state and start over
   bool new_ledger = false;          // archive a state whose ledger is damaged or gone; go on where the outside says
   bool new_identity = false;        // with fresh: new group, transactional ids and progress keys

@@ -43,6 +43,7 @@ class MemorySource : public Source {
   }
 
   std::vector<PartitionId> partitions() const override { return {id_}; }
+  std::string position_owner() const override { return input_->keeps_position ? "memory" : ""; }
 
   Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId>) override {
     std::lock_guard lock(input_->mutex);

@@ -108,7 +108,7 @@ class BrokerAway(stream.StreamKafkaCase):
         patiently(lambda: admin.delete_consumer_groups([group])[group].result(20))
         self.start_pipeline()
         self.assertEqual(self.run_.wait(30), EXIT_STAGE, self.run_)
-        self.assertIn("Set them back to", self.run_.stderr)
+        self.assertIn("set the position back instead", self.run_.stderr)
         positions = [TopicPartition(source, p, end) for p, end in enumerate(ends)]
         # Refused while the group still counts the members of the process that just ended.
         asked = [ConsumerGroupTopicPartitions(group, positions)]
@@ -128,7 +128,7 @@ class BrokerAway(stream.StreamKafkaCase):
         self.broker.produce([{"topic": source, "value": b'{"id":"x","seq":2}', "partition": 0}])
         self.start_pipeline("--restart-failed")
         self.assertEqual(self.run_.wait(40), EXIT_STAGE, self.run_)
-        self.assertIn("--reset-offsets", self.run_.stderr)
+        self.assertIn("--accept-loss", self.run_.stderr)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,53 @@ class KafkaErrors(harness.KafkaCase):
                 run = self.assert_unavailable(file, [f"--topic {missing}", "--create", self.broker.address])
                 self.assertNotIn("--topic there", run.stderr)
 
+    def test_all_missing_topics_are_named_at_once_with_who_needs_each(self):
+        file = self.topology("nothing", "no.in", "no.out", "no.dead")
+        says = ["3 topics do not exist", self.broker.address, '"no.in" (read by source "images")', '"no.out" (written by node "out")',
+                '"no.dead" (dead letters)', *(f"--create --topic no.{name}" for name in ("in", "out", "dead"))]
+        run = self.assert_unavailable(file, says)
+        self.assertNotIn("kafka topic no.out: topic", run.stderr, "one topic's fault is not told as another's")
+        doctor = self.anabranch("doctor", file, code=EXIT_UNAVAILABLE, timeout=30)
+        for text in says:
+            self.assertIn(text, doctor.stdout)
+
+    def test_status_and_doctor_show_how_far_each_partition_is_behind(self):
+        self.broker.make_topics({"lag.in": 2, "lag.out": 1, "lag.dead": 1})
+        cases = (self.dir / "cases.jsonl").read_bytes().splitlines()
+        send = lambda count: self.broker.produce({"topic": "lag.in", "partition": 0, "value": case} for case in cases[:count])
+        send(10)
+        file = self.topology("lag", "lag.in", "lag.out", "lag.dead")
+        self.anabranch("run", "--once", file, code=EXIT_OK)
+        send(5)
+        lag = json.loads(self.anabranch("status", file, "--format", "json", code=EXIT_OK).stdout)["lag"]
+        self.assertEqual(lag, {"images": {"records": 5, "partitions": {
+            "lag.in/0": {"committed": 10, "end": 15, "records": 5}, "lag.in/1": {"committed": 0, "end": 0, "records": 0}}}})
+        for command in ("status", "doctor"):
+            shown = self.anabranch(command, file, code=EXIT_OK).stdout
+            self.assertIn("5 records behind", shown)
+            self.assertRegex(shown, r"lag\.in/0: committed 10, end 15, lag 5\n +lag\.in/1: committed 0, end 0, lag 0")
+
+    def test_a_wrong_group_that_is_put_back_goes_on_where_it_was(self):
+        self.broker.make_topics({"group.in": 1, "group.out": 1, "group.dead": 1})
+        cases = (self.dir / "cases.jsonl").read_bytes().splitlines()
+        send = lambda begin, end: self.broker.produce({"topic": "group.in", "value": case} for case in cases[begin:end])
+        file = self.topology("group", "group.in", "group.out", "group.dead")
+        topology = json.loads(file.read_text())
+
+        def run(group):
+            topology["sources"]["images"]["kafka"]["group"] = group
+            harness.write_json(file, topology)
+            return self.anabranch("run", "--once", file, code=EXIT_OK)
+
+        send(0, 10)
+        run("right")
+        self.assertIn("under another group before", run("wrong").stderr)
+        send(10, 15)
+        run("right")
+        keys = [message.key().decode() for message in self.broker.read("group.out")]
+        ids = [json.loads(case)["id"] for case in cases[:15]]
+        self.assertEqual(keys, ids[:10] + ids[:10] + ids[10:], "by each group once")
+
     def test_a_login_that_the_broker_does_not_speak_ends_in_time(self):
         file = self.topology("wrong-sasl", connection={"security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN",
                                                        "sasl.username": "scorer", "sasl.password": "${SCORER_PASSWORD}"})

@@ -59,6 +59,7 @@ struct RestartArgs : StateArgs {
   std::vector<std::string> accept_stale;
   bool drop_unclaimed = false;
   bool new_identity = false;
+  bool accept_loss = false;
   std::string format = "text";  // of --dry-run: text | json
 };
 struct StatusArgs : StateArgs {

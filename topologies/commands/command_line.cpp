@@ -176,6 +176,9 @@ class CommandLine {
         ->allow_extra_args(false);
     command->add_flag("--drop-unclaimed", args.drop_unclaimed, "drop kept records that nothing takes any more");
     command->add_flag("--new-identity", args.new_identity, "go on though a target, topic or group changed");
+    command->add_flag("--accept-loss", args.accept_loss,
+                      "where a position is lost (topic deleted, records deleted or unreadable), go on at the first\n"
+                      "record that can be read, in all targets");
     command->add_flag("--once", args.once, "stop at the end of what is there now");
     AddWorkers(command, &args.workers);
     command->footer(

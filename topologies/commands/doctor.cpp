@@ -5,10 +5,15 @@
 #include <ostream>
 
 #include "connectors/kafka/kafka_client.h"
+#include "engine/run/ledger.h"
+#include "engine/run/run_state.h"
 #include "nodes/infer/onnx.h"
 #include "topologies/commands/broker_probe.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/command_line.h"
+#include "topologies/commands/failure_view.h"
+#include "topologies/commands/outside_view.h"
+#include "topologies/commands/run_session.h"
 
 namespace anabranch {
 namespace {
@@ -88,6 +93,24 @@ bool PrintConnections(const ConfigValue& root, std::ostream& out) {
   return ok;
 }
 
+// Missing topics, and how far each source is behind.
+bool PrintOutside(const CheckedTopology& checked, const DoctorArgs& args, CommandIo& io) {
+  StateArgs state;
+  state.file = args.file;
+  const Plan& plan = *checked.plan;
+  std::string identity = plan.name;
+  if (const auto ledger = Ledger::OpenReadOnly(StateDirOf(state, plan.file, plan.name)); ledger.ok()) {
+    if (const auto stored = RunState::IdentityIn(**ledger, plan); stored.ok()) identity = *stored;
+  }
+  const OutsideFacts facts = AskOutside(plan, io.registry, identity);
+  for (const auto& [source, lag] : facts.lag) {
+    io.out << "source " << source << ": "
+           << (lag.problem.empty() ? Count(LagRecords(lag), "record") + " behind\n" : "\n") << LagText(lag);
+  }
+  if (!facts.missing.empty()) io.out << "missing: " << facts.missing << "\n";
+  return facts.missing.empty();
+}
+
 }  // namespace
 
 int CommandDoctor(const DoctorArgs& args, CommandIo& io) {
@@ -96,7 +119,11 @@ int CommandDoctor(const DoctorArgs& args, CommandIo& io) {
   if (args.file.empty()) return ok ? kExitOk : kExitUnavailable;
   CheckedTopology checked = CheckForCommand(args.file, args.allow_paths, io);
   if (!checked.ok()) return kExitFaulty;
-  if (args.brokers.empty()) ok &= PrintConnections(checked.topology->root, io.out);
+  if (args.brokers.empty() && PrintConnections(checked.topology->root, io.out)) {
+    ok &= PrintOutside(checked, args, io);
+  } else {
+    ok &= !args.brokers.empty();
+  }
   return ok ? kExitOk : kExitUnavailable;
 }
 

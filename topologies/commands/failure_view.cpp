@@ -32,6 +32,7 @@ std::string ClassText(const std::string& error_class) {
   if (error_class == "breaker") return "breaker: too many of its records failed";
   if (error_class == "crash") return "crash: the process died in it again and again";
   if (error_class == "target") return "target: what it writes to refused or is gone";
+  if (error_class == kLostClass) return "lost_position: the records at a stored position cannot be read any more";
   if (error_class == "source") return "source: what it reads from refused or is gone";
   return error_class == "stage" ? "stage: every record would fail" : error_class;
 }
@@ -77,6 +78,10 @@ std::string BytesText(int64_t bytes) {
   return text;
 }
 
+std::string NextOf(const Failure& failure, const NextCommands& next) {
+  return next.restart + (failure.error_class == kLostClass ? " --accept-loss" : "");
+}
+
 std::string FailureText(const Failure& failure, const NextCommands& next) {
   std::string text = "stage \"" + failure.stage + "\" stopped: " + failure.message + "\n";
   text += Entry("class", ClassText(failure.error_class));
@@ -84,7 +89,10 @@ std::string FailureText(const Failure& failure, const NextCommands& next) {
   text += Entry("since", FormatTimestamp(failure.at_ms * 1000));
   if (!failure.records.empty()) text += Entry("records", RecordsText(failure));
   text += Entry("kept", KeptText(failure));
-  text += "Fix the cause, then go on from this stage:\n  " + next.restart + "\n";
+  if (failure.error_class == kLostClass) {
+    return text + "To go on at the first record that can be read:\n  " + NextOf(failure, next) + "\n";
+  }
+  text += "Fix the cause, then go on from this stage:\n  " + NextOf(failure, next) + "\n";
   if (failure.kept_rows > 0) text += "Or give its records up, as dead letters:\n  " + next.skip + "\n";
   return text;
 }

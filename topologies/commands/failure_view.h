@@ -16,6 +16,9 @@ struct NextCommands {
   std::string run, restart, skip;
 };
 
+// The restart that goes on after this failure.
+std::string NextOf(const Failure& failure, const NextCommands& next);
+
 // The stage, the cause, the records, what is kept, and the next command on a line of its own.
 std::string FailureText(const Failure& failure, const NextCommands& next);
 // A failure that the ledger could not take (`why`); `next` is the command that goes on.

@@ -17,6 +17,7 @@ RunOptions RestartOptions(const RestartArgs& args, const Plan& plan) {
   options.choices.accept_stale.insert(args.accept_stale.begin(), args.accept_stale.end());
   options.choices.drop_unclaimed = args.drop_unclaimed;
   options.choices.new_identity = args.new_identity;
+  options.accept_loss = args.accept_loss;
   return options;
 }
 

@@ -2,7 +2,9 @@
 #include <filesystem>
 #include <ostream>
 
+#include "connectors/kafka/kafka_source.h"
 #include "engine/run/ledger.h"
+#include "engine/run/run_state.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/json_text.h"
 #include "topologies/commands/run_session.h"
@@ -11,7 +13,7 @@
 namespace anabranch {
 namespace {
 
-constexpr std::string_view kPosition = "position:";  // position:SOURCE:TOPIC/PARTITION, as lanes note it
+constexpr std::string_view kPosition = "position:";  // position:SOURCE:GROUP:TOPIC/PARTITION, as lanes note it
 constexpr std::string_view kFileTopic = "file:";     // a file's topic part is "file:SOURCE"
 
 void AddNode(const std::string& node, std::vector<std::string>* nodes) {
@@ -34,13 +36,17 @@ void NotePosition(const std::string& source, const std::string& partition, int64
   if (!added) at->second = std::min(at->second, next);
 }
 
-Status ReadPositions(Ledger& ledger, StatusFacts* facts) {
+// `groups`: of the sources, as far as they are known; positions of other groups are not this topology's.
+Status ReadPositions(Ledger& ledger, const std::map<std::string, std::string>& groups, StatusFacts* facts) {
   ASSIGN_OR_RETURN(const auto witnessed, ledger.Facts(std::string(kPosition)));
   for (const auto& [name, value] : witnessed) {
     const size_t colon = name.find(':', kPosition.size());
-    if (colon == std::string::npos) continue;
-    NotePosition(name.substr(kPosition.size(), colon - kPosition.size()), name.substr(colon + 1), std::stoll(value),
-                 facts);
+    const size_t last = name.rfind(':');  // topics have none, groups may
+    if (colon == std::string::npos || last <= colon) continue;
+    const std::string source = name.substr(kPosition.size(), colon - kPosition.size());
+    const auto group = groups.find(source);
+    if (group != groups.end() && group->second != name.substr(colon + 1, last - colon - 1)) continue;
+    NotePosition(source, name.substr(last + 1), std::stoll(value), facts);
   }
   ASSIGN_OR_RETURN(const std::vector<std::string> targets, ledger.Targets());
   for (const std::string& target : targets) {
@@ -55,7 +61,17 @@ Status ReadPositions(Ledger& ledger, StatusFacts* facts) {
   return {};
 }
 
-Status ReadLedger(const std::string& state_dir, const std::vector<std::string>& sources, StatusFacts* facts) {
+std::map<std::string, std::string> GroupsOf(const Plan& plan, const std::string& identity) {
+  std::map<std::string, std::string> groups;
+  for (const PlanSource& source : plan.sources) {
+    const auto* kafka = dynamic_cast<const KafkaSourceProgram*>(&source.program->origin());
+    if (kafka != nullptr) groups[source.id] = GroupOf(kafka->settings(), identity);
+  }
+  return groups;
+}
+
+Status ReadLedger(const std::string& state_dir, const Plan* plan, const std::vector<std::string>& sources,
+                  StatusFacts* facts) {
   ASSIGN_OR_RETURN(facts->owner, Ledger::Owner(state_dir));
   ASSIGN_OR_RETURN(const auto ledger, Ledger::OpenReadOnly(state_dir));
   ASSIGN_OR_RETURN(const auto state, ledger->Get("state"));
@@ -72,7 +88,12 @@ Status ReadLedger(const std::string& state_dir, const std::vector<std::string>& 
     if (std::find(sources.begin(), sources.end(), node) == sources.end()) AddNode(node, &facts->nodes);
   }
   ASSIGN_OR_RETURN(facts->actions, ledger->Actions());
-  RETURN_IF_ERROR(ReadPositions(*ledger, facts));
+  std::map<std::string, std::string> groups;
+  if (plan != nullptr) {
+    ASSIGN_OR_RETURN(facts->identity, RunState::IdentityIn(*ledger, *plan));
+    groups = GroupsOf(*plan, facts->identity);
+  }
+  RETURN_IF_ERROR(ReadPositions(*ledger, groups, facts));
   // Replays of dead letters keep their place in the same ledger.
   std::erase_if(facts->positions, [&sources](const auto& each) {
     return std::find(sources.begin(), sources.end(), each.first) == sources.end();
@@ -107,13 +128,15 @@ int CommandStatus(const StatusArgs& args, CommandIo& io) {
   }
   const std::string file = std::filesystem::absolute(args.file).string();
   const std::string state_dir = StateDirOf(args, file, facts.name);
+  const Plan* plan = checked.ok() ? &*checked.plan : nullptr;
   std::error_code ignored;
   if (!std::filesystem::exists(state_dir + "/ledger.db", ignored)) return SayNothingRan(args, facts, state_dir, io);
-  if (const Status read = ReadLedger(state_dir, sources, &facts); !read.ok()) {
+  if (const Status read = ReadLedger(state_dir, plan, sources, &facts); !read.ok()) {
     io.err << "anabranch status: " << read.message() << "\n";
     return ExitCode(read.code());
   }
   if (facts.stored_state.empty() && facts.owner == 0) return SayNothingRan(args, facts, state_dir, io);
+  if (plan != nullptr) facts.outside = AskOutside(*plan, io.registry, facts.identity);
   const NextCommands next = NextOf(args);
   io.out << (args.format == "json" ? StatusJson(facts, next) + "\n" : StatusText(facts, next));
   return kExitOk;

@@ -112,7 +112,7 @@ std::string FailedJson(const Failure& failure, const NextCommands& next) {
   JsonObject json;
   json.AddText("node", failure.stage).AddText("class", failure.error_class).AddText("message", failure.message);
   json.AddNumber("records", failure.kept_rows).AddNumber("kept_bytes", failure.kept_bytes);
-  json.AddText("next", next.restart).AddNumber("attempts", failure.attempts);
+  json.AddText("next", NextOf(failure, next)).AddNumber("attempts", failure.attempts);
   json.AddText("at", FormatTimestamp(failure.at_ms * 1000)).AddJson("record_ids", JsonStrings(failure.records));
   return json.text();
 }
@@ -138,7 +138,15 @@ std::string StatusText(const StatusFacts& facts, const NextCommands& next) {
     text += "Go on with:\n  " + next.run + "\n";
   }
   text += "\n" + TableText(facts) + MissingText(facts);
+  for (const auto& [source, lag] : facts.outside.lag) {
+    text += "\nsource " + source + ": ";
+    if (lag.problem.empty()) text += Count(LagRecords(lag), "record") + " behind";
+    text += "\n" + LagText(lag);
+  }
+  if (!facts.outside.missing.empty()) text += "\nmissing: " + facts.outside.missing + "\n";
   for (const auto& [source, partitions] : facts.positions) {
+    const auto lag = facts.outside.lag.find(source);
+    if (lag != facts.outside.lag.end() && lag->second.problem.empty()) continue;  // said above
     text += "\nsource " + source + " goes on at:\n";
     for (const auto& [partition, position] : partitions) {
       text += "  " + partition + ": " + std::to_string(position) + "\n";
@@ -171,6 +179,8 @@ std::string StatusJson(const StatusFacts& facts, const NextCommands& next) {
   json.AddText("name", facts.name).AddText("state", state);
   json.AddJson("failed", state == "failed" && facts.failure ? FailedJson(*facts.failure, next) : "null");
   json.AddJson("nodes", nodes.text()).AddJson("sources", sources.text());
+  json.AddJson("lag", LagJson(facts.outside.lag));
+  if (!facts.outside.missing.empty()) json.AddText("missing_topics", facts.outside.missing);
   if (facts.owner != 0) json.AddNumber("pid", facts.owner);
   if (const std::string note = NoteOf(facts); !note.empty()) json.AddText("note", note);
   return json.text();

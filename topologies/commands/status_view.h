@@ -8,6 +8,7 @@
 
 #include "engine/restart/failure.h"
 #include "topologies/commands/failure_view.h"
+#include "topologies/commands/outside_view.h"
 
 namespace anabranch {
 
@@ -22,6 +23,8 @@ struct StatusFacts {
   std::map<std::string, std::map<std::string, int64_t>> counters;   // by stage
   std::map<std::string, std::map<std::string, int64_t>> positions;  // by source: next position by "topic/partition"
   std::vector<std::string> actions;                                 // newest last
+  std::string identity;  // under which positions are kept; empty: the topology is faulty
+  OutsideFacts outside;  // what the brokers say now
 };
 
 // running | failed | done | stopped.

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "engine/testing/manual_clock.h"
+#include "engine/testing/memory_source.h"
 
 namespace anabranch {
 namespace {
@@ -32,15 +33,28 @@ class WitnessTest : public testing::Test {
   }
   ~WitnessTest() override { fs::remove_all(root_); }
 
-  PositionWitness Witness(bool stores_positions = true) {
+  PositionWitness Witness(const std::string& owner = "g") {
     const auto warn = [this](const std::string& text) {
       const std::lock_guard guard(mutex_);
       warnings_ += text;
     };
-    return {ledger_.get(), clock_, warn, "in", table_, stores_positions};
+    return {ledger_.get(), clock_, warn, "in", table_, owner};
+  }
+  // What is said of the positions that are lost; empty: none is.
+  std::string Lost(PositionWitness& witness, std::vector<PartitionId> partitions, std::vector<int64_t> stored,
+                   std::vector<int64_t> targets = {}) {
+    targets.resize(partitions.size(), kNoPosition);
+    const auto lost = witness.FindLost(partitions, stored, targets);
+    EXPECT_TRUE(lost.ok()) << lost.status().message();
+    if (!lost.ok() || lost->empty()) return "";
+    SourceTable table;
+    LaneContext lane;
+    lane.partitions = &table;
+    const auto source = MemorySourceProgram(std::make_shared<MemoryInput>()).OpenLane(lane);
+    return witness.Refusal(*lost, partitions, stored, **source).message();
   }
   std::string Noted(int partition) {
-    const auto fact = ledger_->Get("position:in:payments/" + std::to_string(partition));
+    const auto fact = ledger_->Get("position:in:g:payments/" + std::to_string(partition));
     return fact.ok() && *fact ? **fact : "";
   }
 
@@ -104,21 +118,68 @@ TEST_F(WitnessTest, WarnsOfPositionsThatCannotBeNoted) {
   EXPECT_NE(warnings_.find("the ledger: "), std::string::npos);
 }
 
-TEST_F(WitnessTest, RefusesAGroupThatForgot) {
+TEST_F(WitnessTest, FindsAGroupThatForgot) {
   auto witness = Witness();
   witness.Committed({{first_, 0, 100}});
   witness.Flush();
-  EXPECT_TRUE(witness.Check({first_, second_}, {100, kNoPosition}).ok());
-  EXPECT_TRUE(witness.Check({first_}, {170}).ok());
-  EXPECT_EQ(witness.Check({first_}, {99}).code(), Code::kStage);
-  const Status gone = witness.Check({first_}, {kNoPosition});
-  EXPECT_EQ(gone.code(), Code::kStage);
-  EXPECT_NE(gone.message().find("payments/0 is gone, but this pipeline has committed up to 100"), std::string::npos)
-      << gone.message();
+  EXPECT_EQ(Lost(witness, {first_, second_}, {100, kNoPosition}), "");
+  EXPECT_EQ(Lost(witness, {first_}, {170}), "");
+  EXPECT_NE(Lost(witness, {first_}, {99}).find("is 99, but this pipeline has committed up to 100"), std::string::npos);
+  const std::string gone = Lost(witness, {first_}, {kNoPosition});
+  EXPECT_NE(gone.find("has no position of payments/0 any more, but this pipeline has committed up to 100"), std::string::npos) << gone;
+  EXPECT_NE(gone.find("--accept-loss"), std::string::npos) << gone;
+}
+
+TEST_F(WitnessTest, PositionsOfOneGroupProveNothingAboutAnother) {
+  auto mistaken = Witness("mistaken");
+  mistaken.Committed({{first_, 0, 300}});
+  mistaken.Flush();
+  auto right = Witness("right");
+  right.Committed({{first_, 0, 100}});
+  right.Flush();
+  EXPECT_EQ(Lost(right, {first_}, {100}), "");
+  auto third = Witness("third");
+  EXPECT_EQ(Lost(third, {first_}, {kNoPosition}), "");
+}
+
+TEST_F(WitnessTest, ADeletedTopicIsLostInAllItsPartitionsUntilItsPositionsAreSetAnew) {
+  auto witness = Witness();
+  witness.Committed({{first_, 0, 100}, {second_, 0, 100}});
+  witness.Flush();
+  ASSERT_TRUE(witness.NoteLost({{.partition = first_, .position = 100}}).ok());
+  // What was complete is committed all the same, and hides nothing.
+  EXPECT_NE(Lost(witness, {first_}, {100}), "");
+  EXPECT_NE(Lost(witness, {second_}, {130}).find("was deleted while it was read"), std::string::npos);
+  ASSERT_TRUE(witness.Moved(std::vector<PartitionId>{first_}, std::vector<int64_t>{0}).ok());
+  EXPECT_EQ(Lost(witness, {first_}, {0}), "");
+  EXPECT_NE(Lost(witness, {second_}, {100}), "");
+}
+
+TEST_F(WitnessTest, RecordsThatCannotBeReadAreLostUntilThePositionIsBehindThem) {
+  auto witness = Witness();
+  using Why = LostPosition::Why;
+  ASSERT_TRUE(witness.NoteLost({{.partition = first_, .position = 7, .why = Why::kUnreadable}}).ok());
+  const std::vector<PartitionId> both = {first_, second_};
+  const std::vector<int64_t> nothing(2, kNoPosition);
+  const auto found = [&](std::vector<int64_t> stored) {
+    auto lost = witness.FindLost(both, stored, nothing);
+    EXPECT_TRUE(lost.ok()) << lost.status().message();
+    return std::move(lost).value();
+  };
+  ASSERT_EQ(found({7, 7}).size(), 1u);
+  EXPECT_EQ(found({7, 7})[0].why, Why::kUnreadable);
+  EXPECT_EQ(found({7, 7})[0].position, 7);
+  EXPECT_TRUE(found({9, 7}).empty());
+}
+
+TEST_F(WitnessTest, ATargetThatHasMoreThanAGroupWithoutPositionsSaysThatTheyAreGone) {
+  auto witness = Witness();
+  EXPECT_NE(Lost(witness, {first_}, {kNoPosition}, {40}), "");
+  EXPECT_EQ(Lost(witness, {first_}, {0}, {40}), "");
 }
 
 TEST_F(WitnessTest, NotesNothingForAFileOrWithoutALedger) {
-  auto of_file = Witness(false);
+  auto of_file = Witness("");
   of_file.Committed({{first_, 0, 100}});
   of_file.Flush();
   EXPECT_EQ(Noted(0), "");
@@ -126,7 +187,7 @@ TEST_F(WitnessTest, NotesNothingForAFileOrWithoutALedger) {
   auto without = Witness();
   without.Committed({{first_, 0, 100}});
   without.Flush();
-  EXPECT_TRUE(without.Check({first_}, {kNoPosition}).ok());
+  EXPECT_EQ(Lost(without, {first_}, {kNoPosition}), "");
 }
 
 }  // namespace

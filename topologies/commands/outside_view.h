@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "connectors/kafka/kafka_topics.h"
+#include "engine/plan.h"
+#include "engine/registry.h"
+
+namespace anabranch {
+
+// How far a source is behind; `problem` when the brokers do not say.
+struct SourceLag {
+  std::vector<PartitionLag> partitions;
+  std::string problem;
+};
+
+// What the world outside says about a plan, for `status` and `doctor`.
+struct OutsideFacts {
+  std::map<std::string, SourceLag> lag;  // by source, Kafka sources only
+  std::string missing;                   // Registry::CheckOutside's text; empty: all is there
+};
+
+// Asks; each answer is awaited for a few seconds at most. `identity`: under which name positions are kept.
+OutsideFacts AskOutside(const Plan& plan, const Registry& registry, const std::string& identity);
+
+// The lines below a source's heading: one per partition.
+std::string LagText(const SourceLag& lag);
+// {"payments": {"records": n, "partitions": {"payments/0": {"committed": n|null, "end": n, "records": n}}}}
+std::string LagJson(const std::map<std::string, SourceLag>& lag);
+int64_t LagRecords(const SourceLag& lag);
+
+}  // namespace anabranch
