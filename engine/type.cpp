@@ -2,11 +2,13 @@
 
 #include <string_view>
 
+#include "engine/json_type.h"
+
 namespace anabranch {
 
 bool Type::operator==(const Type& other) const {
   if (kind != other.kind) return false;
-  if (IsScalar()) return true;
+  if (IsScalar()) return IsJson(*this) == IsJson(other);
   return element == other.element && shape == other.shape;
 }
 
@@ -18,6 +20,7 @@ int64_t Type::Elements() const {
 
 std::string Type::ToString() const {
   if (kind == Kind::kList) return std::string("list<") + KindName(element) + ">";
+  if (IsJson(*this)) return "json";
   if (kind != Kind::kTensor) return KindName(kind);
   std::string text = std::string("tensor<") + KindName(element) + ">[";
   for (size_t i = 0; i < shape.size(); ++i) {

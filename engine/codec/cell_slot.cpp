@@ -2,6 +2,7 @@
 
 #include "engine/codec/json_writer.h"
 #include "engine/codec/number_list.h"
+#include "engine/json_type.h"
 
 namespace anabranch {
 namespace {
@@ -13,7 +14,7 @@ CellSlot::Form FormOf(const SchemaField& field, const Type& type) {
     case Kind::kInt64: return CellSlot::Form::kInt64;
     case Kind::kFloat32: return CellSlot::Form::kFloat32;
     case Kind::kFloat64: return CellSlot::Form::kFloat64;
-    case Kind::kString: return CellSlot::Form::kString;
+    case Kind::kString: return IsJson(type) ? CellSlot::Form::kJson : CellSlot::Form::kString;
     case Kind::kTimestamp: return field.timestamp_unit.empty() ? CellSlot::Form::kTime : CellSlot::Form::kEpoch;
     case Kind::kList: return CellSlot::Form::kList;
     case Kind::kTensor: return CellSlot::Form::kTensor;

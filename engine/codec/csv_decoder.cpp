@@ -5,6 +5,7 @@
 #include "engine/codec/decoder.h"
 #include "engine/codec/json_writer.h"
 #include "engine/codec/row_faults.h"
+#include "engine/json_type.h"
 
 namespace anabranch {
 namespace {
@@ -150,6 +151,9 @@ Result<std::unique_ptr<Decoder>> MakeCsvDecoder(DecodePlan plan, const CsvDialec
     if (found == names.end() && field.required) {
       return Status(Code::kInvalid, "the header has no column \"" + field.path + "\", which the schema requires; " +
                                         Suggest(field.path, names));
+    }
+    if (IsJson(wanted.type)) {
+      return Status(Code::kInvalid, "field \"" + field.path + "\" is an array of objects, which no CSV cell holds");
     }
     if (!wanted.type.IsScalar() && field.decode.empty()) {
       return Status(Code::kInvalid,

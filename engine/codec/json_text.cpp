@@ -1,5 +1,6 @@
 #include "engine/codec/json_text.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -113,6 +114,38 @@ bool EscapesAreValid(std::string_view text) {
     if (kind == 'u' ? CodePoint(&p, end) == kNoHex : SimpleEscape(kind) == 0) return false;
   }
   return true;
+}
+
+namespace {
+
+bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+// Where the token at `p` ends: behind a text, else behind one byte.
+const char* BehindToken(const char* p, const char* end) {
+  if (*p++ != '"') return p;
+  while (p < end && *p != '"') p += *p == '\\' ? 2 : 1;
+  return p < end ? p + 1 : end;
+}
+
+}  // namespace
+
+std::string_view CompactJson(std::string_view text, Arena* arena) {
+  const char* const end = text.data() + text.size();
+  const char* p = text.data();
+  while (p < end && !IsBlank(*p)) p = BehindToken(p, end);
+  if (p >= end) return text;
+  char* const begin = arena->Allocate(text.size());
+  char* out = std::copy(text.data(), p, begin);
+  while (p < end) {
+    if (IsBlank(*p)) {
+      ++p;
+      continue;
+    }
+    const char* const behind = BehindToken(p, end);
+    out = std::copy(p, behind, out);
+    p = behind;
+  }
+  return {begin, static_cast<size_t>(out - begin)};
 }
 
 }  // namespace anabranch

@@ -24,4 +24,8 @@ inline bool UnescapeJson(std::string_view text, Arena* arena, std::string_view* 
 // True when every escape inside the string is one that UnescapeJson takes.
 bool EscapesAreValid(std::string_view text);
 
+// Valid JSON without the white space between its tokens, so that it fits on one line; nothing else is changed. Without
+// any it is `text` itself, else it is in `arena`.
+std::string_view CompactJson(std::string_view text, Arena* arena);
+
 }  // namespace anabranch

@@ -11,6 +11,7 @@
 #endif
 
 #include "engine/codec/short_text.h"
+#include "engine/json_type.h"
 
 namespace anabranch {
 namespace {
@@ -170,6 +171,8 @@ void AppendJsonCell(std::string* out, const Column& column, uint32_t row) {
     AppendRange(out, column, column.list_offsets()[row], column.list_offsets()[row + 1]);
   } else if (type.kind == Kind::kTensor && !type.shape.empty()) {
     AppendTensor(out, column, 0, static_cast<size_t>(row) * static_cast<size_t>(type.Elements()));
+  } else if (IsJson(type)) {
+    *out += column.values<std::string_view>()[row];
   } else {
     AppendValue(out, column, type.IsScalar() ? type.kind : type.element, row);
   }

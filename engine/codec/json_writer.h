@@ -17,7 +17,8 @@ void AppendJsonNumber(std::string* out, double value);  // not finite: null
 void AppendJsonNumber(std::string* out, float value);
 void AppendJsonNumber(std::string* out, int64_t value);
 
-// Appends one cell as JSON: null, true, 12, 1.5, "text", "2026-01-01T00:00:00Z", [..] (tensors nested by shape).
+// Appends one cell as JSON: null, true, 12, 1.5, "text", "2026-01-01T00:00:00Z", [..] (tensors nested by shape),
+// JSON text as it is.
 void AppendJsonCell(std::string* out, const Column& column, uint32_t row);
 
 // Writes rows as JSON objects with fixed fields; the literal pieces between the values are made once.

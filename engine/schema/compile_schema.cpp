@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <unordered_set>
 
+#include "engine/json_type.h"
 #include "engine/schema/field_rules.h"
 #include "engine/schema/keywords.h"
 #include "engine/schema/read_rules.h"
@@ -11,6 +13,7 @@ namespace anabranch {
 namespace {
 
 constexpr size_t kMaxDepth = 32;
+constexpr size_t kFewSuggestions = 200;  // and names that each one looks at
 constexpr int64_t kMaxElements = int64_t{1} << 24;
 constexpr char kTypeCure[] = "leave the property out, or give it the schema {}: it is then passed over";
 
@@ -80,7 +83,7 @@ class Compiler {
     CheckKeywords(at, SchemaScope::kObject, faults_);
     object.closed = IsClosed(at);
     const ConfigValue* properties = at.Find("properties");
-    const std::vector<std::string> required = Required(at, properties);
+    const std::unordered_set<std::string> required = Required(at, properties);
     if (properties != nullptr && !properties->is_object()) {
       faults_.Add(FaultCode::kWrongType, *properties, "\"properties\" is an object of name → schema");
       return;
@@ -94,7 +97,7 @@ class Compiler {
     std::vector<const ConfigValue*> read;
     for (size_t i = 0; properties != nullptr && i < properties->children.size(); ++i) {
       const ConfigValue& property = properties->children[i];
-      const bool is_required = std::find(required.begin(), required.end(), property.name) != required.end();
+      const bool is_required = required.count(property.name) != 0;
       if (!IsUnread(property)) {
         read.push_back(&property);
         continue;
@@ -108,7 +111,7 @@ class Compiler {
     }
     out_->AddObject(std::move(object));
     for (const ConfigValue* property : read) {
-      Property(*property, here, std::find(required.begin(), required.end(), property->name) != required.end());
+      Property(*property, here, required.count(property->name) != 0);
     }
   }
 
@@ -130,22 +133,26 @@ class Compiler {
     return false;
   }
 
-  std::vector<std::string> Required(const ConfigValue& at, const ConfigValue* properties) {
-    std::vector<std::string> names;
+  std::unordered_set<std::string> Required(const ConfigValue& at, const ConfigValue* properties) {
+    std::unordered_set<std::string> names;
     const ConfigValue* required = at.Find("required");
     if (required == nullptr || !required->is_array()) return names;
-    std::vector<std::string> known;
+    std::unordered_set<std::string_view> known;
+    std::vector<std::string> suggested;
     if (properties != nullptr) {
-      for (const ConfigValue& property : properties->children) known.push_back(property.name);
+      for (const ConfigValue& property : properties->children) {
+        known.insert(property.name);
+        if (suggested.size() < kFewSuggestions) suggested.push_back(property.name);
+      }
     }
     for (const ConfigValue& name : required->children) {
       if (!name.is_string()) {
         faults_.Add(FaultCode::kWrongType, name, std::string("\"required\" lists names; this is ") + name.KindName());
-      } else if (std::find(known.begin(), known.end(), name.text) == known.end()) {
+      } else if (known.count(name.text) == 0) {
         faults_.Add(FaultCode::kSchemaType, name, "\"" + name.text + "\" is required but is not in \"properties\"",
-                    Suggest(name.text, known));
+                    suggestions_++ < kFewSuggestions ? Suggest(name.text, suggested) : "");
       } else {
-        names.push_back(name.text);
+        names.insert(name.text);
       }
     }
     return names;
@@ -390,7 +397,8 @@ class Compiler {
       level = items;
       if (word.word != "array") break;
     }
-    if (word.word == "object" || word.null_allowed || level->Find("format") != nullptr) {
+    if (word.word == "object") return ArrayOfObjects(at, std::move(field));
+    if (word.null_allowed || level->Find("format") != nullptr) {
       faults_.Add(FaultCode::kSchemaType, *level,
                   "items must be numbers, integers, strings or booleans, none of them null", kTypeCure);
       return;
@@ -410,6 +418,18 @@ class Compiler {
     }
   }
 
+  // Handed on as it is: what its objects hold is neither read nor checked.
+  void ArrayOfObjects(const ConfigValue& at, SchemaField field) {
+    for (const char* keyword : {"minItems", "maxItems"}) {
+      if (const ConfigValue* member = at.Find(keyword)) {
+        faults_.AddAtName(FaultCode::kSchemaKeyword, *member,
+                          "\"" + member->name + "\" is not enforced for an array of objects", "leave it out");
+      }
+    }
+    field.type = JsonType();
+    out_->Add(std::move(field), {});
+  }
+
   void Tensor(const ConfigValue& at, Kind element, std::vector<int64_t> shape, SchemaField field, FieldRules rules) {
     if (!IsBounded(shape)) {
       faults_.Add(FaultCode::kTooLarge, at,
@@ -423,6 +443,7 @@ class Compiler {
   CompiledSchema* out_;
   FaultSink& faults_;
   std::map<std::string, bool> paths_;
+  size_t suggestions_ = 0;
 };
 
 }  // namespace

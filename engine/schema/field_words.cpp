@@ -1,5 +1,7 @@
 #include "engine/schema/field_words.h"
 
+#include "engine/json_type.h"
+
 namespace anabranch {
 namespace {
 
@@ -52,7 +54,7 @@ std::string Wanted(const SchemaField& field) {
   switch (field.type.kind) {
     case Kind::kBool: return "true or false";
     case Kind::kInt64: return "an integer";
-    case Kind::kString: return "a string";
+    case Kind::kString: return IsJson(field.type) ? "an array of objects" : "a string";
     case Kind::kTimestamp: return WantedTime(field);
     case Kind::kList: return "an array of " + Plural(field.type.element);
     case Kind::kTensor: return "an array of " + Plural(field.type.element) + " shaped " + ShapeText(field.type);

@@ -6,6 +6,8 @@
 namespace anabranch {
 namespace {
 
+constexpr size_t kFewSuggestions = 200;  // each one looks at every keyword
+
 enum class Form : uint8_t { kAny, kNumber, kPositive, kCount, kString, kBool, kList };
 
 constexpr uint8_t kN = static_cast<uint8_t>(SchemaScope::kNumber), kS = static_cast<uint8_t>(SchemaScope::kString),
@@ -130,7 +132,9 @@ void Unknown(const ConfigValue& member, FaultSink& faults) {
     }
   }
   std::vector<std::string> known;
-  for (const Keyword& keyword : kKeywords) known.emplace_back(keyword.name);
+  if (faults.faults().size() < kFewSuggestions) {
+    for (const Keyword& keyword : kKeywords) known.emplace_back(keyword.name);
+  }
   faults.AddAtName(FaultCode::kSchemaKeyword, member, "\"" + member.name + "\" is no schema keyword that is supported",
                    Suggest(member.name, known));
 }

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
+#include "engine/json_type.h"
 #include "nodes/ensemble/program.h"
 
 namespace anabranch {
@@ -146,6 +148,7 @@ class Binder {
   void CheckType(const ConfigValue& at, const VisibleColumn& column) {
     const Type& type = column.type;
     const std::string is = "member \"" + column.name + "\" is " + type.ToString();
+    if (IsJson(type)) return Fault(FaultCode::kEnsembleMember, at, is + ", which no ensemble combines");
     if (soft()) {
       const bool vector = type.kind == Kind::kTensor && type.shape.size() == 1 &&
                           (type.element == Kind::kFloat32 || type.element == Kind::kFloat64);
@@ -166,12 +169,13 @@ class Binder {
       }
       return;
     }
-    if (plan_.members.empty()) {
+    if (!typed_by_) {
+      typed_by_ = column.name;
       plan_.member_type = type;
     } else if (type.kind != plan_.member_type.kind || type.shape != plan_.member_type.shape) {
       Fault(
           FaultCode::kEnsembleMember, at,
-          is + ", \"" + plan_.members[0].name + "\" is " + plan_.member_type.ToString() + ": all must be of one type");
+          is + ", \"" + *typed_by_ + "\" is " + plan_.member_type.ToString() + ": all must be of one type");
     }
   }
 
@@ -182,14 +186,15 @@ class Binder {
     if (!type.IsNumeric() && type.kind != Kind::kString && type.kind != Kind::kBool) {
       return Fault(FaultCode::kEnsembleMember, at, is + "; " + method_name() + " takes numbers, strings and flags");
     }
-    if (plan_.members.empty()) {
+    if (!typed_by_) {
+      typed_by_ = column.name;
       plan_.member_type = type;
     } else if (type.IsNumeric() && plan_.member_type.IsNumeric()) {
       if (!(type == plan_.member_type)) plan_.member_type = Type::Scalar(Kind::kFloat64);
     } else if (!(type == plan_.member_type)) {
       Fault(
           FaultCode::kEnsembleMember, at,
-          is + ", \"" + plan_.members[0].name + "\" is " + plan_.member_type.ToString() + ": all must be of one type");
+          is + ", \"" + *typed_by_ + "\" is " + plan_.member_type.ToString() + ": all must be of one type");
     }
   }
 
@@ -386,6 +391,7 @@ class Binder {
   std::vector<const ConfigValue*> places_;       // of plan_.members
   std::vector<std::vector<std::string>> known_;  // classes of plan_.members, as their makers name them
   bool ok_ = true;
+  std::optional<std::string> typed_by_;  // the first member whose type fits the method
 };
 
 }  // namespace

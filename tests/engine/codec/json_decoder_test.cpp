@@ -28,6 +28,22 @@ TEST(JsonDecoder, ReadsTheScalarsOfARecord) {
   EXPECT_EQ(decoded.state("vip", 1), kNull);
 }
 
+TEST(JsonDecoder, HandsArraysOfObjectsOnAsTheyAre) {
+  Decoded decoded(R"({"type":"object","required":["lines"],"properties":{
+      "lines":{"type":["array","null"],"items":{"type":"object"}}, "n":{"type":"integer"}}})");
+  decoded.Json({R"({"lines":[{"b":1.50,"a":"x, \" y"},{}],"n":1})",
+                "{ \"lines\" :\n [ { \"a\" : \"two  blanks\\\\\" ,\t\"b\":[ 1 , 2e0 ] } ]\r\n , \"n\" : 2 }", R"({"lines":[]})",
+                R"({"lines":null})", R"({"lines":{"a":1}})", R"({"lines":[{"a":}]})", R"({"n":1})"});
+  EXPECT_EQ(decoded.at("lines"), Cell(R"([{"b":1.50,"a":"x, \" y"},{}])"));
+  EXPECT_EQ(decoded.at("lines", 1), Cell(R"([{"a":"two  blanks\\","b":[1,2e0]}])"));
+  EXPECT_EQ(decoded.at("n", 1), Cell(2));
+  EXPECT_EQ(decoded.at("lines", 2), Cell("[]"));
+  EXPECT_EQ(decoded.state("lines", 3), kNull);
+  EXPECT_EQ(decoded.state("lines", 4), kWrongType);
+  EXPECT_EQ(decoded.code(5), "json");
+  EXPECT_EQ(decoded.state("lines", 6) & 0x0F, kMissingRequired);
+}
+
 TEST(JsonDecoder, TellsNullMissingAndWrongTypeApart) {
   Decoded decoded(kPayment);
   decoded.Json({R"({"id":null,"amount":"12","vip":0})"});
