@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/expression/functions.h"
+#include "engine/json_type.h"
 
 namespace anabranch::expression {
 namespace {
@@ -50,6 +51,11 @@ TypedTree Check(const Ast& ast, const Scope& scope, std::vector<ExpressionFault>
 }
 
 TypedTree Checker::Run() {
+  if (ast_.broken) {
+    for (uint32_t part : ast_.parts) CheckNode(part);
+    tree_.root = Faulty(Ast::Node{});
+    return std::move(tree_);
+  }
   tree_.root = CheckNode(ast_.root);
   if (at(tree_.root).form == Typed::Form::kNull) {
     tree_.root = TypeFault(ast_.nodes[ast_.root], "null alone has no type", "leave the entry out");
@@ -75,9 +81,15 @@ Checker::Id Checker::CheckNode(uint32_t index) {
     case Ast::Kind::kBinary: return CheckBinary(node);
     case Ast::Kind::kSelect: return CheckSelect(node);
     case Ast::Kind::kIndex: return CheckIndex(node);
-    case Ast::Kind::kList: break;
+    case Ast::Kind::kFaulty: return Faulty(node);
+    case Ast::Kind::kList:
+    case Ast::Kind::kTable: break;
   }
-  return TypeFault(node, "a list stands only right of \"in\"");
+  for (uint32_t item : node.args) CheckNode(item);
+  if (ast_.broken) return Faulty(node);  // what it belongs to was not read
+  if (node.kind == Ast::Kind::kTable) return TypeFault(node, "a table stands only in map", "write map(x, {'a': 1}, 0)");
+  return TypeFault(node, "a list of values stands only right of \"in\", before an index, and in one_hot and bucket",
+                   "write x in ['a', 'b'], or ['a', 'b'][x]");
 }
 
 Checker::Id Checker::CheckName(const Ast::Node& node) {
@@ -89,6 +101,10 @@ Checker::Id Checker::CheckName(const Ast::Node& node) {
     return Faulty(node);
   }
   if (column->type == UnknownType()) return Faulty(node);
+  if (IsJson(column->type)) {
+    return TypeFault(node, "column \"" + node.text + "\" is an array of objects, which no expression reads",
+                     "it can be written: name it in \"fields\" of a persist node");
+  }
   Typed typed;
   typed.form = Typed::Form::kColumn;
   typed.type = column->type;
@@ -119,6 +135,7 @@ Checker::Id Checker::CheckBinary(const Ast::Node& node) {
   const Id left = CheckNode(node.args[0]);
   if (node.text == "in") return CheckIn(node, left);
   const Id right = CheckNode(node.args[1]);
+  if (node.text == "**") return Faulty(node, kFloatType);
   if (node.text == "&&" || node.text == "||") return CheckLogic(node, left, right);
   const bool arithmetic = std::string_view("+-*/%").find(node.text[0]) != std::string_view::npos;
   return arithmetic ? CheckArithmetic(node, left, right) : CheckComparison(node, left, right);
@@ -207,24 +224,17 @@ Checker::Id Checker::CheckIn(const Ast::Node& node, Id value) {
 
 Checker::Id Checker::CheckInSet(const Ast::Node& node, const Ast::Node& list, Id value) {
   std::vector<Id> items = {value};
-  for (uint32_t index : list.args) items.push_back(CheckNode(index));
-  if (AnyFaulty(items) || !RefuseNull(node, items, "write is_null(x) || x in […]")) return Faulty(node, kBoolType);
-  for (size_t i = 1; i < items.size(); ++i) {
-    if (at(items[i]).form == Typed::Form::kLiteral) continue;
-    TypeFault(ast_.nodes[list.args[i - 1]], "the list right of \"in\" holds fixed values only", "compare with ==");
+  if (!ReadItems(list.args, &items) || IsFaulty(value) || !RefuseNull(node, items, "write is_null(x) || x in […]")) {
     return Faulty(node, kBoolType);
   }
   const Type type = at(value).type;
   Kind kind;
   if (!Unify(&items, &kind)) {
-    std::string types = type.ToString();
-    for (size_t i = 1; i < items.size(); ++i) types += (i == 1 ? " in [" : ", ") + TypeName(items[i]);
-    TypeFault(node, "operator in needs one type on both sides, not " + types + (items.size() > 1 ? "]" : " in []"));
+    const std::vector<Id> listed(items.begin() + 1, items.end());
+    TypeFault(node, "operator in needs one type on both sides, not " + type.ToString() + " in [" + TypeNames(listed) + "]");
     return Faulty(node, kBoolType);
   }
-  std::vector<Literal> literals;
-  for (size_t i = 1; i < items.size(); ++i) literals.push_back(at(items[i]).literal);
-  return AddCall(node, InSetKernel, kBoolType, {items[0]}, false, false, MakeSet(kind, std::move(literals)));
+  return AddCall(node, InSetKernel, kBoolType, {items[0]}, false, false, MakeSet(kind, Literals(items, 1)));
 }
 
 Checker::Id Checker::CheckInSequence(const Ast::Node& node, Id value, Id sequence) {
@@ -263,6 +273,7 @@ Checker::Id Checker::CheckIndex(const Ast::Node& node) {
     indices.insert(indices.begin(), base->args[1]);
     base = &ast_.nodes[base->args[0]];
   }
+  if (base->kind == Ast::Kind::kList && indices.size() == 1) return CheckPick(node, *base, indices[0]);
   std::vector<Id> args = {CheckNode(static_cast<uint32_t>(base - ast_.nodes.data()))};
   for (uint32_t index : indices) args.push_back(CheckNode(index));
   if (AnyFaulty(args) || !RefuseNull(node, args, {})) return Faulty(node);

@@ -15,7 +15,7 @@ namespace anabranch::expression {
 // from a faulty part is not. The root's form is kFaulty when the tree cannot be run.
 TypedTree Check(const Ast& ast, const Scope& scope, std::vector<ExpressionFault>* faults);
 
-// The parts of the check, in two source files: operators (checker.cpp) and calls (checker_calls.cpp).
+// The parts of the check: operators (checker.cpp), calls (checker_calls.cpp), lists and tables (checker_tables.cpp).
 class Checker {
  public:
   Checker(const Ast& ast, const Scope& scope, std::vector<ExpressionFault>* faults)
@@ -54,6 +54,19 @@ class Checker {
   Id CheckMatches(const Ast::Node& node, std::vector<Id> args);
   Id CheckHeader(const Ast::Node& node, std::vector<Id> args);
   Id CheckNumbers(const Ast::Node& node, std::vector<Id> args);
+
+  // ---- lists and tables
+  // The items of a list. False, with a fault, when one is not a fixed value.
+  bool ReadItems(const std::vector<uint32_t>& nodes, std::vector<Id>* items);
+  std::vector<Literal> Literals(const std::vector<Id>& items, size_t first) const;
+  Id CheckPick(const Ast::Node& node, const Ast::Node& list, uint32_t index_node);
+  // *index: where `value` stands among `keys`. False, with a fault, when they do not go together.
+  bool FindKeys(const Ast::Node& node, const std::vector<uint32_t>& keys, Id value, Id* index);
+  Id CheckMap(const Ast::Node& node);
+  Id CheckOneHot(const Ast::Node& node);
+  Id CheckBucket(const Ast::Node& node);
+  Id WrongUse(const Ast::Node& node, std::string message, std::string hint);
+  std::string TypeNames(const std::vector<Id>& items) const;
   Id WrongArguments(const Ast::Node& node, const std::vector<Id>& args, const std::string& wanted);
 
   // ---- building

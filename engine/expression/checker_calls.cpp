@@ -69,11 +69,14 @@ Checker::Id Checker::CheckCall(const Ast::Node& node) {
       {"mean", &Checker::CheckReduction},  {"concat", &Checker::CheckConcat},     {"length", &Checker::CheckLength},
       {"matches", &Checker::CheckMatches}, {"header", &Checker::CheckHeader},     {"numbers", &Checker::CheckNumbers},
   };
+  if (node.text == "map") return CheckMap(node);
+  if (node.text == "one_hot") return CheckOneHot(node);
+  if (node.text == "bucket") return CheckBucket(node);
   std::vector<Id> args;
   for (uint32_t arg : node.args) args.push_back(CheckNode(arg));
   if (!IsFunction(node.text)) {
     Report(FaultCode::kExpressionFunction, node, "function \"" + node.text + "\" is not known",
-           Suggest(node.text, FunctionNames()));
+           FunctionHint(node.text));
     return Faulty(node);
   }
   const auto special = kSpecial.find(node.text);

@@ -17,7 +17,8 @@ std::shared_ptr<const Expression> Finish(std::string_view text, const expression
   made->type = root.type;
   made->nullable = root.nullable;
   made->reads_headers = tree.reads_headers;
-  made->narrows = root.form == Typed::Form::kCall && root.kernel == expression::NumbersKernel;
+  made->narrows = root.form == Typed::Form::kCall &&
+                  (root.kernel == expression::NumbersKernel || root.kernel == expression::OneHotKernel);
   made->text = text;
   made->program = expression::Generate(tree);
   for (const auto& [id, type] : made->program->columns) made->reads.push_back(id);
@@ -32,6 +33,7 @@ CompiledExpression CompileExpression(std::string_view text, const Scope& scope) 
   const auto ast = expression::Parse(text, &compiled.faults);
   if (!ast) return compiled;
   const expression::TypedTree tree = expression::Check(*ast, scope, &compiled.faults);
+  std::ranges::stable_sort(compiled.faults, {}, &ExpressionFault::offset);
   const Typed& root = tree.nodes[tree.root];
   const bool poisoned = root.form == Typed::Form::kFaulty;
   if (compiled.faults.empty() && !poisoned) {

@@ -124,6 +124,15 @@ std::vector<FunctionDoc> MakeDocs() {
        "RE2 pattern, found anywhere in s (anchor with ^ and $); the pattern is written in the expression"},
       {"replace", "replace(s, from, to) → string", "every occurrence; an empty from changes nothing"},
       {"concat", "concat(s, t, …) → string", "one after the other, as s + t"},
+      {"map", "map(x, {key: value, …}[, default]) → type of the values",
+       "the value that stands behind x; any other x gives the default, or null without one; null gives null; keys and "
+       "values are written in the expression"},
+      {"one_hot", "one_hot(x, [value, …]) → tensor<float64>[n]",
+       "1 at the place of x in the list, else 0; any other x gives only zeros; null gives null. It is a feature like "
+       "any tensor, alone or beside scalar columns"},
+      {"bucket", "bucket(x, [edge, …]) → int64",
+       "how many edges are not above x: 0 below the first edge, and x equal to an edge counts as above it, as "
+       "numpy.digitize does; the edges rise; NaN counts as above all"},
       {"hash", "hash(x) → int64", "XXH3 of x, the same in every run and never negative; hash(x) % n is a bucket"},
       {"year", "year(t) → int64", "calendar year in UTC"},
       {"month", "month(t) → int64", "1 to 12, UTC"},
@@ -161,6 +170,31 @@ std::vector<std::string> FunctionNames() {
 
 bool IsFunction(std::string_view name) {
   return std::ranges::any_of(FunctionDocs(), [&](const FunctionDoc& doc) { return doc.name == name; });
+}
+
+std::string FunctionHint(std::string_view unknown) {
+  struct Other {
+    std::string_view name;
+    const char* hint;
+  };
+  static constexpr char kChoice[] = "write condition ? value : other value";
+  static constexpr Other kOthers[] = {
+      {"if", kChoice}, {"iif", kChoice}, {"ifelse", kChoice}, {"if_else", kChoice}, {"where", kChoice},
+      {"case", "write map(x, {'a': 1, 'b': 2}, 0), or condition ? value : other value"},
+      {"when", kChoice}, {"ln", "write log(x)"}, {"log2", "write log(x) / log(2)"}, {"sqr", "write x * x"},
+      {"square", "write x * x"}, {"power", "write pow(x, y)"}, {"len", "write length(x)"},
+      {"size", "write length(x)"}, {"str", "write string(x)"}, {"avg", "write mean(x)"}, {"average", "write mean(x)"},
+      {"now", "write event_time(): the time of the record gives the same result in every run, a clock does not"},
+      {"isnull", "write is_null(x)"}, {"ifnull", "write coalesce(x, y)"}, {"nvl", "write coalesce(x, y)"},
+      {"fillna", "write coalesce(x, y)"}, {"digitize", "write bucket(x, [edges])"}, {"cut", "write bucket(x, [edges])"},
+      {"get_dummies", "write one_hot(x, ['a', 'b'])"}, {"onehot", "write one_hot(x, ['a', 'b'])"},
+      {"std", "there is no standard deviation here; `anabranch explain functions` lists the functions"},
+  };
+  for (const Other& other : kOthers) {
+    if (other.name == unknown) return other.hint;
+  }
+  const std::string near = Suggest(unknown, FunctionNames());
+  return near.starts_with("did you mean") ? near : "`anabranch explain functions` lists them";
 }
 
 }  // namespace anabranch::expression

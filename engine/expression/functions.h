@@ -30,5 +30,7 @@ const std::vector<Overload>& Overloads();
 const std::vector<FunctionDoc>& FunctionDocs();
 std::vector<std::string> FunctionNames();
 bool IsFunction(std::string_view name);
+// What to write instead of a function that is not known: its name here, the nearest name, or where all are listed.
+std::string FunctionHint(std::string_view unknown);
 
 }  // namespace anabranch::expression

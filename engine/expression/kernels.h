@@ -112,6 +112,19 @@ void InSequenceKernel(const Call& call);
 void InSetKernel(const Call& call);
 std::shared_ptr<const KernelData> MakeSet(Kind kind, std::vector<Literal> items);
 
+// ---- lists and tables written in the expression (kernels_table.cpp)
+// args: scalar; data from MakeKeys. Its place in the list; the list's length when it is not there.
+void FindKeyKernel(const Call& call);
+std::shared_ptr<const KernelData> MakeKeys(Kind kind, std::vector<Literal> items);
+// args: int64 index, and maybe what stands in for an index outside of the list; data from MakeValues.
+void PickKernel(const Call& call);
+std::shared_ptr<const KernelData> MakeValues(Kind kind, std::vector<Literal> items);
+// args: int64 index; out: a tensor of float64 or float32, all 0 for an index outside of it.
+void OneHotKernel(const Call& call);
+// args: float64; data from MakeEdges.
+void BucketKernel(const Call& call);
+std::shared_ptr<const KernelData> MakeEdges(std::vector<double> rising);
+
 // ---- metadata (kernels_metadata.cpp)
 void KeyKernel(const Call& call);
 void HeaderKernel(const Call& call);

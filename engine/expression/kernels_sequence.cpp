@@ -151,7 +151,7 @@ std::shared_ptr<const KernelData> SetOf(std::vector<Literal> items) {
     if constexpr (std::is_same_v<T, std::string_view>) {
       set->sorted.push_back(item.text);
     } else if constexpr (std::is_same_v<T, double>) {
-      set->sorted.push_back(item.number);
+      if (item.number == item.number) set->sorted.push_back(item.number);  // NaN equals nothing
     } else {
       set->sorted.push_back(static_cast<T>(item.integer));
     }

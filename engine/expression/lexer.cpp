@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/printable.h"
+
 namespace anabranch::expression {
 namespace {
 
@@ -14,40 +16,48 @@ bool IsNamePart(char c) { return IsNameStart(c) || IsDigit(c); }
 
 struct Slip {
   std::string_view written;
-  std::string_view meant;  // read on as this; empty: stop
+  std::string_view meant;  // read on as this
   const char* hint;
 };
 
 constexpr Slip kWordSlips[] = {{"and", "&&", "write &&"}, {"or", "||", "write ||"}, {"not", "!", "write !"}};
 constexpr Slip kSymbolSlips[] = {
-    {"===", "==", "write =="}, {"!==", "!=", "write !="}, {"<>", "!=", "write !="}, {"**", "", "write pow(x, y)"},
-    {"=", "==", "write =="},   {"&", "&&", "write &&"},   {"|", "||", "write ||"},  {"^", "", "write pow(x, y)"},
+    {"===", "==", "write =="}, {"!==", "!=", "write !="}, {"<>", "!=", "write !="}, {"**", "**", "write pow(x, y)"},
+    {"=", "==", "write =="},   {"&", "&&", "write &&"},   {"|", "||", "write ||"},  {"^", "**", "write pow(x, y)"},
 };
 constexpr std::string_view kOperators[] = {"||", "&&", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*",
-                                           "/",  "%",  "!",  "?",  ":",  "(",  ")", "[", "]", ","};
+                                           "/",  "%",  "!",  "?",  ":",  "(",  ")", "[", "]", "{", "}", ","};
 
 class Lexer {
  public:
   Lexer(std::string_view text, std::vector<ExpressionFault>* faults) : text_(text), faults_(faults) {}
 
-  std::optional<std::vector<Token>> Run() {
+  std::vector<Token> Run(bool* whole) {
     while (Next()) {
     }
-    if (failed_) return std::nullopt;
     Begin(TokenKind::kEnd);
+    *whole = !failed_;
     return std::move(tokens_);
   }
 
  private:
+  // False at the end.
   bool Next() {
     while (at_ < text_.size() && (text_[at_] == ' ' || (text_[at_] >= '\t' && text_[at_] <= '\r'))) ++at_;
     if (at_ == text_.size()) return false;
     const char c = text_[at_];
-    if (IsDigit(c) || (c == '.' && at_ + 1 < text_.size() && IsDigit(text_[at_ + 1]))) return Number();
-    if (IsNameStart(c)) return Name();
-    if (c == '`') return QuotedName();
-    if (c == '\'' || c == '"') return String();
-    return Operator();
+    if (IsDigit(c) || (c == '.' && at_ + 1 < text_.size() && IsDigit(text_[at_ + 1]))) {
+      Number();
+    } else if (IsNameStart(c)) {
+      Name();
+    } else if (c == '`') {
+      QuotedName();
+    } else if (c == '\'' || c == '"') {
+      String();
+    } else {
+      Operator();
+    }
+    return true;
   }
 
   Token& Begin(TokenKind kind) {
@@ -62,39 +72,43 @@ class Lexer {
     at_ += length;
   }
 
-  bool Fail(size_t offset, size_t length, std::string message, std::string hint = {}) {
+  void Fail(size_t offset, size_t length, std::string message, std::string hint = {}) {
     length = std::min(length, text_.size() - offset);
     faults_->push_back({FaultCode::kExpressionSyntax, offset, length, std::move(message), std::move(hint)});
     failed_ = true;
-    return false;
   }
 
-  bool Number() {
+  // The same for a value of this length: a token takes its place.
+  void FailValue(size_t length, std::string message, std::string hint = {}) {
+    Fail(at_, length, std::move(message), std::move(hint));
+    Advance(Begin(TokenKind::kFaulty), std::min(length, text_.size() - at_));
+  }
+
+  void Number() {
     const char* begin = text_.data() + at_;
     const char* end = text_.data() + text_.size();
     double number = 0;
     const auto parsed = std::from_chars(begin, end, number);
     const size_t length = static_cast<size_t>(parsed.ptr - begin);
     const std::string written(begin, length);
-    if (parsed.ec != std::errc() || length == 0) return Fail(at_, length, "number " + written + " is out of range");
+    if (parsed.ec != std::errc() || length == 0) return FailValue(length, "number " + written + " is out of range");
     if (parsed.ptr != end && IsNamePart(*parsed.ptr)) {
-      return Fail(at_, length + 1, "\"" + written + *parsed.ptr + "\" is neither a number nor a name",
-                  "names that begin with a digit stand in back-quotes");
+      return FailValue(length + 1, "\"" + written + *parsed.ptr + "\" is neither a number nor a name",
+                       "write names that begin with a digit in back-quotes");
     }
-    Token& token = Begin(TokenKind::kNumber);
+    const bool whole = written.find_first_of(".eE") == std::string::npos;
+    int64_t integer = 0;
+    if (whole && std::from_chars(begin, parsed.ptr, integer).ec != std::errc()) {
+      return FailValue(length, "integer " + written + " does not fit int64", "write " + written + ".0 for a float64");
+    }
+    Token& token = Begin(whole ? TokenKind::kInteger : TokenKind::kNumber);
     token.number = number;
-    if (written.find_first_of(".eE") == std::string::npos) {
-      token.kind = TokenKind::kInteger;
-      if (std::from_chars(begin, parsed.ptr, token.integer).ec != std::errc()) {
-        return Fail(at_, length, "integer " + written + " does not fit int64", "write " + written + ".0 for a float64");
-      }
-    }
+    token.integer = integer;
     Advance(token, length);
-    return true;
   }
 
   // a, a.b: a dotted path is one column name.
-  bool Name() {
+  void Name() {
     size_t end = at_;
     while (true) {
       while (end < text_.size() && IsNamePart(text_[end])) ++end;
@@ -111,7 +125,6 @@ class Lexer {
       if (token.text == slip.written) Mend(token, slip);
     }
     Advance(token, end - at_);
-    return true;
   }
 
   void Mend(Token& token, const Slip& slip) {
@@ -122,33 +135,35 @@ class Lexer {
     token.text = slip.meant;
   }
 
-  bool QuotedName() {
+  void QuotedName() {
     const size_t end = text_.find('`', at_ + 1);
-    if (end == std::string_view::npos) return Fail(at_, text_.size() - at_, "a back-quoted name does not end");
-    if (end == at_ + 1) return Fail(at_, 2, "a back-quoted name is empty");
+    if (end == std::string_view::npos) return FailValue(text_.size() - at_, "a back-quoted name does not end");
+    if (end == at_ + 1) return FailValue(2, "a back-quoted name is empty");
     Token& token = Begin(TokenKind::kName);
     token.text = text_.substr(at_ + 1, end - at_ - 1);
     token.quoted = true;
     Advance(token, end + 1 - at_);
-    return true;
   }
 
-  bool String() {
+  void String() {
     const char quote = text_[at_];
     std::string value;
+    bool sound = true;
     size_t i = at_ + 1;
     for (; i < text_.size() && text_[i] != quote; ++i) {
       if (text_[i] != '\\') {
         value += text_[i];
-      } else if (!Escape(&i, &value)) {
-        return false;
+      } else {
+        sound = Escape(&i, &value) && sound;
       }
     }
-    if (i >= text_.size()) return Fail(at_, text_.size() - at_, "a string does not end", "close it with a quote");
-    Token& token = Begin(TokenKind::kString);
+    if (i >= text_.size()) {
+      return sound ? FailValue(text_.size() - at_, "a string does not end", "close it with a quote")
+                   : Advance(Begin(TokenKind::kFaulty), text_.size() - at_);
+    }
+    Token& token = Begin(sound ? TokenKind::kString : TokenKind::kFaulty);
     token.text = std::move(value);
     Advance(token, i + 1 - at_);
-    return true;
   }
 
   // text_[*i] is the backslash; leaves *i at the last byte of the escape.
@@ -164,8 +179,10 @@ class Lexer {
       case '"':
       case '/': *value += c; return true;
       case 'u': return CodePoint(i, value);
-      default: return Fail(begin, 2, "unknown escape in a string", "known: \\n \\t \\r \\\\ \\' \\\" \\uXXXX");
+      default: break;
     }
+    Fail(begin, 2, "unknown escape in a string", "known: \\n \\t \\r \\\\ \\' \\\" \\uXXXX");
+    return false;
   }
 
   bool CodePoint(size_t* i, std::string* value) {
@@ -173,8 +190,8 @@ class Lexer {
     const char* digits = text_.data() + *i + 1;
     if (*i + 4 >= text_.size() || std::from_chars(digits, digits + 4, code, 16).ptr != digits + 4 ||
         (code >= 0xD800 && code < 0xE000)) {
-      return Fail(*i - 1, 2, "\\u needs four hexadecimal digits of one character",
-                  "write other characters as they are");
+      Fail(*i - 1, 2, "\\u needs four hexadecimal digits of one character", "write other characters as they are");
+      return false;
     }
     *i += 4;
     if (code < 0x80) {
@@ -190,25 +207,23 @@ class Lexer {
     return true;
   }
 
-  bool Operator() {
+  void Operator() {
     const std::string_view rest = text_.substr(at_);
     for (const Slip& slip : kSymbolSlips) {
       if (!rest.starts_with(slip.written) || IsRealOperator(rest, slip.written)) continue;
-      if (slip.meant.empty()) {
-        return Fail(at_, slip.written.size(), "\"" + std::string(slip.written) + "\" is not an operator", slip.hint);
-      }
       Mend(Begin(TokenKind::kOperator), slip);
       Advance(tokens_.back(), slip.written.size());
-      return true;
+      return;
     }
     for (std::string_view op : kOperators) {
       if (!rest.starts_with(op)) continue;
       Token& token = Begin(TokenKind::kOperator);
       token.text = op;
       Advance(token, op.size());
-      return true;
+      return;
     }
-    return Fail(at_, 1, "unexpected character \"" + Printable(rest[0]) + "\"");
+    Fail(at_, 1, "unexpected character \"" + Printable(rest.substr(0, 1)) + "\"");
+    ++at_;
   }
 
   // "==" begins with the slip "=", "&&" with "&": the longer, real operator wins.
@@ -217,13 +232,6 @@ class Lexer {
       if (op.size() > slip.size() && rest.starts_with(op) && op.starts_with(slip)) return true;
     }
     return false;
-  }
-
-  static std::string Printable(char c) {
-    if (c >= ' ' && c < '\x7f') return std::string(1, c);
-    const char* hex = "0123456789abcdef";
-    const auto byte = static_cast<unsigned char>(c);
-    return std::string("\\x") + hex[byte >> 4] + hex[byte & 15];
   }
 
   std::string_view text_;
@@ -235,8 +243,8 @@ class Lexer {
 
 }  // namespace
 
-std::optional<std::vector<Token>> Tokenise(std::string_view text, std::vector<ExpressionFault>* faults) {
-  return Lexer(text, faults).Run();
+std::vector<Token> Tokenise(std::string_view text, std::vector<ExpressionFault>* faults, bool* whole) {
+  return Lexer(text, faults).Run(whole);
 }
 
 }  // namespace anabranch::expression

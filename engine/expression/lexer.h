@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +20,7 @@ enum class TokenKind : uint8_t {
   kFalse,
   kNull,
   kIn,
+  kFaulty,  // a value that cannot be read; its fault is reported
 };
 
 struct Token {
@@ -33,8 +33,9 @@ struct Token {
   bool quoted = false;  // a name in back-quotes
 };
 
-// Splits an expression into tokens, the last of kind kEnd. Slips with one clear meaning (`and`, `or`, `not`, `=`) are
-// faults, but read on as what was meant; after any other fault the answer is empty.
-std::optional<std::vector<Token>> Tokenise(std::string_view text, std::vector<ExpressionFault>* faults);
+// Splits an expression into tokens, the last of kind kEnd. Every fault is reported, and reading goes on: slips with one
+// clear meaning (`and`, `or`, `not`, `=`) are read as what was meant, and `**` and `^` stay as the operator "**". After
+// any other fault *whole is false: faults of syntax may then follow from this one.
+std::vector<Token> Tokenise(std::string_view text, std::vector<ExpressionFault>* faults, bool* whole);
 
 }  // namespace anabranch::expression

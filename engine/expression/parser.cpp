@@ -1,5 +1,8 @@
 #include "engine/expression/parser.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "engine/expression/lexer.h"
 
 namespace anabranch::expression {
@@ -18,28 +21,52 @@ int LevelOf(const Token& token) {
   if (op == "==" || op == "!=") return 4;
   if (op == "<" || op == "<=" || op == ">" || op == ">=") return 5;
   if (op == "+" || op == "-") return 6;
-  if (op == "*" || op == "/" || op == "%") return 7;
+  if (op == "*" || op == "/" || op == "%" || op == "**") return 7;
   return 0;
 }
 
-// Precedence climbing. A method that meets a fault records it and answers kFailed; every caller passes that on.
+// Words with which other languages choose between two values.
+bool IsChoice(std::string_view word) {
+  constexpr std::string_view kWords[] = {"if", "then", "else", "elif", "case", "when"};
+  return std::ranges::find(kWords, word) != std::end(kWords);
+}
+
+// Precedence climbing. A method that meets a fault records it and answers kFailed; every caller passes that on. What
+// was read until then stays in the tree.
 class Parser {
  public:
-  Parser(std::vector<Token> tokens, std::vector<ExpressionFault>* faults)
-      : tokens_(std::move(tokens)), faults_(faults) {}
+  Parser(std::vector<Token> tokens, bool whole, std::vector<ExpressionFault>* faults)
+      : tokens_(std::move(tokens)), faults_(faults) {
+    ast_.broken = !whole;
+  }
 
-  std::optional<Ast> Run() {
+  Ast Run() {
     const uint32_t root = Expression(kSelectLevel);
-    if (root == kFailed) return std::nullopt;
-    if (Peek().kind != TokenKind::kEnd) {
-      Unexpected("an operator or the end");
-      return std::nullopt;
+    if (root != kFailed && Peek().kind != TokenKind::kEnd) Unexpected("an operator or the end");
+    if (ast_.broken) {
+      while (!too_large_ && Peek().kind != TokenKind::kEnd) {  // behind the fault
+        Take();
+        (void)Expression(kSelectLevel);
+      }
+      FindParts();
+    } else {
+      ast_.root = root;
     }
-    ast_.root = root;
     return std::move(ast_);
   }
 
  private:
+  void FindParts() {
+    std::vector<bool> has_parent(ast_.nodes.size());
+    for (const Ast::Node& node : ast_.nodes) {
+      for (uint32_t arg : node.args) has_parent[arg] = true;
+    }
+    for (uint32_t index = 0; index < ast_.nodes.size(); ++index) {
+      const Ast::Node& node = ast_.nodes[index];
+      if (!has_parent[index] && !(node.kind == Ast::Kind::kName && IsChoice(node.text))) ast_.parts.push_back(index);
+    }
+  }
+
   static constexpr uint32_t kFailed = 0xffffffff;
 
   struct DepthGuard {
@@ -57,12 +84,25 @@ class Parser {
   bool IsOperator(std::string_view op) const { return Peek().kind == TokenKind::kOperator && Peek().text == op; }
 
   uint32_t Fail(size_t offset, size_t length, std::string message, std::string hint = {}) {
-    faults_->push_back({FaultCode::kExpressionSyntax, offset, length, std::move(message), std::move(hint)});
+    if (!ast_.broken) {
+      faults_->push_back({FaultCode::kExpressionSyntax, offset, length, std::move(message), std::move(hint)});
+    }
+    ast_.broken = true;
     return kFailed;
+  }
+
+  uint32_t TooLarge(size_t offset, size_t length, std::string message) {
+    too_large_ = true;
+    return Fail(offset, length, std::move(message), "split it into several entries");
   }
 
   uint32_t Unexpected(const std::string& wanted) {
     const Token& token = Peek();
+    for (const Token* choice : {at_ > 0 ? &tokens_[at_ - 1] : &token, &token}) {
+      if (choice->kind != TokenKind::kName || choice->quoted || !IsChoice(choice->text)) continue;
+      return Fail(choice->offset, choice->length, "\"" + choice->text + "\" is not an operator of this language",
+                  "write condition ? value : other value");
+    }
     if (token.kind == TokenKind::kEnd) return Fail(token.offset, 0, "the expression ends where " + wanted + " belongs");
     std::string shown = token.text;
     if (token.kind == TokenKind::kInteger || token.kind == TokenKind::kNumber) shown = "a number";
@@ -84,8 +124,8 @@ class Parser {
       if (arg == kFailed) return kFailed;
     }
     if (ast_.nodes.size() >= kMaxNodes) {
-      return Fail(token.offset, token.length, "the expression has more than " + std::to_string(kMaxNodes) + " parts",
-                  "split it into several entries");
+      return TooLarge(token.offset, token.length,
+                      "the expression has more than " + std::to_string(kMaxNodes) + " parts");
     }
     Ast::Node node{kind, token.offset, token.length, token.text, false, token.integer, token.number, std::move(args)};
     ast_.nodes.push_back(std::move(node));
@@ -95,9 +135,8 @@ class Parser {
   uint32_t Expression(int lowest) {
     const DepthGuard guard(depth_);
     if (depth_ > kMaxDepth) {
-      return Fail(Peek().offset, Peek().length,
-                  "the expression is nested deeper than " + std::to_string(kMaxDepth) + " levels",
-                  "split it into several entries");
+      return TooLarge(Peek().offset, Peek().length,
+                      "the expression is nested deeper than " + std::to_string(kMaxDepth) + " levels");
     }
     uint32_t left = Unary();
     while (left != kFailed) {
@@ -111,8 +150,7 @@ class Parser {
 
   uint32_t Binary(Token op, uint32_t left, int level) {
     op.text = op.kind == TokenKind::kIn ? "in" : op.text;
-    const bool list = op.kind == TokenKind::kIn && IsOperator("[");
-    const uint32_t right = list ? List() : Expression(level + 1);
+    const uint32_t right = Expression(level + 1);
     return Add(Ast::Kind::kBinary, op, {left, right});
   }
 
@@ -148,12 +186,12 @@ class Parser {
       case TokenKind::kInteger: return Add(Ast::Kind::kInteger, Take());
       case TokenKind::kNumber: return Add(Ast::Kind::kNumber, Take());
       case TokenKind::kString: return Add(Ast::Kind::kString, Take());
+      case TokenKind::kFaulty: return Add(Ast::Kind::kFaulty, Take());
       case TokenKind::kName: return Name();
       default: break;
     }
-    if (IsOperator("[")) {
-      return Fail(Peek().offset, 1, "a list stands only right of \"in\"", "write x in ['a', 'b']");
-    }
+    if (IsOperator("[")) return List();
+    if (IsOperator("{")) return Table();
     if (!IsOperator("(")) return Unexpected("a value");
     Take();
     const uint32_t inner = Expression(kSelectLevel);
@@ -183,6 +221,20 @@ class Parser {
     return Add(Ast::Kind::kList, bracket, std::move(items));
   }
 
+  uint32_t Table() {
+    const Token brace = Take();
+    std::vector<uint32_t> entries;
+    while (!IsOperator("}")) {
+      entries.push_back(Expression(kSelectLevel + 1));
+      if (entries.back() == kFailed || !Expect(":")) return kFailed;
+      entries.push_back(Expression(kSelectLevel));
+      if (entries.back() == kFailed) return kFailed;
+      if (!IsOperator(",")) break;
+      Take();
+    }
+    return Expect("}") ? Add(Ast::Kind::kTable, brace, std::move(entries)) : kFailed;
+  }
+
   // Expressions between commas, up to and with `close`.
   bool Items(const char* close, std::vector<uint32_t>* items) {
     if (IsOperator(close)) {
@@ -201,6 +253,7 @@ class Parser {
   std::vector<ExpressionFault>* faults_;
   size_t at_ = 0;
   int depth_ = 0;
+  bool too_large_ = false;  // nothing more is read
   Ast ast_;
 };
 
@@ -213,9 +266,9 @@ std::optional<Ast> Parse(std::string_view text, std::vector<ExpressionFault>* fa
                        "split it into several entries"});
     return std::nullopt;
   }
-  std::optional<std::vector<Token>> tokens = Tokenise(text, faults);
-  if (!tokens) return std::nullopt;
-  return Parser(std::move(*tokens), faults).Run();
+  bool whole = false;
+  std::vector<Token> tokens = Tokenise(text, faults, &whole);
+  return Parser(std::move(tokens), whole, faults).Run();
 }
 
 }  // namespace anabranch::expression

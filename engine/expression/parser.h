@@ -29,6 +29,8 @@ struct Ast {
     kSelect,  // args: condition, then, else
     kIndex,   // args: sequence, index
     kList,    // args: items
+    kTable,   // {key: value, …}; args: keys and values in turn
+    kFaulty,  // a value whose fault is reported
   };
   struct Node {
     Kind kind;
@@ -42,9 +44,13 @@ struct Ast {
   };
   std::vector<Node> nodes;  // children stand before their parents
   uint32_t root = 0;
+  // The text cannot be read as a whole: `root` is not set. Its faults of syntax are reported; what could be read is in
+  // `parts`, for the faults that those have of their own.
+  bool broken = false;
+  std::vector<uint32_t> parts;
 };
 
-// Null when the text cannot be read; the faults say why.
+// Null when the text is too long. Reports the first fault of syntax; further ones may follow from it.
 std::optional<Ast> Parse(std::string_view text, std::vector<ExpressionFault>* faults);
 
 }  // namespace anabranch::expression

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <ostream>
 
+#include "engine/expression/expression.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/latency_view.h"
 #include "topologies/commands/reference.h"
@@ -23,9 +24,17 @@ const FaultInfo* FindFault(const std::string& topic) {
   return nullptr;
 }
 
+// The line of one function of expressions; empty when there is none of this name.
+std::string FunctionHelp(const std::string& name) {
+  for (const std::string& line : ExpressionFunctionHelp()) {
+    if (line.starts_with(name + "(")) return line;
+  }
+  return {};
+}
+
 bool NamesFile(const std::string& topic) {
   std::error_code error;
-  return topic.ends_with(".json") || topic.find('/') != std::string::npos ||
+  return topic.ends_with(".json") || topic.ends_with(".jsonc") || topic.find('/') != std::string::npos ||
          std::filesystem::is_regular_file(topic, error);
 }
 
@@ -33,6 +42,7 @@ std::vector<std::string> Topics(const Registry& registry) {
   std::vector<std::string> topics = registry.KindNames();
   for (const std::string& name : registry.ConnectorNames()) topics.push_back(name);
   topics.push_back("functions");
+  for (const std::string& line : ExpressionFunctionHelp()) topics.push_back(line.substr(0, line.find('(')));
   for (const FaultInfo& info : FaultCatalogue()) topics.push_back(FaultName(info.code));
   return topics;
 }
@@ -46,6 +56,8 @@ int CommandExplain(const ExplainArgs& args, CommandIo& io) {
     io.out << ConnectorPage(connector->spec());
   } else if (args.topic == "functions") {
     io.out << FunctionsPage();
+  } else if (const std::string help = FunctionHelp(args.topic); !help.empty()) {
+    io.out << help << "\n\n`anabranch explain functions` lists all functions of expressions.\n";
   } else if (const FaultInfo* fault = FindFault(args.topic)) {
     io.out << FaultSection(*fault);
   } else if (NamesFile(args.topic)) {

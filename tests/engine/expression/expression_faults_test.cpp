@@ -43,7 +43,7 @@ TEST_F(ExpressionFaults, UnknownColumnsAreAllReportedAtTheirPlaces) {
 
 TEST_F(ExpressionFaults, UnknownFunctionsAreReportedWithWhatIsNear) {
   EXPECT_EQ(Check("logp1(amount)"), "303@0+5: function \"logp1\" is not known (did you mean \"log1p\"?)");
-  EXPECT_EQ(Check("logp1(amout)").substr(0, 7), "203@6+5") << "faults of the arguments come too";
+  EXPECT_NE(Check("logp1(amout)").find("203@6+5"), std::string::npos) << "faults of the arguments come too";
 }
 
 TEST_F(ExpressionFaults, WrongArgumentsNameWhatIsTaken) {
@@ -63,7 +63,7 @@ TEST_F(ExpressionFaults, WordsAndSignsOfOtherLanguagesAreNamed) {
             "301@9+3: \"not\" is not an operator of this language (write !)");
   EXPECT_EQ(Check("count = 1"), "301@6+1: \"=\" is not an operator of this language (write ==)");
   EXPECT_EQ(Check("count <> 1"), "301@6+2: \"<>\" is not an operator of this language (write !=)");
-  EXPECT_EQ(Check("amount ** 2"), "301@7+2: \"**\" is not an operator (write pow(x, y))");
+  EXPECT_EQ(Check("amount ** 2"), "301@7+2: \"**\" is not an operator of this language (write pow(x, y))");
   EXPECT_EQ(Check("flag & contry == ''").substr(0, 7), "301@5+1") << "reading goes on behind it";
   EXPECT_NE(Check("flag & contry == ''").find("203@7+6"), std::string::npos);
 }
@@ -112,7 +112,70 @@ TEST_F(ExpressionFaults, WhatCannotBeReadIsOneFault) {
   EXPECT_EQ(Check("'open"), "301@0+5: a string does not end (close it with a quote)");
   EXPECT_EQ(Check("amount # 1"), "301@7+1: unexpected character \"#\"");
   EXPECT_EQ(Check("99999999999999999999").substr(0, 5), "301@0");
-  EXPECT_EQ(Check("['a']"), "301@0+1: a list stands only right of \"in\" (write x in ['a', 'b'])");
+  EXPECT_EQ(Check("['a']"),
+            "302@0+1: a list of values stands only right of \"in\", before an index, and in one_hot and bucket "
+            "(write x in ['a', 'b'], or ['a', 'b'][x])");
+  EXPECT_EQ(Check("amount # 1 ~"), "301@7+1: unexpected character \"#\"; 301@11+1: unexpected character \"~\"");
+  EXPECT_EQ(Check("lower('a\\q')"), "301@8+2: unknown escape in a string (known: \\n \\t \\r \\\\ \\' \\\" \\uXXXX)");
+}
+
+TEST_F(ExpressionFaults, AllFaultsOfOneTextComeAtOnce) {
+  EXPECT_EQ(Check("ln(amount) + sqr(count) ** 2"),
+            "303@0+2: function \"ln\" is not known (write log(x)); "
+            "303@13+3: function \"sqr\" is not known (write x * x); "
+            "301@24+2: \"**\" is not an operator of this language (write pow(x, y))");
+  EXPECT_EQ(Check("amout + ) ln(count"),
+            "203@0+5: column \"amout\" is not known here (did you mean \"amount\"?); "
+            "301@8+1: \")\" stands where a value belongs");
+  EXPECT_EQ(Check("(contry + lower(amount)"),
+            "203@1+6: column \"contry\" is not known here (did you mean \"country\"?); "
+            "303@10+5: lower takes (string), not (float64); "
+            "301@23+0: the expression ends where \")\" belongs");
+  EXPECT_EQ(Check("amount, amout"),
+            "301@6+1: \",\" stands where an operator or the end belongs; "
+            "203@8+5: column \"amout\" is not known here (did you mean \"amount\"?)");
+  EXPECT_EQ(Check("99999999999999999999 + amout").substr(0, 7), "301@0+2");
+  EXPECT_NE(Check("99999999999999999999 + amout").find("203@23+5"), std::string::npos);
+}
+
+TEST_F(ExpressionFaults, ChoicesOfOtherLanguagesAreNamed) {
+  const std::string cure = "(write condition ? value : other value)";
+  EXPECT_EQ(Check("if(flag, 1, 2)"), "303@0+2: function \"if\" is not known " + cure);
+  EXPECT_EQ(Check("1 if flag else 2"), "301@2+2: \"if\" is not an operator of this language " + cure);
+  EXPECT_EQ(Check("if flag then 1 else 2"), "301@0+2: \"if\" is not an operator of this language " + cure);
+  EXPECT_EQ(Check("now()").substr(0, 61), "303@0+3: function \"now\" is not known (write event_time(): the");
+  EXPECT_EQ(Check("std(tags)").find("did you mean"), std::string::npos);
+  EXPECT_EQ(Check("xyz(1)"), "303@0+3: function \"xyz\" is not known (`anabranch explain functions` lists them)");
+}
+
+TEST_F(ExpressionFaults, ListsAndTablesSayWhatTheyNeed) {
+  EXPECT_EQ(Check("['a', 'b'][count]"), "string");
+  EXPECT_EQ(Check("[1, 2.5][count]"), "float64");
+  EXPECT_EQ(Check("map(country, {'DE': 1, 'FR': 2}, 0)"), "int64");
+  EXPECT_EQ(Check("map(country, {'DE': 1, 'FR': 2.5,})"), "float64");
+  EXPECT_EQ(Check("map(country, {'DE': 'D'}, country)"), "string");
+  EXPECT_EQ(Check("one_hot(country, ['DE', 'FR'])"), "tensor<float64>[2]");
+  EXPECT_EQ(Check("bucket(count, [1, 2.5])"), "int64");
+  EXPECT_EQ(Check("['a', 'b'][amount]"), "302@10+1: an index must be int64, not float64 (write int(x))");
+  EXPECT_EQ(Check("['a', 1][count]"), "302@0+1: the values of a list need one type: string, int64");
+  EXPECT_EQ(Check("['a', country][count]"),
+            "302@6+7: a list holds fixed values only (compare with ==, or write condition ? a : b)");
+  EXPECT_EQ(Check("map(country, 1)"),
+            "303@0+3: map takes a value, a table and, if you like, a default (write map(size, {'S': 1, 'M': 2}, 0))");
+  EXPECT_EQ(Check("map(count, {'DE': 1})"),
+            "302@0+3: map needs one type for the value and the keys, not int64, string");
+  EXPECT_EQ(Check("map(country, {'DE': 1, 'FR': 'x'})"), "302@0+3: the results of map need one type, not int64, string");
+  EXPECT_EQ(Check("map(country, {'DE': 1, 'DE': 2})"), "302@23+4: this value stands in the list twice");
+  EXPECT_EQ(Check("one_hot(count, [1, 1])"), "302@19+1: this value stands in the list twice");
+  EXPECT_EQ(Check("one_hot(country)"),
+            "303@0+7: one_hot takes a value and the list of values that it knows (write one_hot(country, ['DE', 'FR']))");
+  EXPECT_EQ(Check("bucket(amount, [2, 1])"),
+            "302@19+1: the edges of bucket must rise, each above the one before it");
+  EXPECT_EQ(Check("bucket(country, [1])"), "302@0+6: bucket compares numbers, not string");
+  EXPECT_EQ(Check("{'a': 1}"), "302@0+1: a table stands only in map (write map(x, {'a': 1}, 0))");
+  EXPECT_EQ(Check("map(contry, {'DE': sqr(1)})"),
+            "203@4+6: column \"contry\" is not known here (did you mean \"country\"?); "
+            "303@19+3: function \"sqr\" is not known (write x * x)");
 }
 
 TEST_F(ExpressionFaults, FaultsOfAColumnsMakerAreNotRepeated) {
@@ -156,6 +219,11 @@ TEST_F(ExpressionFaults, NullabilityIsKnown) {
   EXPECT_TRUE(nullable("numbers(country, 2)"));
   EXPECT_FALSE(nullable("country == home ? 1 : 2")) << "a null condition takes the else side";
   EXPECT_TRUE(nullable("flag ? 1 : null"));
+  EXPECT_TRUE(nullable("['a'][count]"));
+  EXPECT_TRUE(nullable("map(count, {1: 2})"));
+  EXPECT_FALSE(nullable("map(count, {1: 2}, 0)"));
+  EXPECT_TRUE(nullable("map(country, {'DE': 2}, 0)")) << "null gives null";
+  EXPECT_FALSE(nullable("bucket(amount, [1])"));
 }
 
 TEST_F(ExpressionFaults, ReadsAreSortedAndUnique) {

@@ -47,6 +47,24 @@ TEST_F(ExpressionValues, ArithmeticFollowsTheTypesAndNullPropagates) {
   EXPECT_EQ(bench.First(".5 + 1"), Cell(1.5));
 }
 
+TEST_F(ExpressionValues, ListsAreIndexedAndTablesAreLookedUp) {
+  EXPECT_EQ(bench.Rows("['a', 'b', 'c'][zero]"), (Cells{"a", "c", "a"}));
+  EXPECT_EQ(bench.Rows("[10, 20][i - 6]"), (Cells{20, nullptr, nullptr})) << "out of range is null";
+  EXPECT_EQ(bench.Rows("[true, null][zero]"), (Cells{true, nullptr, true}));
+  EXPECT_EQ(bench.Rows("map(s, {'Grün': 1, 'Rot': 2}, 9)"), (Cells{1, 9, nullptr}));
+  EXPECT_EQ(bench.Rows("map(s, {'Grün': 'g'}, s + '!')"), (Cells{"g", "!", nullptr}));
+  EXPECT_EQ(bench.Rows("map(i, {7: 1.5})"), (Cells{1.5, nullptr, nullptr}));
+  EXPECT_EQ(bench.Rows("map(f, {1.5: null, 2: 1}, 3)"), (Cells{nullptr, nullptr, 3}));
+  EXPECT_EQ(bench.Rows("map(b, {true: 'yes', false: 'no'}, '?')"), (Cells{"yes", "no", nullptr}));
+  EXPECT_EQ(bench.First("map('b', {'a': 1, 'b': 2}, 0)"), Cell(2));
+  EXPECT_EQ(bench.Rows("one_hot(s, ['', 'Grün'])"), (Cells{Cells{0.0, 1.0}, Cells{1.0, 0.0}, nullptr}));
+  EXPECT_EQ(bench.Rows("one_hot(i, [1, 2, 3])"), (Cells{Cells{0.0, 0.0, 0.0}, Cells{0.0, 0.0, 0.0}, nullptr}));
+  EXPECT_EQ(bench.Rows("bucket(f, [-2.5, 0, 1.5])"), (Cells{3, nullptr, 1}));
+  EXPECT_EQ(bench.Rows("bucket(zero, [1])"), (Cells{0, 1, 0}));
+  EXPECT_EQ(bench.First("bucket(0 / 0, [1, 2])"), Cell(2));
+  EXPECT_EQ(bench.First("1.0 in [0/0, 1, 2]"), Cell(true));
+}
+
 TEST_F(ExpressionValues, DivisionFollowsIeee) {
   EXPECT_EQ(bench.First("1 / 0"), Cell(INFINITY));
   EXPECT_EQ(bench.First("0 / 0"), Cell(NAN));
