@@ -206,9 +206,8 @@ def main():
 
 
 def load_topology(path):
-    """A topology of ours: JSON with comments on lines of their own."""
-    lines = pathlib.Path(path).read_text().splitlines()
-    return json.loads("\n".join(line for line in lines if not line.lstrip().startswith("//")))
+    """A topology of ours: a .json file is JSON, without comments."""
+    return json.loads(pathlib.Path(path).read_text())
 
 
 def write_json(path, value):

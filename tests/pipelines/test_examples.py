@@ -29,6 +29,15 @@ def as_float32(fields):
     return {name: struct.pack("f", value) for name, value in fields.items()}
 
 
+class Files(harness.PipelineCase):
+    def test_examples_and_templates_are_strict_json(self):
+        files = [*harness.ROOT.glob("examples/*/*.json"), *harness.ROOT.glob("topologies/templates/*.json")]
+        self.assertGreaterEqual(len(files), 9)
+        for file in files:
+            with self.subTest(file.name):
+                json.loads(file.read_text())
+
+
 class ExampleCase(harness.PipelineCase):
     example = "breast_cancer"
 

@@ -9,19 +9,20 @@
 
 #include "topologies/commands/command.h"
 #include "topologies/commands/templates.h"
+#include "topologies/language/parse.h"
 
 namespace anabranch {
 namespace {
 
-// The template's text up to here, without the comment marks: its first line says what it is.
 std::string Summary(const TopologyTemplate& found) {
-  std::string line = found.text.substr(0, found.text.find('\n'));
-  return line.starts_with("// ") ? line.substr(3) : std::string();
+  FaultSink faults(found.name);
+  const std::unique_ptr<Topology> parsed = ParseTopology(found.name, found.text, faults);
+  return parsed != nullptr ? std::string(parsed->root.Text("description")) : std::string();
 }
 
 std::filesystem::path FileToWrite(const std::string& path) {
   if (path.empty()) return "topology.json";
-  if (path.ends_with(".json")) return path;
+  if (path.ends_with(".json") || path.ends_with(".jsonc")) return path;
   return std::filesystem::path(path) / "topology.json";
 }
 
