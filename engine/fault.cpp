@@ -1,6 +1,7 @@
 #include "engine/fault.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstdio>
 #include <tuple>
@@ -12,6 +13,7 @@ namespace {
 
 constexpr size_t kMaxFaults = 10'000;  // a hostile file must not fill the memory with its own faults
 constexpr size_t kMaxNamed = 8;
+constexpr size_t kLongestName = 128;  // longer ones are not suggested
 
 // The id in "/nodes/ID/…", or empty.
 std::string NodeOf(const std::string& pointer) {
@@ -22,9 +24,12 @@ std::string NodeOf(const std::string& pointer) {
 
 // Edits (insert, delete, replace, swap of neighbours) between two words, ignoring case; `limit` + 1 when more.
 size_t Distance(std::string_view a, std::string_view b, size_t limit) {
-  if (std::max(a.size(), b.size()) - std::min(a.size(), b.size()) > limit) return limit + 1;
+  if (std::max(a.size(), b.size()) - std::min(a.size(), b.size()) > limit || b.size() >= kLongestName) return limit + 1;
   const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
-  std::vector<size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+  std::array<size_t, kLongestName> rows[3];
+  size_t* before = rows[0].data();
+  size_t* last = rows[1].data();
+  size_t* row = rows[2].data();
   for (size_t j = 0; j <= b.size(); ++j) last[j] = j;
   for (size_t i = 1; i <= a.size(); ++i) {
     row[0] = i;
@@ -111,9 +116,12 @@ std::string Suggest(std::string_view word, const std::vector<std::string>& known
   if (known.empty()) return {};
   size_t best = std::max<size_t>(1, word.size() / 3);
   const std::string* nearest = nullptr;
+  // One edit of a very short word makes any other: then the first letter has to agree.
+  const auto may_be_meant = [word](const std::string& each) { return word.size() > 3 || each.starts_with(word[0]); };
   if (!word.empty() && word.size() <= 64) {
     for (const std::string& each : known) {
       const size_t distance = Distance(word, each, best);
+      if (!may_be_meant(each)) continue;
       if (distance < best || (distance == best && nearest == nullptr)) {
         best = distance;
         nearest = &each;

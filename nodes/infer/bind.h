@@ -8,6 +8,8 @@ namespace anabranch {
 
 // `features` → the model's inputs (bind_inputs.cpp).
 bool BindInputs(BindContext& context, const ConfigValue& features, InferPlan* plan);
+// Warns of optional fields of the records among the features: each record without one would fail.
+void WarnOptionalFields(BindContext& context, const ConfigValue& features, const InferPlan& plan);
 // `features` noted as read although there is no model to judge them by.
 void NoteFeatures(BindContext& context, const ConfigValue& features);
 

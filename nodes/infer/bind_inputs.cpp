@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "engine/json_type.h"
 #include "nodes/infer/bind.h"
 #include "nodes/infer/numbers.h"
 
@@ -123,7 +124,7 @@ class InputBinder {
         return;
       }
       const Kind kind = column->type.kind == Kind::kTensor ? column->type.element : column->type.kind;
-      if (!Accepts(info.element, kind)) {
+      if (!Accepts(info.element, kind) || IsJson(column->type)) {
         ok = Fault(FaultCode::kModelType, value,
                    Described(info) + "; column \"" + column->name + "\" is " + column->type.ToString(),
                    TypeHint(info.element, column->type));
@@ -203,6 +204,29 @@ class InputBinder {
 
 bool BindInputs(BindContext& context, const ConfigValue& features, InferPlan* plan) {
   return InputBinder(context, plan).Bind(features);
+}
+
+void WarnOptionalFields(BindContext& context, const ConfigValue& features, const InferPlan& plan) {
+  // What the node says about nulls, or `when`, may be what deals with such records.
+  if (context.config().Find("nulls") != nullptr || context.config().Find("when") != nullptr) return;
+  std::string names;
+  size_t count = 0;
+  for (const ModelInput& input : plan.inputs) {
+    for (const auto& feature : input.columns) {
+      const VisibleColumn* column = context.scope().Find(feature.name);
+      if (column == nullptr || !column->nullable) continue;
+      if (context.services().Section("sources", column->maker) == nullptr) continue;
+      names += (count == 0 ? "\"" : ", \"") + column->name + "\"";
+      ++count;
+    }
+  }
+  if (count == 0) return;
+  context.faults().Add(FaultCode::kDoubtful, features,
+                       (count == 1 ? "field " : "fields ") + names + (count == 1 ? " is" : " are") +
+                           " optional, and model \"" + plan.model_name + "\" takes no null: a record without " +
+                           (count == 1 ? "it" : "them") + " fails here",
+                       "write \"nulls\": \"nan\", or \"error\" if this is meant; or add the field to \"required\" of the "
+                       "schema; or feed a column made by coalesce(x, 0)");
 }
 
 void NoteFeatures(BindContext& context, const ConfigValue& features) {

@@ -156,6 +156,7 @@ std::shared_ptr<const InferPlan> BindInfer(BindContext& context, ModelCache& mod
     NoteFeatures(context, member("features"));
   }
   ok &= BindOutputs(context, member("outputs"), plan.get());
+  if (ok) WarnOptionalFields(context, member("features"), *plan);
   return ok ? plan : nullptr;
 }
 

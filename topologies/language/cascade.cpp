@@ -11,19 +11,6 @@ bool IsAboutTheWholeNode(const Fault& fault) {
   return fault.pointer == "/nodes/" + fault.node || fault.pointer == "/nodes/" + fault.node + "/fields";
 }
 
-// Faults that may follow from a column whose maker is faulty.
-bool HangsOnColumns(FaultCode code) {
-  switch (code) {
-    case FaultCode::kUnknownColumn:
-    case FaultCode::kTypeConflict:
-    case FaultCode::kExpressionType:
-    case FaultCode::kModelInput:
-    case FaultCode::kModelType:
-    case FaultCode::kEnsembleMember: return true;
-    default: return false;
-  }
-}
-
 }  // namespace
 
 void CascadeFilter::AddFaulty(const ConfigValue& entry) {
@@ -45,15 +32,8 @@ bool CascadeFilter::IsConsequence(const Fault& fault, bool blind) const {
 }
 
 void CascadeFilter::PassOn(const FaultSink& found, bool blind) {
-  const auto& all = found.faults();
-  const bool misses_columns = blind || std::any_of(all.begin(), all.end(), [&](const Fault& fault) {
-                                return fault.code == FaultCode::kUnknownColumn && IsConsequence(fault, blind);
-                              });
-  for (const Fault& fault : all) {
-    if (IsConsequence(fault, blind) ||
-        (misses_columns && fault.code != FaultCode::kUnknownColumn && HangsOnColumns(fault.code))) {
-      continue;
-    }
+  for (const Fault& fault : found.faults()) {
+    if (IsConsequence(fault, blind)) continue;
     faults_.AddAtPlace(fault.code, fault.place, fault.pointer, fault.message, fault.hint);
   }
 }

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <exception>
 #include <filesystem>
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 
+#include "engine/json_type.h"
 #include "topologies/language/bind_context.h"
 #include "topologies/language/cascade.h"
 #include "topologies/language/delivery.h"
@@ -27,7 +30,8 @@ struct Outflow {
   size_t readers_left = 0;    // the last reader takes the scope away
   bool bound = false;
   bool sound = false;  // the scope is complete
-  bool blind = false;  // not even the names of what is missing are known
+  bool suspect = false;  // a key above is faulty: columns that are missing may follow from that
+  bool blind = false;    // not even the names of what is missing are known
 };
 
 class Compiler {
@@ -43,11 +47,14 @@ class Compiler {
         cascade_(topology.text, faults),
         file_(topology.file),
         plan_(std::make_shared<Plan>()),
-        outflows_(graph.vertices.size()) {}
+        outflows_(graph.vertices.size()) {
+    for (const Fault& fault : faults.faults()) NoteMisshapen(fault);
+  }
 
   std::shared_ptr<Plan> Run();
 
  private:
+  void NoteMisshapen(const Fault& fault);
   void ReadHead();
   void CompileUnusedSchemas();
   void BindSource(size_t source);
@@ -75,6 +82,8 @@ class Compiler {
   SchemaUse schemas_;
   std::vector<std::string> source_ids_;
   std::vector<Outflow> outflows_;            // by vertex
+  std::unordered_set<std::string> misshapen_;   // sources and nodes with a faulty or unknown key
+  std::unordered_set<std::string> incomplete_;  // of them: a key is missing
   std::vector<StageId> stages_;              // by vertex, of bound ones
   std::vector<const ConfigValue*> entries_;  // of plan_->nodes
 };
@@ -98,6 +107,17 @@ std::shared_ptr<Plan> Compiler::Run() {
   WarnUnused(root_, graph_, services_, faults_);
   if (faults_.errors() == 0) plan_->hash = HashPlan(root_, *plan_);
   return plan_;
+}
+
+// What a source or node would have made is not known when its own keys are faulty.
+void Compiler::NoteMisshapen(const Fault& fault) {
+  if (fault.warning || fault.code > FaultCode::kNotSupported) return;
+  for (const std::string_view section : {"/nodes/", "/sources/"}) {
+    if (!fault.pointer.starts_with(section)) continue;
+    const std::string id = fault.pointer.substr(section.size(), fault.pointer.find('/', section.size()) - section.size());
+    misshapen_.insert(id);
+    if (fault.code == FaultCode::kMissingKey) incomplete_.insert(id);
+  }
 }
 
 void Compiler::ReadHead() {
@@ -134,6 +154,8 @@ void Compiler::BindSource(size_t source) {
     BindKey(entry, out.scope, out.sound, plan_source);
     FingerprintSource(root_, entry, *member, plan_source);
   }
+  out.suspect = misshapen_.count(entry.name) != 0 && entry.Find("schema") == nullptr;
+  out.blind = out.blind || out.suspect;
   out.bound = plan_source.program != nullptr;
   ReadSourceSettings(root_, plan_source);
   plan_->sources.push_back(std::move(plan_source));
@@ -191,7 +213,7 @@ void Compiler::BindKey(const ConfigValue& source, const Scope& scope, bool compl
           scope.columns().empty() ? "name a schema with this field" : Suggest(at.text, scope.Names()));
       return;
     }
-    if (!column->type.IsScalar()) {
+    if (!column->type.IsScalar() || IsJson(column->type)) {
       faults_.Add(FaultCode::kBadValue, at,
                   "a key cannot be made from \"" + at.text + "\", a " + column->type.ToString());
     }
@@ -229,6 +251,7 @@ Scope Compiler::TakeInputs(size_t vertex, Outflow& out, FaultSink& faults) {
   for (size_t i = 0; i < at.inputs.size(); ++i) {
     const Outflow& in = outflows_[at.inputs[i]];
     out.sound = out.sound && in.sound;
+    out.suspect = out.suspect || in.suspect;
     out.blind = out.blind || in.blind || in.sources.empty();  // not looked at yet: it stands in a cycle
     if (in.sources.empty()) continue;
     inflows.push_back({&in.scope, &in.sources, at.input_places[i]});
@@ -271,16 +294,20 @@ void Compiler::BindNode(size_t vertex) {
     (out.sound ? faults_ : apart).AddAtPlace(fault.code, fault.place, fault.pointer, fault.message, fault.hint);
   }
   const bool sound_above = out.sound && joins.errors() == 0;
-  FaultSink& sink = sound_above ? faults_ : apart;
+  const bool direct = sound_above && !out.suspect;
+  FaultSink& sink = direct ? faults_ : apart;
   const NodeKind* kind = registry_.FindKind(entry.Text("kind"));
   PlanNode node;
   node.id = entry.name;
   node.kind = entry.Text("kind");
   const size_t before = sink.errors();
   if (kind != nullptr && broken_.count(&entry) == 0) CompileNode(entry, *kind, scope, out, node, sink);
-  if (!sound_above) cascade_.PassOn(apart, out.blind);
+  if (!direct) cascade_.PassOn(apart, out.blind);
+  const bool misshapen = misshapen_.count(entry.name) != 0;
   out.sound = sound_above && node.program != nullptr && sink.errors() == before;
-  if (node.program == nullptr || sink.errors() != before) cascade_.AddFaulty(entry);
+  out.suspect = out.suspect || misshapen;
+  out.blind = out.blind || incomplete_.count(entry.name) != 0;
+  if (node.program == nullptr || sink.errors() != before || misshapen) cascade_.AddFaulty(entry);
   out.bound = node.program != nullptr;
   out.scope = std::move(scope);
   if (out.bound && sound_above) FinishNode(vertex, out, std::move(node));

@@ -125,6 +125,10 @@ TEST(Suggest, PrefersTheNearestAndElseListsWhatIsKnown) {
   EXPECT_EQ(Suggest("zzzz", {"a1", "b1", "c1", "d1", "e1", "f1", "g1", "h1", "i1", "j1"}),
             "known: a1, b1, c1, d1, e1, f1, g1, h1 and 2 more");
   EXPECT_EQ(Suggest("x", {}), "");
+  EXPECT_EQ(Suggest("7", {"0", "1"}), "known: 0, 1") << "one edit of a short word makes any other";
+  EXPECT_EQ(Suggest("now", {"pow"}), "known: pow");
+  EXPECT_EQ(Suggest("mx", {"max"}), "did you mean \"max\"?");
+  EXPECT_EQ(Suggest(std::string(60, 'a'), {std::string(200, 'a')}).substr(0, 6), "known:");
 }
 
 }  // namespace
