@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <memory>
 
 namespace anabranch {
 
 namespace {
+
+constexpr size_t kFewSuggestions = 200;  // each one looks at every property
 
 const PropertyRule* FindRule(std::string_view name) {
   for (const PropertyRule& rule : AllowedProperties()) {
@@ -61,13 +64,25 @@ void CheckVerification(const ConfigValue& member, bool insecure, FaultSink& faul
              "name the authority with \"ssl.ca.location\", or say \"insecure\": true in the connection");
 }
 
+// A property that names a file or folder: the client would find out that it is not there when it starts.
+void CheckFile(const ConfigValue& member, const std::string& path, FaultSink& faults) {
+  const bool names_file = member.name.ends_with(".location") || member.name == "sasl.kerberos.keytab";
+  if (!names_file || (member.name == "ssl.ca.location" && path == "probe")) return;
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) return;
+  faults.Add(FaultCode::kPath, member,
+             "\"" + member.name + "\" names " + path + ", which is not there" + (error ? ": " + error.message() : ""),
+             "put the file there, or correct the path; it counts from the folder in which anabranch is started");
+}
+
 void CheckMember(const ConfigValue& member, PropertyScope where, bool insecure, FaultSink& faults) {
   const PropertyRule* rule = FindRule(member.name);
   if (rule == nullptr) {
     const std::string_view why = WhyRefused(member.name);
     if (why.empty()) {
+      const bool few = faults.faults().size() < kFewSuggestions;
       faults.AddAtName(FaultCode::kUnknownKey, member, "unknown Kafka property \"" + member.name + "\"",
-                       Suggest(member.name, NamesFor(where)));
+                       few ? Suggest(member.name, NamesFor(where)) : std::string());
     } else {
       faults.AddAtName(FaultCode::kForbiddenProperty, member,
                        "Kafka property \"" + member.name + "\" cannot be set: " + std::string(why), "remove it");
@@ -99,6 +114,7 @@ void CheckMember(const ConfigValue& member, PropertyScope where, bool insecure, 
                hide ? "the value of \"" + member.name + "\" is not valid" : "\"" + member.name + "\": " + error);
     return;
   }
+  CheckFile(member, *text, faults);
   if (TurnsVerificationOff(member.name, *text)) CheckVerification(member, insecure, faults);
 }
 

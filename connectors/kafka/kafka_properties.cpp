@@ -35,7 +35,7 @@ constexpr Refusal kRefusals[] = {
     {"group.instance.id", "it is the topology's name, the instance and the lane"},
     {"group.protocol.type", "the group protocol is fixed"},
     {"partition.assignment.strategy", "the client library's other strategies have known faults"},
-    {"allow.auto.create.topics", "topics are never made by the way"},
+    {"allow.auto.create.topics", "topics are never created automatically"},
     {"transactional.id", "it is the topology's name, the instance and the lane"},
     {"enable.idempotence", "it is always on"},
     {"enable.gapless.guarantee", "it stops the producer for good"},

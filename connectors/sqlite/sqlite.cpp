@@ -93,6 +93,12 @@ class SqliteConnector : public Connector {
   static void CheckNames(const ConfigValue& at, const TargetFields& fields, FaultSink& faults) {
     std::map<std::string, std::string> seen = {{"id", "the row's own column"}, {"key", "the row's own column"}};
     for (const TargetFields::Field& field : fields.fields) {
+      if (field.name.find('\0') != std::string::npos) {
+        faults.Add(FaultCode::kBadValue, field.at == nullptr ? at : *field.at,
+                   "field \"" + field.name + "\" has a NUL character in its name, which SQLite cannot store",
+                   "write it under another name: \"fields\": {\"other_name\": \"…\"}");
+        continue;
+      }
       const auto [first, added] = seen.emplace(Lower(field.name), "field \"" + field.name + "\"");
       if (added) continue;
       faults.Add(FaultCode::kBadValue, field.at == nullptr ? at : *field.at,

@@ -6,7 +6,9 @@
 
 #include "topologies/commands/command.h"
 #include "topologies/commands/json_text.h"
+#include "engine/printable.h"
 #include "topologies/language/render.h"
+#include "topologies/language/secrets.h"
 
 namespace anabranch {
 namespace {
@@ -50,7 +52,7 @@ std::string GithubText(const std::string& text, bool property) {
   static const char kHex[] = "0123456789ABCDEF";
   std::string escaped;
   for (char c : text) {
-    if (c == '%' || c == '\r' || c == '\n' || (property && (c == ':' || c == ','))) {
+    if (c == '%' || c == '\x7f' || static_cast<unsigned char>(c) < 0x20 || (property && (c == ':' || c == ','))) {
       escaped += {'%', kHex[static_cast<unsigned char>(c) >> 4], kHex[c & 15]};
     } else {
       escaped += c;
@@ -62,7 +64,7 @@ std::string GithubText(const std::string& text, bool property) {
 void PrintGithub(const std::vector<CheckedFile>& files, std::ostream& out) {
   for (const CheckedFile& file : files) {
     for (const Fault& fault : file.checked.faults) {
-      std::string text = fault.hint.empty() ? fault.message : fault.message + " (" + fault.hint + ")";
+      const std::string text = Printable(fault.hint.empty() ? fault.message : fault.message + " (" + fault.hint + ")");
       out << (fault.warning ? "::warning" : "::error") << " file=" << GithubText(fault.file, true)
           << ",line=" << fault.place.line << ",col=" << fault.place.column << ",title=" << FaultName(fault.code)
           << "::" << GithubText(text, false) << "\n";
@@ -104,7 +106,8 @@ std::string CountFaults(const std::vector<Fault>& faults) {
 void RenderFaults(const CheckedTopology& checked, const std::string& file, bool colour, std::ostream& out) {
   if (checked.faults.empty()) return;
   std::string text = checked.topology ? checked.topology->text : ReadForExcerpt(file);
-  for (const Fault& fault : checked.faults) out << RenderText(fault, text, colour);
+  const std::vector<Place> secrets = SecretPlaces(checked.topology.get(), text);
+  for (const Fault& fault : checked.faults) out << RenderText(fault, text, colour, secrets);
 }
 
 CheckedTopology CheckForCommand(const std::string& file, const std::vector<std::string>& allow_paths, CommandIo& io) {

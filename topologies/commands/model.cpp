@@ -13,8 +13,8 @@ namespace {
 void PrintValues(const char* title, const std::vector<ValueInfo>& values, std::ostream& out) {
   out << title << ":\n";
   for (const ValueInfo& value : values) {
-    out << "  " << value.name << ": " << value.ToString();
-    for (size_t i = 0; i < value.classes.size(); ++i) out << (i == 0 ? "  classes " : ", ") << value.classes[i];
+    out << "  " << Printable(value.name) << ": " << Printable(value.ToString());
+    for (size_t i = 0; i < value.classes.size(); ++i) out << (i == 0 ? "  classes " : ", ") << Printable(value.classes[i]);
     out << "\n";
   }
 }
@@ -26,19 +26,19 @@ std::string VersionText(const ModelSignature& signature, const char* unset) {
 
 void PrintText(const ModelFile& model, std::ostream& out) {
   const ModelSignature& signature = model.signature;
-  out << model.path << "\n"
+  out << Printable(model.path) << "\n"
       << "bytes: " << model.file_bytes << "\n";
   for (const ModelFile::Data& data : model.data) {
     out << "data: " << Printable(data.location) << ", " << data.bytes << " bytes\n";
   }
-  out << "sha256: " << model.sha256 << "\nproducer: " << signature.producer << "\ngraph: " << signature.graph
+  out << "sha256: " << model.sha256 << "\nproducer: " << Printable(signature.producer) << "\ngraph: " << Printable(signature.graph)
       << "\nversion: " << VersionText(signature, "not set") << "\n";
   if (!model.random.empty()) out << "random: " << Printable(model.random) << "\n";
-  if (!signature.description.empty()) out << "description: " << signature.description << "\n";
+  if (!signature.description.empty()) out << "description: " << Printable(signature.description) << "\n";
   PrintValues("inputs", signature.inputs, out);
   PrintValues("outputs", signature.outputs, out);
   if (!signature.metadata.empty()) out << "metadata:\n";
-  for (const auto& [name, text] : signature.metadata) out << "  " << name << ": " << text << "\n";
+  for (const auto& [name, text] : signature.metadata) out << "  " << Printable(name) << ": " << Printable(text) << "\n";
 }
 
 std::string Quoted(const std::string& text) {
@@ -84,7 +84,7 @@ void PrintJson(const ModelFile& model, std::ostream& out) {
 int CommandModelInspect(const ModelArgs& args, CommandIo& io) {
   Result<std::shared_ptr<const ModelFile>> model = ReadModelFile(args.file);
   if (!model.ok()) {
-    io.err << "anabranch model inspect: " << model.status().message() << "\n";
+    io.err << "anabranch model inspect: " << Printable(model.status().message()) << "\n";
     return ExitCode(model.status().code());
   }
   if (args.format == "json") {

@@ -7,6 +7,8 @@
 #include <mutex>
 #include <ostream>
 
+#include "engine/printable.h"
+
 namespace anabranch {
 namespace {
 
@@ -72,9 +74,9 @@ class TerminalView : public RunView {
   }
 
   void Warn(const std::string& line) override {
-    Above(io_.err_colour ? "\x1b[33mwarning:\x1b[0m " + line : "warning: " + line);
+    Above((io_.err_colour ? "\x1b[33mwarning:\x1b[0m " : "warning: ") + Printable(line));
   }
-  void Note(const std::string& line) override { Above(line); }
+  void Note(const std::string& line) override { Above(Printable(line)); }
 
  private:
   std::string Glyph(const StageCounts& stage, size_t index) const {
@@ -126,8 +128,8 @@ class LogView : public RunView {
     log_.info("read={} committed={} rate={:.0f}/s in/out:{}", snapshot.rows_read, snapshot.rows_committed,
               rates_.Read(), stages);
   }
-  void Warn(const std::string& line) override { log_.warn("{}", line); }
-  void Note(const std::string& line) override { log_.info("{}", line); }
+  void Warn(const std::string& line) override { log_.warn("{}", Printable(line)); }
+  void Note(const std::string& line) override { log_.info("{}", Printable(line)); }
 
  private:
   spdlog::logger log_;
@@ -161,7 +163,7 @@ std::string SummaryText(const Plan& plan, const RunSummary& summary) {
     if (target.program == nullptr) continue;
     bool dead = i == plan.dead_letters();
     if (dead && dead_lettered == 0) continue;
-    text += fmt::format("{} -> {}{}\n", dead ? "dead letters" : target.id, target.program->Describe(),
+    text += fmt::format("{} -> {}{}\n", dead ? "dead letters" : target.id, Printable(target.program->Describe()),
                         dead ? fmt::format(" ({} records)", dead_lettered) : "");
   }
   return text;

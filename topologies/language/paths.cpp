@@ -1,6 +1,7 @@
 #include "topologies/language/paths.h"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 
 namespace anabranch {
@@ -8,6 +9,15 @@ namespace anabranch {
 namespace {
 
 namespace fs = std::filesystem;
+
+// "s3://bucket/key", "file:///tmp/x".
+bool IsUrl(std::string_view path) {
+  const size_t colon = path.find("://");
+  return colon != std::string_view::npos && colon > 0 &&
+         std::all_of(path.begin(), path.begin() + static_cast<std::ptrdiff_t>(colon), [](unsigned char c) {
+           return std::isalnum(c) || c == '+' || c == '.' || c == '-';
+         });
+}
 
 std::string CanonicalFolder(const fs::path& path) {
   std::error_code error;
@@ -38,6 +48,9 @@ PathJudge::PathJudge(const std::string& topology_file, const std::vector<std::st
 Result<std::string> PathJudge::Canonical(std::string_view path) const {
   if (path.empty()) return Status(Code::kInvalid, "the path is empty");
   if (path.find('\0') != std::string_view::npos) return Status(Code::kInvalid, "the path holds a NUL byte");
+  if (IsUrl(path)) {
+    return Status(Code::kInvalid, "\"" + std::string(path) + "\" is a URL; a path names a file of this machine");
+  }
   std::error_code error;
   const fs::path canonical = fs::weakly_canonical(fs::path(folder_) / path, error);
   if (error)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/printable.h"
 #include "topologies/language/delivery.h"
 
 namespace anabranch {
@@ -25,7 +26,7 @@ std::string ColumnList(const Plan& plan, const std::vector<ColumnId>& columns, b
   std::string text;
   for (size_t i = 0; i < columns.size() && i < kNamed; ++i) {
     const ColumnInfo& column = plan.columns[columns[i]];
-    text += (i ? ", " : "") + column.name + (types ? " " + column.type.ToString() : "");
+    text += (i ? ", " : "") + Printable(column.name) + (types ? " " + column.type.ToString() : "");
   }
   if (columns.size() > kNamed) text += " and " + std::to_string(columns.size() - kNamed) + " more";
   return text.empty() ? "nothing" : text;
@@ -39,7 +40,7 @@ std::string KeyText(const Plan& plan, const KeyRule& key) {
   switch (key.kind) {
     case KeyRule::Kind::kRecord: return "the record's key";
     case KeyRule::Kind::kField: return "field " + ColumnList(plan, key.columns, false);
-    case KeyRule::Kind::kHeader: return "header " + key.header;
+    case KeyRule::Kind::kHeader: return "header " + Printable(key.header);
     case KeyRule::Kind::kHash: return "hash of " + ColumnList(plan, key.columns, false);
     case KeyRule::Kind::kPosition: return "the position";
     case KeyRule::Kind::kUuid: return "a uuid made from the position";
@@ -66,7 +67,7 @@ std::string SourceText(const Plan& plan, size_t index) {
   const PlanSource& source = plan.sources[index];
   std::vector<ColumnId> decoded;
   for (const auto& field : source.decode.fields) decoded.push_back(field.column);
-  std::string out = std::to_string(index + 1) + ". source " + source.id + ": " + source.program->Describe() + "\n";
+  std::string out = std::to_string(index + 1) + ". source " + source.id + ": " + Printable(source.program->Describe()) + "\n";
   out += "   decodes " + (source.schema ? ColumnList(plan, decoded, true) : std::string("nothing: no schema")) + "\n";
   out += "   key: " + KeyText(plan, source.key) + "\n";
   if (source.schema) {
@@ -84,12 +85,14 @@ std::string NodeText(const Plan& plan, size_t index) {
       std::to_string(plan.sources.size() + index + 1) + ". " + node.kind + " " + node.id + " <- " + inputs;
   if (node.inputs.size() > 1) out += node.join_any ? " (any)" : " (all)";
   out += "\n";
-  if (!node.description.empty()) out += "   " + node.description + "\n";
-  if (node.when) out += "   when " + node.when->text + "\n";
+  if (!node.description.empty()) out += "   " + Printable(node.description) + "\n";
+  if (node.when) out += "   when " + Printable(node.when->text) + "\n";
   out += "   reads " + ColumnList(plan, node.reads, false) + "\n";
   const auto target = node.program->target();
-  out += target ? "   writes " + target->Describe() + "\n" : "   makes " + ColumnList(plan, node.makes, true) + "\n";
-  for (const auto& [name, fact] : node.program->Facts()) out += "   " + name + ": " + fact + "\n";
+  out += target ? "   writes " + Printable(target->Describe()) + "\n" : "   makes " + ColumnList(plan, node.makes, true) + "\n";
+  for (const auto& [name, fact] : node.program->Facts()) {
+    out += "   " + Printable(name) + ": " + Printable(fact) + "\n";
+  }
   out += std::string("   a row that fails is ") + PolicyText(node.on_record_error);
   out += "; transient errors are tried " + std::to_string(node.retry_max) + " times again";
   if (node.timeout_ns > 0) out += "; timeout " + Ms(node.timeout_ns);
@@ -106,9 +109,9 @@ std::string TargetText(const Plan& plan, size_t index) {
   }
   std::string why = WhyNotExactlyOnce(plan, target, node);
   if (why.empty()) why = WhyNotTogether(plan, index);
-  std::string out = "   " + target.id + " (" + target.program->Describe() + "): ";
+  std::string out = "   " + target.id + " (" + Printable(target.program->Describe()) + "): ";
   if (plan.delivery == Delivery::kExactlyOnce) return out + "exactly_once: rows and progress are committed together\n";
-  if (!why.empty()) return out + "at_least_once: " + why + "\n";
+  if (!why.empty()) return out + "at_least_once: " + Printable(why) + "\n";
   return out + "at_least_once: " + (plan.delivery_given ? "the file asks for it" : "another target cannot do more") +
          "\n";
 }
@@ -129,7 +132,7 @@ std::string AsciiGraph(const Plan& plan) {
       line.resize(width, ' ');
       line += " <-";
       for (size_t i = 0; i < node.inputs.size(); ++i) line += (i ? ", " : " ") + plan.StageName(node.inputs[i]);
-      if (const auto target = node.program->target()) line += "   => " + target->Describe();
+      if (const auto target = node.program->target()) line += "   => " + Printable(target->Describe());
     }
     out += line + "\n";
   }
@@ -200,7 +203,7 @@ std::string ExplainPlan(const Plan& plan) {
          Bytes(plan.epoch.max_bytes) + ", every " + Ms(plan.epoch.commit_ns) + "\n";
   out += "   a record has at most " + Bytes(plan.limits.record_bytes) + "; memory in flight at most " +
          Bytes(plan.limits.memory_bytes) + "; kept results on disk at most " + Bytes(plan.limits.kept_bytes) + "\n";
-  if (!plan.models.empty()) out += "\nmodels\n   " + plan.models + "\n";
+  if (!plan.models.empty()) out += "\nmodels\n   " + Printable(plan.models) + "\n";
   out += std::string("\ndelivery: ") + DeliveryName(plan.delivery) +
          (plan.delivery_given ? " (written in the file)\n" : " (the best that every target can)\n");
   for (size_t target = 0; target < plan.targets.size(); ++target) out += TargetText(plan, target);

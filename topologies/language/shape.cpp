@@ -11,6 +11,8 @@ namespace {
 
 using Form = Shape::Kind;
 
+constexpr size_t kFewSuggestions = 200;  // of one object
+
 // How messages call a value: by its key, or by its place in a list.
 std::string Label(const ConfigValue& value) {
   if (value.parent == nullptr) return "the file";
@@ -194,6 +196,18 @@ bool CheckOneOf(ConfigValue& value, const Shape& shape, const std::string& what,
                Label(value) + " of " + what + " is " + Article(value) + "; wanted: " + Wanted(shape));
     return false;
   }
+  const bool strange_word = chosen->kind == Form::kEnum &&
+                            std::find(chosen->words.begin(), chosen->words.end(), value.text) == chosen->words.end();
+  if (strange_word && value.is_string()) {
+    const bool list = std::any_of(shape.alternatives.begin(), shape.alternatives.end(), [](const Shape& each) {
+      return each.kind == Form::kList && !each.element.empty() && WantsText(each.element[0].kind);
+    });
+    const std::string near = Suggest(value.text, chosen->words);
+    faults.Add(FaultCode::kBadValue, value,
+               Label(value) + " of " + what + " cannot be \"" + Shown(value) + "\"; it can be " + Wanted(shape),
+               near.starts_with("did you mean") || !list ? near : "write a list: [\"" + Shown(value) + "\"]");
+    return false;
+  }
   if (chosen->kind != Form::kObject || HasFieldOf(value, *chosen)) return CheckShape(value, *chosen, what, faults);
   // An object that is none of the alternatives: every key that one of them would have is known.
   std::vector<std::string> known;
@@ -228,6 +242,7 @@ bool CheckFields(ConfigValue& object, const std::vector<FieldSpec>& fields, cons
   std::vector<std::string> absent;  // a typo means one of these rather than a key that is there
   std::vector<std::string> known;
   std::unordered_set<std::string> meant;  // hints given for unknown keys
+  size_t strangers = 0;
   for (const FieldSpec& field : fields) {
     known.push_back(field.name);
     if (object.Find(field.name) == nullptr) absent.push_back(field.name);
@@ -238,8 +253,11 @@ bool CheckFields(ConfigValue& object, const std::vector<FieldSpec>& fields, cons
     if (field != fields.end()) {
       usable = CheckShape(member, field->shape, what, faults) && usable;
     } else if (!open) {
-      std::string hint = Suggest(member.name, absent);
-      if (hint.rfind("did you mean", 0) != 0) hint = Suggest(member.name, known);
+      std::string hint;
+      if (strangers++ < kFewSuggestions) {
+        hint = Suggest(member.name, absent);
+        if (hint.rfind("did you mean", 0) != 0) hint = Suggest(member.name, known);
+      }
       meant.insert(hint);
       faults.AddAtName(FaultCode::kUnknownKey, member, "unknown key \"" + member.name + "\" in " + what, hint);
     }

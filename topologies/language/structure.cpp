@@ -10,6 +10,7 @@ namespace anabranch {
 namespace {
 
 constexpr size_t kMaxNodes = 10'000;
+constexpr size_t kMaxName = 200;  // topics, groups and files are named after it; they take 249 characters
 
 ConfigValue* Member(ConfigValue& object, std::string_view name) { return const_cast<ConfigValue*>(object.Find(name)); }
 
@@ -38,6 +39,7 @@ class StructureCheck {
   bool CheckConnectorObject(ConfigValue& value, ConnectorUse use, const std::string& what);
   bool CheckConnectorMember(ConfigValue& member, ConnectorUse use, const std::string& what);
   void CheckId(const ConfigValue& entry, const char* what);
+  bool CheckLength(const ConfigValue& at, const std::string& name, const std::string& what);
 
   ConfigValue& root_;
   const Registry& registry_;
@@ -46,9 +48,18 @@ class StructureCheck {
 };
 
 void StructureCheck::CheckId(const ConfigValue& entry, const char* what) {
+  CheckLength(entry, entry.name, std::string(what) + " id");
   if (IsIdentifier(entry.name, '_')) return;
   faults_.AddAtName(FaultCode::kBadValue, entry,
                     std::string(what) + " id \"" + entry.name + "\" is not of the form [a-z][a-z0-9_]*");
+}
+
+bool StructureCheck::CheckLength(const ConfigValue& at, const std::string& name, const std::string& what) {
+  if (name.size() <= kMaxName) return true;
+  faults_.Add(FaultCode::kTooLarge, at,
+              "the " + what + " has " + std::to_string(name.size()) + " characters; it can have at most " +
+                  std::to_string(kMaxName));
+  return false;
 }
 
 void StructureCheck::CheckHead() {
@@ -59,6 +70,7 @@ void StructureCheck::CheckHead() {
                 "this version reads \"anabranch\": 1");
   }
   const ConfigValue* name = root_.Find("name");
+  if (name != nullptr && name->is_string() && !CheckLength(*name, name->text, "name")) broken_.insert(name);
   if (name != nullptr && name->is_string() && !IsIdentifier(name->text, '-')) {
     faults_.Add(FaultCode::kBadValue, *name, "the name \"" + name->text + "\" is not of the form [a-z][a-z0-9-]*");
     broken_.insert(name);
@@ -91,6 +103,12 @@ bool StructureCheck::CheckConnectorObject(ConfigValue& value, ConnectorUse use, 
   bool usable = true;
   const ConfigValue* first = nullptr;
   for (ConfigValue& member : value.children) {
+    if (first != nullptr && registry_.FindConnector(member.name) == nullptr) {
+      faults_.AddAtName(FaultCode::kUnknownKey, member,
+                        what + " holds one key, the connector; \"" + member.name + "\" is not one",
+                        "write the settings of a target inside it: {\"" + first->name + "\": {…}}");
+      return false;
+    }
     if (first != nullptr) {
       faults_.Add(FaultCode::kBadValue, value,
                   what + " names two connectors, \"" + first->name + "\" and \"" + member.name + "\"",
@@ -106,6 +124,15 @@ bool StructureCheck::CheckConnectorObject(ConfigValue& value, ConnectorUse use, 
     return false;
   }
   return usable;
+}
+
+// What a property that is not known holds may be a secret under a misspelt name.
+void HideUnknown(const std::vector<FieldSpec>& fields, ConfigValue& properties) {
+  for (ConfigValue& property : properties.children) {
+    const bool known = std::any_of(fields.begin(), fields.end(),
+                                   [&](const FieldSpec& field) { return field.name == property.name; });
+    if (!known && property.is_string()) property.secret = true;
+  }
 }
 
 bool StructureCheck::CheckConnectorMember(ConfigValue& member, ConnectorUse use, const std::string& what) {
@@ -125,6 +152,7 @@ bool StructureCheck::CheckConnectorMember(ConfigValue& member, ConnectorUse use,
     return false;
   }
   const bool open = use == ConnectorUse::kConnection;  // its properties are judged by the connector
+  if (open) HideUnknown(ConnectorFields(*connector, use), member);
   return CheckFields(member, ConnectorFields(*connector, use), "\"" + member.name + "\" of " + what, faults_, open);
 }
 

@@ -9,6 +9,7 @@
 
 #include "topologies/language/paths.h"
 #include "topologies/language/scanner.h"
+#include "topologies/language/secrets.h"
 
 namespace anabranch {
 
@@ -21,16 +22,6 @@ bool IsName(std::string_view text) {
   if (text.empty() || std::isdigit(static_cast<unsigned char>(text[0]))) return false;
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)); });
-}
-
-bool EndsWith(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
-// "sasl.password", "ssl.key.password", "api_token", "ssl.key.pem", "sasl.oauthbearer.config", …
-bool NamesSecret(std::string_view key) {
-  return EndsWith(key, "password") || EndsWith(key, "secret") || EndsWith(key, "token") || EndsWith(key, ".pem") ||
-         EndsWith(key, "oauthbearer.config");
 }
 
 class Expander {
