@@ -12,7 +12,19 @@ namespace anabranch {
 // One wanted field while a batch is decoded: how its text becomes cells of its column. Shared by the formats.
 // Stores return the state of the cell, which the caller writes (kValid only when a value was written).
 struct CellSlot {
-  enum class Form : uint8_t { kBool, kInt64, kFloat32, kFloat64, kString, kTime, kEpoch, kList, kTensor, kCsvTensor, kJson };
+  enum class Form : uint8_t {
+    kBool,
+    kInt64,
+    kFloat32,
+    kFloat64,
+    kString,
+    kTime,
+    kEpoch,
+    kList,
+    kTensor,
+    kCsvTensor,
+    kJson  // an array of objects, handed on as it is
+  };
 
   CellSlot(const SchemaField& field, const DecodePlan::Field& wanted);
   // Resets the column of `batch` and points into it.

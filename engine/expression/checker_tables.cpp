@@ -2,7 +2,7 @@
 
 #include "engine/expression/checker.h"
 
-// Lists and tables that are written in an expression: what stands in them is fixed, so that they become a kernel's data.
+// Lists and tables that are written in an expression. Their items are fixed values, so they become the data of a kernel.
 namespace anabranch::expression {
 namespace {
 

@@ -114,7 +114,8 @@ void Compiler::NoteMisshapen(const Fault& fault) {
   if (fault.warning || fault.code > FaultCode::kNotSupported) return;
   for (const std::string_view section : {"/nodes/", "/sources/"}) {
     if (!fault.pointer.starts_with(section)) continue;
-    const std::string id = fault.pointer.substr(section.size(), fault.pointer.find('/', section.size()) - section.size());
+    const size_t end = fault.pointer.find('/', section.size());
+    const std::string id = fault.pointer.substr(section.size(), end - section.size());
     misshapen_.insert(id);
     if (fault.code == FaultCode::kMissingKey) incomplete_.insert(id);
   }

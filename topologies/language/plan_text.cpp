@@ -67,7 +67,8 @@ std::string SourceText(const Plan& plan, size_t index) {
   const PlanSource& source = plan.sources[index];
   std::vector<ColumnId> decoded;
   for (const auto& field : source.decode.fields) decoded.push_back(field.column);
-  std::string out = std::to_string(index + 1) + ". source " + source.id + ": " + Printable(source.program->Describe()) + "\n";
+  std::string out = std::to_string(index + 1) + ". source " + source.id + ": ";
+  out += Printable(source.program->Describe()) + "\n";
   out += "   decodes " + (source.schema ? ColumnList(plan, decoded, true) : std::string("nothing: no schema")) + "\n";
   out += "   key: " + KeyText(plan, source.key) + "\n";
   if (source.schema) {
@@ -89,7 +90,8 @@ std::string NodeText(const Plan& plan, size_t index) {
   if (node.when) out += "   when " + Printable(node.when->text) + "\n";
   out += "   reads " + ColumnList(plan, node.reads, false) + "\n";
   const auto target = node.program->target();
-  out += target ? "   writes " + Printable(target->Describe()) + "\n" : "   makes " + ColumnList(plan, node.makes, true) + "\n";
+  out += target ? "   writes " + Printable(target->Describe()) : "   makes " + ColumnList(plan, node.makes, true);
+  out += "\n";
   for (const auto& [name, fact] : node.program->Facts()) {
     out += "   " + Printable(name) + ": " + Printable(fact) + "\n";
   }

@@ -7,7 +7,7 @@
 
 namespace anabranch {
 
-// Whether a setting of an outside system holds a secret, judged by its name: "sasl.password", "ssl.key.pem", "api_token".
+// Whether a setting of an outside system holds a secret, judged by its name: "sasl.password", "ssl.key.pem".
 bool NamesSecret(std::string_view key);
 
 // Where secrets stand in the text of a topology file, ascending: excerpts leave these bytes out. They are the values
