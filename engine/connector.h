@@ -200,10 +200,21 @@ struct EpochEnd {
   std::vector<PositionRange> positions;  // merged, one per partition
 };
 
+// A row that a target will never take: the outside system refused it when it was sent alone.
+struct RefusedRow {
+  enum class Why : uint8_t { kContent, kSize, kTimestamp };
+  TargetId target = 0;
+  SourcePartition partition;  // with `offset` the source record
+  int64_t offset = 0;
+  Why why = Why::kContent;
+  std::string reason;  // for the operator: who refused it, what was said, what helps
+};
+
 // Makes the rows of epochs durable together with their positions, for the targets of one commit unit
 // on one lane. Used by the lane's writer thread (Progress: by the lane thread while the writer is idle).
 // Order of calls: Open, (Progress)*, then per epoch: Write+, Commit; SendNow between any two; Abort drops what
-// was written since the last commit. After kAborted from Write or Commit the caller writes the pinned rows again.
+// was written since the last commit. After kAborted from Write, Prepare or Commit the caller writes the pinned rows
+// again, unless TakeRefused() has rows: those rows can never be written, and the epoch is to be made without them.
 // After kFenced, kStage or kUnavailable the committer is only closed; with exactly_once nothing of the epoch is
 // visible. A committer may refer to the bytes it was given until Commit, Abort or Close returned, or Write or Commit
 // with kAborted.
@@ -220,7 +231,14 @@ class Committer {
     return Status::Ok();
   }
   virtual Status Write(const EncodedBatch& batch) = 0;
+  // Before another unit commits the epoch: waits until the outside system took every row that was written, or says which
+  // it refuses. Makes nothing visible.
+  virtual Status Prepare() { return Status::Ok(); }
   virtual Status Commit(const EpochEnd& end) = 0;
+  // Of the last call that answered kAborted: the rows that are to blame, if any. They are not given again.
+  virtual std::vector<RefusedRow> TakeRefused() { return {}; }
+  // After kStage: which of the unit's targets cannot be written, if it is one of them.
+  virtual std::optional<TargetId> FailedTarget() const { return std::nullopt; }
   virtual Status Abort() = 0;
   // Readers see rows only once they are committed. False: as soon as they leave, which SendNow() hastens.
   virtual bool ShowsAtCommit() const { return true; }

@@ -44,22 +44,88 @@ Result<std::vector<int64_t>> KafkaAtLeastOnceCommitter::Progress(std::span<const
   return std::vector<int64_t>(partitions.size(), kNoPosition);
 }
 
+// The rows of `batch` that this producer delivered before.
+KafkaProducer::Skip KafkaAtLeastOnceCommitter::Delivered(const EncodedBatch& batch) {
+  const bool any = std::ranges::any_of(batch.positions, [this](const PositionRange& range) {
+    return range.partition < delivered_.size() && AlreadyWritten(range.first, delivered_[range.partition]);
+  });
+  if (!any) return {};
+  return [this, &batch](TargetId target, const EncodedRows::Row& row) {
+    const auto [partition, offset] = batch.ReadAt(row);
+    if (partition >= delivered_.size() || !AlreadyWritten(offset, delivered_[partition])) return false;
+    const SourceTable& table = batch.replayed != nullptr ? batch.replayed->record : *lane_.partitions;
+    const auto is_target = [target](const auto& each) { return each.first == target; };
+    const auto at = std::ranges::find_if(targets_, is_target);
+    const bool letter = at != targets_.end() && at->second->settings().dead_letters;
+    return !letter || !refused_.contains({table.at(row.partition), row.offset});
+  };
+}
+
 Status KafkaAtLeastOnceCommitter::Write(const EncodedBatch& batch) {
   if (!producer_.running()) return {Code::kUnavailable, "the Kafka producer is closed"};
-  const Status written = producer_.Write(batch, {}, kQueueWaitNs);
+  Status written = producer_.Write(batch, Delivered(batch), kQueueWaitNs);
+  const bool whole = producer_.wrote_all();
+  if (whole) written_.insert(written_.end(), batch.positions.begin(), batch.positions.end());
+  if (producer_.suspects() || producer_.refuses()) {
+    if (Status judged = JudgeRows(); !judged.ok() || whole) return judged;
+  }
   return written.ok() ? written : StartAgain(written);
 }
 
-Status KafkaAtLeastOnceCommitter::Commit(const EpochEnd& /*end*/) {
+Status KafkaAtLeastOnceCommitter::Prepare() {
   if (!producer_.running()) return {Code::kUnavailable, "the Kafka producer is closed"};
   const Status delivered = Flush();
-  if (!delivered.ok()) return StartAgain(delivered);
+  if (producer_.suspects()) return JudgeRows();
+  return delivered.ok() ? delivered : StartAgain(delivered);
+}
+
+Status KafkaAtLeastOnceCommitter::Commit(const EpochEnd& end) {
+  RETURN_IF_ERROR(Prepare());
   failed_ = 0;
+  written_.clear();
+  producer_.ForgetRows();
+  for (const PositionRange& range : end.positions) {
+    const SourcePartition& from = lane_.partitions->at(range.partition);
+    refused_.erase(refused_.lower_bound({from, 0}), refused_.lower_bound({from, range.next}));
+  }
   return Status::Ok();
+}
+
+std::vector<RefusedRow> KafkaAtLeastOnceCommitter::TakeRefused() {
+  std::vector<RefusedRow> rows = producer_.TakeRefused();
+  for (const RefusedRow& row : rows) refused_.emplace(row.partition, row.offset);
+  return rows;
+}
+
+// Whatever was written is delivered, but for the suspects; those are written again until it is known which of them are
+// refused.
+Status KafkaAtLeastOnceCommitter::JudgeRows() {
+  std::vector<KafkaProducer::Sent> suspects;
+  do {
+    for (const KafkaProducer::Sent& sent : producer_.TakeSuspects()) suspects.push_back(sent);
+    const Status flushed = Flush();
+    if (!flushed.ok() && !producer_.suspects()) return StartAgain(flushed);
+  } while (producer_.suspects());
+  const auto send = [this](std::span<const KafkaProducer::Sent> rows, size_t step) {
+    return producer_.SendInParts(rows, step);
+  };
+  const Result<bool> all = producer_.Judge(suspects, send);
+  if (!all.ok()) return StartAgain(all.status());
+  if (*all && !producer_.refuses()) return producer_.ShrinkBatches() ? producer_.Start({}) : Status::Ok();
+  for (const PositionRange& range : *all ? written_ : std::vector<PositionRange>()) {
+    if (delivered_.size() <= range.partition) delivered_.resize(range.partition + size_t{1}, kNoPosition);
+    delivered_[range.partition] = std::max(delivered_[range.partition], range.next);
+  }
+  written_.clear();
+  producer_.ForgetRows();
+  return {Code::kAborted, "records were refused"};
 }
 
 // Not waited for: whoever owns the partitions now writes these rows.
 Status KafkaAtLeastOnceCommitter::Abort() {
+  producer_.TakeSuspects();
+  producer_.TakeRefused();
+  written_.clear();
   if (producer_.running() && rd_kafka_outq_len(producer_.handle()) == 0) return Status::Ok();
   return producer_.Start({});
 }

@@ -136,8 +136,8 @@ bool KafkaTransactionCommitter::Repeated(const PositionRange& range) const {
   return range.partition < progress_.size() && AlreadyWritten(range.next - 1, progress_[range.partition]);
 }
 
-// By PartitionId, of those that `batch` completes; empty, so that no row is looked at, when none was written before.
-std::span<const int64_t> KafkaTransactionCommitter::WrittenBelow(const EncodedBatch& batch) {
+// The rows of `batch` that were written before; none, so that no row is looked at, where there can be none.
+KafkaProducer::Skip KafkaTransactionCommitter::WrittenBelow(const EncodedBatch& batch) {
   written_below_.assign(progress_.size(), kNoPosition);
   bool any = false;
   for (const PositionRange& range : batch.positions) {
@@ -145,7 +145,11 @@ std::span<const int64_t> KafkaTransactionCommitter::WrittenBelow(const EncodedBa
     written_below_[range.partition] = progress_[range.partition];
     any = true;
   }
-  return any ? std::span<const int64_t>(written_below_) : std::span<const int64_t>();
+  if (!any) return {};
+  return [this, &batch](TargetId, const EncodedRows::Row& row) {
+    const auto [partition, offset] = batch.ReadAt(row);
+    return partition < written_below_.size() && AlreadyWritten(offset, written_below_[partition]);
+  };
 }
 
 Status KafkaTransactionCommitter::Begin() {
@@ -171,9 +175,20 @@ Status KafkaTransactionCommitter::Write(const EncodedBatch& batch) {
   RETURN_IF_ERROR(Begin());
   const Status written = producer_.Write(batch, WrittenBelow(batch), timeout_ns_);
   FaultPoint("kafka.produced", transactional_id_);
-  if (written.ok()) return written;
+  if (written.ok() && !producer_.refuses()) return written;
   const bool fatal = producer_.client().FatalError(nullptr) != 0;
   return Settle(fatal ? Verdict::kFatal : Verdict::kAbort, written, {.epoch = 0, .positions = batch.positions});
+}
+
+Status KafkaTransactionCommitter::Prepare() {
+  if (!in_transaction_) return Status::Ok();
+  bool answered = false;
+  while (!(answered = producer_.Flush(kCallMs)) && producer_.failure().ok()) {
+    if (Now() >= began_ns_ + timeout_ns_ || producer_.patience().over()) break;
+  }
+  if (answered && producer_.failure().ok()) return Status::Ok();
+  return AbortNow({Code::kAborted, producer_.failure().ok() ? "brokers " + producer_.servers() + " do not answer"
+                                                            : producer_.failure().message()});
 }
 
 Status KafkaTransactionCommitter::Commit(const EpochEnd& end) {
@@ -239,6 +254,7 @@ Status KafkaTransactionCommitter::Settle(Verdict verdict, const Status& cause, c
     FaultPoint("kafka.committed", transactional_id_);
     in_transaction_ = false;
     aborted_ = 0;
+    producer_.ForgetRows();
     return Status::Ok();
   }
   if (verdict == Verdict::kAbort) return AbortNow(cause);
@@ -248,14 +264,33 @@ Status KafkaTransactionCommitter::Settle(Verdict verdict, const Status& cause, c
 }
 
 Status KafkaTransactionCommitter::Abort() {
-  if (!in_transaction_) return Status::Ok();
-  const Status aborted = AbortNow({Code::kAborted, "dropped"});
-  return aborted.code() == Code::kAborted ? Status::Ok() : aborted;
+  const Status aborted = in_transaction_ ? AbortTransaction({Code::kAborted, "dropped"}) : Status::Ok();
+  producer_.TakeSuspects();
+  producer_.TakeRefused();
+  producer_.ForgetFailure();
+  return aborted;
+}
+
+// Afterwards it is known which rows are to blame, if any are.
+Status KafkaTransactionCommitter::AbortNow(const Status& cause) {
+  Status failure = producer_.failure();
+  RETURN_IF_ERROR(AbortTransaction(cause));
+  if (failure.ok()) failure = producer_.failure();  // some reports come with the abort
+  const std::vector<KafkaProducer::Sent> suspects = producer_.TakeSuspects();
+  producer_.ForgetFailure();
+  if (cause.code() == Code::kFenced || cause.code() == Code::kStage) return cause;
+  if (failure.code() == Code::kStage) return failure;
+  if (!suspects.empty()) {
+    RETURN_IF_ERROR(Renew());
+    RETURN_IF_ERROR(JudgeRows(suspects));
+  }
+  if (!producer_.refuses()) return Aborted(cause);
+  aborted_ = 0;
+  return {Code::kAborted, cause.message()};
 }
 
 // Takes everything back that was produced. Afterwards the client refers to no row any more.
-Status KafkaTransactionCommitter::AbortNow(const Status& cause) {
-  const Status failure = producer_.failure();
+Status KafkaTransactionCommitter::AbortTransaction(const Status& cause) {
   const int64_t deadline = Now() + kSettleWaitNs;
   FaultPoint("kafka.abort", transactional_id_);
   bool aborted = false;
@@ -269,10 +304,27 @@ Status KafkaTransactionCommitter::AbortNow(const Status& cause) {
   if (!aborted || rd_kafka_outq_len(producer_.handle()) > 0) RETURN_IF_ERROR(Rebuild(cause));
   FaultPoint("kafka.aborted", transactional_id_);
   in_transaction_ = false;
-  producer_.ForgetFailure();
-  if (cause.code() == Code::kFenced || cause.code() == Code::kStage) return cause;
-  if (failure.code() == Code::kStage) return failure;
-  return Aborted(cause);
+  producer_.ForgetRows();
+  return Status::Ok();
+}
+
+// Each question is a transaction of its own, which is aborted.
+Status KafkaTransactionCommitter::JudgeRows(const std::vector<KafkaProducer::Sent>& suspects) {
+  const auto send = [this](std::span<const KafkaProducer::Sent> rows,
+                           size_t step) -> Result<std::optional<size_t>> {
+    RETURN_IF_ERROR(Begin());
+    Result<std::optional<size_t>> refused = producer_.SendInParts(rows, step);
+    FaultPoint("kafka.judged", transactional_id_);
+    RETURN_IF_ERROR(AbortTransaction({Code::kAborted, "records were judged"}));
+    producer_.TakeSuspects();
+    producer_.ForgetFailure();
+    if (refused.ok() && refused->has_value()) RETURN_IF_ERROR(Renew());
+    return refused;
+  };
+  const Result<bool> judged = producer_.Judge(suspects, send);
+  if (!judged.ok()) return judged.status().code() == Code::kAborted ? Aborted(judged.status()) : judged.status();
+  if (producer_.refuses() || !producer_.ShrinkBatches()) return Status::Ok();
+  return StartAgain({Code::kAborted, "the topic takes smaller batches of records only"});
 }
 
 Status KafkaTransactionCommitter::Aborted(const Status& cause) {
@@ -323,6 +375,13 @@ Status KafkaTransactionCommitter::Fenced(const Status& cause) const {
 // was given up and replaced. Brokers that are away are waited for.
 Status KafkaTransactionCommitter::StartAgain(const Status& cause) {
   if (lane_.warn) lane_.warn("the Kafka producer \"" + transactional_id_ + "\" is made anew: " + cause.message());
+  return Renew();
+}
+
+// A client whose records were refused has lost count of its sequence numbers (librdkafka 2.0.2): it goes this way, too.
+Status KafkaTransactionCommitter::Renew() {
+  producer_.Stop();
+  in_transaction_ = false;
   if (producer_.patience().over()) return producer_.patience().Over(kUndone);
   while (positions_.consumer() != nullptr) {
     const Status name = positions_.consumer()->CheckName();

@@ -1,6 +1,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
 
 #include "connectors/kafka/kafka_producer.h"
 #include "connectors/kafka/kafka_source.h"
@@ -15,6 +19,9 @@ namespace anabranch {
 //
 // At least once: an idempotent producer; Commit waits until all is delivered. It stores no positions: other targets
 // may not have the rows yet.
+//
+// When a broker refuses a batch of records for what is in it, both find out which rows are to blame (RefusedRow): exactly
+// once in transactions that are aborted, at least once by writing the others.
 //
 // `lane`, the programs of `targets`, `source_program` and `source` must outlive the committer.
 Result<std::unique_ptr<Committer>> OpenKafkaCommitter(const LaneContext& lane, KafkaTargets targets,
@@ -63,7 +70,10 @@ class KafkaTransactionCommitter : public Committer {
   Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override;
   Status MoveProgress(std::span<const PartitionId> partitions, std::span<const int64_t> next) override;
   Status Write(const EncodedBatch& batch) override;
+  Status Prepare() override;
   Status Commit(const EpochEnd& end) override;
+  std::vector<RefusedRow> TakeRefused() override { return producer_.TakeRefused(); }
+  std::optional<TargetId> FailedTarget() const override { return producer_.failed_target(); }
   Status Abort() override;
   void Interrupt() override { producer_.patience().Interrupt(); }
   void Resume() override { producer_.patience().Resume(); }
@@ -77,10 +87,11 @@ class KafkaTransactionCommitter : public Committer {
   Status CloseStaleIds();
   Status RecordId();
   bool Repeated(const PositionRange& range) const;
-  std::span<const int64_t> WrittenBelow(const EncodedBatch& batch);
+  KafkaProducer::Skip WrittenBelow(const EncodedBatch& batch);
   Status InitTransactions(KafkaProducer& producer, const std::string& id, bool patiently);
   Status StartProducer(bool patiently);
   Status StartAgain(const Status& cause);
+  Status Renew();
   Status JudgeFence(const Status& cause);
   Status Fenced(const Status& cause) const;
   Status Begin();
@@ -88,6 +99,8 @@ class KafkaTransactionCommitter : public Committer {
   Verdict EndTransaction(Status* cause);
   Verdict Judge(const rd_kafka_error_s& error, Status* cause) const;
   Status AbortNow(const Status& cause);
+  Status AbortTransaction(const Status& cause);
+  Status JudgeRows(const std::vector<KafkaProducer::Sent>& suspects);
   Status Rebuild(const Status& cause);
   Status Resolve(const EpochEnd& end, const Status& cause);
   Status Settle(Verdict verdict, const Status& cause, const EpochEnd& end);
@@ -118,7 +131,10 @@ class KafkaAtLeastOnceCommitter : public Committer {
   Status Open() override;
   Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override;
   Status Write(const EncodedBatch& batch) override;
+  Status Prepare() override;
   Status Commit(const EpochEnd& end) override;
+  std::vector<RefusedRow> TakeRefused() override;
+  std::optional<TargetId> FailedTarget() const override { return producer_.failed_target(); }
   Status Abort() override;
   bool ShowsAtCommit() const override { return false; }
   void SendNow() override;
@@ -129,12 +145,19 @@ class KafkaAtLeastOnceCommitter : public Committer {
 
  private:
   Status Flush();
+  Status JudgeRows();
+  KafkaProducer::Skip Delivered(const EncodedBatch& batch);
   Status StartAgain(const Status& cause);
 
   const LaneContext& lane_;
   const KafkaTargets targets_;
   KafkaSource* const consumer_;
   KafkaProducer producer_;
+  // An epoch with refused rows is made again without them. What it had delivered is not delivered twice: everything below
+  // delivered_ (by PartitionId), but for the letters of refused_.
+  std::vector<PositionRange> written_;  // since the last commit
+  std::vector<int64_t> delivered_;
+  std::set<std::pair<SourcePartition, int64_t>> refused_;
   const bool lingers_;  // the connection says for how long
   int failed_ = 0;      // times since the last commit
 };

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <cstdlib>
 
 #include "engine/clock.h"
 
@@ -16,13 +18,25 @@ constexpr int kLookMs = 500;
 constexpr int kQuickFlushMs = 20;  // then brokers are slow or away, and looking often is of no use
 constexpr int kSlowFlushMs = 10;
 
-// Trying the same record again gives the same answer. A topic that is gone may come back, as it was there at the start.
+constexpr char kBatchBytes[] = "1000000";
+constexpr size_t kLeastBatchBytes = 4096;
+constexpr size_t kMostRefused = 64;  // of one judgement
+constexpr int64_t kJudgeNs = 5'000'000'000;
+constexpr int kPartMs = 10'000;
+
+bool TooLarge(int error) {
+  return error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || error == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
+}
+
+// It is about what is in the records, not about their topic or the brokers.
+bool OfRecords(int error) {
+  return TooLarge(error) || error == RD_KAFKA_RESP_ERR_INVALID_RECORD || error == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
+}
+
+// Trying again, with this record or another, gives the same answer. A topic that is gone may come back, as it was there
+// at the start.
 bool Hopeless(int error) {
   switch (error) {
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
@@ -32,20 +46,12 @@ bool Hopeless(int error) {
 }
 
 std::string Cure(int error) {
-  if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || error == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE) {
-    return "; raise \"message.max.bytes\" of the connection and max.message.bytes of the topic, or write fewer fields";
+  if (TooLarge(error)) return "; raise max.message.bytes of the topic, or write fewer fields";
+  if (error == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP) {
+    return "; message.timestamp.before.max.ms and message.timestamp.after.max.ms of the topic say which it takes";
   }
   if (error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) return "; grant WRITE on it to this user";
   return {};
-}
-
-// A dead letter that goes without its value still says where the record is and how long it was.
-rd_kafka_headers_t* NoteValueBytes(rd_kafka_headers_t* headers, size_t bytes) {
-  if (headers == nullptr) headers = rd_kafka_headers_new(1);
-  const std::string text = std::to_string(bytes);
-  rd_kafka_header_add(headers, kHeaderValueBytes.data(), static_cast<ssize_t>(kHeaderValueBytes.size()), text.data(),
-                      static_cast<ssize_t>(text.size()));
-  return headers;
 }
 
 std::string PrefixOf(const SourcePartition& partition) {
@@ -57,7 +63,9 @@ KafkaClient::Settings Defaults(const LaneContext& lane, bool transactional) {
       {"client.id", "anabranch-" + lane.topology + "." + lane.instance + "." + std::to_string(lane.lane)},
       {"linger.ms", "5"},
       {"batch.num.messages", "10000"},
-      {"batch.size", "1000000"},
+      {"batch.size", kBatchBytes},
+      // Only a bound of one record: the topic's own limit is judged by the broker, after compression.
+      {"message.max.bytes", "33554432"},
       {"queue.buffering.max.messages", "1000000"},
       {"queue.buffering.max.kbytes", "262144"},
       {"partitioner", "murmur2_random"},
@@ -119,10 +127,8 @@ Status KafkaProducer::Start(const std::string& transactional_id) {
   if (!transactional_id.empty()) fixed.emplace_back("transactional.id", transactional_id);
   ClientHooks hooks;
   hooks.warn = lane_.warn;
-  hooks.undelivered = [this](const rd_kafka_message_t& message) {
-    NoteFailure(message.err, std::string("a record for topic ") + rd_kafka_topic_name(message.rkt) + " on " + servers_ +
-                                 " was not written: " + rd_kafka_err2str(message.err));
-  };
+  hooks.undelivered = [this](const rd_kafka_message_t& message) { NoteUndelivered(message); };
+  if (batch_bytes_ > 0) fixed.emplace_back("batch.size", std::to_string(batch_bytes_));
   ASSIGN_OR_RETURN(client_, KafkaClient::Make(KafkaClient::Kind::kProducer, options_,
                                               Defaults(lane_, !transactional_id.empty()), fixed, std::move(hooks)));
   for (Target& target : targets_) target.topic = client_->Topic(target.program->settings().topic);
@@ -133,28 +139,112 @@ void KafkaProducer::Stop() {
   for (Target& target : targets_) target.topic.reset();
   client_.reset();
   failure_ = Status::Ok();
+  suspects_.clear();
+  written_.clear();
 }
 
-void KafkaProducer::NoteFailure(int error, std::string text) {
-  // What is purged by an abort was no failure, and the first reason is the one that explains the rest.
-  if (!failure_.ok() || error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) return;
-  failure_ = {Hopeless(error) ? Code::kStage : Code::kAborted, std::move(text) + Cure(error)};
+void KafkaProducer::NoteUndelivered(const rd_kafka_message_t& message) {
+  // What is purged by an abort was no failure.
+  const int error = message.err;
+  if (error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) return;
+  const auto* row = static_cast<const EncodedRows::Row*>(message._private);
+  const auto holds = [row](const Sent& batch) {
+    const std::vector<EncodedRows::Row>& rows = batch.rows->rows;
+    return !rows.empty() && row >= rows.data() && row <= &rows.back();
+  };
+  const bool of_records = OfRecords(error), hopeless = Hopeless(error);
+  const auto batch = of_records || hopeless ? std::ranges::find_if(written_, holds) : written_.end();
+  if (of_records) suspected_of_ = error;
+  if (of_records && batch != written_.end()) suspects_.push_back({batch->target, batch->rows, row, batch->replayed});
+  if (!failure_.ok()) return;  // the first reason is the one that explains the rest
+  if (hopeless && batch != written_.end()) failed_target_ = targets_[batch->target].id;
+  failure_ = {hopeless ? Code::kStage : Code::kAborted,
+              std::string("a record for topic ") + rd_kafka_topic_name(message.rkt) + " on " + servers_ +
+                  " was not written: " + rd_kafka_err2str(message.err) + Cure(error)};
 }
 
-Status KafkaProducer::Write(const EncodedBatch& batch, std::span<const int64_t> progress, int64_t wait_ns) {
-  const int64_t deadline = Clock::Real().NowNs() + wait_ns;
-  replayed_ = batch.replayed == nullptr ? nullptr : &batch.replayed->record;
-  for (Target& target : targets_) {
-    if (target.id >= batch.targets.size()) continue;
-    const EncodedRows& rows = batch.targets[target.id];
-    for (const EncodedRows::Row& row : rows.rows) {
-      if (!progress.empty()) {
-        const auto [partition, offset] = batch.ReadAt(row);
-        if (partition < progress.size() && AlreadyWritten(offset, progress[partition])) continue;
-      }
-      RETURN_IF_ERROR(Produce(target, rows, row, deadline));
+std::vector<KafkaProducer::Sent> KafkaProducer::TakeSuspects() {
+  if (!suspects_.empty() && failure_.code() == Code::kAborted) failure_ = Status::Ok();
+  return std::exchange(suspects_, {});
+}
+
+std::vector<RefusedRow> KafkaProducer::TakeRefused() { return std::exchange(refused_, {}); }
+
+bool KafkaProducer::ShrinkBatches() {
+  if (!TooLarge(suspected_of_)) return false;
+  if (batch_bytes_ == 0) batch_bytes_ = std::strtoul(options_.Value("batch.size", kBatchBytes).c_str(), nullptr, 10);
+  if (batch_bytes_ <= kLeastBatchBytes) return false;
+  batch_bytes_ = std::max(batch_bytes_ / 4, kLeastBatchBytes);
+  return true;
+}
+
+void KafkaProducer::Refuse(const Sent& sent, int error) {
+  Target& target = targets_[sent.target];
+  replayed_ = sent.replayed;
+  const SourceTable& table = sent.replayed != nullptr ? *sent.replayed : *lane_.partitions;
+  RefusedRow refused{target.id, table.at(sent.row->partition), sent.row->offset, RefusedRow::Why::kContent, {}};
+  if (TooLarge(error)) refused.why = RefusedRow::Why::kSize;
+  if (error == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP) refused.why = RefusedRow::Why::kTimestamp;
+  refused.reason = "topic " + target.program->settings().topic + " on " + servers_ + " refuses record " +
+                   std::string(RecordId(target, *sent.row)) + ": " + ErrorText(error) + Cure(error);
+  refused_.push_back(std::move(refused));
+}
+
+// First in parts of about the root of their number, then one by one within a part that was refused: of n suspects a
+// single bad one is found in two transactions and about twice the root of n round trips.
+Result<bool> KafkaProducer::Judge(const std::vector<Sent>& suspects, const Send& send) {
+  const int64_t deadline = Clock::Real().NowNs() + kJudgeNs;
+  const std::span<const Sent> all(suspects);
+  const auto step = std::max<size_t>(1, static_cast<size_t>(std::sqrt(all.size())));
+  const size_t most = refused_.size() + kMostRefused;
+  const auto enough = [&] { return refused_.size() >= most || Clock::Real().NowNs() > deadline || patience_.over(); };
+  size_t at = 0;  // everything before it is judged
+  while (at < all.size() && !enough()) {
+    ASSIGN_OR_RETURN(const std::optional<size_t> part, send(all.subspan(at), step));
+    if (!part) return true;
+    at += *part * step;
+    const size_t end = std::min(at + step, all.size());
+    while (at < end && !enough()) {
+      ASSIGN_OR_RETURN(const std::optional<size_t> one, send(all.subspan(at, end - at), 1));
+      at = one ? at + *one + 1 : end;
+      if (one) Refuse(all[at - 1], suspected_of_);
     }
   }
+  return at == all.size();
+}
+
+Result<std::optional<size_t>> KafkaProducer::SendInParts(std::span<const Sent> rows, size_t step) {
+  for (size_t begin = 0; begin < rows.size(); begin += step) {
+    const auto part = rows.subspan(begin, std::min(step, rows.size() - begin));
+    written_.assign(part.begin(), part.end());
+    for (const Sent& sent : part) {
+      replayed_ = sent.replayed;
+      const Status produced = Produce(sent.target, *sent.rows, *sent.row, INT64_MAX);
+      if (!produced.ok()) return Status(Code::kAborted, produced.message());
+    }
+    const bool answered = Flush(kPartMs);
+    if (!TakeSuspects().empty()) return std::optional<size_t>(begin / step);
+    RETURN_IF_ERROR(failure_);
+    if (!answered) return Status(Code::kAborted, "brokers " + servers_ + " do not answer");
+  }
+  return std::optional<size_t>();
+}
+
+Status KafkaProducer::Write(const EncodedBatch& batch, const Skip& skip, int64_t wait_ns) {
+  const int64_t deadline = Clock::Real().NowNs() + wait_ns;
+  wrote_all_ = false;
+  replayed_ = batch.replayed == nullptr ? nullptr : &batch.replayed->record;
+  for (size_t index = 0; index < targets_.size(); ++index) {
+    const TargetId id = targets_[index].id;
+    if (id >= batch.targets.size() || batch.targets[id].rows.empty()) continue;
+    const EncodedRows& rows = batch.targets[id];
+    written_.push_back({index, &rows, nullptr, replayed_});
+    for (const EncodedRows::Row& row : rows.rows) {
+      if (skip && skip(id, row)) continue;
+      RETURN_IF_ERROR(Produce(index, rows, row, deadline));
+    }
+  }
+  wrote_all_ = true;
   rd_kafka_poll(handle(), 0);
   return failure_;
 }
@@ -169,8 +259,9 @@ bool KafkaProducer::Flush(int wait_ms) {
   return true;
 }
 
-Status KafkaProducer::Produce(Target& target, const EncodedRows& rows, const EncodedRows::Row& row,
+Status KafkaProducer::Produce(size_t index, const EncodedRows& rows, const EncodedRows::Row& row,
                               int64_t deadline_ns) {
+  Target& target = targets_[index];
   rd_kafka_topic_t* topic = target.topic.get();
   const bool has_key = row.key_size != EncodedRows::kNone;
   const bool has_value = row.value_size != EncodedRows::kNone;
@@ -178,30 +269,31 @@ Status KafkaProducer::Produce(Target& target, const EncodedRows& rows, const Enc
   const char* key = has_key ? rows.bytes.data() + row.key : nullptr;
   const size_t key_size = has_key ? row.key_size : 0;
   char* value = has_value ? const_cast<char*>(rows.bytes.data()) + row.value : nullptr;
-  size_t value_size = has_value ? row.value_size : 0;
+  const size_t value_size = has_value ? row.value_size : 0;
   const int64_t timestamp = std::max<int64_t>(row.timestamp_ms, 0);
+  void* opaque = const_cast<EncodedRows::Row*>(&row);
   rd_kafka_headers_t* headers = MakeHeaders(target, rows, row);
   while (true) {
     const rd_kafka_resp_err_t error =
         rd_kafka_producev(handle(), RD_KAFKA_V_RKT(topic), RD_KAFKA_V_MSGFLAGS(0), RD_KAFKA_V_KEY(key, key_size),
                           RD_KAFKA_V_VALUE(value, value_size), RD_KAFKA_V_TIMESTAMP(timestamp),
-                          RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+                          RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return Status::Ok();
-    if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && target.program->settings().dead_letters && value_size > 0) {
-      headers = NoteValueBytes(headers, value_size);
-      value_size = 0;
-      continue;
-    }
     const bool full = error == RD_KAFKA_RESP_ERR__QUEUE_FULL;
     if (full && Clock::Real().NowNs() < deadline_ns && failure_.ok() && !patience_.over()) {
       rd_kafka_poll(handle(), kFullQueuePollMs);
       continue;
     }
     if (headers != nullptr) rd_kafka_headers_destroy(headers);
+    if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+      Refuse({index, &rows, &row, replayed_}, error);
+      return Status::Ok();
+    }
     if (!failure_.ok()) return failure_;
     const std::string text = "record " + std::string(RecordId(target, row)) + " was not taken for topic " +
                              target.program->settings().topic + " on " + servers_ + ": " + ErrorText(error) +
                              Cure(error);
+    if (Hopeless(error)) failed_target_ = target.id;
     return {full ? Code::kTimedOut : Hopeless(error) ? Code::kStage : Code::kAborted, text};
   }
 }

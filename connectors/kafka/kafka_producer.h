@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -34,11 +36,15 @@ class KafkaProducer {
   // Of everything that waits for this producer's brokers.
   Patience& patience() { return patience_; }
 
-  // Produces the rows of `batch` for this unit's targets, but not those that were read below `progress` (by
-  // PartitionId, may be empty). Waits while the queue is full, at most `wait_ns`.
+  // Produces the rows of `batch` for this unit's targets, but not those that `skip` names (may be empty). Waits while
+  // the queue is full, at most `wait_ns`. A row that the client itself refuses is left out: TakeRefused() has it.
   // kAborted: the client will take no more until the transaction is aborted or the client made anew;
-  // kStage: a record can never be written; kTimedOut: the queue stayed full.
-  Status Write(const EncodedBatch& batch, std::span<const int64_t> progress, int64_t wait_ns);
+  // kStage: nothing can be written to a topic; kTimedOut: the queue stayed full.
+  using Skip = std::function<bool(TargetId, const EncodedRows::Row&)>;
+  Status Write(const EncodedBatch& batch, const Skip& skip, int64_t wait_ns);
+
+  // The last Write() came to the end of its batch.
+  bool wrote_all() const { return wrote_all_; }
 
   // Sends what is gathered at once, whatever the linger is, and waits at most `wait_ms` until nothing is under way (the
   // answer; a failed delivery is not under way either). The library's own flush looks every 10 ms only.
@@ -48,6 +54,35 @@ class KafkaProducer {
   // kStage when trying again is of no use, kAborted otherwise.
   const Status& failure() const { return failure_; }
   void ForgetFailure() { failure_ = Status::Ok(); }
+  // Whose topic cannot be written at all, when that was found.
+  std::optional<TargetId> failed_target() const { return failed_target_; }
+
+  // A row that was written. Its bytes must still be where they were.
+  struct Sent {
+    size_t target = 0;  // index
+    const EncodedRows* rows = nullptr;
+    const EncodedRows::Row* row = nullptr;
+    const SourceTable* replayed = nullptr;  // of its batch; null: the lane's
+  };
+  // Rows whose batch of records a broker refused for what is in it: one of them may be to blame, or the size of the
+  // batch. Empties the list; failure() does not tell of them any more.
+  std::vector<Sent> TakeSuspects();
+  bool suspects() const { return !suspects_.empty(); }
+  // Which of `suspects` the broker refuses when it gets them alone: they go to the refused rows. `send` has the rows
+  // written and answers the place of the first part (of `step` rows) that was refused; no place: all were taken.
+  // Bounded in time and number: false = not all of them are judged, the others are when they are written again.
+  using Send = std::function<Result<std::optional<size_t>>(std::span<const Sent> rows, size_t step)>;
+  Result<bool> Judge(const std::vector<Sent>& suspects, const Send& send);
+  // Sends `rows`, `step` at a time; each part waits for the broker's word on the one before. As Send of Judge().
+  Result<std::optional<size_t>> SendInParts(std::span<const Sent> rows, size_t step);
+
+  // The rows that can never be written. Empties the list.
+  std::vector<RefusedRow> TakeRefused();
+  bool refuses() const { return !refused_.empty(); }
+  // The rows of Write() may go now.
+  void ForgetRows() { written_.clear(); }
+  // From the next Start() on a request holds fewer bytes per partition. False: it is small already.
+  bool ShrinkBatches();
 
   KafkaClient& client() const { return *client_; }
   rd_kafka_s* handle() const { return client_->get(); }
@@ -61,10 +96,11 @@ class KafkaProducer {
     std::vector<std::string> id_prefix;  // by PartitionId of the lane's table: "topic/partition/"
   };
 
-  Status Produce(Target& target, const EncodedRows& rows, const EncodedRows::Row& row, int64_t deadline_ns);
+  Status Produce(size_t index, const EncodedRows& rows, const EncodedRows::Row& row, int64_t deadline_ns);
+  void Refuse(const Sent& sent, int error);
   rd_kafka_headers_s* MakeHeaders(Target& target, const EncodedRows& rows, const EncodedRows::Row& row);
   std::string_view RecordId(Target& target, const EncodedRows::Row& row);
-  void NoteFailure(int error, std::string text);
+  void NoteUndelivered(const rd_kafka_message_s& message);
 
   const LaneContext& lane_;
   const ClientOptions options_;
@@ -74,7 +110,14 @@ class KafkaProducer {
   Patience patience_;
   Status failure_;
   const SourceTable* replayed_ = nullptr;  // of the batch that is being written
-  std::string id_;                         // scratch
+  std::optional<TargetId> failed_target_;
+  std::vector<Sent> written_;   // per batch and target, without a row
+  std::vector<Sent> suspects_;  // of one error
+  int suspected_of_ = 0;        // that error
+  bool wrote_all_ = true;
+  std::vector<RefusedRow> refused_;
+  size_t batch_bytes_ = 0;  // 0: as the connection says
+  std::string id_;          // scratch
 };
 
 // Topics of `targets`, each once.

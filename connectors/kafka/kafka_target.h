@@ -13,8 +13,6 @@ namespace anabranch {
 // Names of headers on results.
 inline constexpr std::string_view kHeaderId = "anabranch.id";
 inline constexpr std::string_view kHeaderCloudEventId = "ce_id";
-// On a dead letter that was too large to be written with its value: how long that is.
-inline constexpr std::string_view kHeaderValueBytes = "anabranch.error.value_bytes";
 
 // Which headers results carry: all (who made them, what was handed on), the one to de-duplicate by, none.
 enum class ResultHeaders : uint8_t { kAll, kId, kNone };

@@ -5,7 +5,7 @@
 
 namespace anabranch {
 
-Status RowBreaker::NoteErrors(const StageRows& rows) {
+Status RowBreaker::NoteErrors(const StageRows& rows, const RecordBatch* batch) {
   const std::lock_guard lock(mutex_);
   if (!tripped_.ok()) return tripped_;
   // A row that failed before the stage's work (by `when`) is not active; it counts as the others do.
@@ -23,21 +23,25 @@ Status RowBreaker::NoteErrors(const StageRows& rows) {
     if (!failed && !rows.active[row]) continue;
     ++at;
     if (!failed) continue;
-    Add(at, *error++);
+    Record record{nullptr, 0};
+    if (batch != nullptr) record = {&batch->partitions->at(batch->partition[row]), batch->offset[row]};
+    Add(at, *error++, record);
     if (window_.size() >= limits_.failures) return tripped_ = Trip(at);
   }
   return Status::Ok();
 }
 
-void RowBreaker::Add(uint64_t at, const RowError& error) {
+void RowBreaker::Add(uint64_t at, const RowError& error, const Record& record) {
   while (!window_.empty() && window_.front().at + limits_.rows <= at) {
     const auto reason = window_.front().reason;
     if (--reason->second.count == 0) reasons_.erase(reason);
+    records_.erase(window_.front().record);
     window_.pop_front();
   }
+  if (record.first != nullptr && !records_.insert(record).second) return;
   const auto reason = reasons_.try_emplace(error.code).first;
   if (reason->second.count++ == 0) reason->second.first_message = error.message;
-  window_.push_back({at, reason});
+  window_.push_back({at, reason, record});
 }
 
 Status RowBreaker::Trip(uint64_t at) const {

@@ -5,7 +5,9 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "engine/plan.h"
 #include "engine/record_batch.h"
@@ -21,9 +23,10 @@ class RowBreaker {
   explicit RowBreaker(const Breaker& limits) : limits_(limits) {}
 
   // Notes a batch that the stage is done with; its errors are in row order. kStage, with the reason, when they trip
-  // the breaker, or when it tripped before and this batch has failures too: that batch must not leave.
-  Status Note(const StageRows& rows) {
-    if (!rows.errors.empty()) return NoteErrors(rows);
+  // the breaker, or when it tripped before and this batch has failures too: that batch must not leave. With `batch`, a
+  // record that is in the window already does not count again: its epoch was dropped and is computed anew.
+  Status Note(const StageRows& rows, const RecordBatch* batch = nullptr) {
+    if (!rows.errors.empty()) return NoteErrors(rows, batch);
     rows_seen_.fetch_add(rows.active_count, std::memory_order_relaxed);
     return Status::Ok();
   }
@@ -33,13 +36,15 @@ class RowBreaker {
     uint32_t count = 0;         // in the window
     std::string first_message;  // of those that brought the count up from 0
   };
+  using Record = std::pair<const SourcePartition*, int64_t>;  // null: not known
   struct Failed {
     uint64_t at;  // rows_seen_ when it failed, itself included
     std::map<std::string, Reason>::iterator reason;
+    Record record;
   };
 
-  Status NoteErrors(const StageRows& rows);
-  void Add(uint64_t at, const RowError& error);
+  Status NoteErrors(const StageRows& rows, const RecordBatch* batch);
+  void Add(uint64_t at, const RowError& error, const Record& record);
   Status Trip(uint64_t at) const;
 
   const Breaker limits_;
@@ -47,6 +52,7 @@ class RowBreaker {
   std::mutex mutex_;
   std::deque<Failed> window_;              // guarded by mutex_
   std::map<std::string, Reason> reasons_;  // guarded by mutex_; by error code
+  std::set<Record> records_;               // guarded by mutex_; of the window
   Status tripped_;                         // guarded by mutex_
 };
 

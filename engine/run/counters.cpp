@@ -1,7 +1,5 @@
 #include "engine/run/counters.h"
 
-#include <array>
-
 namespace anabranch {
 
 Counters::Counters(const Plan& plan) : plan_(plan), stages_(plan.stages()) {
@@ -12,35 +10,45 @@ Counters::Counters(const Plan& plan) : plan_(plan), stages_(plan.stages()) {
   }
 }
 
-void Counters::Add(const RecordBatch& batch) {
-  constexpr auto kRelaxed = std::memory_order_relaxed;
-  if (batch.complete) return;  // counted by the run that computed it
+Counters::BatchCounts Counters::Of(const RecordBatch& batch) const {
+  if (batch.complete) return {};  // counted by the run that computed it
+  BatchCounts counts(stages_.size());
   for (StageId id = 0; id < stages_.size(); ++id) {
     const StageRows& rows = batch.stages[id];
     if (rows.reused) {
-      stages_[id].dead_lettered.fetch_add(rows.dead_lettered, kRelaxed);
+      counts[id].numbers[6] = rows.dead_lettered;
       continue;
     }
     std::array<int64_t, kOutcomes> by_outcome{};
     for (Outcome outcome : rows.outcome) ++by_outcome[static_cast<size_t>(outcome)];
     const auto count = [&by_outcome](Outcome outcome) { return by_outcome[static_cast<size_t>(outcome)]; };
-    const int64_t absent = count(Outcome::kAbsent);
-    const int64_t rows_in = static_cast<int64_t>(rows.outcome.size()) - absent;
+    const int64_t rows_in = static_cast<int64_t>(rows.outcome.size()) - count(Outcome::kAbsent);
     if (rows_in == 0) continue;
-    Stage& stage = stages_[id];
-    if (rows.active_count > 0) stage.invocations.fetch_add(1, kRelaxed);
-    stage.rows_in.fetch_add(rows_in, kRelaxed);
+    const int64_t skipped = count(Outcome::kSkipped);
     const int64_t missed = count(Outcome::kMissed), defaulted = count(Outcome::kDefaulted);
-    stage.rows_out.fetch_add(count(Outcome::kOk) + count(Outcome::kSkipped) + missed + defaulted, kRelaxed);
-    stage.skipped.fetch_add(count(Outcome::kSkipped), kRelaxed);
-    stage.filtered.fetch_add(count(Outcome::kFiltered), kRelaxed);
-    stage.missed.fetch_add(missed, kRelaxed);
-    stage.defaulted.fetch_add(defaulted, kRelaxed);
-    for (size_t i = 0; i < rows.tally.size(); ++i) stage.tallies[i].fetch_add(rows.tally[i], kRelaxed);
-    stage.failed.fetch_add(static_cast<int64_t>(rows.errors.size()), kRelaxed);
-    stage.dead_lettered.fetch_add(rows.dead_lettered, kRelaxed);
-    stage.retried.fetch_add(rows.retried, kRelaxed);
-    stage.busy_ns.fetch_add(static_cast<int64_t>(rows.busy_ns), kRelaxed);
+    counts[id].numbers = {rows.active_count > 0 ? 1 : 0,
+                          rows_in,
+                          count(Outcome::kOk) + skipped + missed + defaulted,
+                          count(Outcome::kFiltered),
+                          skipped,
+                          static_cast<int64_t>(rows.errors.size()),
+                          rows.dead_lettered,
+                          rows.retried,
+                          static_cast<int64_t>(rows.busy_ns),
+                          missed,
+                          defaulted};
+    counts[id].tally.assign(rows.tally.begin(), rows.tally.end());
+  }
+  return counts;
+}
+
+void Counters::Add(const BatchCounts& counts, int64_t times) {
+  const auto add = [times](int64_t by, std::atomic<int64_t>* to) {
+    if (by != 0) to->fetch_add(by * times, std::memory_order_relaxed);
+  };
+  for (size_t id = 0; id < counts.size(); ++id) {
+    for (size_t i = 0; i < kNumbers; ++i) add(counts[id].numbers[i], &stages_[id].numbers[i]);
+    for (size_t i = 0; i < counts[id].tally.size(); ++i) add(counts[id].tally[i], &stages_[id].tallies[i]);
   }
 }
 
@@ -54,17 +62,10 @@ RunSnapshot Counters::Snapshot(int64_t elapsed_ns) const {
     StageCounts counts;
     counts.id = plan_.StageName(id);
     counts.kind = id < plan_.sources.size() ? "source" : plan_.node(id).kind;
-    counts.invocations = stage.invocations.load();
-    counts.rows_in = stage.rows_in.load();
-    counts.rows_out = stage.rows_out.load();
-    counts.filtered = stage.filtered.load();
-    counts.skipped = stage.skipped.load();
-    counts.failed = stage.failed.load();
-    counts.dead_lettered = stage.dead_lettered.load();
-    counts.retried = stage.retried.load();
-    counts.busy_ns = stage.busy_ns.load();
-    counts.missed = stage.missed.load();
-    counts.defaulted = stage.defaulted.load();
+    int64_t* const fields[] = {&counts.invocations, &counts.rows_in,  &counts.rows_out,      &counts.filtered,
+                               &counts.skipped,     &counts.failed,   &counts.dead_lettered, &counts.retried,
+                               &counts.busy_ns,     &counts.missed,   &counts.defaulted};
+    for (size_t i = 0; i < kNumbers; ++i) *fields[i] = stage.numbers[i].load();
     for (size_t i = 0; i < stage.tally_names.size(); ++i) {
       if (const int64_t sum = stage.tallies[i].load(); sum > 0) counts.tallies[stage.tally_names[i]] = sum;
     }

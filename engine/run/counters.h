@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -17,16 +18,24 @@ class Counters {
  public:
   explicit Counters(const Plan& plan);
 
-  // Adds a finished batch's stage states.
-  void Add(const RecordBatch& batch);
+  // What a finished batch's stages did, to be added, and taken back when the batch is dropped uncommitted.
+  static constexpr size_t kNumbers = 11;
+  struct StageNumbers {
+    std::array<int64_t, kNumbers> numbers{};
+    std::vector<int64_t> tally;
+  };
+  using BatchCounts = std::vector<StageNumbers>;  // by StageId; empty: nothing to count
+  BatchCounts Of(const RecordBatch& batch) const;
+  void Add(const BatchCounts& counts, int64_t times = 1);
   void AddRead(int64_t rows) { rows_read_.fetch_add(rows, std::memory_order_relaxed); }
   void AddCommitted(int64_t rows) { rows_committed_.fetch_add(rows, std::memory_order_relaxed); }
   RunSnapshot Snapshot(int64_t elapsed_ns) const;
 
  private:
+  // In the order of StageCounts: invocations, rows_in, rows_out, filtered, skipped, failed, dead_lettered, retried,
+  // busy_ns, missed, defaulted.
   struct Stage {
-    std::atomic<int64_t> invocations{0}, rows_in{0}, rows_out{0}, filtered{0}, skipped{0}, failed{0}, dead_lettered{0},
-        retried{0}, busy_ns{0}, missed{0}, defaulted{0};
+    std::array<std::atomic<int64_t>, kNumbers> numbers{};
     std::vector<std::string> tally_names;
     std::unique_ptr<std::atomic<int64_t>[]> tallies;
   };

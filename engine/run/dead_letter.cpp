@@ -1,7 +1,10 @@
 #include "engine/run/dead_letter.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 
 #include "engine/codec/json_writer.h"
 #include "engine/keep/kept_batch.h"
@@ -64,6 +67,14 @@ void PutOrigin(const Origin& origin, LetterHeaders* headers) {
   headers->Put("anabranch.error.origin.message", origin.message);
 }
 
+// What stands for bytes that were left out: how many, and XXH3 of them.
+void PutDigest(const std::string& name, std::string_view bytes, LetterHeaders* headers) {
+  char hex[17];
+  std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(XXH3_64bits(bytes.data(), bytes.size())));
+  headers->Put(name + "_bytes", static_cast<int64_t>(bytes.size()));
+  headers->Put(name + "_xxh3", std::string_view(hex));
+}
+
 std::string_view ClassOf(const RecordBatch& batch, StageId stage, const RowError& error) {
   if (error.code == "given_up") return "stage";
   return batch.stages[stage].outcome[error.row] == Outcome::kTimedOut ? "timed_out" : "record";
@@ -77,8 +88,8 @@ std::optional<std::string> RecordHeaderName(std::string_view name) {
   return std::string(kErrorPrefix).append(name.substr(kOriginalPrefix.size()));
 }
 
-DeadLetterWriter::DeadLetterWriter(const Plan& plan, const Failure* given_up)
-    : plan_(plan), given_up_(given_up), stages_(plan.stages()), done_(plan.stages()) {
+DeadLetterWriter::DeadLetterWriter(const Plan& plan, const RefusedRows& refused, const Failure* given_up)
+    : plan_(plan), refused_(refused), given_up_(given_up), stages_(plan.stages()), done_(plan.stages()) {
   for (StageId stage = 0; stage < plan.stages(); ++stage) {
     const bool source = stage < plan.sources.size();
     EncodedRows same;
@@ -108,8 +119,13 @@ void DeadLetterWriter::AppendOne(const RecordBatch& batch, std::span<const Faile
   const auto& [error, stage] = of_row[index];
   const uint32_t r = error->row;
   EncodedRows::Row row;
-  AppendRecord(batch, r, out, &row);
-  const SourcePartition& from = batch.partitions->at(row.partition);
+  const SourcePartition& from = batch.partitions->at(batch.partition[r]);
+  const LetterForm form = refused_.FormOf(from, batch.offset[r]);
+  if (form.no_timestamp || form.no_value) {
+    AppendReduced(batch, r, form, out, &row);
+  } else {
+    AppendRecord(batch, r, out, &row);
+  }
   out->bytes += stages_[stage].headers;
   LetterHeaders headers(out, stages_[stage].header_bytes);
   headers.Put("anabranch.error.class", ClassOf(batch, stage, *error));
@@ -123,7 +139,9 @@ void DeadLetterWriter::AppendOne(const RecordBatch& batch, std::span<const Faile
   headers.Put("anabranch.error.message", error->message);
   if (const ReplayedLetter* letter = batch.encoded.replayed.get(); letter != nullptr) {
     PutOrigin({letter->first_node, letter->first_code, letter->first_message, letter->first_failed_at}, &headers);
-    for (const auto& [name, text] : letter->left_out) headers.Put(name, text);
+    for (const auto& [name, text] : letter->left_out) {
+      if (!form.no_timestamp || name != "anabranch.error.timestamp") headers.Put(name, text);
+    }
   } else if (given_up_ != nullptr && error->code == "given_up") {
     const std::string at = FormatTimestamp(given_up_->at_ms * 1000);
     PutOrigin({given_up_->stage, given_up_->error_class, given_up_->message, at}, &headers);
@@ -135,7 +153,7 @@ void DeadLetterWriter::AppendOne(const RecordBatch& batch, std::span<const Faile
     }
     out->AppendHeader("anabranch.error.behind", behind);
   }
-  AppendResults(batch, of_row, stage, out);
+  if (!form.bare) AppendResults(batch, of_row, stage, out);
   row.headers_size = static_cast<uint32_t>(out->bytes.size()) - row.headers;
   out->rows.push_back(row);
 }
@@ -153,6 +171,42 @@ void DeadLetterWriter::AppendRecord(const RecordBatch& batch, uint32_t r, Encode
   row->value = AppendBytes(&out->bytes, batch.payload[r]);
   row->value_size = static_cast<uint32_t>(batch.payload[r].size());
   row->headers = static_cast<uint32_t>(out->bytes.size());
+  AppendRecordHeaders(batch, r, out);
+}
+
+// What was left out is told by headers.
+void DeadLetterWriter::AppendReduced(const RecordBatch& batch, uint32_t r, const LetterForm& form, EncodedRows* out,
+                                     EncodedRows::Row* row) const {
+  row->partition = batch.partition[r];
+  row->offset = batch.offset[r];
+  row->timestamp_ms = form.no_timestamp ? -1 : batch.timestamp_ms[r];
+  const bool has_key = batch.record_key_present[r] != 0;
+  const std::string_view key = has_key ? batch.record_key[r] : std::string_view();
+  const SourcePartition& from = batch.partitions->at(batch.partition[r]);
+  const std::string id = from.topic + "/" + std::to_string(from.partition) + "/" + std::to_string(batch.offset[r]);
+  if (has_key || form.bare) {
+    const std::string_view shown = form.bare ? std::string_view(id) : key;
+    row->key = AppendBytes(&out->bytes, shown);
+    row->key_size = static_cast<uint32_t>(shown.size());
+  }
+  const std::string_view value = form.no_value ? std::string_view() : batch.payload[r];
+  row->value = AppendBytes(&out->bytes, value);
+  row->value_size = static_cast<uint32_t>(value.size());
+  row->headers = static_cast<uint32_t>(out->bytes.size());
+  LetterHeaders headers(out, 0);
+  if (!form.bare) {
+    AppendRecordHeaders(batch, r, out);
+  } else if (!batch.row_headers(r).empty()) {
+    headers.Put("anabranch.error.headers_dropped", static_cast<int64_t>(batch.row_headers(r).size()));
+  }
+  if (form.no_timestamp && batch.timestamp_ms[r] >= 0) {
+    headers.Put("anabranch.error.timestamp", batch.timestamp_ms[r]);
+  }
+  if (form.no_value) PutDigest("anabranch.error.value", batch.payload[r], &headers);
+  if (form.bare && has_key) PutDigest("anabranch.error.key", key, &headers);
+}
+
+void DeadLetterWriter::AppendRecordHeaders(const RecordBatch& batch, uint32_t r, EncodedRows* out) {
   for (const RowHeader& header : batch.row_headers(r)) {
     if (header.name.starts_with(kErrorPrefix)) {
       out->AppendHeader(std::string(kOriginalPrefix).append(header.name.substr(kErrorPrefix.size())), header.value);

@@ -9,6 +9,7 @@
 #include "engine/plan.h"
 #include "engine/record_batch.h"
 #include "engine/restart/failure.h"
+#include "engine/run/refused_rows.h"
 
 namespace anabranch {
 
@@ -21,6 +22,11 @@ namespace anabranch {
 //   original.NAME   a header anabranch.error.NAME that the record came with: any producer can send one
 // Only a letter that a replay read from the dead letters' own target counts as one: its headers but those of its record
 // are ours, and are written anew when it fails again.
+// Where the letters' target refused the record as it came (LetterForm):
+//   timestamp                 the record's, in milliseconds since 1970; the letter has the time at which it was written
+//   value_bytes, value_xxh3   length and XXH3 (64 bits, 16 hex digits) of the value; the letter's is empty
+//   key_bytes, key_xxh3       the same of the key; the letter's is topic/partition/offset
+//   headers_dropped           how many headers of the record were left out
 inline constexpr std::string_view kErrorPrefix = "anabranch.error.";
 inline constexpr std::string_view kOriginalPrefix = "anabranch.error.original.";
 
@@ -31,11 +37,11 @@ std::optional<std::string> RecordHeaderName(std::string_view name);
 // headers. Each of these is at most 1 KiB long, all together at most 8 KiB: the texts that are written last are cut,
 // then left out. `behind` and `results` do not count: cut, they would say something else. Results stay out where they
 // are larger than 64 KiB (the value: 512 KiB), and where no node made any that the stage needs: a replay then computes
-// from the record. One per compute thread; the plan and `given_up` outlive it.
+// from the record. One per compute thread; the plan, `refused` and `given_up` outlive it.
 class DeadLetterWriter {
  public:
   // `given_up`: why the stage stopped whose rows an operator gives up; null: none is given up.
-  explicit DeadLetterWriter(const Plan& plan, const Failure* given_up = nullptr);
+  DeadLetterWriter(const Plan& plan, const RefusedRows& refused, const Failure* given_up = nullptr);
 
   struct Failed {
     const RowError* error;
@@ -54,9 +60,13 @@ class DeadLetterWriter {
   void AppendOne(const RecordBatch& batch, std::span<const Failed> of_row, size_t index, std::string_view failed_at,
                  EncodedRows* out);
   void AppendRecord(const RecordBatch& batch, uint32_t r, EncodedRows* out, EncodedRows::Row* row) const;
+  static void AppendRecordHeaders(const RecordBatch& batch, uint32_t r, EncodedRows* out);
+  void AppendReduced(const RecordBatch& batch, uint32_t r, const LetterForm& form, EncodedRows* out,
+                     EncodedRows::Row* row) const;
   void AppendResults(const RecordBatch& batch, std::span<const Failed> of_row, StageId stage, EncodedRows* out);
 
   const Plan& plan_;
+  const RefusedRows& refused_;
   const Failure* const given_up_;
   std::vector<StageText> stages_;
   std::vector<bool> done_;  // scratch

@@ -53,8 +53,9 @@ void EpochWriter::Stop() {
 
 template <typename Ready>
 Status EpochWriter::WaitFor(std::unique_lock<std::mutex>& lock, Ready ready) {
-  const auto done = [&] { return !status_.ok() || ready(); };
+  const auto done = [&] { return !status_.ok() || !refused_.empty() || ready(); };
   if (!changed_.wait_for(lock, kSlice, done)) return {Code::kRetry, "a target takes its time"};
+  if (status_.ok() && !refused_.empty()) return {Code::kAborted, "a target refuses records"};
   return status_;
 }
 
@@ -100,6 +101,11 @@ Status EpochWriter::AbandonOpen() {
   return status_;
 }
 
+std::vector<RefusedRow> EpochWriter::refused() const {
+  std::lock_guard lock(mutex_);
+  return refused_;
+}
+
 bool EpochWriter::idle() const {
   std::lock_guard lock(mutex_);
   return queue_.empty() && !busy_;
@@ -121,7 +127,10 @@ EncodedBatch EpochWriter::TakeSpare() {
 void EpochWriter::Loop() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return stop_ || abandon_ || (status_.ok() && (!queue_.empty() || send_now_)); });
+    changed_.wait(lock, [this] {
+      const bool at_work = status_.ok() && refused_.empty();
+      return stop_ || abandon_ || (at_work && (!queue_.empty() || send_now_));
+    });
     if (stop_) return;
     if (abandon_) {
       Abandon(lock);
@@ -130,7 +139,7 @@ void EpochWriter::Loop() {
     busy_ = true;
     Status status = TakeNext(lock);
     busy_ = false;
-    if (!status.ok() && status_.ok() && !abandon_) status_ = std::move(status);
+    if (!status.ok() && status_.ok() && refused_.empty() && !abandon_) status_ = std::move(status);
     changed_.notify_all();
   }
 }
@@ -176,6 +185,8 @@ void EpochWriter::Abandon(std::unique_lock<std::mutex>& lock) {
   lock.lock();
   held_bytes_ = 0;
   abandon_ = false;
+  refused_.clear();
+  refuses_ = false;
   if (!aborted.ok()) status_ = std::move(aborted);
   changed_.notify_all();
 }
@@ -187,7 +198,7 @@ bool EpochWriter::WaitToRetry(Backoff::Duration pause) {
 
 Status EpochWriter::WriteBatch(const EncodedBatch& batch) {
   for (size_t i = 0; i < committers_.size(); ++i) {
-    if (Status s = UntilResolved(*committers_[i], committers_[i]->Write(batch), nullptr); !s.ok()) {
+    if (Status s = UntilResolved(*committers_[i], committers_[i]->Write(batch), {}); !s.ok()) {
       failed_ = i;
       return s;
     }
@@ -200,10 +211,19 @@ Status EpochWriter::Rewrite(Committer& committer) {
   return Status::Ok();
 }
 
-Status EpochWriter::UntilResolved(Committer& committer, Status status, const EpochEnd* end) {
+bool EpochWriter::TakeRefused(Committer& committer) {
+  std::vector<RefusedRow> rows = committer.TakeRefused();
+  std::lock_guard lock(mutex_);
+  refused_ = std::move(rows);
+  refuses_ = !refused_.empty();
+  return refuses_;
+}
+
+Status EpochWriter::UntilResolved(Committer& committer, Status status, const Step& then) {
   Backoff backoff(kFirstBackoff, kLastBackoff);
   std::optional<std::chrono::steady_clock::time_point> draining_since;
   for (int attempts = 1; status.code() == Code::kAborted; ++attempts) {
+    if (TakeRefused(committer)) return status;
     if (cancel_.draining() && !draining_since) draining_since = std::chrono::steady_clock::now();
     const bool drained_enough = draining_since && std::chrono::steady_clock::now() - *draining_since > kDrainPatience;
     if (drained_enough || !WaitToRetry(backoff.Next())) {
@@ -212,9 +232,19 @@ Status EpochWriter::UntilResolved(Committer& committer, Status status, const Epo
       break;
     }
     status = Rewrite(committer);
-    if (status.ok() && end != nullptr) status = committer.Commit(*end);
+    if (status.ok() && then) status = then(committer);
   }
   return status;
+}
+
+Status EpochWriter::OnEach(size_t first, const Step& step) {
+  for (size_t i = first; i < committers_.size(); ++i) {
+    if (Status s = UntilResolved(*committers_[i], step(*committers_[i]), step); !s.ok()) {
+      failed_ = i;
+      return s;
+    }
+  }
+  return Status::Ok();
 }
 
 Status EpochWriter::CommitEpoch() {
@@ -227,13 +257,13 @@ Status EpochWriter::CommitEpoch() {
     rows += item.rows;
   }
   if (callbacks_.before_commit) callbacks_.before_commit();
-  for (size_t i = 0; i < committers_.size(); ++i) {
-    FaultPoint("target.commit");
-    if (Status s = UntilResolved(*committers_[i], committers_[i]->Commit(end), &end); !s.ok()) {
-      failed_ = i;
-      return s;
-    }
-  }
+  // What a later unit refuses must be known before an earlier one commits: the record may leave as a dead letter there.
+  RETURN_IF_ERROR(OnEach(1, [](Committer& committer) { return committer.Prepare(); }));
+  const auto commit = [&end](Committer& committer) {
+    const Status fault = FaultStatus("target.commit");
+    return fault.ok() ? committer.Commit(end) : fault;
+  };
+  RETURN_IF_ERROR(OnEach(0, commit));
   FaultPoint("epoch.committed");
   if (callbacks_.committed) callbacks_.committed(end, rows);
 

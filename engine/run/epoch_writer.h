@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -23,6 +24,9 @@ namespace anabranch {
 // Push waits while more than `max_bytes` are held, CloseEpoch while two closed epochs wait; they and WaitIdle wait half
 // a second at most, then they answer kRetry, having done nothing: see to the source, then call again.
 //
+// A target may refuse rows for good. Then nothing more is written, every call that waits answers kAborted, refused() says
+// which rows; AbandonOpen() goes on.
+//
 // Used by one lane thread. After a failure nothing more is committed; status() tells why, ForEachUncommitted() gives
 // what was pushed.
 class EpochWriter {
@@ -44,9 +48,12 @@ class EpochWriter {
   void SendNow();
   // Waits until everything pushed is committed (or failed).
   Status WaitIdle();
-  // Drops the open epoch and everything not committed (a lost assignment); interrupts what a committer is at.
-  // The next owner of the partitions writes those rows.
+  // Drops the open epoch and everything not committed (a lost assignment, refused rows); interrupts what a committer is
+  // at. The next owner of the partitions writes those rows.
   Status AbandonOpen();
+  // Rows that targets refuse: until AbandonOpen(). Empty: none.
+  std::vector<RefusedRow> refused() const;
+  bool refuses() const { return refuses_.load(std::memory_order_relaxed); }
   // Ends the writer's thread, dropping what was not committed: after this nobody uses the committers. Call
   // WaitIdle() first to lose nothing. Idempotent.
   void Stop();
@@ -75,9 +82,12 @@ class EpochWriter {
   Status CommitEpoch();
   void Abandon(std::unique_lock<std::mutex>& lock);
   Status Rewrite(Committer& committer);
-  // While `status` is kAborted: waits, writes the pinned rows again and, given an end, commits them. kRetry when the
-  // epoch is abandoned meanwhile, or when a stop was asked for and some time to drain did not help.
-  Status UntilResolved(Committer& committer, Status status, const EpochEnd* end);
+  // While `status` is kAborted: waits, writes the pinned rows again and does `then`. kRetry when the epoch is abandoned
+  // meanwhile, or when a stop was asked for and some time to drain did not help; kAborted when rows were refused.
+  using Step = std::function<Status(Committer&)>;
+  Status UntilResolved(Committer& committer, Status status, const Step& then);
+  Status OnEach(size_t first, const Step& step);
+  bool TakeRefused(Committer& committer);
   // False when there is no point in another attempt.
   bool WaitToRetry(Backoff::Duration pause);
   // Until `ready`; kRetry after half a second.
@@ -104,6 +114,8 @@ class EpochWriter {
   bool send_now_ = false;            // guarded
   bool abandon_ = false;             // guarded
   bool stop_ = false;                // guarded
+  std::vector<RefusedRow> refused_;  // guarded
+  std::atomic<bool> refuses_{false};  // refused_ has rows
   Status status_;                    // guarded
   std::thread thread_;
 };

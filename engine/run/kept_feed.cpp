@@ -1,5 +1,7 @@
 #include "engine/run/kept_feed.h"
 
+#include <algorithm>
+
 #include "engine/fault_point.h"
 
 namespace anabranch {
@@ -38,6 +40,20 @@ Status KeptFeed::SettleTo(size_t end) {
   FaultPoint("restart.settle");
   for (; settled_ < end; ++settled_) RETURN_IF_ERROR(store_->Done(entries_[settled_].id));
   return Status::Ok();
+}
+
+Result<bool> KeptFeed::Drop(const SourcePartition& partition, int64_t offset) {
+  const auto holds = [&](const KeptStore::Entry& entry) {
+    return std::ranges::any_of(entry.header.ranges, [&](const KeptHeader::Range& range) {
+      return range.partition == partition && range.first <= offset && offset < range.next;
+    });
+  };
+  const auto first = std::ranges::find_if(entries_, holds);
+  if (first == entries_.end()) return false;
+  for (auto entry = first; entry != entries_.end(); ++entry) RETURN_IF_ERROR(store_->Done(entry->id));
+  entries_.erase(first, entries_.end());
+  for (size_t* count : {&fed_, &released_, &settled_}) *count = std::min(*count, entries_.size());
+  return true;
 }
 
 void KeptFeed::Close() {

@@ -35,6 +35,8 @@ class KeptFeed {
   Status SettleReleased() { return SettleTo(released_); }
   // Everything fed is committed or durable in newer kept results.
   Status SettleFed() { return SettleTo(fed_); }
+  // Drops the claimed rows from the frame on that holds this one: their source has them. False: no frame does.
+  Result<bool> Drop(const SourcePartition& partition, int64_t offset);
   // The assignment is over: live input takes its place, or the partitions went.
   void Close();
 

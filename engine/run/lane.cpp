@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "engine/fault_point.h"
+#include "engine/plan_graph.h"
 
 namespace anabranch {
 namespace {
@@ -28,7 +29,7 @@ Lane::Lane(RunShared& shared, Parts parts)
       parts_(std::move(parts)),
       max_in_flight_(shared.crew == nullptr ? 1 : static_cast<size_t>(std::thread::hardware_concurrency()) + 2),
       pacer_(shared.plan, ChooseBatch(shared.plan)),
-      feed_(shared.plan, shared.rules, shared.kept, parts_.source_id, *parts_.partitions),
+      feed_(shared.plan, shared.rules, shared.give_up_below.empty() ? shared.kept : nullptr, parts_.source_id, *parts_.partitions),
       keeps_always_(shared.kept != nullptr && std::ranges::any_of(shared.plan.nodes, &PlanNode::keep_always)),
       commits_when_idle_(std::ranges::any_of(parts_.committers, [](const auto& c) { return c->ShowsAtCommit(); })),
       witness_(shared.ledger, shared.clock, shared.warn, parts_.source_id, *parts_.partitions,
@@ -70,7 +71,7 @@ void Lane::Unpark() {
 Status Lane::Loop() {
   while (!shared_.stop.draining()) {
     Status status = Step();
-    while (group_change_) status = OnGroupChange();
+    while (group_change_ || HearsOfRefusal(status)) status = group_change_ ? OnGroupChange() : OnRefused();
     RETURN_IF_ERROR(std::move(status));
     if (at_end_ && shared_.lanes_at_end.load() >= shared_.lanes) break;
   }
@@ -78,7 +79,12 @@ Status Lane::Loop() {
   Status drained = ReleaseFinished(true);
   if (drained.ok()) drained = Finish();
   if (drained.ok()) drained = feed_.SettleReleased();
-  return group_change_ ? OnRevoked(true) : drained;
+  if (group_change_) return OnRevoked(true);
+  return writer_.refuses() ? DropOpen() : drained;  // the next run reads those rows and hears of them again
+}
+
+bool Lane::HearsOfRefusal(const Status& status) const {
+  return writer_.refuses() && (status.ok() || status.code() == Code::kAborted);
 }
 
 // Does what the writer refuses while a target is in trouble, again and again: meanwhile the group is served, so that it
@@ -160,29 +166,62 @@ Status Lane::Feed() {
   batch->source = parts_.source_stage;
   batch->partitions = parts_.partitions.get();
   RETURN_IF_ERROR(feed_.Next(batch.get(), &fed_rows_));
-  return OnBatch(std::move(batch));
+  return OnBatch(std::move(batch), 0);
 }
 
 Status Lane::StartLive() {
   RETURN_IF_ERROR(ReleaseFinished(true));
   RETURN_IF_ERROR(Finish());
   RETURN_IF_ERROR(feed_.SettleReleased());
-  if (!fed_) {
-    fed_ = true;
-    ++shared_.lanes_fed;
-  }
   const std::vector<PartitionId> partitions = feed_.partitions();
   std::vector<int64_t> next = feed_.next();
   feed_.Close();
   if (!lost_.empty()) RETURN_IF_ERROR(Recover(partitions, &next));
   FaultPoint("restart.live");
+  if (!shared_.give_up_below.empty()) {
+    given_up_.clear();
+    for (size_t i = 0; i < partitions.size(); ++i) given_up_[partitions[i]] = next[i];
+    if (!GaveAllUp()) return parts_.source->Assign(partitions, next);
+  }
+  NoteFed();
   return shared_.kept_only ? OnEnd() : parts_.source->Assign(partitions, next);
 }
 
-Status Lane::OnBatch(std::unique_ptr<RecordBatch> batch) {
+void Lane::NoteFed() {
+  if (fed_) return;
+  fed_ = true;
+  ++shared_.lanes_fed;
+}
+
+int64_t Lane::GiveUpEnd(PartitionId partition) const {
+  const auto end = shared_.give_up_below.find(parts_.partitions->at(partition));
+  return end == shared_.give_up_below.end() ? 0 : end->second;
+}
+
+bool Lane::GaveAllUp() const {
+  return std::ranges::all_of(given_up_, [this](const auto& each) { return each.second >= GiveUpEnd(each.first); });
+}
+
+// What lies beyond the positions of the batch is left out of it.
+Status Lane::GiveUp(std::unique_ptr<RecordBatch> batch) {
+  batch->give_up = FindStage(shared_.plan, shared_.rules.give_up);
+  for (PositionRange& range : batch->positions) {
+    range.next = std::min(range.next, GiveUpEnd(range.partition));
+    given_up_[range.partition] = std::max(given_up_[range.partition], range.next);
+  }
+  std::erase_if(batch->positions, [](const PositionRange& range) { return range.next <= range.first; });
+  if (!batch->positions.empty()) {
+    const int64_t rows = batch->rows();
+    RETURN_IF_ERROR(OnBatch(std::move(batch), rows));
+  }
+  return GaveAllUp() ? OnEnd() : Status::Ok();
+}
+
+Status Lane::OnBatch(std::unique_ptr<RecordBatch> batch, int64_t read) {
   batch->lane = parts_.number;
   batch->sequence = ++sequence_;
-  Submit(std::move(batch));
+  shared_.counters.AddRead(read);
+  Submit(std::move(batch), read);
   RETURN_IF_ERROR(ReleaseFinished(false));
   return CloseEpochIfDue(false);
 }
@@ -191,8 +230,9 @@ Status Lane::OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch) {
   if (event == SourceEvent::kRows) {
     ReadOn();
     RETURN_IF_ERROR(CloseEpochIfDue(false));  // computing may take long
-    shared_.counters.AddRead(batch->rows());
-    return OnBatch(std::move(batch));
+    if (!shared_.give_up_below.empty()) return GiveUp(std::move(batch));
+    const int64_t rows = batch->rows();
+    return OnBatch(std::move(batch), rows);
   }
   batch->Clear(shared_.plan.columns.size(), shared_.plan.stages());
   spare_.push_back(std::move(batch));
@@ -303,12 +343,19 @@ Status Lane::Recover(const std::vector<PartitionId>& partitions, std::vector<int
 
 void Lane::NoteCommitted(const EpochEnd& end, int64_t rows) {
   shared_.counters.AddCommitted(rows);
-  if (keeps_always_) {
+  {
+    const std::lock_guard lock(counted_mutex_);
+    for (int64_t left = rows; left > 0 && !counted_.empty(); counted_.pop_front()) left -= counted_.front().rows;
+  }
+  if (keeps_always_ || !shared_.give_up_below.empty()) {
     std::vector<KeptHeader::Range> ranges;
     for (const PositionRange& range : end.positions) {
       ranges.push_back({parts_.partitions->at(range.partition), range.first, range.next});
     }
     if (Status s = shared_.kept->Committed(ranges); !s.ok()) shared_.warn("kept results: " + s.message());
+  }
+  for (const PositionRange& range : end.positions) {
+    shared_.refused.Forget(parts_.partitions->at(range.partition), range.next);
   }
   witness_.Committed(end.positions);
 }
@@ -327,20 +374,38 @@ Status Lane::OnRevoked(bool lost) {
     Status finished = ReleaseFinished(true);
     if (finished.ok()) finished = Finish();
     leaving_ = false;
-    lost = finished.code() == Code::kRetry;
+    lost = finished.code() == Code::kRetry || writer_.refuses();
     if (finished.ok()) finished = feed_.SettleReleased();
     if (!finished.ok() && !lost) return finished;
   }
-  if (lost) {
-    WaitForAll();
-    in_flight_.clear();
-    ForgetOpenEpoch();
-    RETURN_IF_ERROR(writer_.AbandonOpen());
-    ForgetKept();
-  }
+  if (lost) RETURN_IF_ERROR(DropOpen());
   feed_.Close();
   witness_.Flush();  // another lane may note these partitions from now on
   return parts_.source->Release();
+}
+
+// What is not committed is left to whoever reads those rows again.
+Status Lane::DropOpen() {
+  WaitForAll();
+  held_.clear();
+  end_heard_ = false;
+  ForgetOpenEpoch();
+  RETURN_IF_ERROR(writer_.AbandonOpen());
+  TakeCountsBack();
+  in_flight_.clear();
+  ForgetKept();
+  return Status::Ok();
+}
+
+// Each record is counted by whoever commits it.
+void Lane::TakeCountsBack() {
+  const std::lock_guard lock(counted_mutex_);
+  for (const Counted& counted : counted_) {
+    shared_.counters.Add(counted.counts, -1);
+    shared_.counters.AddRead(-counted.read);
+  }
+  counted_.clear();
+  for (const auto& flight : in_flight_) shared_.counters.AddRead(-flight->read);
 }
 
 // The next owner of the partitions computes their rows: what was kept of them on the way serves nobody.
@@ -377,17 +442,19 @@ Status Lane::OnEnd() {
   }
   RETURN_IF_ERROR(ReleaseFinished(true));
   RETURN_IF_ERROR(Finish());
+  if (shared_.kept_only) NoteFed();
   at_end_ = true;
   ++shared_.lanes_at_end;
   return Status::Ok();
 }
 
-void Lane::Submit(std::unique_ptr<RecordBatch> batch) {
+void Lane::Submit(std::unique_ptr<RecordBatch> batch, int64_t read) {
   // A full batch means that more is waiting: hand it over and poll on. Otherwise it runs here, without a
   // hop, and idle threads are there for its branches.
   const bool more_waits = batch->rows() >= pacer_.limits().max_rows;
   auto flight = std::make_shared<InFlight>();
   flight->rows = batch->complete ? fed_rows_ : batch->rows();
+  flight->read = read;
   flight->batch = std::move(batch);
   in_flight_.push_back(flight);
   const auto compute = [this, flight, timed = pacer_.adapts()](PlanWorker& worker) {
@@ -456,9 +523,14 @@ Status Lane::HandOver() {
   ++open_batches_;
   open_rows_ += batch.rows();
   open_bytes_ += bytes;
+  Counted counted{head.rows, head.read, shared_.counters.Of(batch)};
+  shared_.counters.Add(counted.counts);
+  {
+    const std::lock_guard lock(counted_mutex_);
+    counted_.push_back(std::move(counted));
+  }
   unsent_ = !commits_when_idle_;
   if (feed_.pending()) feed_.NoteReleased();
-  shared_.counters.Add(batch);
   PassNoticesOn(batch);
   std::unique_ptr<RecordBatch> done = std::move(in_flight_.front()->batch);
   in_flight_.pop_front();

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "engine/run/ledger.h"
 #include "engine/run/plan_worker.h"
 #include "engine/run/position_witness.h"
+#include "engine/run/refused_rows.h"
 
 namespace anabranch {
 
@@ -32,10 +34,14 @@ struct RunShared {
   CancelToken& stop;         // raised from outside, or by a lane that failed
   Ledger* ledger = nullptr;  // null: no witness of positions is kept
   std::function<void(const std::string&)> warn = [](const std::string&) {};
+  RefusedRows& refused;
   KeptStore* kept = nullptr;  // null: nothing is kept, and nothing was
   RestoreRules rules = {};    // how kept rows are taken up
   bool accept_loss = false;   // lost positions: go on at the first record that can be read
   bool kept_only = false;     // end when the kept rows are committed
+  // With rules.give_up: what was kept had left its stages, so the records below these positions are read again, given up,
+  // and that is the end. Empty: the kept rows are fed.
+  std::map<SourcePartition, int64_t> give_up_below = {};
   std::atomic<int> lanes_fed{0};
   std::atomic<int> lanes_at_end{0};
   int lanes = 1;
@@ -80,6 +86,7 @@ class Lane {
   struct InFlight {
     std::unique_ptr<RecordBatch> batch;  // never null in in_flight_
     int64_t rows = 0;  // source rows it completes
+    int64_t read = 0;  // of these, counted as read by this run
     int64_t busy_ns = 0;
     Status status;
     StageId failed_stage = 0;
@@ -93,12 +100,17 @@ class Lane {
   Status Patiently(const std::function<Status()>& step);
   Status ServeGroup();
   Status OnGroupChange();
+  bool HearsOfRefusal(const Status& status) const;
+  Status OnRefused();
+  Status NoteRefused(const RefusedRow& row);
+  Status DropOpen();
+  void TakeCountsBack();
   Status StartLive();
   Result<std::vector<int64_t>> WhereToGoOn(const std::vector<PartitionId>& partitions);
   Status Store(const std::vector<PartitionId>& partitions, const std::vector<int64_t>& next);
   Status Recover(const std::vector<PartitionId>& partitions, std::vector<int64_t>* next);
   Status Feed();
-  Status OnBatch(std::unique_ptr<RecordBatch> batch);
+  Status OnBatch(std::unique_ptr<RecordBatch> batch, int64_t read);
   void CommitComplete(Status* status);
   void FailStage(const InFlight& flight);
   void NameFailedTarget();
@@ -108,6 +120,10 @@ class Lane {
   Status KeepRest();
   std::vector<bool> DoneAbove(const RecordBatch& batch, StageId failed) const;
   Status OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch);
+  Status GiveUp(std::unique_ptr<RecordBatch> batch);
+  int64_t GiveUpEnd(PartitionId partition) const;
+  bool GaveAllUp() const;
+  void NoteFed();
   Status OnAssigned();
   Status OnRevoked(bool lost);
   void ReadOn();
@@ -116,7 +132,7 @@ class Lane {
   void ForgetKept();
   Status OnIdle();
   Status OnEnd();
-  void Submit(std::unique_ptr<RecordBatch> batch);
+  void Submit(std::unique_ptr<RecordBatch> batch, int64_t read);
   Status ReleaseFinished(bool wait_for_all);
   Status HandOver();
   void PassNoticesOn(const RecordBatch& batch);
@@ -144,7 +160,9 @@ class Lane {
   uint64_t sequence_ = 0;
   int64_t fed_rows_ = 0;
   bool fed_ = false;
+  std::map<PartitionId, int64_t> given_up_;  // of the partitions at hand: everything below
   bool end_heard_ = false;  // while a target took its time
+  bool refused_said_ = false;
   bool leaving_ = false;    // the partitions are about to go
   bool failing_ = false;
   const bool keeps_always_;
@@ -165,6 +183,14 @@ class Lane {
 
   std::vector<LostPosition> lost_;  // of the assignment: given up, and not set anew yet
   std::map<PartitionId, int64_t> set_by_hand_;  // of those: what the outside stored for them; kNoPosition: nothing
+  // What was counted of batches that are not committed, in their order.
+  struct Counted {
+    int64_t rows = 0, read = 0;
+    Counters::BatchCounts counts;
+  };
+  std::mutex counted_mutex_;
+  std::deque<Counted> counted_;  // guarded by counted_mutex_
+
   PositionWitness witness_;
   EpochWriter writer_;  // last: its thread uses the members above
 };

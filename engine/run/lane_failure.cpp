@@ -70,6 +70,35 @@ bool Lane::TakeOver(const std::string& stage, const Status& why) {
   return true;
 }
 
+// Targets will never take some rows. Everything since the last commit is computed again; those rows fail in their stages
+// then, or go out as smaller letters.
+Status Lane::OnRefused() {
+  ReadOn();
+  const std::vector<RefusedRow> rows = writer_.refused();
+  for (const RefusedRow& row : rows) RETURN_IF_ERROR(NoteRefused(row));
+  RETURN_IF_ERROR(DropOpen());
+  if (!rows.empty() && !refused_said_) {
+    refused_said_ = true;
+    shared_.warn(rows.front().reason + ": what was not committed yet is computed again without it");
+  }
+  FaultPoint("lane.refused");
+  return OnAssigned();
+}
+
+Status Lane::NoteRefused(const RefusedRow& row) {
+  const RefusedRows::Noted noted = shared_.refused.Note(row);
+  if (noted == RefusedRows::Noted::kNew) return Status::Ok();
+  // Results that were kept with it inside do not go through its stage: they are made again, too.
+  ASSIGN_OR_RETURN(const bool dropped, feed_.Drop(row.partition, row.offset));
+  if (dropped) return Status::Ok();
+  if (row.target != shared_.plan.dead_letters()) {
+    failure_.stage = shared_.plan.targets[row.target].id;
+    failure_.error_class = "target";
+    failed_at_ = FindStage(shared_.plan, failure_.stage);
+  }
+  return {Code::kStage, row.reason + (noted == RefusedRows::Noted::kFull ? "; it refuses too many records" : "")};
+}
+
 void Lane::NoteRecord(const SourcePartition& from, int64_t offset) {
   if (failure_.records.size() >= kRecordsNamed) return;
   failure_.records.push_back(from.topic + "/" + std::to_string(from.partition) + "/" + std::to_string(offset));
@@ -93,8 +122,11 @@ void Lane::NameFailedTarget() {
   if (!failure_.stage.empty()) return;
   const bool lost = !parts_.source->lost().empty() || (!lost_.empty() && !shared_.accept_loss);
   const size_t target = writer_.failed_committer();
-  const bool of_target = !lost && !writer_.status().ok() && target < parts_.committer_stages.size();
+  const bool failed = !writer_.status().ok() || writer_.refuses();
+  const bool of_target = !lost && failed && target < parts_.committer_stages.size();
   failure_.stage = of_target ? parts_.committer_stages[target] : parts_.source_id;
+  const auto one = of_target ? parts_.committers[target]->FailedTarget() : std::nullopt;
+  if (one && *one != shared_.plan.dead_letters()) failure_.stage = shared_.plan.targets[*one].id;
   failure_.error_class = lost ? kLostClass : of_target ? "target" : "source";
   failed_at_ = FindStage(shared_.plan, failure_.stage);
 }

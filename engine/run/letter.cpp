@@ -78,6 +78,7 @@ DeadLetter ReadDeadLetter(const RecordBatch& batch, uint32_t row) {
     if (name == "topic") letter.from.topic = header.value;
     if (name == "partition") partition = Number(header.value, &letter.from.partition);
     if (name == "offset") offset = Number(header.value, &letter.offset);
+    if (name == "timestamp") (void)Number(header.value, &letter.timestamp_ms);
   }
   if (letter.first_failed_at.empty()) {
     letter.first_node = letter.node;

@@ -196,8 +196,9 @@ Status PlanWorker::RunSource(RecordBatch& batch) {
     source.schema->Check(batch, stage.active,
                          [&run](uint32_t row, std::string why) { run.FailRow(row, "schema", std::move(why)); });
   }
+  LeaveOut(batch);
   SortByRow(&stage.errors);
-  if (Status tripped = guards_.breakers[batch.source].Note(stage); !tripped.ok()) {
+  if (Status tripped = guards_.breakers[batch.source].Note(stage, &batch); !tripped.ok()) {
     return StopAt(batch.source, {tripped.WithContext("source \"" + source.id + "\""), "breaker"});
   }
   stage.busy_ns = static_cast<uint64_t>(clock_.NowNs() - begin);
@@ -212,9 +213,26 @@ Status PlanWorker::GiveUpSource(RecordBatch& batch) {
   std::fill(stage.outcome.begin(), stage.outcome.end(), Outcome::kOk);
   std::fill(stage.active.begin(), stage.active.end(), uint8_t{1});
   stage.active_count = batch.rows();
+  LeaveOut(batch);
   GiveUpRows(batch, batch.source);
   stage.done = true;
   return Status::Ok();
+}
+
+// Of a batch that is given up only what its positions hold.
+void PlanWorker::LeaveOut(RecordBatch& batch) {
+  if (batch.give_up == kNoStage || batch.restored) return;
+  StageRows& stage = batch.stages[batch.source];
+  for (uint32_t row = 0; row < batch.rows(); ++row) {
+    const bool within = std::ranges::any_of(batch.positions, [&](const PositionRange& range) {
+      return range.partition == batch.partition[row] && batch.offset[row] < range.next;
+    });
+    if (within) continue;
+    stage.outcome[row] = Outcome::kAbsent;
+    stage.active_count -= stage.active[row];
+    stage.active[row] = 0;
+  }
+  std::erase_if(stage.errors, [&](const RowError& error) { return stage.outcome[error.row] == Outcome::kAbsent; });
 }
 
 bool PlanWorker::InBatch(const RecordBatch& batch, StageId stage) const {
@@ -267,6 +285,9 @@ StageEnd PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
   });
   if (!asked.ok()) return {{Code::kInternal, "\"when\" of this node: " + asked.message()}, "stage"};
   StageRows& rows = batch.stages[stage];
+  if (stages_[stage].encoder && batch.give_up != stage && !guards_.refused.empty()) {
+    guards_.refused.FailRows(batch, stage);
+  }
   const bool call = rows.active_count > 0 && batch.give_up != stage;
   StageEnd end;
   if (call) {
@@ -393,7 +414,7 @@ StageEnd PlanWorker::ApplyErrorPolicy(RecordBatch& batch, StageId id) {
   StageRows& rows = batch.stages[id];
   SortByRow(&rows.errors);
   if (node.on_record_error == RecordPolicy::kDeadLetter) {
-    Status tripped = guards_.breakers[id].Note(rows);
+    Status tripped = guards_.breakers[id].Note(rows, &batch);
     if (!tripped.ok()) return {tripped.WithContext("node \"" + node.id + "\""), "breaker"};
   }
   if (rows.errors.empty()) return {};
@@ -464,7 +485,8 @@ void PlanWorker::EncodeDeadLetters(RecordBatch& batch) {
   std::stable_sort(letters.begin(), letters.end(),
                    [](const auto& a, const auto& b) { return a.error->row < b.error->row; });
   const std::string failed_at = FormatTimestamp(clock_.WallMs() * 1000);
-  if (!dead_letters_) dead_letters_ = std::make_unique<DeadLetterWriter>(plan_, guards_.given_up ? &*guards_.given_up : nullptr);
+  const Failure* given_up = guards_.given_up ? &*guards_.given_up : nullptr;
+  if (!dead_letters_) dead_letters_ = std::make_unique<DeadLetterWriter>(plan_, guards_.refused, given_up);
   dead_letters_->Append(batch, letters, failed_at, &batch.encoded.targets[plan_.dead_letters()]);
 }
 

@@ -46,7 +46,7 @@ class PlanWorker {
 
   // Runs a batch as its source filled it through all stages, in dependency order, until
   // batch.encoded holds what leaves. A restored batch goes through the stages that are not done; its encoded rows and
-  // positions stay. A stage that finished says so in StageRows::done, also when a later one stops the batch. Rows that
+  // positions stay. Of a batch that is given up, rows beyond its positions are left alone. A stage that finished says so in StageRows::done, also when a later one stops the batch. Rows that
   // fail are data; a Status stops the stage named in failed_stage(), kCancelled excepted. `branches` may be null.
   Status Run(RecordBatch& batch, BranchRunner* branches);
 
@@ -77,6 +77,7 @@ class PlanWorker {
   void MarkSkipped(RecordBatch& batch, StageId stage);
   Status StopAt(StageId stage, StageEnd end);
   Status GiveUpSource(RecordBatch& batch);
+  void LeaveOut(RecordBatch& batch);
   void GiveUpRows(RecordBatch& batch, StageId stage);
   bool DeadLetters(const RecordBatch& batch, StageId stage) const;
   void DropFailedAbove(RecordBatch& batch, StageId stage);

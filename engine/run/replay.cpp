@@ -153,7 +153,8 @@ void ReplaySource::Decode(const DeadLetter& letter, const LetterRoutes::Route& r
                           RecordBatch* batch) {
   batch->source = route.source;
   CopyHeaders(batch);
-  batch->AddRow(*record.Find(letter.from), letter.offset, read_.timestamp_ms[0], batch->text.Copy(read_.key[0]),
+  const int64_t timestamp_ms = letter.timestamp_ms >= 0 ? letter.timestamp_ms : read_.timestamp_ms[0];
+  batch->AddRow(*record.Find(letter.from), letter.offset, timestamp_ms, batch->text.Copy(read_.key[0]),
                 read_.key_present[0] != 0, batch->text.Copy(read_.payload[0]));
   batch->PrepareStages();
   batch->encoded.Clear(plan_.targets.size());

@@ -75,6 +75,20 @@ class ResultsLog : public KeptSink {
   std::atomic<bool> warned_{false};
 };
 
+// Where some of what was kept had left its stages, and so has no records to give up: the positions below which all records
+// that wait lie.
+std::map<SourcePartition, int64_t> GivenUpBelow(const std::vector<KeptStore::Entry>& entries) {
+  std::map<SourcePartition, int64_t> below;
+  if (std::ranges::none_of(entries, [](const KeptStore::Entry& entry) { return entry.header.outputs; })) return below;
+  for (const KeptStore::Entry& entry : entries) {
+    for (const KeptHeader::Range& range : entry.header.ranges) {
+      int64_t& next = below[range.partition];
+      next = std::max(next, range.next);
+    }
+  }
+  return below;
+}
+
 // One run from opened models to closed sources. Built, used and destroyed by RunPlan.
 class Run {
  public:
@@ -89,7 +103,7 @@ class Run {
         clock_(options.clock ? *options.clock : Clock::Real()),
         counters_(plan),
         guards_(plan),
-        shared_{plan, clock_, counters_, nullptr, cancel},
+        shared_{.plan = plan, .clock = clock_, .counters = counters_, .stop = cancel, .refused = guards_.refused},
         log_(plan, kept, cancel, shared_.warn) {
     shared_.ledger = &state.ledger();
     if (!replays()) shared_.kept = &kept;
@@ -97,6 +111,7 @@ class Run {
     shared_.accept_loss = options.accept_loss;
     shared_.kept_only = options.start == RunStart::kGiveUp;
     if (shared_.kept_only) guards_.given_up = state.failure();
+    if (shared_.kept_only) shared_.give_up_below = GivenUpBelow(kept.entries());
     if (observer.warn) shared_.warn = observer.warn;
   }
 
@@ -452,7 +467,7 @@ Result<RestoreRules> DecideRules(const Plan& plan, const RunOptions& options, Ru
         ", plan " + restart.token));
   }
   // Rows that had left their stages cannot be made anew from what was kept of them: their source has them.
-  if (!UsesOutputs(entries, rules)) RETURN_IF_ERROR(kept.Discard());
+  if (rules.give_up.empty() && !UsesOutputs(entries, rules)) RETURN_IF_ERROR(kept.Discard());
   return rules;
 }
 

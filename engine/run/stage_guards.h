@@ -10,6 +10,7 @@
 #include "engine/restart/failure.h"
 #include "engine/run/attempts.h"
 #include "engine/run/breaker.h"
+#include "engine/run/refused_rows.h"
 
 namespace anabranch {
 
@@ -29,13 +30,14 @@ class StageCosts {
 
 // What all workers of a run know of its stages together. Outlives the workers.
 struct StageGuards {
-  explicit StageGuards(const Plan& plan) : costs(plan.stages()) {
+  explicit StageGuards(const Plan& plan) : costs(plan.stages()), refused(plan) {
     for (const PlanSource& source : plan.sources) breakers.emplace_back(source.breaker);
     for (const PlanNode& node : plan.nodes) breakers.emplace_back(node.breaker);
   }
 
   StageCosts costs;
   std::deque<RowBreaker> breakers;   // by StageId
+  RefusedRows refused;
   AttemptSlots* attempts = nullptr;  // set before workers open, one slot for each; null: nothing is written down
   std::optional<Failure> given_up;   // set before workers run: why the stage stopped whose rows are given up
 };

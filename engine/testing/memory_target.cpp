@@ -1,6 +1,7 @@
 #include "engine/testing/memory_target.h"
 
 #include <chrono>
+#include <utility>
 
 namespace anabranch {
 namespace {
@@ -27,8 +28,8 @@ class PayloadEncoder : public RowEncoder {
 
 class MemoryCommitter : public Committer {
  public:
-  MemoryCommitter(std::vector<std::pair<TargetId, std::shared_ptr<MemoryOutput>>> outputs, const CancelToken* cancel)
-      : outputs_(std::move(outputs)), cancel_(cancel) {}
+  MemoryCommitter(std::vector<std::pair<TargetId, std::shared_ptr<MemoryOutput>>> outputs, const LaneContext& lane)
+      : outputs_(std::move(outputs)), cancel_(lane.cancel), table_(lane.partitions) {}
 
   Status Open() override { return Status::Ok(); }
 
@@ -44,12 +45,21 @@ class MemoryCommitter : public Committer {
       const EncodedRows& rows = batch.targets[target];
       for (const EncodedRows::Row& row : rows.rows) {
         if (AlreadyWritten(batch.ReadAt(row).offset, output->next)) continue;
+        const bool late = output->refuses_timestamps && row.timestamp_ms >= 0;
+        if (late || output->refuses.contains(row.offset)) {
+          const auto why = late ? RefusedRow::Why::kTimestamp : RefusedRow::Why::kContent;
+          const SourceTable& table = batch.replayed != nullptr ? batch.replayed->record : *table_;
+          refused_.push_back({target, table.at(row.partition), row.offset, why, "it does not fit"});
+          continue;
+        }
         output->open.push_back({row.offset, std::string(rows.key(row)), std::string(rows.value(row))});
         written_.emplace_back(rows.value(row), rows.value(row));
       }
     }
-    return Status::Ok();
+    return refused_.empty() ? Status::Ok() : Status(Code::kAborted, "rows were refused");
   }
+
+  std::vector<RefusedRow> TakeRefused() override { return std::exchange(refused_, {}); }
 
   Status Commit(const EpochEnd& end) override {
     for (auto& [target, output] : outputs_) {
@@ -105,6 +115,8 @@ class MemoryCommitter : public Committer {
 
   std::vector<std::pair<TargetId, std::shared_ptr<MemoryOutput>>> outputs_;
   const CancelToken* cancel_;
+  const SourceTable* table_;
+  std::vector<RefusedRow> refused_;
   std::vector<std::pair<std::string_view, std::string>> written_;  // as a producer that copies nothing has it
 };
 
@@ -131,7 +143,7 @@ class MemoryConnector : public Connector {
     for (const auto& [id, program] : targets) {
       outputs.emplace_back(id, static_cast<const MemoryTargetProgram*>(program)->output());
     }
-    return std::unique_ptr<Committer>(std::make_unique<MemoryCommitter>(std::move(outputs), lane.cancel));
+    return std::unique_ptr<Committer>(std::make_unique<MemoryCommitter>(std::move(outputs), lane));
   }
 
  private:

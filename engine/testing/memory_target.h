@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ class MemoryOutput {
 
   bool shows_at_commit = true;  // else its readers see rows as they leave
   bool keeps_progress = true;   // answers Progress with what it committed
+  std::set<int64_t> refuses;       // offsets whose rows it refuses for good
+  bool refuses_timestamps = false;  // refuses rows that bear one
   bool bytes_gone = false;      // what a committer may refer to until it is closed was no longer there
 
   std::mutex mutex;

@@ -13,6 +13,7 @@ from oracle import harness
 KILLS = harness.scaled(5)  # of each place
 # Passed only while a broker is in trouble: the calls that fail there are made to fail by this test.
 ELSEWHERE = {name: "test_broker_faults.py" for name in ("kafka.abort", "kafka.aborted", "kafka.rebuilt", "kafka.resolved")}
+ELSEWHERE |= {name: "test_refused_records.py" for name in ("kafka.judged", "lane.refused")}
 PARTITIONS = 2
 
 

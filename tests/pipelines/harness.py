@@ -302,6 +302,13 @@ class Broker:
         for future in made.values():
             future.result(30)
 
+    def configure(self, topic, config):
+        from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+        entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        for future in AdminClient({"bootstrap.servers": self.address, **QUIET}).incremental_alter_configs([resource]).values():
+            future.result(30)
+
     def produce(self, records, **settings):
         """Sends records and waits for every acknowledgement. A record is a dict of topic, and of key, value,
         partition, headers, timestamp where wanted."""

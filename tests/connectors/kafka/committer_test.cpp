@@ -347,50 +347,31 @@ TEST(KafkaTransaction, RefusesThePositionOfAnotherFileOfTheSameName) {
   EXPECT_NE(replaced.status().message().find("--new-identity"), std::string::npos) << replaced.status().message();
 }
 
-TEST(KafkaTransaction, StopsAtARecordThatIsTooLargeForTheTopic) {
+TEST(KafkaTransaction, NamesTheOneRowThatTheTopicRefusesAndWritesNothingOfItsEpoch) {
   const std::string out = TestBroker::MakeTopic("large.out", 1);
   TestLane lane(std::make_shared<FileProgram>("large.jsonl"), "large");
   auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
   ASSERT_TRUE(committer.ok());
-  EncodedBatch batch = FileRows(0, 20);
+  EncodedBatch batch = FileRows(0, 200);
   EncodedRows& rows = batch.targets[0];
   rows.rows[1].value = static_cast<uint32_t>(rows.bytes.size());
   rows.rows[1].value_size = 2'000'000;
   rows.bytes.append(2'000'000, 'x');
-  const Status written = (*committer)->Write(batch);
-  EXPECT_EQ(written.code(), Code::kStage) << written.message();
-  EXPECT_NE(written.message().find("file:in/0/10/out"), std::string::npos) << written.message();
-  EXPECT_NE(written.message().find("message.max.bytes"), std::string::npos) << written.message();
+  ASSERT_TRUE((*committer)->Write(batch).ok());
+  EXPECT_EQ((*committer)->Prepare().code(), Code::kAborted);
+  const std::vector<RefusedRow> refused = (*committer)->TakeRefused();
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(refused[0].offset, 10);
+  EXPECT_EQ(refused[0].why, RefusedRow::Why::kSize);
+  EXPECT_NE(refused[0].reason.find("file:in/0/10/out"), std::string::npos) << refused[0].reason;
+  EXPECT_NE(refused[0].reason.find("max.message.bytes"), std::string::npos) << refused[0].reason;
+  EXPECT_TRUE((*committer)->TakeRefused().empty());
   EXPECT_TRUE(ReadAll(out).empty());
-}
-
-TEST(KafkaTransaction, WritesADeadLetterThatIsTooLargeWithoutItsValue) {
-  const std::string out = TestBroker::MakeTopic("large.dead", 1);
-  TestLane lane(std::make_shared<FileProgram>("large.jsonl"), "largedead");
-  KafkaTargetProgram::Settings settings;
-  settings.options = TestOptions();
-  settings.topic = out;
-  settings.dead_letters = true;
-  auto committer = lane.OpenCommitter({std::make_shared<KafkaTargetProgram>(settings)});
-  ASSERT_TRUE(committer.ok()) << committer.status().message();
-  EncodedBatch batch = FileRows(0, 20);
-  EncodedRows& rows = batch.targets[0];
-  rows.rows[1].headers = static_cast<uint32_t>(rows.bytes.size());
-  rows.AppendHeader("anabranch.error.offset", "10");
-  rows.rows[1].headers_size = static_cast<uint32_t>(rows.bytes.size()) - rows.rows[1].headers;
-  rows.rows[1].value = static_cast<uint32_t>(rows.bytes.size());
-  rows.rows[1].value_size = 2'000'000;
-  rows.bytes.append(2'000'000, 'x');
-  const Status written = (*committer)->Write(batch);
-  ASSERT_TRUE(written.ok()) << written.message();
+  // Without it the epoch is written as any other.
+  batch.targets[0].rows.erase(batch.targets[0].rows.begin() + 1);
+  ASSERT_TRUE((*committer)->Write(batch).ok());
   ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
-  const std::vector<TestRecord> records = ReadAll(out);
-  ASSERT_EQ(records.size(), 2u);
-  EXPECT_EQ(records[0].value, "0");
-  EXPECT_EQ(records[0].Header("anabranch.error.value_bytes"), "");
-  EXPECT_EQ(records[1].value, "");
-  EXPECT_EQ(records[1].Header("anabranch.error.offset"), "10");
-  EXPECT_EQ(records[1].Header("anabranch.error.value_bytes"), "2000000");
+  EXPECT_EQ(ReadAll(out).size(), 19u);
 }
 
 // Partitions that Java's default partitioner gives: murmur2(key) & 0x7fffffff, modulo the count. The hashes are
