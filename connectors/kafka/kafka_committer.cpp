@@ -19,6 +19,7 @@ constexpr int64_t kStartWaitNs = 30'000'000'000;  // a coordinator may have to l
 constexpr int64_t kSettleWaitNs = 15'000'000'000;
 constexpr int64_t kAbortBackoffNs = 100 * kNsPerMs;
 constexpr int kMostBackoffs = 20;
+constexpr int kMostInVain = 10;  // from 1 MB to the smallest batch are four steps
 constexpr int64_t kFencedAgainNs = 30'000'000'000;
 constexpr char kRecordedIds[] = "transactional_ids";  // of the ledger: one per line
 
@@ -253,7 +254,7 @@ Status KafkaTransactionCommitter::Settle(Verdict verdict, const Status& cause, c
   if (verdict == Verdict::kDone) {
     FaultPoint("kafka.committed", transactional_id_);
     in_transaction_ = false;
-    aborted_ = 0;
+    aborted_ = in_vain_ = 0;
     producer_.ForgetRows();
     return Status::Ok();
   }
@@ -282,10 +283,14 @@ Status KafkaTransactionCommitter::AbortNow(const Status& cause) {
   if (failure.code() == Code::kStage) return failure;
   if (!suspects.empty()) {
     RETURN_IF_ERROR(Renew());
-    RETURN_IF_ERROR(JudgeRows(suspects));
+    const Status judged = JudgeRows(suspects);
+    if (!judged.ok() && judged.code() != Code::kAborted) return judged;
+  }
+  if (!suspects.empty() && !producer_.refuses() && ++in_vain_ >= kMostInVain) {
+    return {Code::kStage, failure.message() + "; no single record of the batch is to blame"};
   }
   if (!producer_.refuses()) return Aborted(cause);
-  aborted_ = 0;
+  aborted_ = in_vain_ = 0;
   return {Code::kAborted, cause.message()};
 }
 
@@ -322,7 +327,7 @@ Status KafkaTransactionCommitter::JudgeRows(const std::vector<KafkaProducer::Sen
     return refused;
   };
   const Result<bool> judged = producer_.Judge(suspects, send);
-  if (!judged.ok()) return judged.status().code() == Code::kAborted ? Aborted(judged.status()) : judged.status();
+  if (!judged.ok()) return judged.status();
   if (producer_.refuses() || !producer_.ShrinkBatches()) return Status::Ok();
   return StartAgain({Code::kAborted, "the topic takes smaller batches of records only"});
 }

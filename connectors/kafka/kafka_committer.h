@@ -120,6 +120,7 @@ class KafkaTransactionCommitter : public Committer {
   int64_t began_ns_ = 0;
   int64_t fenced_ns_ = 0;  // when the producer was last made anew after a fence
   int aborted_ = 0;        // since the last commit
+  int in_vain_ = 0;        // times since then that records were refused and none was to blame
 };
 
 class KafkaAtLeastOnceCommitter : public Committer {

@@ -297,7 +297,8 @@ TEST_F(DeadLetters, OfRecordsThatWereGivenUpSayWhyTheirStageStopped) {
   const RowError given_up{0, "given_up", "the operator"}, plain{1, "model", "it does not like it"};
   letters.Clear();
   const DeadLetterWriter::Failed failed[] = {{&given_up, score}, {&plain, score}};
-  DeadLetterWriter(plan.plan(), &failure).Append(batch, failed, "now", &letters);
+  const RefusedRows refused(plan.plan());
+  DeadLetterWriter(plan.plan(), refused, &failure).Append(batch, failed, "now", &letters);
   ASSERT_EQ(letters.rows.size(), 2U);
   EXPECT_EQ(Header(letters, 0, "anabranch.error.code"), "given_up");
   EXPECT_EQ(Header(letters, 0, "anabranch.error.origin.node"), "score");
@@ -323,7 +324,8 @@ TEST_F(DeadLetters, HaveHeadersOfBoundedLength) {
   const RowError error{0, "given_up", message};
   letters.Clear();
   const DeadLetterWriter::Failed failed[] = {{&error, score}};
-  DeadLetterWriter(plan.plan(), &failure).Append(batch, failed, "2026-11-28T00:00:00Z", &letters);
+  const RefusedRows refused(plan.plan());
+  DeadLetterWriter(plan.plan(), refused, &failure).Append(batch, failed, "2026-11-28T00:00:00Z", &letters);
   size_t all = 0;
   letters.ForEachHeader(letters.rows[0], [&all](std::string_view name, std::string_view value) {
     if (!name.starts_with("anabranch.error.") || name == "anabranch.error.results") return;
