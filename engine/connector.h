@@ -231,8 +231,8 @@ class Committer {
     return Status::Ok();
   }
   virtual Status Write(const EncodedBatch& batch) = 0;
-  // Before another unit commits the epoch: waits until the outside system took every row that was written, or says which
-  // it refuses. Makes nothing visible.
+  // Before another unit commits the epoch: waits until the outside system took every row that was written, or says
+  // which it refuses. Makes nothing visible.
   virtual Status Prepare() { return Status::Ok(); }
   virtual Status Commit(const EpochEnd& end) = 0;
   // Of the last call that answered kAborted: the rows that are to blame, if any. They are not given again.

@@ -20,8 +20,8 @@ namespace anabranch {
 // At least once: an idempotent producer; Commit waits until all is delivered. It stores no positions: other targets
 // may not have the rows yet.
 //
-// When a broker refuses a batch of records for what is in it, both find out which rows are to blame (RefusedRow): exactly
-// once in transactions that are aborted, at least once by writing the others.
+// When a broker refuses a batch of records for what is in it, both find out which rows are to blame (RefusedRow):
+// exactly once in transactions that are aborted, at least once by writing the others.
 //
 // `lane`, the programs of `targets`, `source_program` and `source` must outlive the committer.
 Result<std::unique_ptr<Committer>> OpenKafkaCommitter(const LaneContext& lane, KafkaTargets targets,
@@ -154,8 +154,8 @@ class KafkaAtLeastOnceCommitter : public Committer {
   const KafkaTargets targets_;
   KafkaSource* const consumer_;
   KafkaProducer producer_;
-  // An epoch with refused rows is made again without them. What it had delivered is not delivered twice: everything below
-  // delivered_ (by PartitionId), but for the letters of refused_.
+  // An epoch with refused rows is made again without them. What it had delivered is not delivered twice: everything
+  // below delivered_ (by PartitionId), but for the letters of refused_.
   std::vector<PositionRange> written_;  // since the last commit
   std::vector<int64_t> delivered_;
   std::set<std::pair<SourcePartition, int64_t>> refused_;

@@ -24,8 +24,8 @@ namespace anabranch {
 // Push waits while more than `max_bytes` are held, CloseEpoch while two closed epochs wait; they and WaitIdle wait half
 // a second at most, then they answer kRetry, having done nothing: see to the source, then call again.
 //
-// A target may refuse rows for good. Then nothing more is written, every call that waits answers kAborted, refused() says
-// which rows; AbandonOpen() goes on.
+// A target may refuse rows for good. Then nothing more is written, every call that waits answers kAborted, refused()
+// says which rows; AbandonOpen() goes on.
 //
 // Used by one lane thread. After a failure nothing more is committed; status() tells why, ForEachUncommitted() gives
 // what was pushed.

@@ -39,8 +39,8 @@ struct RunShared {
   RestoreRules rules = {};    // how kept rows are taken up
   bool accept_loss = false;   // lost positions: go on at the first record that can be read
   bool kept_only = false;     // end when the kept rows are committed
-  // With rules.give_up: what was kept had left its stages, so the records below these positions are read again, given up,
-  // and that is the end. Empty: the kept rows are fed.
+  // With rules.give_up: what was kept had left its stages, so the records below these positions are read again, given
+  // up, and that is the end. Empty: the kept rows are fed.
   std::map<SourcePartition, int64_t> give_up_below = {};
   std::atomic<int> lanes_fed{0};
   std::atomic<int> lanes_at_end{0};

@@ -70,8 +70,8 @@ bool Lane::TakeOver(const std::string& stage, const Status& why) {
   return true;
 }
 
-// Targets will never take some rows. Everything since the last commit is computed again; those rows fail in their stages
-// then, or go out as smaller letters.
+// Targets will never take some rows. Everything since the last commit is computed again; those rows fail in their
+// stages then, or go out as smaller letters.
 Status Lane::OnRefused() {
   ReadOn();
   const std::vector<RefusedRow> rows = writer_.refused();

@@ -44,10 +44,11 @@ class PlanWorker {
                                                   const CancelToken& cancel);
   ~PlanWorker();
 
-  // Runs a batch as its source filled it through all stages, in dependency order, until
-  // batch.encoded holds what leaves. A restored batch goes through the stages that are not done; its encoded rows and
-  // positions stay. Of a batch that is given up, rows beyond its positions are left alone. A stage that finished says so in StageRows::done, also when a later one stops the batch. Rows that
-  // fail are data; a Status stops the stage named in failed_stage(), kCancelled excepted. `branches` may be null.
+  // Runs a batch as its source filled it through all stages, in dependency order, until batch.encoded holds what
+  // leaves. A restored batch goes through the stages that are not done; its encoded rows and positions stay. Of a
+  // batch that is given up, rows beyond its positions are left alone. A stage that finished says so in
+  // StageRows::done, also when a later one stops the batch. Rows that fail are data; a Status stops the stage named in
+  // failed_stage(), kCancelled excepted. `branches` may be null.
   Status Run(RecordBatch& batch, BranchRunner* branches);
 
   // Runs one stage whose inputs are done. Safe for different stages of one batch at the same time,

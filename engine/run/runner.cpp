@@ -75,8 +75,8 @@ class ResultsLog : public KeptSink {
   std::atomic<bool> warned_{false};
 };
 
-// Where some of what was kept had left its stages, and so has no records to give up: the positions below which all records
-// that wait lie.
+// Where some of what was kept had left its stages, and so has no records to give up: the positions below which all
+// records that wait lie.
 std::map<SourcePartition, int64_t> GivenUpBelow(const std::vector<KeptStore::Entry>& entries) {
   std::map<SourcePartition, int64_t> below;
   if (std::ranges::none_of(entries, [](const KeptStore::Entry& entry) { return entry.header.outputs; })) return below;
