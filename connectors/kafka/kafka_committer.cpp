@@ -110,7 +110,9 @@ Status KafkaTransactionCommitter::InitTransactions(KafkaProducer& producer, cons
 
 Status KafkaTransactionCommitter::StartProducer(bool patiently) {
   in_transaction_ = false;
-  return InitTransactions(producer_, transactional_id_, patiently);
+  RETURN_IF_ERROR(InitTransactions(producer_, transactional_id_, patiently));
+  producer_.LearnTopics();
+  return Status::Ok();
 }
 
 Result<std::vector<int64_t>> KafkaTransactionCommitter::Progress(std::span<const PartitionId> partitions) {

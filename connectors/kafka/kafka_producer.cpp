@@ -23,6 +23,7 @@ constexpr size_t kLeastBatchBytes = 4096;
 constexpr size_t kMostRefused = 64;  // of one judgement
 constexpr int64_t kJudgeNs = 5'000'000'000;
 constexpr int kPartMs = 10'000;
+constexpr int kLearnMs = 500;
 
 bool TooLarge(int error) {
   return error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || error == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
@@ -133,6 +134,14 @@ Status KafkaProducer::Start(const std::string& transactional_id) {
                                               Defaults(lane_, !transactional_id.empty()), fixed, std::move(hooks)));
   for (Target& target : targets_) target.topic = client_->Topic(target.program->settings().topic);
   return Status::Ok();
+}
+
+void KafkaProducer::LearnTopics() {
+  for (const Target& target : targets_) {
+    const rd_kafka_metadata_t* metadata = nullptr;
+    if (rd_kafka_metadata(handle(), 0, target.topic.get(), &metadata, kLearnMs) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+    rd_kafka_metadata_destroy(metadata);
+  }
 }
 
 void KafkaProducer::Stop() {

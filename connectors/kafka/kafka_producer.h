@@ -29,6 +29,9 @@ class KafkaProducer {
 
   // Makes a client; idempotent, transactional when `transactional_id` is not empty.
   Status Start(const std::string& transactional_id);
+  // Asks where the topics are, half a second each at most. Without it the first record of a client waits up to a second
+  // (librdkafka below 2.10.1). After the brokers have answered something else.
+  void LearnTopics();
   // Ends the client and with it every record that is not delivered.
   void Stop();
   bool running() const { return client_ != nullptr; }
