@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +14,10 @@ namespace anabranch {
 
 // The encoded rows of one batch for one target: bytes ready to leave, one allocation, no pointers,
 // so that they can be pinned until their epoch's commit is resolved and written again after an abort.
+//
+// An encoder asks HasRoom() before each row, writes the row's bytes behind `bytes` and calls AddRow(). A row that is
+// longer than `max_row_bytes` is taken back and named in `too_large`; where there is no room left the encoder stops, and
+// the batch is encoded again in smaller parts. So a batch never holds more than max_bytes and one row.
 class EncodedRows {
  public:
   static constexpr uint32_t kNone = 0xffffffff;  // as a length: null
@@ -26,9 +31,36 @@ class EncodedRows {
     PartitionId partition = 0;
   };
 
+  // A row of the batch whose result is longer than max_row_bytes.
+  struct TooLarge {
+    uint32_t row;
+    size_t bytes;  // at least
+  };
+
   void Clear() {
     rows.clear();
     bytes.clear();
+    too_large.clear();
+    full = false;
+  }
+
+  // Where the next byte goes. Throws std::length_error where 32 bits do not hold it.
+  uint32_t Here() const {
+    if (bytes.size() >= kNone) throw std::length_error("a batch has more than 4 GiB of results for one target");
+    return static_cast<uint32_t>(bytes.size());
+  }
+  bool HasRoom() {
+    full = bytes.size() >= max_bytes;
+    return !full;
+  }
+  // `batch_row`: its place in the batch; its bytes begin at `begin`.
+  void AddRow(const Row& row, uint32_t batch_row, size_t begin) {
+    if (bytes.size() - begin > max_row_bytes) {
+      too_large.push_back({batch_row, bytes.size() - begin});
+      bytes.resize(begin);
+    } else {
+      rows.push_back(row);
+    }
   }
 
   std::string_view key(const Row& row) const { return {bytes.data() + row.key, row.key_size}; }
@@ -44,6 +76,11 @@ class EncodedRows {
 
   std::vector<Row> rows;
   std::string bytes;
+
+  size_t max_row_bytes = size_t{1} << 30;
+  size_t max_bytes = size_t{1} << 30;
+  std::vector<TooLarge> too_large;
+  bool full = false;
 };
 
 // A dead letter on its way through the plan again: whose record it is, and how that failed first.

@@ -91,6 +91,7 @@ struct EpochLimits {
 
 struct Limits {
   size_t record_bytes = size_t{16} << 20;   // a longer record is a record error
+  size_t result_bytes = size_t{16} << 20;   // a longer result of one record is a record error of its persist node
   size_t memory_bytes = size_t{512} << 20;  // batches and pinned outputs in flight, all lanes
   size_t kept_bytes = size_t{4} << 30;      // kept results in the state folder
 };

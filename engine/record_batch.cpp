@@ -44,20 +44,23 @@ void RecordBatch::Clear(size_t column_count, size_t stage_count) {
 }
 
 void RecordBatch::PrepareStages() {
-  for (StageRows& stage : stages) {
-    stage.outcome.assign(rows(), Outcome::kAbsent);
-    stage.active.assign(rows(), 0);
-    stage.active_count = 0;
-    stage.errors.clear();
-    stage.busy_ns = 0;
-    stage.model_calls = 0;
-    stage.retried = 0;
-    stage.dead_lettered = 0;
-    stage.tally.clear();
-    stage.notice.clear();
-    stage.done = false;
-    stage.reused = false;
-  }
+  for (StageId stage = 0; stage < stages.size(); ++stage) PrepareStage(stage);
+}
+
+void RecordBatch::PrepareStage(StageId id) {
+  StageRows& stage = stages[id];
+  stage.outcome.assign(rows(), Outcome::kAbsent);
+  stage.active.assign(rows(), 0);
+  stage.active_count = 0;
+  stage.errors.clear();
+  stage.busy_ns = 0;
+  stage.model_calls = 0;
+  stage.retried = 0;
+  stage.dead_lettered = 0;
+  stage.tally.clear();
+  stage.notice.clear();
+  stage.done = false;
+  stage.reused = false;
 }
 
 }  // namespace anabranch

@@ -91,6 +91,7 @@ class RecordBatch {
 
   // Sizes the per-stage state for the rows of this batch; outcomes start as kAbsent.
   void PrepareStages();
+  void PrepareStage(StageId stage);  // as if it had not run
 
   StageId source = 0;     // whose rows these are
   int lane = 0;           // that took it in

@@ -36,28 +36,29 @@ class FileEncoder : public RowEncoder {
   Status Encode(const RecordBatch& batch, std::span<const uint8_t> active, EncodedRows* out) override {
     for (uint32_t r = 0; r < batch.rows(); ++r) {
       if (active[r] == 0) continue;
+      if (!out->HasRoom()) break;
       EncodedRows::Row row;
       row.partition = batch.partition[r];
       row.offset = batch.offset[r];
       row.timestamp_ms = batch.timestamp_ms[r];
-      row.value = static_cast<uint32_t>(out->bytes.size());
-      AppendLine(batch, r, &out->bytes);
-      row.value_size = static_cast<uint32_t>(out->bytes.size()) - row.value;
-      out->rows.push_back(row);
+      row.value = out->Here();
+      AppendLine(batch, r, out->max_row_bytes, &out->bytes);
+      row.value_size = out->Here() - row.value;
+      out->AddRow(row, r, row.value);
     }
     return {};
   }
 
  private:
-  void AppendLine(const RecordBatch& batch, uint32_t r, std::string* out) {
+  void AppendLine(const RecordBatch& batch, uint32_t r, size_t most, std::string* out) {
     if (csv_) return csv_->Append(batch, r, RecordIdOf(batch, r, node_id_), out);
     if (layout_ == Layout::kRaw) {
       out->append(batch.payload[r]);
     } else if (layout_ == Layout::kPlain) {
-      writer_.Append(batch, r, out);
+      writer_.Append(batch, r, out, most);
     } else {
       AppendIdentity(batch, r, out);
-      writer_.Append(batch, r, out);
+      writer_.Append(batch, r, out, most);
       *out += '}';
     }
     *out += '\n';
@@ -101,6 +102,10 @@ class FileTargetProgram : public TargetProgram {
   std::string Describe() const override {
     if (IsStandardStream(path_)) return "standard output";
     return "file " + (path_.empty() ? kDeadLetterFile : path_);
+  }
+
+  std::string DescribeIn(const std::string& state_dir) const override {
+    return path_.empty() ? "file " + PathIn(state_dir) : Describe();
   }
 
   bool ExactlyOnce(const SourceProgram& /*source*/, std::string* why) const override {

@@ -39,7 +39,9 @@ class ResultEncoder : public RowEncoder {
     const std::span<const uint32_t> sets = models_.Find(batch);
     shared_.assign(models_.size(), {});
     for (uint32_t row = 0; row < batch.rows(); ++row) {
-      if (active[row] != 0) EncodeRow(batch, row, SharedOf(sets[row], out), out);
+      if (active[row] == 0) continue;
+      if (!out->HasRoom()) break;
+      EncodeRow(batch, row, SharedOf(sets[row], out), out);
     }
     return Status::Ok();
   }
@@ -54,10 +56,10 @@ class ResultEncoder : public RowEncoder {
   Part SharedOf(uint32_t set, EncodedRows* out) {
     Part& part = shared_[set];
     if (part.size != EncodedRows::kNone) return part;
-    part.at = static_cast<uint32_t>(out->bytes.size());
+    part.at = out->Here();
     out->bytes.append(same_);
     if (const std::string& names = models_.names(set); !names.empty()) out->AppendHeader("anabranch.models", names);
-    part.size = static_cast<uint32_t>(out->bytes.size()) - part.at;
+    part.size = out->Here() - part.at;
     return part;
   }
 
@@ -66,30 +68,30 @@ class ResultEncoder : public RowEncoder {
     encoded.partition = batch.partition[row];
     encoded.offset = batch.offset[row];
     encoded.timestamp_ms = batch.timestamp_ms[row];
-    const auto here = [out] { return static_cast<uint32_t>(out->bytes.size()); };
+    const uint32_t begin = out->Here();
     if (batch.key_present[row] != 0) {
-      encoded.key = here();
+      encoded.key = begin;
       out->bytes.append(batch.key[row]);
-      encoded.key_size = here() - encoded.key;
+      encoded.key_size = out->Here() - encoded.key;
     }
-    encoded.value = here();
+    encoded.value = out->Here();
     if (raw_) {
       out->bytes.append(batch.payload[row]);
     } else {
-      writer_.Append(batch, row, &out->bytes);
+      writer_.Append(batch, row, &out->bytes, out->max_row_bytes);
     }
-    encoded.value_size = here() - encoded.value;
+    encoded.value_size = out->Here() - encoded.value;
     encoded.headers = shared.at;
     encoded.headers_size = shared.size;
     if (headers_ && (cloud_events_ || !batch.headers.empty())) AddOwnHeaders(batch, row, out, &encoded);
-    out->rows.push_back(encoded);
+    out->AddRow(encoded, row, begin);
   }
 
   void AddOwnHeaders(const RecordBatch& batch, uint32_t row, EncodedRows* out, EncodedRows::Row* encoded) const {
     bool own = false;
     const auto add = [&](std::string_view name, std::string_view value) {
       if (!own) {
-        const uint32_t shared = std::exchange(encoded->headers, static_cast<uint32_t>(out->bytes.size()));
+        const uint32_t shared = std::exchange(encoded->headers, out->Here());
         out->bytes.append(out->bytes, shared, encoded->headers_size);
         own = true;
       }
@@ -99,7 +101,7 @@ class ResultEncoder : public RowEncoder {
     for (const RowHeader& header : batch.row_headers(row)) {
       if (header.name == kTraceHeaders[0] || header.name == kTraceHeaders[1]) add(header.name, header.value);
     }
-    if (own) encoded->headers_size = static_cast<uint32_t>(out->bytes.size()) - encoded->headers;
+    if (own) encoded->headers_size = out->Here() - encoded->headers;
   }
 
   const JsonRowWriter writer_;

@@ -11,8 +11,8 @@ namespace {
 
 constexpr int kBusyMs = 10'000;
 
-// Holds an epoch's rows and writes them with the positions in one short transaction at its commit, so that lanes
-// and other processes wait for each other no longer than that.
+// Writes an epoch's rows with the positions in one short transaction at its commit, so that lanes and other processes
+// wait for each other no longer than that. Until then it refers to the pinned rows.
 class SqliteCommitter : public Committer {
  public:
   SqliteCommitter(const LaneContext& lane, std::vector<std::pair<TargetId, const SqliteTargetProgram*>> programs)
@@ -24,10 +24,7 @@ class SqliteCommitter : public Committer {
   Status Write(const EncodedBatch& batch) override;
   Status Commit(const EpochEnd& end) override;
   Status Abort() override {
-    for (Target& target : targets_) {
-      target.pending.Clear();
-      target.replayed.clear();
-    }
+    pending_.clear();
     return {};
   }
   int rank() const override { return 0; }
@@ -40,8 +37,6 @@ class SqliteCommitter : public Committer {
   struct Target {
     TargetId id;
     std::unique_ptr<SqliteTable> table;
-    EncodedRows pending;                     // the open epoch
-    std::vector<bool> replayed;              // by row of it: a dead letter's
     std::map<PartitionId, int64_t> next;     // as this lane last saw it
     std::map<PartitionId, int64_t> settled;  // what the running commit makes of it
   };
@@ -55,12 +50,13 @@ class SqliteCommitter : public Committer {
   const std::vector<std::pair<TargetId, const SqliteTargetProgram*>> programs_;
   std::unique_ptr<SqliteDatabase> db_;
   std::vector<Target> targets_;
+  std::vector<const EncodedBatch*> pending_;  // of the open epoch, pinned by the caller
 };
 
 Status SqliteCommitter::Open() {
   ASSIGN_OR_RETURN(db_, SqliteDatabase::Open(programs_[0].second->path(), SqliteDatabase::Mode::kReadWrite, kBusyMs));
   for (const auto& [id, program] : programs_) {
-    targets_.push_back({id, std::make_unique<SqliteTable>(*program, lane_.topology, *db_), {}, {}, {}, {}});
+    targets_.push_back({id, std::make_unique<SqliteTable>(*program, lane_.topology, *db_), {}, {}});
   }
   RETURN_IF_ERROR(Claim());
   for (Target& target : targets_) RETURN_IF_ERROR(target.table->Prepare());
@@ -107,21 +103,7 @@ Status SqliteCommitter::MoveProgress(std::span<const PartitionId> partitions, st
 }
 
 Status SqliteCommitter::Write(const EncodedBatch& batch) {
-  for (Target& target : targets_) {
-    if (target.id >= batch.targets.size()) continue;
-    const EncodedRows& rows = batch.targets[target.id];
-    const auto shift = static_cast<uint32_t>(target.pending.bytes.size());
-    target.pending.bytes.append(rows.bytes);
-    for (EncodedRows::Row row : rows.rows) {
-      row.key += shift;
-      row.value += shift;
-      const auto [partition, offset] = batch.ReadAt(row);  // its identity stands in the row's value
-      row.partition = partition;
-      row.offset = offset;
-      target.pending.rows.push_back(row);
-      target.replayed.push_back(batch.replayed != nullptr);
-    }
-  }
+  pending_.push_back(&batch);
   return {};
 }
 
@@ -156,15 +138,19 @@ Status SqliteCommitter::CommitTarget(Target& target, const EpochEnd& end) {
   for (const PositionRange& range : end.positions) {
     ASSIGN_OR_RETURN(stored[range.partition], Settle(target, range));
   }
-  for (size_t i = 0; i < target.pending.rows.size(); ++i) {
-    const EncodedRows::Row& row = target.pending.rows[i];
-    const auto next = stored.find(row.partition);
-    if (next != stored.end() && AlreadyWritten(row.offset, next->second)) continue;
-    if (target.replayed[i]) {
-      ASSIGN_OR_RETURN(const bool newest, target.table->IsNewest(target.pending, row));
-      if (!newest) continue;
+  for (const EncodedBatch* batch : pending_) {
+    if (target.id >= batch->targets.size()) continue;
+    const EncodedRows& rows = batch->targets[target.id];
+    for (const EncodedRows::Row& row : rows.rows) {
+      const auto [partition, offset] = batch->ReadAt(row);  // its identity stands in the row's value
+      const auto next = stored.find(partition);
+      if (next != stored.end() && AlreadyWritten(offset, next->second)) continue;
+      if (batch->replayed != nullptr) {
+        ASSIGN_OR_RETURN(const bool newest, target.table->IsNewest(rows, row));
+        if (!newest) continue;
+      }
+      RETURN_IF_ERROR(target.table->Upsert(rows, row));
     }
-    RETURN_IF_ERROR(target.table->Upsert(target.pending, row));
   }
   return {};
 }

@@ -56,7 +56,7 @@ Status SqliteTable::Claim() {
     ASSIGN_OR_RETURN(exists, find.Step());
   }
   RETURN_IF_ERROR(CheckOwner(exists));
-  return exists ? CheckColumns() : Create();
+  return exists ? AddColumns() : Create();
 }
 
 Status SqliteTable::CheckOwner(bool exists) {
@@ -73,7 +73,8 @@ Status SqliteTable::CheckOwner(bool exists) {
                  "\": change it back, or choose another \"table\"");
 }
 
-Status SqliteTable::CheckColumns() {
+// Rows that are there already have no value in a column that came later.
+Status SqliteTable::AddColumns() {
   ASSIGN_OR_RETURN(SqliteStatement list, db_.Prepare("SELECT lower(name) FROM pragma_table_info(?)"));
   list.BindText(1, program_.table());
   std::set<std::string> present;
@@ -82,15 +83,14 @@ Status SqliteTable::CheckColumns() {
     if (!more) break;
     present.insert(list.Text(0));
   }
-  std::string missing;
   for (const TargetFields::Field& field : program_.fields()) {
     std::string name = field.name;
     for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     if (present.contains(name)) continue;
-    missing += (missing.empty() ? "" : ", ") + field.name + " " + SqlType(field.type);
+    RETURN_IF_ERROR(db_.Execute("ALTER TABLE " + QuoteSqlName(program_.table()) + " ADD COLUMN " +
+                                QuoteSqlName(field.name) + " " + SqlType(field.type)));
   }
-  if (missing.empty()) return {};
-  return Invalid("lacks columns: " + missing + "; add them (ALTER TABLE … ADD COLUMN), or choose another \"table\"");
+  return {};
 }
 
 Status SqliteTable::Create() {

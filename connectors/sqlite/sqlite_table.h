@@ -16,8 +16,7 @@ class SqliteTable {
   SqliteTable(const SqliteTargetProgram& program, std::string topology, SqliteDatabase& db)
       : program_(program), topology_(std::move(topology)), db_(db) {}
 
-  // Creates the table when absent. kInvalid when it is not this topology's, or lacks columns; the message names
-  // the cure.
+  // Creates the table when absent, adds columns that it lacks. kInvalid, with the cure, when it is not this topology's.
   Status Claim();
   Status Prepare();
   // kNoPosition when none is stored.
@@ -32,7 +31,7 @@ class SqliteTable {
 
  private:
   Status CheckOwner(bool exists);
-  Status CheckColumns();
+  Status AddColumns();
   Status Create();
   Status Invalid(const std::string& text) const;
   static void BindKey(SqliteStatement& statement, int parameter, std::string_view key);

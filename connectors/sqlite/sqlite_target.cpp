@@ -15,7 +15,9 @@ class SqliteEncoder : public RowEncoder {
 
   Status Encode(const RecordBatch& batch, std::span<const uint8_t> active, EncodedRows* out) override {
     for (uint32_t r = 0; r < batch.rows(); ++r) {
-      if (active[r] != 0) RETURN_IF_ERROR(EncodeRow(batch, r, out));
+      if (active[r] == 0) continue;
+      if (!out->HasRoom()) break;
+      RETURN_IF_ERROR(EncodeRow(batch, r, out));
     }
     return {};
   }
@@ -33,16 +35,19 @@ class SqliteEncoder : public RowEncoder {
     row.partition = batch.partition[r];
     row.offset = batch.offset[r];
     row.timestamp_ms = batch.timestamp_ms[r];
-    row.key = static_cast<uint32_t>(out->bytes.size());
+    row.key = out->Here();
     if (batch.key_present[r] != 0) {
       row.key_size = static_cast<uint32_t>(batch.key[r].size());
       out->bytes.append(batch.key[r]);
     }
-    row.value = static_cast<uint32_t>(out->bytes.size());
+    row.value = out->Here();
     AppendText(&out->bytes, id_);
-    for (const TargetFields::Field& field : fields_) AppendCell(&out->bytes, batch.columns[field.column], r);
-    row.value_size = static_cast<uint32_t>(out->bytes.size()) - row.value;
-    out->rows.push_back(row);
+    for (const TargetFields::Field& field : fields_) {
+      AppendCell(&out->bytes, batch.columns[field.column], r);
+      if (out->bytes.size() - row.key > out->max_row_bytes) break;
+    }
+    row.value_size = out->Here() - row.value;
+    out->AddRow(row, r, row.key);
     return {};
   }
 

@@ -188,11 +188,13 @@ JsonRowWriter::JsonRowWriter(const std::vector<TargetFields::Field>& fields) {
   }
 }
 
-void JsonRowWriter::Append(const RecordBatch& batch, uint32_t row, std::string* out) const {
+void JsonRowWriter::Append(const RecordBatch& batch, uint32_t row, std::string* out, size_t most) const {
+  const size_t begin = out->size();
   if (pieces_.empty()) out->push_back('{');
   for (const Piece& piece : pieces_) {
     *out += piece.prefix;
     AppendJsonCell(out, batch.columns[piece.column], row);
+    if (out->size() - begin > most) return;
   }
   out->push_back('}');
 }

@@ -25,8 +25,8 @@ void AppendJsonCell(std::string* out, const Column& column, uint32_t row);
 class JsonRowWriter {
  public:
   explicit JsonRowWriter(const std::vector<TargetFields::Field>& fields);
-  // Appends {"a":1,"b":null} for one row.
-  void Append(const RecordBatch& batch, uint32_t row, std::string* out) const;
+  // Appends {"a":1,"b":null} for one row. Stops within it after `most` bytes.
+  void Append(const RecordBatch& batch, uint32_t row, std::string* out, size_t most = std::string::npos) const;
 
  private:
   struct Piece {

@@ -52,6 +52,11 @@ struct KeptHeader {
 // finished stages wrote: safe while another thread is stuck in an unfinished one.
 std::string WriteKeptBatch(const Plan& plan, const RecordBatch& batch, const std::vector<bool>& done);
 
+// The same for `count` rows from `first` on, as a batch of their own: parts that follow each other complete, together,
+// exactly the batch's positions.
+std::string WriteKeptPart(const Plan& plan, const RecordBatch& batch, const std::vector<bool>& done, uint32_t first,
+                          uint32_t count);
+
 // The same for one row, without encoded rows: what travels with a dead letter. Nor does it hold the record's value and
 // headers, which the letter has, or ranges, since it completes nothing: who restores it sets them.
 std::string WriteKeptRow(const Plan& plan, const RecordBatch& batch, const std::vector<bool>& done, uint32_t row);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <span>
 
 #include "engine/keep/kept_format.h"
 
@@ -262,11 +263,33 @@ void BatchWriter::AppendTargets(bool with_encoded) {
   }
 }
 
+// Where a partition's range is cut when the rows from `cut` on belong to the next part. What no row stands for goes with
+// the row behind it, and behind the last one to the last part.
+int64_t CutBefore(const RecordBatch& batch, const PositionRange& range, uint32_t cut) {
+  if (cut >= batch.rows()) return range.next;
+  const auto partitions = std::span(batch.partition);
+  if (std::ranges::count(partitions.first(cut), range.partition) == 0) return range.first;
+  const auto behind = partitions.subspan(cut);
+  const auto row = std::ranges::find(behind, range.partition);
+  return row == behind.end() ? range.next : batch.offset[cut + static_cast<size_t>(row - behind.begin())];
+}
+
 }  // namespace
 
 std::string WriteKeptBatch(const Plan& plan, const RecordBatch& batch, const std::vector<bool>& done) {
   BatchWriter writer(plan, batch, done, 0, batch.rows());
   return writer.Write(RangesOf(batch.positions, *batch.partitions), true);
+}
+
+std::string WriteKeptPart(const Plan& plan, const RecordBatch& batch, const std::vector<bool>& done, uint32_t first,
+                          uint32_t count) {
+  std::vector<KeptHeader::Range> ranges;
+  for (const PositionRange& range : batch.positions) {
+    const int64_t begin = CutBefore(batch, range, first), end = CutBefore(batch, range, first + count);
+    if (begin < end) ranges.push_back({batch.partitions->at(range.partition), begin, end});
+  }
+  BatchWriter writer(plan, batch, done, first, count);
+  return writer.Write(std::move(ranges), true);
 }
 
 std::string WriteKeptRow(const Plan& plan, const RecordBatch& batch, const std::vector<bool>& done, uint32_t row) {

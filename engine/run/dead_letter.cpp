@@ -154,7 +154,7 @@ void DeadLetterWriter::AppendOne(const RecordBatch& batch, std::span<const Faile
     out->AppendHeader("anabranch.error.behind", behind);
   }
   if (!form.bare) AppendResults(batch, of_row, stage, out);
-  row.headers_size = static_cast<uint32_t>(out->bytes.size()) - row.headers;
+  row.headers_size = out->Here() - row.headers;
   out->rows.push_back(row);
 }
 
@@ -170,7 +170,7 @@ void DeadLetterWriter::AppendRecord(const RecordBatch& batch, uint32_t r, Encode
   }
   row->value = AppendBytes(&out->bytes, batch.payload[r]);
   row->value_size = static_cast<uint32_t>(batch.payload[r].size());
-  row->headers = static_cast<uint32_t>(out->bytes.size());
+  row->headers = out->Here();
   AppendRecordHeaders(batch, r, out);
 }
 
@@ -192,7 +192,7 @@ void DeadLetterWriter::AppendReduced(const RecordBatch& batch, uint32_t r, const
   const std::string_view value = form.no_value ? std::string_view() : batch.payload[r];
   row->value = AppendBytes(&out->bytes, value);
   row->value_size = static_cast<uint32_t>(value.size());
-  row->headers = static_cast<uint32_t>(out->bytes.size());
+  row->headers = out->Here();
   LetterHeaders headers(out, 0);
   if (!form.bare) {
     AppendRecordHeaders(batch, r, out);

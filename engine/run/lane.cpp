@@ -4,9 +4,11 @@
 #include <chrono>
 #include <ranges>
 #include <thread>
+#include <utility>
 
 #include "engine/fault_point.h"
 #include "engine/plan_graph.h"
+#include "engine/run/guarded.h"
 
 namespace anabranch {
 namespace {
@@ -14,6 +16,7 @@ namespace {
 constexpr int64_t kIdleWaitNs = 50'000'000;
 constexpr int64_t kBusyWaitNs = 1'000'000;
 constexpr size_t kHeldBatches = 4096;
+constexpr std::string_view kSplitClass = "split";
 constexpr int kLeavingTries = 6;  // of half a second
 
 std::vector<Committer*> Pointers(const std::vector<std::unique_ptr<Committer>>& committers) {
@@ -41,7 +44,7 @@ Lane::Lane(RunShared& shared, Parts parts)
 Lane::~Lane() = default;
 
 Status Lane::Run() {
-  Status status = Loop();
+  Status status = Guarded([this] { return Loop(); });
   WaitForAll();
   const bool fenced = status.code() == Code::kFenced;
   const bool stopped = status.code() == Code::kCancelled && shared_.stop.now();
@@ -55,7 +58,9 @@ Status Lane::Run() {
     status = KeepFailure(std::move(status));
   } else if (status.code() == Code::kCancelled && !stopped && !in_flight_.empty()) {
     // Another lane failed while a stage here waited to try again: the restart takes these rows up too.
-    if (Status s = KeepRest(); !s.ok()) shared_.warn("nothing could be kept (" + s.message() + ")");
+    if (Status s = Guarded([this] { return KeepRest(); }); !s.ok()) {
+      shared_.warn("nothing could be kept (" + s.message() + ")");
+    }
   }
   in_flight_.clear();
   if (stage_failed || fenced) shared_.stop.Raise(CancelToken::kDrain);
@@ -434,28 +439,40 @@ void Lane::Submit(std::unique_ptr<RecordBatch> batch, int64_t read) {
   flight->read = read;
   flight->batch = std::move(batch);
   in_flight_.push_back(flight);
-  const auto compute = [this, flight, timed = pacer_.adapts()](PlanWorker& worker) {
-    const int64_t begin = timed ? shared_.clock.NowNs() : 0;
-    flight->status = worker.Run(*flight->batch, shared_.crew);
-    if (timed) flight->busy_ns = shared_.clock.NowNs() - begin;
-    flight->failed_stage = worker.failed_stage();
-    flight->failed_class = worker.failed_class();
-    flight->attempts = worker.failed_attempts();
-    flight->done.store(true, std::memory_order_release);
-    flight->done.notify_all();
-  };
+  const auto compute = [this, flight](PlanWorker& worker) { Compute(*flight, worker); };
   if (more_waits && in_flight_.size() < max_in_flight_ && shared_.crew != nullptr && shared_.crew->TryRun(compute))
     return;
+  ComputeHere(*flight);
+}
+
+void Lane::Compute(InFlight& flight, PlanWorker& worker) {
+  const bool timed = pacer_.adapts();
+  const int64_t begin = timed ? shared_.clock.NowNs() : 0;
+  flight.status = worker.Run(*flight.batch, shared_.crew);
+  if (timed) flight.busy_ns = shared_.clock.NowNs() - begin;
+  flight.failed_stage = worker.failed_stage();
+  flight.failed_class = worker.failed_class();
+  flight.attempts = worker.failed_attempts();
+  flight.done.store(true, std::memory_order_release);
+  flight.done.notify_all();
+}
+
+void Lane::ComputeHere(InFlight& flight) {
   place_ = Place::kParked;
-  compute(*parts_.worker);
+  Compute(flight, *parts_.worker);
   Unpark();
 }
 
 Status Lane::ReleaseFinished(bool wait_for_all) {
   while (!in_flight_.empty()) {
     InFlight& head = *in_flight_.front();
+    if (std::exchange(head.waits, false)) ComputeHere(head);
     if (wait_for_all || in_flight_.size() >= max_in_flight_) Await(head);
     if (!head.done.load(std::memory_order_acquire)) return Status::Ok();
+    if (!head.status.ok() && head.failed_class == kSplitClass) {
+      RETURN_IF_ERROR(SplitHead());
+      continue;
+    }
     if (!head.status.ok()) {
       failed_at_ = head.failed_stage;
       if (head.status.code() != Code::kCancelled) FailStage(head);
@@ -468,7 +485,7 @@ Status Lane::ReleaseFinished(bool wait_for_all) {
 }
 
 void Lane::Await(InFlight& flight) {
-  if (flight.done.load(std::memory_order_acquire)) return;
+  if (flight.waits || flight.done.load(std::memory_order_acquire)) return;
   place_ = Place::kParked;
   flight.done.wait(false);
   Unpark();
@@ -500,19 +517,22 @@ Status Lane::HandOver() {
   ++open_batches_;
   open_rows_ += batch.rows();
   open_bytes_ += bytes;
-  Counted counted{head.rows, head.read, shared_.counters.Of(batch)};
-  shared_.counters.Add(counted.counts);
-  {
-    const std::lock_guard lock(counted_mutex_);
-    counted_.push_back(std::move(counted));
-  }
+  NoteCounted(head.rows, head.read, batch);
   unsent_ = !commits_when_idle_;
-  if (feed_.pending()) feed_.NoteReleased();
+  if (feed_.pending() && head.last_part) feed_.NoteReleased();
   PassNoticesOn(batch);
   std::unique_ptr<RecordBatch> done = std::move(in_flight_.front()->batch);
   in_flight_.pop_front();
   Recycle(std::move(done));
   return Status::Ok();
+}
+
+// Counts it until it is dropped.
+void Lane::NoteCounted(int64_t rows, int64_t read, const RecordBatch& batch) {
+  Counted counted{rows, read, shared_.counters.Of(batch)};
+  shared_.counters.Add(counted.counts);
+  const std::lock_guard lock(counted_mutex_);
+  counted_.push_back(std::move(counted));
 }
 
 void Lane::PassNoticesOn(const RecordBatch& batch) {

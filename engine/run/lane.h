@@ -85,8 +85,10 @@ class Lane {
   // that is what KeepRest() and TakeOver() rely on, whatever fails between two batches.
   struct InFlight {
     std::unique_ptr<RecordBatch> batch;  // never null in in_flight_
-    int64_t rows = 0;  // source rows it completes
-    int64_t read = 0;  // of these, counted as read by this run
+    int64_t rows = 0;                    // source rows it completes
+    int64_t read = 0;                    // of these, counted as read by this run
+    bool waits = false;                  // a part of a batch that was too large: computed when it is the first
+    bool last_part = true;
     int64_t busy_ns = 0;
     Status status;
     StageId failed_stage = 0;
@@ -133,8 +135,14 @@ class Lane {
   Status OnIdle();
   Status OnEnd();
   void Submit(std::unique_ptr<RecordBatch> batch, int64_t read);
+  void Compute(InFlight& flight, PlanWorker& worker);
+  void ComputeHere(InFlight& flight);
+  Status SplitHead();
+  Result<std::shared_ptr<InFlight>> MakePart(const RecordBatch& batch, const std::vector<bool>& done,
+                                             const RestoreRules& rules, uint32_t first, uint32_t count);
   Status ReleaseFinished(bool wait_for_all);
   Status HandOver();
+  void NoteCounted(int64_t rows, int64_t read, const RecordBatch& batch);
   void PassNoticesOn(const RecordBatch& batch);
   void Recycle(std::unique_ptr<RecordBatch> batch);
   void Pace(const InFlight& flight);

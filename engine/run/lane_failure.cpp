@@ -4,6 +4,7 @@
 #include "engine/fault_point.h"
 #include "engine/keep/kept_batch.h"
 #include "engine/plan_graph.h"
+#include "engine/run/guarded.h"
 #include "engine/run/lane.h"
 
 namespace anabranch {
@@ -20,7 +21,7 @@ Status Lane::KeepFailure(Status status) {
     failure_ = {};
     return status;
   }
-  if (Status s = KeepRest(); !s.ok()) {
+  if (Status s = Guarded([this] { return KeepRest(); }); !s.ok()) {
     failure_.kept_rows = failure_.kept_bytes = 0;
     failure_.not_kept = s.message();
     return {s.code(), status.message()};

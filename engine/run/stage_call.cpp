@@ -36,12 +36,15 @@ class StageCall {
         rows_(batch.stages[stage]),
         errors_before_(rows_.errors.size()) {
     if (callee_.encoder == nullptr) return;
+    encoded().max_row_bytes = context_.plan.limits.result_bytes;
+    encoded().max_bytes = context_.output_bytes;
     encoded_rows_ = encoded().rows.size();
     encoded_bytes_ = encoded().bytes.size();
   }
 
   StageEnd Run(int64_t now_ns) {
     StageEnd end = CallWithRetries(now_ns);
+    if (callee_.encoder != nullptr && end.status.ok()) return JudgeSizes(std::move(end));
     const bool whole = end.error_class == "stage" || end.error_class == "transient" || end.error_class == "timeout";
     if (!whole || fault_ || callee_.node == nullptr || callee_.node->judges_rows() || rows_.active_count < 2)
       return end;
@@ -50,6 +53,21 @@ class StageCall {
 
  private:
   EncodedRows& encoded() { return batch_.encoded.targets[node_.target]; }
+
+  StageEnd JudgeSizes(StageEnd end) {
+    if (encoded().full) {
+      Forget();
+      return {{Code::kStage, "its results are more than a batch may hold"}, "split", end.attempts};
+    }
+    const NodeRun run{batch_, stage_, rows_.active, rows_.active_count, kNoDeadline};
+    for (const EncodedRows::TooLarge& large : encoded().too_large) {
+      run.FailRow(large.row, "too_large",
+                  "its result has " + std::to_string(large.bytes) + " bytes or more; limits.result_bytes is " +
+                      std::to_string(context_.plan.limits.result_bytes));
+    }
+    encoded().too_large.clear();
+    return end;
+  }
 
   StageEnd CallWithRetries(int64_t now_ns) {
     std::optional<Backoff> backoff;
@@ -111,6 +129,8 @@ class StageCall {
       if (rows_.active[row]) rows_.outcome[row] = Outcome::kOk;
     }
     if (callee_.encoder == nullptr) return;
+    encoded().too_large.clear();
+    encoded().full = false;
     encoded().rows.resize(encoded_rows_);
     encoded().bytes.resize(encoded_bytes_);
   }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <exception>
 #include <string_view>
 
 #include "engine/cancel.h"
@@ -11,6 +10,7 @@
 #include "engine/plan.h"
 #include "engine/record_batch.h"
 #include "engine/run/attempts.h"
+#include "engine/run/guarded.h"
 #include "engine/status.h"
 
 namespace anabranch {
@@ -21,6 +21,7 @@ namespace anabranch {
 //   "transient"  it could not be done now, after the last retry
 //   "timeout"    it took longer than `timeout_ms`, after the last retry
 //   "breaker"    too many rows failed
+//   "split"      its encoded rows are more than one batch may hold: to be computed again in two parts
 //   "contract"   a row failed, and its node's "on_error" is "stop"
 struct StageEnd {
   Status status;
@@ -39,6 +40,7 @@ struct CallContext {
   const Clock& clock;
   const CancelToken& cancel;
   AttemptSlots::Slot* slot = nullptr;
+  size_t output_bytes = size_t{64} << 20;  // of one batch for one target
 };
 
 // Calls a node or encoder with the active rows of a batch (at least one), under the node's timeout and retries. Retries
@@ -48,17 +50,5 @@ struct CallContext {
 // rows that it cannot take are known: those fail ("node"), the others are processed once. When more than 16 rows or a
 // quarter of the batch are bad (after exhausted retries: more than one), or only one row is active, it is the stage.
 StageEnd CallStage(const CallContext& context, Callee callee, RecordBatch& batch, StageId stage, int64_t now_ns);
-
-// What `work` answers; kInternal for whatever it throws.
-template <typename Work>
-Status Guarded(Work work) {
-  try {
-    return work();
-  } catch (const std::exception& e) {
-    return {Code::kInternal, e.what()};
-  } catch (...) {
-    return {Code::kInternal, "an exception of an unknown type"};
-  }
-}
 
 }  // namespace anabranch

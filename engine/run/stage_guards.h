@@ -35,6 +35,7 @@ struct StageGuards {
     for (const PlanNode& node : plan.nodes) breakers.emplace_back(node.breaker);
   }
 
+  size_t output_bytes = size_t{64} << 20;  // CallContext::output_bytes; set before workers open
   StageCosts costs;
   std::deque<RowBreaker> breakers;   // by StageId
   RefusedRows refused;

@@ -11,16 +11,17 @@ class PayloadEncoder : public RowEncoder {
   Status Encode(const RecordBatch& batch, std::span<const uint8_t> active, EncodedRows* out) override {
     for (uint32_t r = 0; r < batch.rows(); ++r) {
       if (!active[r]) continue;
+      if (!out->HasRoom()) break;
       EncodedRows::Row row;
       row.partition = batch.partition[r];
       row.offset = batch.offset[r];
-      row.key = static_cast<uint32_t>(out->bytes.size());
+      row.key = out->Here();
       row.key_size = static_cast<uint32_t>(batch.key[r].size());
       out->bytes.append(batch.key[r]);
-      row.value = static_cast<uint32_t>(out->bytes.size());
+      row.value = out->Here();
       row.value_size = static_cast<uint32_t>(batch.payload[r].size());
       out->bytes.append(batch.payload[r]);
-      out->rows.push_back(row);
+      out->AddRow(row, r, row.key);
     }
     return Status::Ok();
   }
@@ -69,7 +70,8 @@ class MemoryCommitter : public Committer {
       if (!output->failures.empty()) {
         Status failure = std::move(output->failures.front());
         output->failures.pop_front();
-        Drop(*output);
+        lock.unlock();
+        DropAll();
         if (failure.code() == Code::kAborted) written_.clear();
         return failure;
       }
@@ -85,10 +87,7 @@ class MemoryCommitter : public Committer {
 
   Status Abort() override {
     written_.clear();
-    for (auto& [target, output] : outputs_) {
-      std::lock_guard lock(output->mutex);
-      Drop(*output);
-    }
+    DropAll();
     return Status::Ok();
   }
 
@@ -108,9 +107,12 @@ class MemoryCommitter : public Committer {
   }
 
  private:
-  static void Drop(MemoryOutput& output) {
-    output.dropped.insert(output.dropped.end(), output.open.begin(), output.open.end());
-    output.open.clear();
+  void DropAll() {
+    for (auto& [target, output] : outputs_) {
+      const std::lock_guard lock(output->mutex);
+      output->dropped.insert(output->dropped.end(), output->open.begin(), output->open.end());
+      output->open.clear();
+    }
   }
 
   std::vector<std::pair<TargetId, std::shared_ptr<MemoryOutput>>> outputs_;

@@ -129,6 +129,8 @@ void ReadTopologySettings(const ConfigValue& root, Plan& plan, FaultSink& faults
     plan.epoch.commit_ns = Nanoseconds(*epoch, "commit_ms", plan.epoch.commit_ns);
   }
   if (const ConfigValue* limits = root.Find("limits")) {
+    plan.limits.result_bytes =
+        static_cast<size_t>(limits->Integer("result_bytes", static_cast<int64_t>(plan.limits.result_bytes)));
     plan.limits.record_bytes =
         static_cast<size_t>(limits->Integer("record_bytes", static_cast<int64_t>(plan.limits.record_bytes)));
     plan.limits.memory_bytes =

@@ -92,6 +92,8 @@ Shape EpochShape() {
 Shape LimitsShape() {
   return Shape::Object({
       {"record_bytes", Shape::Integer(1, kGiB), false, "16777216", "A longer record is a record error, in bytes."},
+      {"result_bytes", Shape::Integer(1, kGiB), false, "16777216",
+       "A longer result of one record (key, fields and headers) is a record error of its persist node, in bytes."},
       {"memory_bytes", Shape::Integer(1 << 20, 1e15), false, "536870912",
        "Batches and outputs in flight, all lanes together, in bytes."},
       {"kept_bytes", Shape::Integer(1 << 20, 1e15), false, "4294967296", "Kept results in the state folder, in bytes."},

@@ -269,5 +269,70 @@ TEST_F(Rows, EverySourceRowEndsExactlyOnceAsEmittedDeadLetteredOrDropped) {
   EXPECT_EQ(run.totals.rows_committed, 103);
 }
 
+// 250 bytes a row; the least that a batch may hold for one target are 4 KiB.
+class LargeResults : public RunTest {
+ protected:
+  LargeResults() {
+    plan.plan().limits.memory_bytes = 64 << 10;
+    plan.plan().batch.max_rows = 256;
+    const StageId in = plan.Source(input);
+    above = plan.Node("above", {in}, [this](const NodeRun& run) {
+      calls += run.active_count;
+      for (uint32_t row = 0; row < run.batch.rows(); ++row) {
+        if (run.active[row] != 0 && run.batch.offset[row] % 10 == 7) run.FailRow(row, "seven", "it ends in seven");
+      }
+      return Status::Ok();
+    });
+    plan.node(plan.Persist("out", {above}, output)).breaker = {1000, 1000};
+    for (int i = 0; i < 200; ++i) input->Push("k" + std::to_string(i), std::string(240, 'x') + std::to_string(i));
+  }
+  StageId above = 0;
+  std::atomic<int64_t> calls{0};
+};
+
+TEST_F(LargeResults, ABatchWithMoreResultsThanItMayHoldIsWrittenInPartsAndComputedOnce) {
+  const RunSummary run = RunToEnd();
+  ASSERT_TRUE(run.status.ok()) << run.status.message();
+  std::vector<int64_t> good, bad;
+  for (int64_t i = 0; i < 200; ++i) (i % 10 == 7 ? bad : good).push_back(i);
+  EXPECT_EQ(Offsets(output->committed()), good);
+  EXPECT_EQ(Offsets(plan.dead_letters()->committed()), bad);
+  EXPECT_EQ(calls, 200);
+  EXPECT_EQ(run.totals.rows_committed, 200);
+  for (const StageCounts& stage : run.totals.stages) {
+    EXPECT_EQ(stage.rows_in, stage.id == "out" ? 180 : 200) << stage.id;
+    EXPECT_EQ(stage.dead_lettered, stage.id == "above" ? 20 : 0) << stage.id;
+    EXPECT_EQ(stage.reasons.size(), stage.id == "above" ? 1U : 0U) << stage.id;
+  }
+}
+
+TEST_F(LargeResults, APartThatFailsIsKeptOnceAndTakenUpAgain) {
+  plan.plan().epoch.max_rows = 20;
+  output->FailNextCommit({Code::kStage, "the target refuses"});
+  input->End();
+  const RunSummary failed = RunPlan(plan.Build(), registry, options, cancel, observer);
+  ASSERT_TRUE(failed.failure) << failed.status.message();
+  EXPECT_EQ(failed.failure->kept_rows, 200);
+  calls = 0;
+  CancelToken again;
+  options.start = RunStart::kRestart;
+  const RunSummary restarted = RunPlan(plan.Build(), registry, options, again, observer);
+  ASSERT_TRUE(restarted.status.ok()) << restarted.status.message();
+  EXPECT_EQ(calls, 0);
+  EXPECT_EQ(output->committed().size(), 180U);
+  EXPECT_EQ(plan.dead_letters()->committed().size(), 20U);
+}
+
+TEST_F(LargeResults, AResultAboveItsLimitIsARecordErrorOfItsTarget) {
+  plan.plan().limits.result_bytes = 244;  // key and value of the records from 10 on have 245 bytes and more
+  const RunSummary run = RunToEnd();
+  ASSERT_TRUE(run.status.ok()) << run.status.message();
+  EXPECT_EQ(Offsets(output->committed()), (std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 8, 9}));
+  EXPECT_EQ(plan.dead_letters()->committed().size(), 191U);
+  const StageCounts& out = run.totals.stages.back();
+  ASSERT_TRUE(out.reasons.contains("too_large")) << out.id;
+  EXPECT_NE(out.reasons.at("too_large").example.find("limits.result_bytes is 244"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace anabranch
