@@ -184,6 +184,8 @@ class TargetProgram {
   // Whether what `ledger` says is committed here is still there, asked before a finished run is called done. Looks at
   // nothing over a network. kInvalid, kUnavailable: what is missing, and the cure.
   virtual Status CheckThere(const std::string& /*state_dir*/, Ledger& /*ledger*/) const { return Status::Ok(); }
+  // The same for people, with the whole path where the target lies in the state folder.
+  virtual std::string DescribeIn(const std::string& /*state_dir*/) const { return Describe(); }
   // Whether Discard can do its work. Asked of every target before the first one is emptied.
   virtual bool CanDiscard() const { return false; }
   // `run --fresh`: removes the rows that `ledger` owns. Targets whose rows others may have read

@@ -42,6 +42,15 @@ struct Failure {
   int64_t kept_rows = 0;
   int64_t kept_bytes = 0;
   std::string not_kept;  // why nothing could be kept; empty: everything was. The source has the records then
+  // What the breakers had counted, of each stage that had failed rows: a restart in which the stage is as it was goes on
+  // counting there.
+  struct Breaker {
+    std::string stage;
+    uint32_t failed = 0;
+    std::string code, message;  // the most frequent
+  };
+  std::vector<Breaker> breakers;
+  int rounds = 0;  // restarts in a row, with nothing changed, that ended in this stage again
   PlanFacts plan;
 };
 

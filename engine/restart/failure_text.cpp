@@ -23,11 +23,20 @@ Json ToJson(const PlanFacts& facts) {
           {"stages", stages}};
 }
 
+Json ToJson(const Failure::Breaker& breaker) {
+  return {{"stage", breaker.stage},
+          {"failed", breaker.failed},
+          {"code", breaker.code},
+          {"message", breaker.message}};
+}
+
 Json ToJson(const Failure& failure) {
+  Json breakers = Json::array();
+  for (const Failure::Breaker& breaker : failure.breakers) breakers.push_back(ToJson(breaker));
   return {{"stage", failure.stage},         {"class", failure.error_class},     {"message", failure.message},
           {"attempts", failure.attempts},   {"at_ms", failure.at_ms},           {"records", failure.records},
           {"kept_rows", failure.kept_rows}, {"kept_bytes", failure.kept_bytes}, {"not_kept", failure.not_kept},
-          {"plan", ToJson(failure.plan)}};
+          {"breakers", breakers},           {"rounds", failure.rounds},         {"plan", ToJson(failure.plan)}};
 }
 
 // at() and get_to() throw on what is missing or of another type.
@@ -60,7 +69,17 @@ Failure FailureFrom(const Json& json) {
   json.at("records").get_to(failure.records);
   json.at("kept_rows").get_to(failure.kept_rows);
   json.at("kept_bytes").get_to(failure.kept_bytes);
-  failure.not_kept = json.value("not_kept", "");  // earlier versions did not write it
+  // Earlier versions did not write these.
+  failure.not_kept = json.value("not_kept", "");
+  failure.rounds = json.value("rounds", 0);
+  for (const Json& each : json.value("breakers", Json::array())) {
+    Failure::Breaker breaker;
+    each.at("stage").get_to(breaker.stage);
+    each.at("failed").get_to(breaker.failed);
+    each.at("code").get_to(breaker.code);
+    each.at("message").get_to(breaker.message);
+    failure.breakers.push_back(std::move(breaker));
+  }
   failure.plan = FactsFrom(json.at("plan"));
   return failure;
 }

@@ -48,6 +48,7 @@ class Planner {
   void FindStart();
   void CheckMoved();
   void CheckGone();
+  bool Unchanged() const;
   int64_t Unclaimed(const StageFacts& gone) const;
   std::set<std::string> Above(const StageFacts& stage) const;
   void JudgeKept();
@@ -79,6 +80,7 @@ RestartPlan Planner::Make() {
   FindStart();
   CheckMoved();
   CheckGone();
+  out_.unchanged = Unchanged();
   JudgeKept();
   Decide();
   FillLists();
@@ -165,6 +167,14 @@ void Planner::CheckGone() {
     refusals_.push_back((gone->kind == "source" ? "source \"" : "node \"") + gone->id + "\" is gone, and " +
                         std::to_string(rows) + " kept rows wait for it: restart with --drop-unclaimed" + rename);
   }
+}
+
+bool Planner::Unchanged() const {
+  if (!choices_.from.empty() || !changes_.gone().empty()) return false;
+  for (StageId stage = 0; stage < plan_.stages(); ++stage) {
+    if (start_[stage] && (changes_.Before(stage) == nullptr || changes_.Edited(stage))) return false;
+  }
+  return true;
 }
 
 // Its kept results are those of this plan, or are accepted as they are.

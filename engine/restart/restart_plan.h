@@ -35,6 +35,9 @@ struct RestartPlan {
   int64_t records = 0;                 // kept rows that will be fed (where outputs were kept only: written)
   int64_t unclaimed = 0;               // kept rows that nothing takes any more (--drop-unclaimed)
   std::vector<std::string> changes;    // one line each: "score (infer): model file changed", "new node audit"
+  // Neither the stage to start from nor anything below it changed since it failed: without help from outside it will
+  // fail again.
+  bool unchanged = false;
   std::optional<std::string> refused;  // every reason, each with its cure, "; " between them
   bool recompute = false;              // nothing is reused: raw records, or the source where not even those are kept
   RestoreRules rules;                  // without `next`

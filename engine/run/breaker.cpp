@@ -17,6 +17,7 @@ Status RowBreaker::NoteErrors(const StageRows& rows, const RecordBatch* batch) {
     worked += failed || rows.active[row] ? 1 : 0;
   }
   uint64_t at = rows_seen_.fetch_add(worked, std::memory_order_relaxed);
+  uint32_t added = 0;
   error = rows.errors.begin();
   for (uint32_t row = 0; error != rows.errors.end() && row < rows.active.size(); ++row) {
     const bool failed = error->row == row;
@@ -25,28 +26,53 @@ Status RowBreaker::NoteErrors(const StageRows& rows, const RecordBatch* batch) {
     if (!failed) continue;
     Record record{nullptr, 0};
     if (batch != nullptr) record = {&batch->partitions->at(batch->partition[row]), batch->offset[row]};
-    Add(at, *error++, record);
-    if (window_.size() >= limits_.failures) return tripped_ = Trip(at);
+    added += Add(at, *error++, record) ? 1 : 0;
+    if (window_.size() < limits_.failures) continue;
+    stopped_ = std::min<uint32_t>(added, limits_.failures);  // the oldest leave the window first
+    return tripped_ = Trip(at);
   }
   return Status::Ok();
 }
 
-void RowBreaker::Add(uint64_t at, const RowError& error, const Record& record) {
+bool RowBreaker::Add(uint64_t at, const RowError& error, const Record& record) {
   while (!window_.empty() && window_.front().at + limits_.rows <= at) {
     const auto reason = window_.front().reason;
     if (--reason->second.count == 0) reasons_.erase(reason);
     records_.erase(window_.front().record);
     window_.pop_front();
   }
-  if (record.first != nullptr && !records_.insert(record).second) return;
+  if (record.first != nullptr && !records_.insert(record).second) return false;
   const auto reason = reasons_.try_emplace(error.code).first;
   if (reason->second.count++ == 0) reason->second.first_message = error.message;
   window_.push_back({at, reason, record});
+  return true;
+}
+
+uint32_t RowBreaker::Count() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<uint32_t>(window_.size()) - stopped_;
+}
+
+void RowBreaker::Resume(uint32_t failed, const std::string& code, const std::string& message) {
+  const std::lock_guard lock(mutex_);
+  rows_seen_ = failed;
+  for (uint32_t row = 0; row < failed; ++row) (void)Add(row + 1, {row, code, message}, {nullptr, 0});
+}
+
+std::pair<std::string, std::string> RowBreaker::Most() const {
+  const std::lock_guard lock(mutex_);
+  if (reasons_.empty()) return {};
+  const auto most = MostFrequent();
+  return {most->first, most->second.first_message};
+}
+
+std::map<std::string, RowBreaker::Reason>::const_iterator RowBreaker::MostFrequent() const {
+  return std::max_element(reasons_.begin(), reasons_.end(),
+                          [](const auto& a, const auto& b) { return a.second.count < b.second.count; });
 }
 
 Status RowBreaker::Trip(uint64_t at) const {
-  const auto most = std::max_element(reasons_.begin(), reasons_.end(),
-                                     [](const auto& a, const auto& b) { return a.second.count < b.second.count; });
+  const auto most = MostFrequent();
   char share[32];
   std::snprintf(share, sizeof share, "%g", static_cast<double>(limits_.failures) / limits_.rows);
   return {Code::kStage, std::to_string(window_.size()) + " of the last " +

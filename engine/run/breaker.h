@@ -17,7 +17,8 @@ namespace anabranch {
 
 // Watches the record errors of one stage, in all threads of a run: trips at the `failures`-th failed row among the last
 // `rows` rows that the stage worked on, in the order in which their batches were noted. For stages whose failed rows
-// become dead letters: of a flood at most failures-1 leave. Thread-safe; a batch without failures costs one addition.
+// become dead letters: of a flood at most failures-1 leave, over any number of restarts in which nothing changed when
+// each begins with what the one before counted (Count, Resume). Thread-safe; a batch without failures costs one addition.
 class RowBreaker {
  public:
   explicit RowBreaker(const Breaker& limits) : limits_(limits) {}
@@ -30,6 +31,14 @@ class RowBreaker {
     rows_seen_.fetch_add(rows.active_count, std::memory_order_relaxed);
     return Status::Ok();
   }
+
+  // Failed rows among the last `rows` whose batches were not stopped, so that they may have left as dead letters.
+  uint32_t Count() const;
+  // Before the first Note(): `failed` such rows of an earlier process, as if the latest rows. `code` and `message` stand
+  // for all of them in the text of a trip.
+  void Resume(uint32_t failed, const std::string& code, const std::string& message);
+  // The most frequent code of the window with its first message; empty when nothing failed.
+  std::pair<std::string, std::string> Most() const;
 
  private:
   struct Reason {
@@ -44,12 +53,15 @@ class RowBreaker {
   };
 
   Status NoteErrors(const StageRows& rows, const RecordBatch* batch);
-  void Add(uint64_t at, const RowError& error, const Record& record);
+  // False: it is in the window already.
+  bool Add(uint64_t at, const RowError& error, const Record& record);
   Status Trip(uint64_t at) const;
+  std::map<std::string, Reason>::const_iterator MostFrequent() const;  // wants mutex_ held and a reason
 
   const Breaker limits_;
   std::atomic<uint64_t> rows_seen_{0};
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  uint32_t stopped_ = 0;                   // of window_: rows of the batch that tripped it; guarded by mutex_
   std::deque<Failed> window_;              // guarded by mutex_
   std::map<std::string, Reason> reasons_;  // guarded by mutex_; by error code
   std::set<Record> records_;               // guarded by mutex_; of the window

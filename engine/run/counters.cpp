@@ -2,7 +2,7 @@
 
 namespace anabranch {
 
-Counters::Counters(const Plan& plan) : plan_(plan), stages_(plan.stages()) {
+Counters::Counters(const Plan& plan) : plan_(plan), stages_(plan.stages()), reasons_(plan.stages()) {
   for (auto id = static_cast<StageId>(plan.sources.size()); id < plan.stages(); ++id) {
     Stage& stage = stages_[id];
     stage.tally_names = plan.node(id).program->Tallies();
@@ -38,6 +38,7 @@ Counters::BatchCounts Counters::Of(const RecordBatch& batch) const {
                           missed,
                           defaulted};
     counts[id].tally.assign(rows.tally.begin(), rows.tally.end());
+    if (!rows.errors.empty()) counts[id].reasons = ReasonsOf(rows.errors);
   }
   return counts;
 }
@@ -49,6 +50,28 @@ void Counters::Add(const BatchCounts& counts, int64_t times) {
   for (size_t id = 0; id < counts.size(); ++id) {
     for (size_t i = 0; i < kNumbers; ++i) add(counts[id].numbers[i], &stages_[id].numbers[i]);
     for (size_t i = 0; i < counts[id].tally.size(); ++i) add(counts[id].tally[i], &stages_[id].tallies[i]);
+    if (!counts[id].reasons.empty()) AddReasons(id, counts[id].reasons, times);
+  }
+}
+
+// Failed rows come in runs of one reason.
+Counters::Reasons Counters::ReasonsOf(const std::vector<RowError>& errors) {
+  Reasons reasons;
+  for (size_t begin = 0, end = 0; begin < errors.size(); begin = end) {
+    while (end < errors.size() && errors[end].code == errors[begin].code) ++end;
+    StageCounts::Reason& reason = reasons[errors[begin].code];
+    if (reason.count == 0) reason.example = errors[begin].message;
+    reason.count += static_cast<int64_t>(end - begin);
+  }
+  return reasons;
+}
+
+void Counters::AddReasons(size_t stage, const Reasons& added, int64_t times) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [code, reason] : added) {
+    const auto at = reasons_[stage].try_emplace(code, StageCounts::Reason{0, reason.example}).first;
+    at->second.count += reason.count * times;
+    if (at->second.count == 0) reasons_[stage].erase(at);
   }
 }
 
@@ -68,6 +91,10 @@ RunSnapshot Counters::Snapshot(int64_t elapsed_ns) const {
     for (size_t i = 0; i < kNumbers; ++i) *fields[i] = stage.numbers[i].load();
     for (size_t i = 0; i < stage.tally_names.size(); ++i) {
       if (const int64_t sum = stage.tallies[i].load(); sum > 0) counts.tallies[stage.tally_names[i]] = sum;
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      counts.reasons = reasons_[id];
     }
     snapshot.stages.push_back(std::move(counts));
   }

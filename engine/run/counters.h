@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -20,9 +22,11 @@ class Counters {
 
   // What a finished batch's stages did, to be added, and taken back when the batch is dropped uncommitted.
   static constexpr size_t kNumbers = 11;
+  using Reasons = std::map<std::string, StageCounts::Reason>;  // by error code
   struct StageNumbers {
     std::array<int64_t, kNumbers> numbers{};
     std::vector<int64_t> tally;
+    Reasons reasons;
   };
   using BatchCounts = std::vector<StageNumbers>;  // by StageId; empty: nothing to count
   BatchCounts Of(const RecordBatch& batch) const;
@@ -39,8 +43,13 @@ class Counters {
     std::vector<std::string> tally_names;
     std::unique_ptr<std::atomic<int64_t>[]> tallies;
   };
+  static Reasons ReasonsOf(const std::vector<RowError>& errors);
+  void AddReasons(size_t stage, const Reasons& added, int64_t times);
+
   const Plan& plan_;
   std::vector<Stage> stages_;
+  mutable std::mutex mutex_;
+  std::vector<Reasons> reasons_;  // by StageId; guarded by mutex_
   std::atomic<int64_t> rows_read_{0};
   std::atomic<int64_t> rows_committed_{0};
 };

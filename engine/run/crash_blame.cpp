@@ -4,7 +4,8 @@
 
 namespace anabranch {
 
-Result<std::optional<Failure>> BlameCrash(const AttemptSlots& slots, Ledger& ledger) {
+Result<std::optional<Failure>> BlameCrash(const AttemptSlots& slots, Ledger& ledger,
+                                          const std::function<void(const std::string&)>& warn) {
   ASSIGN_OR_RETURN(const std::vector<Ledger::Crashes> before, ledger.GetCrashes());
   std::vector<Ledger::Crashes> now;
   std::optional<Failure> failure;
@@ -13,9 +14,14 @@ Result<std::optional<Failure>> BlameCrash(const AttemptSlots& slots, Ledger& led
       return each.stage == call.stage && each.partition == call.partition && each.first == call.first;
     });
     now.push_back({call.stage, call.partition, call.first, same == before.end() ? 1 : same->count + 1});
-    if (now.back().count < kMostCrashes || failure) continue;
     const std::string record =
         call.partition.topic + "/" + std::to_string(call.partition.partition) + "/" + std::to_string(call.first);
+    if (now.back().count < kMostCrashes || failure) {
+      warn("the process before this one died while stage \"" + call.stage + "\" worked on the records from " + record +
+           ": a crash in a model or a library, or a kill from outside (out of memory?). It was time " +
+           std::to_string(now.back().count) + " in a row; after " + std::to_string(kMostCrashes) + " the stage stops");
+      continue;
+    }
     failure.emplace();
     failure->stage = call.stage;
     failure->error_class = "crash";

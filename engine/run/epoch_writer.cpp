@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "engine/fault_point.h"
+#include "engine/run/guarded.h"
 
 namespace anabranch {
 namespace {
@@ -198,7 +199,7 @@ bool EpochWriter::WaitToRetry(Backoff::Duration pause) {
 
 Status EpochWriter::WriteBatch(const EncodedBatch& batch) {
   for (size_t i = 0; i < committers_.size(); ++i) {
-    if (Status s = UntilResolved(*committers_[i], committers_[i]->Write(batch), {}); !s.ok()) {
+    if (Status s = UntilResolved(*committers_[i], Guarded([&] { return committers_[i]->Write(batch); }), {}); !s.ok()) {
       failed_ = i;
       return s;
     }
@@ -231,15 +232,17 @@ Status EpochWriter::UntilResolved(Committer& committer, Status status, const Ste
                 "the epoch was aborted " + std::to_string(attempts) + " times, last: " + status.message()};
       break;
     }
-    status = Rewrite(committer);
-    if (status.ok() && then) status = then(committer);
+    status = Guarded([&] {
+      RETURN_IF_ERROR(Rewrite(committer));
+      return then ? then(committer) : Status::Ok();
+    });
   }
   return status;
 }
 
 Status EpochWriter::OnEach(size_t first, const Step& step) {
   for (size_t i = first; i < committers_.size(); ++i) {
-    if (Status s = UntilResolved(*committers_[i], step(*committers_[i]), step); !s.ok()) {
+    if (Status s = UntilResolved(*committers_[i], Guarded([&] { return step(*committers_[i]); }), step); !s.ok()) {
       failed_ = i;
       return s;
     }

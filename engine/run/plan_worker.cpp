@@ -103,7 +103,7 @@ PlanWorker::PlanWorker(const Plan& plan, const Clock& clock, StageGuards& guards
     : plan_(plan),
       clock_(clock),
       guards_(guards),
-      context_{plan, clock, cancel, guards.attempts != nullptr ? guards.attempts->Take() : nullptr},
+      context_{plan, clock, cancel, guards.attempts != nullptr ? guards.attempts->Take() : nullptr, guards.output_bytes},
       stages_(plan.stages()),
       parallel_(plan.stages()) {}
 
@@ -128,9 +128,11 @@ Result<std::unique_ptr<PlanWorker>> PlanWorker::Open(const Plan& plan, const Clo
     if (auto target = node.program->target()) {
       stage.encoder = target->MakeEncoder(IdentityOf(plan, static_cast<StageId>(first + i)));
     } else {
-      auto opened = node.program->Open();
-      if (!opened.ok()) return opened.status().WithContext("node \"" + node.id + "\"");
-      stage.node = std::move(opened).value();
+      const Status opened = Guarded([&]() -> Status {
+        ASSIGN_OR_RETURN(stage.node, node.program->Open());
+        return Status::Ok();
+      });
+      if (!opened.ok()) return opened.WithContext("node \"" + node.id + "\"");
     }
   }
   worker->FindBranches();
@@ -156,6 +158,17 @@ void PlanWorker::FindBranches() {
 
 Status PlanWorker::Run(RecordBatch& batch, BranchRunner* branches) {
   if (batch.complete) return Status::Ok();
+  bool returned = false;
+  Status status = Guarded([&] {
+    Status ran = RunBatch(batch, branches);
+    returned = true;
+    return ran;
+  });
+  if (returned) return status;
+  return StopAt(at_, {{Code::kStage, "\"" + plan_.StageName(at_) + "\": " + status.message()}, "stage"});
+}
+
+Status PlanWorker::RunBatch(RecordBatch& batch, BranchRunner* branches) {
   if (batch.restored) {
     batch.encoded.targets.resize(plan_.targets.size());
   } else {
@@ -163,6 +176,7 @@ Status PlanWorker::Run(RecordBatch& batch, BranchRunner* branches) {
     batch.encoded.Clear(plan_.targets.size());
   }
   batch.encoded.positions = batch.positions;
+  at_ = batch.source;
   if (!batch.stages[batch.source].done) RETURN_IF_ERROR(RunSource(batch));
   RETURN_IF_ERROR(RunNodes(batch, branches));
   EncodeDeadLetters(batch);
@@ -243,6 +257,7 @@ Status PlanWorker::RunNodes(RecordBatch& batch, BranchRunner* branches) {
   std::vector<StageEnd> ends;
   for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
     if (batch.stages[stage].done || !InBatch(batch, stage)) continue;
+    at_ = stage;
     together_.assign(1, stage);
     if (branches != nullptr && !parallel_[stage].empty() && guards_.costs.ns_per_batch(stage) > kWorthAThreadNs) {
       for (StageId other : parallel_[stage]) {

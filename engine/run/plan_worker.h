@@ -68,6 +68,7 @@ class PlanWorker {
   PlanWorker(const Plan& plan, const Clock& clock, StageGuards& guards, const CancelToken& cancel);
 
   void FindBranches();
+  Status RunBatch(RecordBatch& batch, BranchRunner* branches);
   Status RunSource(RecordBatch& batch);
   Status RunNodes(RecordBatch& batch, BranchRunner* branches);
   void SelectRows(RecordBatch& batch, StageId stage);
@@ -99,6 +100,7 @@ class PlanWorker {
   std::vector<StageId> together_;                   // scratch
   KeptSink* kept_ = nullptr;
   std::unique_ptr<DeadLetterWriter> dead_letters_;  // made when the first row fails
+  StageId at_ = 0;  // the stage that Run() is in
   StageId failed_stage_ = 0;
   std::string_view failed_class_;
   int failed_attempts_ = 1;

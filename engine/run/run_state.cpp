@@ -1,5 +1,6 @@
 #include "engine/run/run_state.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -20,7 +21,14 @@ constexpr const char* kGenerationFile = "/generation";  // of the state folder: 
 
 std::string InputFact(const PlanSource& source) { return "source:" + source.id; }
 
-Status Refused(const std::string& why) { return {Code::kInvalid, why + "; run with --fresh to start over"}; }
+// Everything that `run --fresh` will ask for, at once.
+Status Refused(const Plan& plan, const std::string& why) {
+  const bool new_identity =
+      std::ranges::any_of(plan.sources, [](const PlanSource& source) { return source.program->KeepsPosition(); }) ||
+      std::ranges::any_of(plan.targets, [](const PlanTarget& target) { return !target.program->CanDiscard(); });
+  return {Code::kInvalid, why + "; to start over and score everything again: anabranch run " + plan.file + " --fresh" +
+                              (new_identity ? " --new-identity" : "")};
+}
 
 }  // namespace
 
@@ -72,7 +80,7 @@ Status RunState::CheckFailure() {
                             (state == "restarting" ? "; a restart of it was interrupted" : "") +
                             (failure_->error_class == kLostClass
                                  ? ". Then: anabranch restart " + plan_.file + " --accept-loss"
-                                 : ". Its records are kept: mend the cause, then: anabranch restart " + plan_.file)};
+                                 : ". Its records are kept: fix the cause, then: anabranch restart " + plan_.file)};
 }
 
 // Emptied targets under a source that goes on where it was would never be filled again.
@@ -126,21 +134,28 @@ Status RunState::NoteGeneration(int64_t generation) {
   return {Code::kUnavailable, "cannot write " + options_.state_dir + kGenerationFile};
 }
 
+Status RunState::CheckSameInput(Ledger& ledger, const Plan& plan, const PlanSource& source, bool* known, bool* grown) {
+  ASSIGN_OR_RETURN(const auto stored, ledger.Get(InputFact(source)));
+  *known = source.program->bounded() && stored;
+  if (!*known) return {};
+  ASSIGN_OR_RETURN(const bool same, source.program->SameInput(*stored, grown));
+  if (same) return {};
+  return Refused(plan, "the input of source \"" + source.id + "\" is not the one that was read before");
+}
+
 Status RunState::CheckInputs() {
   ASSIGN_OR_RETURN(const auto hash, ledger_->Get(kHash));
   ASSIGN_OR_RETURN(const auto state, ledger_->Get(kState));
   bool all_finished = state == "done";
   for (const PlanSource& source : plan_.sources) {
-    ASSIGN_OR_RETURN(const auto stored, ledger_->Get(InputFact(source)));
-    if (!source.program->bounded() || !stored) {
+    bool known = false, grown = false;
+    RETURN_IF_ERROR(CheckSameInput(*ledger_, plan_, source, &known, &grown));
+    if (!known) {
       all_finished = false;
       continue;
     }
-    bool grown = false;
-    ASSIGN_OR_RETURN(const bool same, source.program->SameInput(*stored, &grown));
-    if (!same) return Refused("the input of source \"" + source.id + "\" is not the one that was read before");
     if (hash && *hash != plan_.hash && options_.start == RunStart::kRun) {
-      return Refused("the topology was edited since part of the input of source \"" + source.id + "\" was scored");
+      return Refused(plan_, "the topology was edited since part of the input of source \"" + source.id + "\" was scored");
     }
     all_finished = all_finished && !grown;
   }
@@ -155,7 +170,12 @@ Status RunState::CheckInputs() {
   return Status::Ok();
 }
 
-Status RunState::Begin() {
+Status RunState::Begin(bool unchanged) {
+  unchanged_ = unchanged;
+  if (failure_) {
+    restarts_stage_ = failure_->stage;
+    rounds_ = failure_->rounds;
+  }
   if (options_.start == RunStart::kReplay) return Status::Ok();
   const bool restart = options_.start != RunStart::kRun;
   std::map<std::string, std::string> facts = {{kState, restart ? "restarting" : "running"}, {kHash, plan_.hash}};
@@ -203,6 +223,9 @@ Status RunState::End(RunSummary* summary, bool input_ended) {
   if (summary->failure) {
     summary->failure->at_ms = clock_.WallMs();
     summary->failure->plan = FactsOf(plan_, identity_);
+    // A restart that committed something got further: the next failure is not the same one.
+    const bool again = summary->failure->stage == restarts_stage_ && summary->totals.rows_committed == 0;
+    if (unchanged_ && again) summary->failure->rounds = rounds_ + 1;
     FaultPoint("failure.record");
     return ledger_->Put({{kState, "failed"},
                          {kFinishedAt, FormatTimestamp(summary->failure->at_ms * 1000)},

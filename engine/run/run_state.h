@@ -23,6 +23,8 @@ class RunState {
   // For readers: the failure that waits for a restart; the name of groups, transactional ids and progress.
   static Result<std::optional<Failure>> FailureIn(Ledger& ledger);
   static Result<std::string> IdentityIn(Ledger& ledger, const Plan& plan);
+  // kInvalid, with the cure, when a bounded input is not the one that was read before. `*grown`: it goes on behind that.
+  static Status CheckSameInput(Ledger& ledger, const Plan& plan, const PlanSource& source, bool* known, bool* grown);
 
   Ledger& ledger() { return *ledger_; }
   bool already_done() const { return already_done_; }
@@ -35,7 +37,8 @@ class RunState {
   // generation after `--new-identity`.
   const std::string& identity() const { return identity_; }
 
-  Status Begin();
+  // `unchanged`: this run restarts, and nothing changed since the failure.
+  Status Begin(bool unchanged);
   // The rows that were kept are committed: from here on it is a run like any other.
   Status Restarted();
   // What the counters say now, for `status`; once a second or so.
@@ -61,6 +64,9 @@ class RunState {
   std::string note_;
   std::optional<Failure> failure_;
   bool crashed_ = false;
+  bool unchanged_ = false;
+  std::string restarts_stage_;  // of the failure that this run restarts from
+  int rounds_ = 0;              // its Failure::rounds
   bool restarts_anew_ = false;                                   // not from a restart that was interrupted
   std::map<std::string, std::map<std::string, int64_t>> noted_;  // counters as last written
   std::string identity_;

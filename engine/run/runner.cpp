@@ -135,10 +135,13 @@ class Run {
     Status status;
   };
 
+  void ResumeBreakers();
+  void NoteBreakers(Failure* failure);
   Status OpenAttempts(size_t slots);
   Result<std::unique_ptr<PlanWorker>> OpenWorker();
   bool replays() const { return options_.start == RunStart::kReplay; }
   std::vector<Input> Inputs(int workers) const;
+  Status GoOn() const;
   Status OpenLane(const Input& input, int lane);
   Status OpenCommitters(LaneContext& context, const Input& input, Lane::Parts* parts);
   bool Descends(TargetId target, StageId source) const;
@@ -170,6 +173,7 @@ class Run {
   bool input_ended_ = false;
 };
 
+constexpr size_t kLeastOutputBytes = size_t{4} << 10;
 constexpr int64_t kStuckGraceNs = 2'000'000'000;
 constexpr int64_t kEndGraceNs = 15'000'000'000;
 
@@ -184,13 +188,36 @@ std::vector<Run::Input> Run::Inputs(int workers) const {
   return inputs;
 }
 
+// A stage that is as it was when a stage failed, with all above it, goes on counting where its breaker stood then.
+void Run::ResumeBreakers() {
+  if (!state_.failure()) return;
+  const Failure& failure = *state_.failure();
+  const PlanFacts now = FactsOf(plan_, state_.identity());
+  for (const Failure::Breaker& breaker : failure.breakers) {
+    const auto same = [&](const StageFacts& facts) { return facts.id == breaker.stage; };
+    const auto before = std::ranges::find_if(failure.plan.stages, same);
+    const auto after = std::ranges::find_if(now.stages, same);
+    if (before == failure.plan.stages.end() || after == now.stages.end() || before->closure != after->closure) continue;
+    guards_.breakers[FindStage(plan_, breaker.stage)].Resume(breaker.failed, breaker.code, breaker.message);
+  }
+}
+
+void Run::NoteBreakers(Failure* failure) {
+  for (StageId stage = 0; stage < plan_.stages(); ++stage) {
+    const RowBreaker& breaker = guards_.breakers[stage];
+    if (breaker.Count() == 0) continue;
+    const auto [code, message] = breaker.Most();
+    failure->breakers.push_back({plan_.StageName(stage), breaker.Count(), code, message});
+  }
+}
+
 // A forerunner that died says what it was at. A replay leaves that to the next run.
 Status Run::OpenAttempts(size_t slots) {
   ASSIGN_OR_RETURN(attempts_, replays() ? AttemptSlots::OpenInMemory(slots)
                                         : AttemptSlots::Open(options_.state_dir, slots));
   guards_.attempts = attempts_.get();
   if (!state_.crashed()) return Status::Ok();
-  ASSIGN_OR_RETURN(blamed_, BlameCrash(*attempts_, state_.ledger()));
+  ASSIGN_OR_RETURN(blamed_, BlameCrash(*attempts_, state_.ledger(), shared_.warn));
   if (!blamed_) return Status::Ok();
   attempts_->Clear();
   return {Code::kStage, blamed_->message};
@@ -206,12 +233,15 @@ Status Run::Open() {
   shared_.lanes = lanes;
   // What a lane holds may have to be kept.
   shared_.lane_bytes = std::min(plan_.limits.memory_bytes, plan_.limits.kept_bytes) / 2 / static_cast<size_t>(lanes);
+  guards_.output_bytes = std::max(shared_.lane_bytes / 8, kLeastOutputBytes);
 
+  ResumeBreakers();
   RETURN_IF_ERROR(OpenAttempts(static_cast<size_t>(std::max(lanes, workers))));
 
   // Models are loaded and warmed before any group is joined.
   std::vector<std::unique_ptr<PlanWorker>> helpers;
   for (int i = lanes; i < workers; ++i) {
+    RETURN_IF_ERROR(GoOn());
     ASSIGN_OR_RETURN(auto worker, OpenWorker());
     helpers.push_back(std::move(worker));
   }
@@ -221,10 +251,19 @@ Status Run::Open() {
   }
   int lane = 0;
   for (const Input& input : inputs) {
-    for (int i = 0; i < input.lanes; ++i) RETURN_IF_ERROR(OpenLane(input, lane++));
+    for (int i = 0; i < input.lanes; ++i) {
+      RETURN_IF_ERROR(GoOn());
+      RETURN_IF_ERROR(OpenLane(input, lane++));
+    }
   }
   if (const std::string slow = WhyTooSlow(plan_, ChooseBatch(plan_)); !slow.empty()) shared_.warn(slow);
   return Status::Ok();
+}
+
+// Between two steps of a start: each may take its time.
+Status Run::GoOn() const {
+  FaultPoint("start.step");
+  return cancel_.draining() ? Status(Code::kCancelled, "stopped while starting") : Status::Ok();
 }
 
 Result<std::unique_ptr<PlanWorker>> Run::OpenWorker() {
@@ -351,6 +390,7 @@ void Run::Collect(RunSummary* summary) {
     summary->failure->kept_bytes += failure.kept_bytes;
     if (summary->failure->not_kept.empty()) summary->failure->not_kept = failure.not_kept;
   }
+  if (summary->failure) NoteBreakers(&*summary->failure);
 }
 
 // A call that does not come back, though its node's time ran out and some more.
@@ -439,8 +479,10 @@ bool UsesOutputs(const std::vector<KeptStore::Entry>& entries, const RestoreRule
   });
 }
 
-// How this start takes up what was kept; refuses a restart that its plan refuses.
-Result<RestoreRules> DecideRules(const Plan& plan, const RunOptions& options, RunState& state, KeptStore& kept) {
+// How this start takes up what was kept; refuses a restart that its plan refuses. `*unchanged`: it restarts what is as
+// it was.
+Result<RestoreRules> DecideRules(const Plan& plan, const RunOptions& options, RunState& state, KeptStore& kept,
+                                 bool* unchanged) {
   if (options.start == RunStart::kReplay) return RestoreRules();  // each letter has its own
   const std::vector<KeptStore::Entry> entries = kept.entries();
   RestoreRules rules;
@@ -455,11 +497,12 @@ Result<RestoreRules> DecideRules(const Plan& plan, const RunOptions& options, Ru
     }
     if (options.start == RunStart::kGiveUp && restart.records == 0) {
       return Refused("no records of stage \"" + restart.from +
-                     "\" are kept that could be given up: mend the cause, then: "
+                     "\" are kept that could be given up: fix the cause, then: "
                      "anabranch restart");
     }
     if (options.choices.recompute && !kept.damaged().empty()) RETURN_IF_ERROR(kept.Discard());
     rules = restart.rules;
+    *unchanged = restart.unchanged;
     if (options.start == RunStart::kGiveUp) rules.give_up = restart.from;
     RETURN_IF_ERROR(state.ledger().AddAction(
         FormatTimestamp((options.clock ? *options.clock : Clock::Real()).WallMs() * 1000) +
@@ -485,6 +528,11 @@ Result<RestartOutlook> LookAtRestart(const Plan& plan, const RunOptions& options
   ASSIGN_OR_RETURN(const auto kept, KeptStore::Open(options.state_dir, plan.limits.kept_bytes));
   ASSIGN_OR_RETURN(const std::string identity, RunState::IdentityIn(*ledger, plan));
   outlook.plan = PlanRestart(plan, options, *failure, *kept, identity);
+  for (const PlanSource& source : plan.sources) {
+    bool known = false, grown = false;
+    const Status same = RunState::CheckSameInput(*ledger, plan, source, &known, &grown);
+    if (!same.ok() && !outlook.plan.refused) outlook.plan.refused = same.message();
+  }
   return outlook;
 }
 
@@ -504,7 +552,8 @@ RunSummary RunPlan(const Plan& plan, const Registry& registry, const RunOptions&
   }
   auto kept = KeptStore::Open(options.state_dir, plan.limits.kept_bytes);
   if (!kept.ok()) return fail(kept.status());
-  auto rules = DecideRules(plan, options, **state, **kept);
+  bool unchanged = false;
+  auto rules = DecideRules(plan, options, **state, **kept, &unchanged);
   if (!rules.ok()) return fail(rules.status());
   auto run = std::make_unique<Run>(plan, options, registry, **state, **kept, *rules, cancel, observer);
   if (Status opened = run->Open(); !opened.ok()) {
@@ -512,7 +561,8 @@ RunSummary RunPlan(const Plan& plan, const Registry& registry, const RunOptions&
     if (summary.failure) summary.not_recorded = (*state)->End(&summary, false);
     return fail(opened);
   }
-  if (Status begun = (*state)->Begin(); !begun.ok()) return fail(begun);
+  if (Status begun = (*state)->Begin(unchanged); !begun.ok()) return fail(begun);
+  if (observer.started) observer.started();
   run->Execute(&summary);
   Status noted = (*state)->Note(summary.totals);
   Status ended = (*state)->End(&summary, run->input_ended());

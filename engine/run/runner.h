@@ -59,6 +59,11 @@ struct StageCounts {
   int64_t retried = 0;
   int64_t busy_ns = 0;
   std::map<std::string, int64_t> tallies;  // by NodeProgram::Tallies(); what was counted only
+  struct Reason {
+    int64_t count = 0;
+    std::string example;  // the first message
+  };
+  std::map<std::string, Reason> reasons;  // of `failed`, by error code
 };
 
 struct RunSnapshot {
@@ -86,6 +91,7 @@ struct RunSummary {
 
 // Called from the thread that called RunPlan.
 struct RunObserver {
+  std::function<void()> started;  // models, targets and sources are open; records come next
   std::function<void(const RunSnapshot&)> tick;
   std::function<void(const std::string&)> warn;  // one line for the operator's log; any thread
 };

@@ -39,6 +39,12 @@ class CrashingStage(harness.PipelineCase):
         self.run_it("restart", "--yes")
         self.assert_each_record_once()
 
+    def test_the_start_after_a_death_names_the_stage_that_was_at_work(self):
+        self.run_it("run", fault="stage.call:risk@2=kill", code=-signal.SIGKILL)
+        run, _ = self.run_it("run")
+        self.assertRegex(run.stderr, r'the process before this one died while stage "risk" worked on the records from file:cases/0/\d+')
+        self.assert_each_record_once()
+
     def test_deaths_over_other_records_each_time_are_no_loop(self):
         for call in (2, 3, 2, 3):
             self.run_it("run", fault=f"stage.call:risk@{call}=kill", code=-signal.SIGKILL)

@@ -56,6 +56,27 @@ TEST(RowBreakerWindow, NamesTheMostFrequentCodeOfTheWindowAndItsFirstMessage) {
             std::string::npos);
 }
 
+TEST(RowBreakerWindow, GoesOnCountingInTheNextProcessSoThatAFloodLeavesOnlyOnce) {
+  RowBreaker first({100, 5});
+  EXPECT_TRUE(first.Note(Worked(10, {0, 1, 2})).ok());
+  EXPECT_FALSE(first.Note(Worked(10, {0, 1, 2})).ok());
+  EXPECT_EQ(first.Count(), 3U) << "the batch that tripped it did not leave";
+  EXPECT_EQ(first.Most(), (std::pair<std::string, std::string>("model", "model says no")));
+  uint32_t left = first.Count();
+  for (int round = 0; round < 10; ++round) {
+    RowBreaker next({100, 5});
+    next.Resume(left, "model", "model says no");
+    EXPECT_EQ(next.Count(), left);
+    EXPECT_FALSE(next.Note(Worked(10, {0, 1, 2})).ok());
+    left = next.Count();
+    EXPECT_EQ(left, 3U);
+  }
+  RowBreaker mended({100, 5});
+  mended.Resume(left, "model", "model says no");
+  EXPECT_TRUE(mended.Note(Worked(100, {})).ok());
+  EXPECT_TRUE(mended.Note(Worked(10, {0, 1, 2})).ok()) << "the window has moved on";
+}
+
 TEST(RowBreakerWindow, OnceTrippedStopsEveryBatchWithAFailureAndNoOther) {
   RowBreaker breaker({5, 1});
   EXPECT_FALSE(breaker.Note(Worked(1, {0})).ok());
