@@ -8,6 +8,7 @@
 #include "connectors/kafka/kafka_client.h"
 #include "engine/fault_point.h"
 #include "nodes/catalog.h"
+#include "topologies/commands/bounded_output.h"
 #include "topologies/commands/command_line.h"
 
 namespace {
@@ -27,13 +28,16 @@ int main(int argc, char** argv) {
   bool colour = Environment("NO_COLOR").empty();
   bool err_terminal = isatty(STDERR_FILENO) == 1;
   bool asks = err_terminal && isatty(STDIN_FILENO) == 1;
+  anabranch::BoundedOutput talk(STDERR_FILENO);
+  std::ostream err(&talk);
   anabranch::CommandIo io{registry,
                           std::cout,
-                          std::cerr,
+                          err,
                           colour && isatty(STDOUT_FILENO) == 1,
                           colour && err_terminal,
                           err_terminal,
-                          asks ? &std::cin : nullptr};
+                          asks ? &std::cin : nullptr,
+                          [&talk] { talk.Drain(); }};
   int code = anabranch::RunCommandLine({argv + 1, argv + argc}, io);
   std::cout.flush();
   if (anabranch::KafkaClient::AnyAbandoned()) _exit(code);

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,8 @@ struct CommandIo {
   bool err_colour = false;
   bool err_terminal = false;   // stderr is a terminal: lines may be repainted
   std::istream* in = nullptr;  // who is there to be asked; null: nobody
+  // Before a process ends without ado (_exit): `err` may be written by a thread. Takes a bounded time.
+  std::function<void()> drain_err = [] {};
 };
 
 // Exit codes that no Status code stands for (the others: ExitCode in engine/status.h).
@@ -46,6 +50,8 @@ struct RunArgs : StateArgs {
   bool new_identity = false;
   bool new_ledger = false;
   bool restart_failed = false;
+  int most_restart_pause_s = 60;
+  std::string max_dead_letters;  // "N" or "N%"; empty: fewer than all
   std::string on_stop = "exit";  // exit | stay
 };
 struct RestartArgs : StateArgs {
@@ -100,6 +106,13 @@ struct DoctorArgs {
 struct DocsArgs {
   std::string folder;
 };
+
+// --max-dead-letters: "25" or "2.5%".
+struct DeadLetterLimit {
+  double number = 0;
+  bool percent = false;
+};
+std::optional<DeadLetterLimit> ParseDeadLetterLimit(const std::string& text);
 
 // One function per command, each in the file of its name (`dlq` in dlq*.cpp). They return the exit code and never throw
 // for what a user can cause.

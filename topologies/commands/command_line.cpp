@@ -46,7 +46,10 @@ class CommandLine {
     app_.formatter(std::make_shared<ExampleFirst>("anabranch check topology.json"));
     app_.require_subcommand(1);
     app_.set_version_flag("--version", "anabranch " + ProgramVersion());
-    app_.footer("anabranch COMMAND --help tells more about a command.");
+    app_.footer(
+        "anabranch COMMAND --help tells more about a command.\n"
+        "Exit codes: 0 done; 1 a run, restart or test failed; 2 wrong usage; 69 a broker, model or disk is unavailable;\n"
+        "70 a fault of this program, please report it; 75 try again; 78 the topology is faulty; 130 stopped at once.");
     AddCheck();
     AddRun();
     AddRestart();
@@ -136,6 +139,23 @@ class CommandLine {
     AddWorkers(command, &args.workers);
     command->add_flag("--restart-failed", args.restart_failed,
                       "when a stage has failed, restart from it as `restart --yes` would; for supervisors");
+    command
+        ->add_option("--max-restart-pause", args.most_restart_pause_s,
+                     "with --restart-failed: the longest pause before a restart in which nothing changed; the pause "
+                     "doubles with each such restart")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0, 86'400))
+        ->capture_default_str();
+    command
+        ->add_option("--max-dead-letters", args.max_dead_letters,
+                     "at the end of the input, exit with 1 when more records than this became dead letters; default: "
+                     "when every record did")
+        ->type_name("N|N%")
+        ->check(CLI::Validator(
+            [](const std::string& text) {
+              return ParseDeadLetterLimit(text) ? std::string() : "\"" + text + "\" is neither a number nor a percentage";
+            },
+            ""));
     AddWord(command, "--on-stop", &args.on_stop, {"exit", "stay"});
     CLI::Option* fresh = command->add_flag("--fresh", args.fresh, "set the state aside and start over");
     command
@@ -150,8 +170,9 @@ class CommandLine {
     command->footer(
         "The first SIGINT or SIGTERM drains: what was taken in is finished and committed. The second stops at once;\n"
         "both lose nothing. When a stage stops: --on-stop exit ends with code 1, stay waits until it was restarted.\n"
-        "Exit code 0 done, 1 a stage stopped, 69 a broker or model is unavailable, 75 try again,\n"
-        "78 the topology is faulty, 130 stopped by the second signal.");
+        "Exit code 0 done, 1 a stage stopped or too many records became dead letters, 69 a broker, model or disk is\n"
+        "unavailable, 70 a fault of this program: please report it, 75 try again, 78 the topology is faulty, 130 stopped\n"
+        "by the second signal.");
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandRun(args_.run, io); }; });
   }
 

@@ -114,6 +114,10 @@ std::string RestartPlanText(const Failure& failure, const RestartPlan& plan) {
   text += Entry("records", std::to_string(plan.records) + ", then live input");
   if (plan.unclaimed > 0) text += Entry("drops", Count(plan.unclaimed, "record") + " that nothing takes any more");
   text += Entry("changes", plan.changes.empty() ? "none" : Joined(plan.changes));
+  if (plan.unchanged) {
+    text += Entry("warning", "nothing changed in this stage or below it since it failed. It will fail again, unless the\n"
+                             "cause was outside. Its dead letters are counted on from where they were.");
+  }
   text += Entry("token", plan.token);
   if (plan.refused) text += "refused: " + *plan.refused + "\n";
   return text;
@@ -129,7 +133,7 @@ std::string RestartPlanJson(const RestartPlan& plan) {
   json.AddText("from", plan.from).AddJson("stages_to_run", JsonStrings(plan.stages_to_run));
   json.AddJson("results_reused", JsonList(reused)).AddNumber("records", plan.records);
   json.AddNumber("unclaimed", plan.unclaimed).AddFlag("recompute", plan.recompute);
-  json.AddJson("changes", JsonStrings(plan.changes));
+  json.AddJson("changes", JsonStrings(plan.changes)).AddFlag("unchanged", plan.unchanged);
   if (plan.refused) {
     json.AddText("refused", *plan.refused);
   } else {
@@ -141,7 +145,8 @@ std::string RestartPlanJson(const RestartPlan& plan) {
 std::string NothingFailedJson() {
   JsonObject json;
   json.AddJson("from", "null").AddJson("stages_to_run", "[]").AddJson("results_reused", "[]").AddNumber("records", 0);
-  json.AddNumber("unclaimed", 0).AddFlag("recompute", false).AddJson("changes", "[]").AddJson("refused", "null");
+  json.AddNumber("unclaimed", 0).AddFlag("recompute", false).AddJson("changes", "[]").AddFlag("unchanged", false);
+  json.AddJson("refused", "null");
   return json.AddText("token", "").text();
 }
 

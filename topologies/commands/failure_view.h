@@ -13,7 +13,7 @@ namespace anabranch {
 
 // Command lines to go on with, as they can be pasted.
 struct NextCommands {
-  std::string run, restart, skip;
+  std::string run, restart, skip, letters;
 };
 
 // The restart that goes on after this failure.
@@ -27,7 +27,7 @@ std::string UnrecordedText(const Failure& failure, const std::string& why, const
 // What a restart will do. `failure` is why it is needed.
 std::string RestartPlanText(const Failure& failure, const RestartPlan& plan);
 // {"from", "stages_to_run", "results_reused", "records", "changes", "refused", "token"} (topology.md §3), and
-// "unclaimed", "recompute".
+// "unclaimed", "recompute", "unchanged".
 std::string RestartPlanJson(const RestartPlan& plan);
 std::string NothingFailedJson();  // the same members for a state that no stage stopped
 

@@ -1,5 +1,9 @@
+#include <algorithm>
+#include <charconv>
 #include <chrono>
+#include <optional>
 #include <ostream>
+#include <string_view>
 #include <thread>
 
 #include "engine/run/ledger.h"
@@ -13,9 +17,28 @@ namespace {
 constexpr std::chrono::milliseconds kLook{200};
 constexpr int kLooksPerPoll = 5;
 
+// How long to wait before a stage is restarted that failed again and again with nothing changed. The first such restart
+// is made at once: the cause may have been outside.
+std::chrono::seconds PauseBefore(const RestartOutlook& outlook, int most_s) {
+  constexpr int kDoublings = 16;
+  const int rounds = outlook.failure.rounds;
+  if (!outlook.plan.unchanged || rounds == 0) return std::chrono::seconds(0);
+  return std::chrono::seconds(std::min(most_s, 1 << std::min(rounds - 1, kDoublings)));
+}
+
+// False when a signal ends the pause.
+bool Pause(std::chrono::seconds pause) {
+  CancelToken cancel;
+  const StopSignals signals(cancel);
+  const auto until = std::chrono::steady_clock::now() + pause;
+  while (!cancel.draining() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(kLook);
+  return !cancel.draining();
+}
+
 // --restart-failed: from the failed stage when there is one, with what `restart --yes` would choose. False when that
-// is refused; `*code` tells.
-bool ChooseStart(const RunArgs& args, const Plan& plan, RunOptions* options, CommandIo& io, int* code) {
+// is refused; `*code` tells. `*pause`: to wait before it, then to choose again: the topology may be another by then.
+bool ChooseStart(const RunArgs& args, const Plan& plan, RunOptions* options, CommandIo& io, int* code,
+                 std::chrono::seconds* pause) {
   if (!args.restart_failed || args.fresh || args.new_ledger) return true;
   const Result<RestartOutlook> outlook = LookAtRestart(plan, *options);
   // No state yet, or a process that owns it: `run` says what there is to say.
@@ -26,6 +49,7 @@ bool ChooseStart(const RunArgs& args, const Plan& plan, RunOptions* options, Com
     *code = ExitCode(Code::kStage);
     return false;
   }
+  *pause = PauseBefore(*outlook, args.most_restart_pause_s);
   options->start = RunStart::kRestart;
   options->token = outlook->plan.token;
   return true;
@@ -48,7 +72,23 @@ bool AwaitRestart(const std::string& state_dir) {
   }
 }
 
-SessionEnd RunOnce(const RunArgs& args, bool first, CommandIo& io) {
+// The exit code at the end of the input: too many dead letters are a failure, though each record was handled.
+int Judge(const RunArgs& args, const SessionEnd& end, CommandIo& io) {
+  if (!end.input_ended || end.records == 0 || end.dead_letters == 0) return end.code;
+  // A record that failed in two branches is one record.
+  const int64_t letters = std::min(end.dead_letters, end.records);
+  const std::optional<DeadLetterLimit> limit = ParseDeadLetterLimit(args.max_dead_letters);
+  const auto most = [&] { return limit->percent ? limit->number / 100 * static_cast<double>(end.records) : limit->number; };
+  const bool too_many = limit ? static_cast<double>(letters) > most() : letters == end.records && end.results == 0;
+  if (!too_many) return end.code;
+  io.err << "anabranch run: " << letters << " of " << end.records << " records became dead letters"
+         << (limit ? "; --max-dead-letters is " + args.max_dead_letters : std::string(": no record got through"))
+         << ". To see them:\n  " << NextOf(args).letters << "\n";
+  return ExitCode(Code::kStage);
+}
+
+// `waits`: a pause that is due has not been made yet.
+SessionEnd RunOnce(const RunArgs& args, bool first, bool waits, CommandIo& io) {
   const CheckedTopology checked = CheckForCommand(args.file, args.allow_paths, io);
   if (!checked.ok()) return {kExitFaulty, false};
   const Plan& plan = *checked.plan;
@@ -59,8 +99,15 @@ SessionEnd RunOnce(const RunArgs& args, bool first, CommandIo& io) {
   options.new_identity = args.new_identity && first;
   options.new_ledger = args.new_ledger && first;
   SessionEnd end;
-  if (!ChooseStart(args, plan, &options, io, &end.code)) return end;
+  std::chrono::seconds pause(0);
+  if (!ChooseStart(args, plan, &options, io, &end.code, &pause)) return end;
+  if (waits && pause.count() > 0) {
+    io.err << "nothing changed since the last restart failed: the next one begins in " << pause.count() << " s\n";
+    io.err.flush();
+    return Pause(pause) ? RunOnce(args, first, false, io) : end;
+  }
   end = RunAndShow("run", plan, args, options, io);
+  end.code = Judge(args, end, io);
   if (!end.stage_stopped || args.on_stop != "stay") return end;
   io.err << "waiting for that (--on-stop stay); clients are closed, the state is free\n";
   io.err.flush();
@@ -70,10 +117,19 @@ SessionEnd RunOnce(const RunArgs& args, bool first, CommandIo& io) {
 
 }  // namespace
 
+std::optional<DeadLetterLimit> ParseDeadLetterLimit(const std::string& text) {
+  DeadLetterLimit limit;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, limit.number, std::chars_format::fixed);
+  limit.percent = std::string_view(rest, end) == "%";
+  const bool sound = error == std::errc() && (rest == end || limit.percent) && limit.number >= 0;
+  return sound ? std::optional(limit) : std::nullopt;
+}
+
 int CommandRun(const RunArgs& args, CommandIo& io) {
   if (!CheckInstance("run", args, io)) return kExitUsage;
-  SessionEnd end = RunOnce(args, true, io);
-  while (end.stage_stopped && args.on_stop == "stay") end = RunOnce(args, false, io);
+  SessionEnd end = RunOnce(args, true, true, io);
+  while (end.stage_stopped && args.on_stop == "stay") end = RunOnce(args, false, true, io);
   return end.code;
 }
 

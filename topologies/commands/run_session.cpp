@@ -3,8 +3,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <filesystem>
 #include <iostream>
+#include <mutex>
+#include <optional>
+#include <thread>
 
 #include "topologies/commands/run_view.h"
 #include "topologies/commands/stop_signals.h"
@@ -48,7 +53,7 @@ void ShowFailure(const std::string& command, const StateArgs& args, RunStart sta
   io.err << "anabranch " << command << ": ";
   if (summary.failure && start == RunStart::kReplay) {
     io.err << "stage \"" << summary.failure->stage << "\" stopped: " << summary.failure->message
-           << "\nThe dead letters that were not replayed stay where they are: mend the cause, then replay again.\n";
+           << "\nThe dead letters that were not replayed stay where they are: fix the cause, then replay again.\n";
   } else if (summary.failure && !summary.not_recorded.ok()) {
     io.err << UnrecordedText(*summary.failure, summary.not_recorded.message(),
                              summary.restart_waits ? NextOf(args).restart : NextOf(args).run);
@@ -83,7 +88,7 @@ NextCommands NextOf(const StateArgs& args) {
   if (args.instance != "0") tail += " --instance " + Quoted(args.instance);
   if (!args.state_dir.empty()) tail += " --state-dir " + Quoted(args.state_dir);
   for (const std::string& path : args.allow_paths) tail += " --allow-path " + Quoted(path);
-  return {"anabranch run" + tail, "anabranch restart" + tail, "anabranch dlq skip" + tail};
+  return {"anabranch run" + tail, "anabranch restart" + tail, "anabranch dlq skip" + tail, "anabranch dlq ls" + tail};
 }
 
 bool Confirm(const std::string& command, const std::string& question, const std::string& cure, CommandIo& io,
@@ -110,6 +115,50 @@ RunOptions OptionsOf(const StateArgs& args, const Plan& plan) {
   return options;
 }
 
+namespace {
+
+// While a run starts: ends the process when a stop was asked for and the step that is under way does not end for it. No
+// record was taken in yet, so that is as safe as waiting.
+class StartGuard {
+ public:
+  StartGuard(const CancelToken& cancel, CommandIo& io) : thread_([this, &cancel, &io] { Watch(cancel, io); }) {}
+  ~StartGuard() { Started(); }
+
+  void Started() {
+    {
+      const std::lock_guard lock(mutex_);
+      started_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds kLook{20};
+  static constexpr std::chrono::seconds kGrace{5};
+
+  void Watch(const CancelToken& cancel, CommandIo& io) {
+    std::optional<std::chrono::steady_clock::time_point> asked;
+    std::unique_lock lock(mutex_);
+    while (!changed_.wait_for(lock, kLook, [this] { return started_; })) {
+      if (!cancel.draining()) continue;
+      const auto now = std::chrono::steady_clock::now();
+      if (!asked) asked = now;
+      if (now - *asked < kGrace) continue;
+      io.err << "stopped while starting; no record was read\n";
+      io.drain_err();
+      _exit(kExitOk);
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool started_ = false;  // guarded
+  std::thread thread_;
+};
+
+}  // namespace
+
 SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateArgs& args, RunOptions options,
                       CommandIo& io) {
   ForbidCoreFiles();
@@ -120,21 +169,30 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
   RunObserver observer;
   observer.tick = [&](const RunSnapshot& snapshot) { view->Tick(snapshot); };
   observer.warn = [&](const std::string& line) { view->Warn(line); };
+  StartGuard start(cancel, io);
+  observer.started = [&] { start.Started(); };
   const RunSummary summary = RunPlan(plan, io.registry, options, cancel, observer);
+  start.Started();
   view.reset();
   if (!summary.note.empty()) io.err << summary.note << "\n";
-  if (!summary.already_done && !summary.totals.stages.empty()) io.err << SummaryText(plan, summary);
+  if (!summary.already_done && !summary.totals.stages.empty()) io.err << SummaryText(plan, summary, options.state_dir);
   SessionEnd end;
+  end.records = summary.totals.rows_committed;
+  for (const StageCounts& stage : summary.totals.stages) {
+    end.dead_letters += stage.dead_lettered;
+    if (stage.kind == "persist") end.results += stage.rows_out;
+  }
   const Status& status = summary.status;
   if (status.ok() || status.code() == Code::kCancelled) {
     end.code = signals.seen() >= 2 ? kExitInterrupted : kExitOk;
+    end.input_ended = status.ok() && signals.seen() == 0;
   } else {
     ShowFailure(command, args, options.start, summary, io);
     end.code = ExitCode(status.code());
     end.stage_stopped = summary.failure && summary.not_recorded.ok();
   }
   if (summary.stuck) {
-    io.err.flush();
+    io.drain_err();
     io.out.flush();
     _exit(end.code == kExitOk ? ExitCode(Code::kStage) : end.code);
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "engine/plan.h"
@@ -26,6 +27,10 @@ bool Confirm(const std::string& command, const std::string& question, const std:
 struct SessionEnd {
   int code = kExitOk;
   bool stage_stopped = false;  // a failure was written: `restart` goes on
+  bool input_ended = false;    // and nothing failed or was stopped
+  int64_t records = 0;         // source records whose effects are durable
+  int64_t dead_letters = 0;
+  int64_t results = 0;  // rows of persist nodes
 };
 
 // Runs `plan` as `options` say, shows it on io.err from its start to what an operator must know at its end. When a

@@ -139,12 +139,31 @@ class LogView : public RunView {
 
 }  // namespace
 
+namespace {
+
+// failed in "check": 38 × schema (field "id" is missing), 2 × key (…)
+std::string ReasonsText(const RunSnapshot& totals) {
+  constexpr size_t kMessageBytes = 160;
+  std::string text;
+  for (const StageCounts& stage : totals.stages) {
+    std::string reasons;
+    for (const auto& [code, reason] : stage.reasons) {
+      reasons += fmt::format("{}{} × {} ({})", reasons.empty() ? "" : ", ", reason.count, Printable(code),
+                             Printable(reason.example, kMessageBytes));
+    }
+    if (!reasons.empty()) text += fmt::format("failed in \"{}\": {}\n", stage.id, reasons);
+  }
+  return text;
+}
+
+}  // namespace
+
 std::unique_ptr<RunView> MakeRunView(CommandIo& io) {
   if (io.err_terminal) return std::make_unique<TerminalView>(io);
   return std::make_unique<LogView>(io);
 }
 
-std::string SummaryText(const Plan& plan, const RunSummary& summary) {
+std::string SummaryText(const Plan& plan, const RunSummary& summary, const std::string& state_dir) {
   const RunSnapshot& totals = summary.totals;
   size_t width = NameWidth(totals);
   std::string text = fmt::format("{:<{}}  {:<9} {:>12} {:>12} {:>10} {:>10} {:>10}\n", "node", width, "kind", "in",
@@ -155,6 +174,7 @@ std::string SummaryText(const Plan& plan, const RunSummary& summary) {
     text += fmt::format("{:<{}}  {:<9} {:>12} {:>12} {:>10} {:>10} {:>10}\n", stage.id, width, stage.kind,
                         stage.rows_in, stage.rows_out, stage.filtered, stage.skipped, stage.failed);
   }
+  text += ReasonsText(totals);
   text += fmt::format("{} records read, {} committed in {:.2f} s ({:.0f} records/s)\n", totals.rows_read,
                       totals.rows_committed, static_cast<double>(totals.elapsed_ns) / 1e9,
                       PerSecond(totals.rows_committed, totals.elapsed_ns));
@@ -163,7 +183,7 @@ std::string SummaryText(const Plan& plan, const RunSummary& summary) {
     if (target.program == nullptr) continue;
     bool dead = i == plan.dead_letters();
     if (dead && dead_lettered == 0) continue;
-    text += fmt::format("{} -> {}{}\n", dead ? "dead letters" : target.id, Printable(target.program->Describe()),
+    text += fmt::format("{} -> {}{}\n", dead ? "dead letters" : target.id, Printable(target.program->DescribeIn(state_dir)),
                         dead ? fmt::format(" ({} records)", dead_lettered) : "");
   }
   return text;

@@ -21,7 +21,7 @@ class RunView {
 
 std::unique_ptr<RunView> MakeRunView(CommandIo& io);
 
-// The table at the end: rows per node, records per second, where the outputs are.
-std::string SummaryText(const Plan& plan, const RunSummary& summary);
+// The table at the end: rows per node, why rows failed, records per second, where the outputs are.
+std::string SummaryText(const Plan& plan, const RunSummary& summary, const std::string& state_dir);
 
 }  // namespace anabranch

@@ -1,0 +1,140 @@
+#include "topologies/commands/bounded_output.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <string_view>
+#include <thread>
+
+namespace anabranch {
+
+struct BoundedOutput::State {
+  State(int descriptor, size_t most) : fd(descriptor), max_bytes(most) {}
+
+  void Append(std::string_view text);
+  void TakeOpenLine();
+  void WriteAll();
+  void Write(std::string_view text);
+
+  const int fd;
+  const size_t max_bytes;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::string open;               // guarded, as all below: a line without its end
+  std::deque<std::string> lines;  // to be written
+  size_t bytes = 0;               // of lines
+  size_t dropped = 0;             // lines since the last that was written
+  size_t written = 0;             // pieces, for Drain() to see that it goes on
+  bool busy = false;
+  bool started = false;
+  bool ended = false;
+};
+
+void BoundedOutput::State::Append(std::string_view text) {
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    open.append(text.substr(0, end == std::string_view::npos ? text.size() : end + 1));
+    if (end == std::string_view::npos) return;
+    text.remove_prefix(end + 1);
+    TakeOpenLine();
+  }
+}
+
+void BoundedOutput::State::TakeOpenLine() {
+  if (open.empty()) return;
+  bytes += open.size();
+  lines.push_back(std::move(open));
+  open.clear();
+  while (bytes > max_bytes && lines.size() > 1) {
+    bytes -= lines.front().size();
+    lines.pop_front();
+    ++dropped;
+  }
+}
+
+void BoundedOutput::State::Write(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = ::write(fd, text.data(), text.size());
+    if (count < 0 && errno == EAGAIN) {
+      pollfd room{fd, POLLOUT, 0};
+      (void)poll(&room, 1, 1000);
+      continue;
+    }
+    if (count < 0 && errno != EINTR) return;  // nobody is there any more
+    if (count > 0) text.remove_prefix(static_cast<size_t>(count));
+    const std::lock_guard lock(mutex);
+    ++written;
+    changed.notify_all();
+  }
+}
+
+void BoundedOutput::State::WriteAll() {
+  std::unique_lock lock(mutex);
+  while (true) {
+    changed.wait(lock, [this] { return ended || !lines.empty(); });
+    if (lines.empty()) return;
+    std::string text;
+    if (dropped > 0) text = "(" + std::to_string(dropped) + " lines were dropped: standard error is not being read)\n";
+    dropped = 0;
+    text += lines.front();
+    bytes -= lines.front().size();
+    lines.pop_front();
+    busy = true;
+    lock.unlock();
+    Write(text);
+    lock.lock();
+    busy = false;
+    changed.notify_all();
+  }
+}
+
+BoundedOutput::BoundedOutput(int fd, size_t max_bytes) : state_(std::make_shared<State>(fd, max_bytes)) {}
+
+BoundedOutput::~BoundedOutput() {
+  Drain();
+  const std::lock_guard lock(state_->mutex);
+  state_->ended = true;
+  state_->changed.notify_all();
+}
+
+void BoundedOutput::Drain(std::chrono::milliseconds patience) {
+  sync();
+  std::unique_lock lock(state_->mutex);
+  const auto done = [this] { return state_->lines.empty() && !state_->busy; };
+  while (!done()) {
+    const size_t before = state_->written;
+    const bool moved = state_->changed.wait_for(lock, patience, [&] { return done() || state_->written != before; });
+    if (!moved) return;
+  }
+}
+
+int BoundedOutput::overflow(int character) {
+  if (character == traits_type::eof()) return 0;
+  const char c = traits_type::to_char_type(character);
+  return xsputn(&c, 1) == 1 ? character : traits_type::eof();
+}
+
+std::streamsize BoundedOutput::xsputn(const char* text, std::streamsize size) {
+  const std::lock_guard lock(state_->mutex);
+  if (!state_->started) {
+    state_->started = true;
+    std::thread([state = state_] { state->WriteAll(); }).detach();
+  }
+  state_->Append({text, static_cast<size_t>(size)});
+  if (!state_->lines.empty()) state_->changed.notify_all();
+  return size;
+}
+
+// A line that has no end yet: a question, or a painted block.
+int BoundedOutput::sync() {
+  const std::lock_guard lock(state_->mutex);
+  state_->TakeOpenLine();
+  if (!state_->lines.empty()) state_->changed.notify_all();
+  return 0;
+}
+
+}  // namespace anabranch
