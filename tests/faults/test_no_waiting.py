@@ -2,6 +2,7 @@
 import contextlib
 import fcntl
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -61,9 +62,10 @@ class NoWaiting(harness.PipelineCase):
     def test_a_signal_ends_a_run_whose_standard_error_nobody_reads(self):
         pipe = FullPipe()
         self.addCleanup(pipe.close)
-        # A lane that waits for ever in its last batch would not hear of the signal: here it waits for its model.
+        # Stopped in the middle, so that the signal comes while records flow.
         process = self.process(pipe.write_end, env=faults.armed("epoch.committed@1=stop"))
-        self.wait_until("it works", 10, lambda: self.lines() > 0)
+        stat = pathlib.Path(f"/proc/{process.pid}/stat")
+        self.wait_until("it works", 10, lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGCONT)
         begun = time.monotonic()

@@ -46,10 +46,7 @@ class CommandLine {
     app_.formatter(std::make_shared<ExampleFirst>("anabranch check topology.json"));
     app_.require_subcommand(1);
     app_.set_version_flag("--version", "anabranch " + ProgramVersion());
-    app_.footer(
-        "anabranch COMMAND --help tells more about a command.\n"
-        "Exit codes: 0 done; 1 a run, restart or test failed; 2 wrong usage; 69 a broker, model or disk is unavailable;\n"
-        "70 a fault of this program, please report it; 75 try again; 78 the topology is faulty; 130 stopped at once.");
+    app_.footer("anabranch COMMAND --help tells more about a command.");
     AddCheck();
     AddRun();
     AddRestart();
@@ -62,6 +59,11 @@ class CommandLine {
     AddModel();
     AddDoctor();
     AddDocs();
+    // Behind the commands, which inherit the footer that they find.
+    app_.footer(
+        "anabranch COMMAND --help tells more about a command.\n"
+        "Exit codes: 0 done; 1 a run, restart or test failed; 2 wrong usage; 69 a broker, model or disk is unavailable;\n"
+        "70 a fault of this program, please report it; 75 try again; 78 the topology is faulty; 130 stopped at once.");
   }
 
   CLI::App& app() { return app_; }
