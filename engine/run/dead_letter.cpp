@@ -26,9 +26,9 @@ std::string_view Cut(std::string_view text, size_t most = kHeaderBytes) {
   return text.substr(0, end);
 }
 
-uint32_t AppendBytes(std::string* bytes, std::string_view text) {
-  const auto at = static_cast<uint32_t>(bytes->size());
-  bytes->append(text);
+uint32_t AppendBytes(EncodedRows* out, std::string_view text) {
+  const uint32_t at = out->Here();
+  out->bytes.append(text);
   return at;
 }
 
@@ -165,10 +165,10 @@ void DeadLetterWriter::AppendRecord(const RecordBatch& batch, uint32_t r, Encode
   row->offset = batch.offset[r];
   row->timestamp_ms = batch.timestamp_ms[r];
   if (batch.record_key_present[r]) {
-    row->key = AppendBytes(&out->bytes, batch.record_key[r]);
+    row->key = AppendBytes(out, batch.record_key[r]);
     row->key_size = static_cast<uint32_t>(batch.record_key[r].size());
   }
-  row->value = AppendBytes(&out->bytes, batch.payload[r]);
+  row->value = AppendBytes(out, batch.payload[r]);
   row->value_size = static_cast<uint32_t>(batch.payload[r].size());
   row->headers = out->Here();
   AppendRecordHeaders(batch, r, out);

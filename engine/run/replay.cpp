@@ -187,14 +187,14 @@ void ReplaySource::HandOn(const DeadLetter& letter, SourceTable& record, RecordB
   encoded.timestamp_ms = read_.timestamp_ms[0];
   if (read_.key_present[0] != 0) {
     out.bytes.append(read_.key[0]);
-    encoded.key_size = static_cast<uint32_t>(out.bytes.size());
+    encoded.key_size = out.Here();
   }
-  encoded.value = static_cast<uint32_t>(out.bytes.size());
+  encoded.value = out.Here();
   out.bytes.append(read_.payload[0]);
-  if (read_.payload[0].data() != nullptr) encoded.value_size = static_cast<uint32_t>(out.bytes.size()) - encoded.value;
-  encoded.headers = static_cast<uint32_t>(out.bytes.size());
+  if (read_.payload[0].data() != nullptr) encoded.value_size = out.Here() - encoded.value;
+  encoded.headers = out.Here();
   for (const RowHeader& header : read_.row_headers(0)) out.AppendHeader(header.name, header.value);
-  encoded.headers_size = static_cast<uint32_t>(out.bytes.size()) - encoded.headers;
+  encoded.headers_size = out.Here() - encoded.headers;
   out.rows.push_back(encoded);
 }
 

@@ -173,7 +173,7 @@ class Run {
   bool input_ended_ = false;
 };
 
-constexpr size_t kLeastOutputBytes = size_t{4} << 10;
+constexpr size_t kUsualOutputBytes = size_t{4} << 20;  // of a batch: not divided for less, where it can be held
 constexpr int64_t kStuckGraceNs = 2'000'000'000;
 constexpr int64_t kEndGraceNs = 15'000'000'000;
 
@@ -233,7 +233,7 @@ Status Run::Open() {
   shared_.lanes = lanes;
   // What a lane holds may have to be kept.
   shared_.lane_bytes = std::min(plan_.limits.memory_bytes, plan_.limits.kept_bytes) / 2 / static_cast<size_t>(lanes);
-  guards_.output_bytes = std::max(shared_.lane_bytes / 8, kLeastOutputBytes);
+  guards_.output_bytes = std::max(shared_.lane_bytes / 8, std::min(shared_.lane_bytes, kUsualOutputBytes));
 
   ResumeBreakers();
   RETURN_IF_ERROR(OpenAttempts(static_cast<size_t>(std::max(lanes, workers))));

@@ -269,7 +269,7 @@ TEST_F(Rows, EverySourceRowEndsExactlyOnceAsEmittedDeadLetteredOrDropped) {
   EXPECT_EQ(run.totals.rows_committed, 103);
 }
 
-// 250 bytes a row; the least that a batch may hold for one target are 4 KiB.
+// 250 bytes a row, 50 KB in all; a batch may hold 32 KiB for one target.
 class LargeResults : public RunTest {
  protected:
   LargeResults() {
