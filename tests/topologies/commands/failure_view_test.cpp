@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-const NextCommands kNext = {"anabranch run t.json", "anabranch restart t.json", "anabranch dlq skip t.json"};
+const NextCommands kNext = {"anabranch run t.json", "anabranch restart t.json", "anabranch dlq skip t.json", "anabranch dlq ls topology.json"};
 
 Failure ModelIsGone() {
   Failure failure;
