@@ -16,8 +16,8 @@ namespace anabranch {
 // so that they can be pinned until their epoch's commit is resolved and written again after an abort.
 //
 // An encoder asks HasRoom() before each row, writes the row's bytes behind `bytes` and calls AddRow(). A row that is
-// longer than `max_row_bytes` is taken back and named in `too_large`; where there is no room left the encoder stops, and
-// the batch is encoded again in smaller parts. So a batch never holds more than max_bytes and one row.
+// longer than `max_row_bytes` is taken back and named in `too_large`; where no room is left the encoder stops, and the
+// batch is encoded again in smaller parts. So a batch never holds more than max_bytes and one row.
 class EncodedRows {
  public:
   static constexpr uint32_t kNone = 0xffffffff;  // as a length: null

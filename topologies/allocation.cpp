@@ -1,5 +1,5 @@
-// operator new that throws where memory cannot be had. mimalloc's own ends the process instead; with these, what a stage
-// cannot get stops that stage. delete stays mimalloc's: what malloc gives is its too.
+// operator new that throws where memory cannot be had. mimalloc's own ends the process instead; with these, what a
+// stage cannot get stops that stage. delete stays mimalloc's: what malloc gives is its too.
 #ifdef ANABRANCH_MIMALLOC
 #include <cstdlib>
 #include <new>

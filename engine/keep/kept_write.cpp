@@ -263,8 +263,8 @@ void BatchWriter::AppendTargets(bool with_encoded) {
   }
 }
 
-// Where a partition's range is cut when the rows from `cut` on belong to the next part. What no row stands for goes with
-// the row behind it, and behind the last one to the last part.
+// Where a partition's range is cut when the rows from `cut` on belong to the next part. What no row stands for goes
+// with the row behind it, and behind the last one to the last part.
 int64_t CutBefore(const RecordBatch& batch, const PositionRange& range, uint32_t cut) {
   if (cut >= batch.rows()) return range.next;
   const auto partitions = std::span(batch.partition);

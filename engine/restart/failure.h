@@ -42,8 +42,8 @@ struct Failure {
   int64_t kept_rows = 0;
   int64_t kept_bytes = 0;
   std::string not_kept;  // why nothing could be kept; empty: everything was. The source has the records then
-  // What the breakers had counted, of each stage that had failed rows: a restart in which the stage is as it was goes on
-  // counting there.
+  // What the breakers had counted, of each stage that had failed rows: a restart in which the stage is as it was goes
+  // on counting there.
   struct Breaker {
     std::string stage;
     uint32_t failed = 0;

@@ -18,7 +18,8 @@ namespace anabranch {
 // Watches the record errors of one stage, in all threads of a run: trips at the `failures`-th failed row among the last
 // `rows` rows that the stage worked on, in the order in which their batches were noted. For stages whose failed rows
 // become dead letters: of a flood at most failures-1 leave, over any number of restarts in which nothing changed when
-// each begins with what the one before counted (Count, Resume). Thread-safe; a batch without failures costs one addition.
+// each begins with what the one before counted (Count, Resume). Thread-safe; a batch without failures costs one
+// addition.
 class RowBreaker {
  public:
   explicit RowBreaker(const Breaker& limits) : limits_(limits) {}
@@ -34,8 +35,8 @@ class RowBreaker {
 
   // Failed rows among the last `rows` whose batches were not stopped, so that they may have left as dead letters.
   uint32_t Count() const;
-  // Before the first Note(): `failed` such rows of an earlier process, as if the latest rows. `code` and `message` stand
-  // for all of them in the text of a trip.
+  // Before the first Note(): `failed` such rows of an earlier process, as if the latest rows. `code` and `message`
+  // stand for all of them in the text of a trip.
   void Resume(uint32_t failed, const std::string& code, const std::string& message);
   // The most frequent code of the window with its first message; empty when nothing failed.
   std::pair<std::string, std::string> Most() const;

@@ -14,8 +14,8 @@ namespace anabranch {
 inline constexpr int kMostCrashes = 3;
 
 // The process before this one died: counts in the ledger what it was working on. A failure (without plan and time) when
-// a stage died kMostCrashes times in a row over records that begin at the same position; before that, `warn` gets a line
-// for each call that the process died in.
+// a stage died kMostCrashes times in a row over records that begin at the same position; before that, `warn` gets a
+// line for each call that the process died in.
 Result<std::optional<Failure>> BlameCrash(const AttemptSlots& slots, Ledger& ledger,
                                           const std::function<void(const std::string&)>& warn);
 

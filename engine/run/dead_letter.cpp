@@ -186,11 +186,11 @@ void DeadLetterWriter::AppendReduced(const RecordBatch& batch, uint32_t r, const
   const std::string id = from.topic + "/" + std::to_string(from.partition) + "/" + std::to_string(batch.offset[r]);
   if (has_key || form.bare) {
     const std::string_view shown = form.bare ? std::string_view(id) : key;
-    row->key = AppendBytes(&out->bytes, shown);
+    row->key = AppendBytes(out, shown);
     row->key_size = static_cast<uint32_t>(shown.size());
   }
   const std::string_view value = form.no_value ? std::string_view() : batch.payload[r];
-  row->value = AppendBytes(&out->bytes, value);
+  row->value = AppendBytes(out, value);
   row->value_size = static_cast<uint32_t>(value.size());
   row->headers = out->Here();
   LetterHeaders headers(out, 0);

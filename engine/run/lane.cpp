@@ -445,24 +445,6 @@ void Lane::Submit(std::unique_ptr<RecordBatch> batch, int64_t read) {
   ComputeHere(*flight);
 }
 
-void Lane::Compute(InFlight& flight, PlanWorker& worker) {
-  const bool timed = pacer_.adapts();
-  const int64_t begin = timed ? shared_.clock.NowNs() : 0;
-  flight.status = worker.Run(*flight.batch, shared_.crew);
-  if (timed) flight.busy_ns = shared_.clock.NowNs() - begin;
-  flight.failed_stage = worker.failed_stage();
-  flight.failed_class = worker.failed_class();
-  flight.attempts = worker.failed_attempts();
-  flight.done.store(true, std::memory_order_release);
-  flight.done.notify_all();
-}
-
-void Lane::ComputeHere(InFlight& flight) {
-  place_ = Place::kParked;
-  Compute(flight, *parts_.worker);
-  Unpark();
-}
-
 Status Lane::ReleaseFinished(bool wait_for_all) {
   while (!in_flight_.empty()) {
     InFlight& head = *in_flight_.front();

@@ -1,11 +1,29 @@
-// How a lane divides a batch whose results are more than a batch may hold.
+// How a lane computes a batch, and divides one whose results are more than a batch may hold.
 #include "engine/keep/kept_batch.h"
 #include "engine/run/lane.h"
 
 namespace anabranch {
 
-// Taken up again in two parts, as a restart takes up what was kept: no stage above the targets runs again. The parts are
-// computed one after the other, so that the results of only one are held.
+void Lane::Compute(InFlight& flight, PlanWorker& worker) {
+  const bool timed = pacer_.adapts();
+  const int64_t begin = timed ? shared_.clock.NowNs() : 0;
+  flight.status = worker.Run(*flight.batch, shared_.crew);
+  if (timed) flight.busy_ns = shared_.clock.NowNs() - begin;
+  flight.failed_stage = worker.failed_stage();
+  flight.failed_class = worker.failed_class();
+  flight.attempts = worker.failed_attempts();
+  flight.done.store(true, std::memory_order_release);
+  flight.done.notify_all();
+}
+
+void Lane::ComputeHere(InFlight& flight) {
+  place_ = Place::kParked;
+  Compute(flight, *parts_.worker);
+  Unpark();
+}
+
+// Taken up again in two parts, as a restart takes up what was kept: no stage above the targets runs again. The parts
+// are computed one after the other, so that the results of only one are held.
 Status Lane::SplitHead() {
   const std::shared_ptr<InFlight> whole = in_flight_.front();
   RecordBatch& batch = *whole->batch;

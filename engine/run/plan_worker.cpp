@@ -103,7 +103,8 @@ PlanWorker::PlanWorker(const Plan& plan, const Clock& clock, StageGuards& guards
     : plan_(plan),
       clock_(clock),
       guards_(guards),
-      context_{plan, clock, cancel, guards.attempts != nullptr ? guards.attempts->Take() : nullptr, guards.output_bytes},
+      context_{plan, clock, cancel, guards.attempts != nullptr ? guards.attempts->Take() : nullptr,
+               guards.output_bytes},
       stages_(plan.stages()),
       parallel_(plan.stages()) {}
 

@@ -155,7 +155,8 @@ Status RunState::CheckInputs() {
       continue;
     }
     if (hash && *hash != plan_.hash && options_.start == RunStart::kRun) {
-      return Refused(plan_, "the topology was edited since part of the input of source \"" + source.id + "\" was scored");
+      const std::string of = "the input of source \"" + source.id + "\"";
+      return Refused(plan_, "the topology was edited since part of " + of + " was scored");
     }
     all_finished = all_finished && !grown;
   }

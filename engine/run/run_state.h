@@ -23,7 +23,7 @@ class RunState {
   // For readers: the failure that waits for a restart; the name of groups, transactional ids and progress.
   static Result<std::optional<Failure>> FailureIn(Ledger& ledger);
   static Result<std::string> IdentityIn(Ledger& ledger, const Plan& plan);
-  // kInvalid, with the cure, when a bounded input is not the one that was read before. `*grown`: it goes on behind that.
+  // kInvalid, with the cure, when a bounded input is not the one that was read before. `*grown`: it goes on behind it.
   static Status CheckSameInput(Ledger& ledger, const Plan& plan, const PlanSource& source, bool* known, bool* grown);
 
   Ledger& ledger() { return *ledger_; }

@@ -79,7 +79,7 @@ struct RunSummary {
   Status status;
   std::optional<Failure> failure;  // what was written to the ledger about it
   // Set where that could not be written (the disk of the state folder is full), with the code of `status`: nobody can
-  // restart from this failure. `run` goes on from what is committed, or `restart` from the failure before, if one waits.
+  // restart from this failure. `run` goes on from what is committed, or `restart` from the one before, if one waits.
   Status not_recorded;
   bool restart_waits = false;
   // A stage never returned: its thread still runs. The caller reports and ends the process with _exit.

@@ -62,8 +62,9 @@ class CommandLine {
     // Behind the commands, which inherit the footer that they find.
     app_.footer(
         "anabranch COMMAND --help tells more about a command.\n"
-        "Exit codes: 0 done; 1 a run, restart or test failed; 2 wrong usage; 69 a broker, model or disk is unavailable;\n"
-        "70 a fault of this program, please report it; 75 try again; 78 the topology is faulty; 130 stopped at once.");
+        "Exit codes: 0 done; 1 a run, restart or test failed; 2 wrong usage; 69 a broker, model or disk is not\n"
+        "available; 70 a fault of this program, please report it; 75 try again; 78 the topology is faulty; 130 stopped\n"
+        "at once.");
   }
 
   CLI::App& app() { return app_; }
@@ -155,7 +156,8 @@ class CommandLine {
         ->type_name("N|N%")
         ->check(CLI::Validator(
             [](const std::string& text) {
-              return ParseDeadLetterLimit(text) ? std::string() : "\"" + text + "\" is neither a number nor a percentage";
+              if (ParseDeadLetterLimit(text)) return std::string();
+              return "\"" + text + "\" is neither a number nor a percentage";
             },
             ""));
     AddWord(command, "--on-stop", &args.on_stop, {"exit", "stay"});
@@ -173,8 +175,8 @@ class CommandLine {
         "The first SIGINT or SIGTERM drains: what was taken in is finished and committed. The second stops at once;\n"
         "both lose nothing. When a stage stops: --on-stop exit ends with code 1, stay waits until it was restarted.\n"
         "Exit code 0 done, 1 a stage stopped or too many records became dead letters, 69 a broker, model or disk is\n"
-        "unavailable, 70 a fault of this program: please report it, 75 try again, 78 the topology is faulty, 130 stopped\n"
-        "by the second signal.");
+        "unavailable, 70 a fault of this program: please report it, 75 try again, 78 the topology is faulty,\n"
+        "130 stopped by the second signal.");
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandRun(args_.run, io); }; });
   }
 

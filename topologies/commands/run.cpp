@@ -78,7 +78,8 @@ int Judge(const RunArgs& args, const SessionEnd& end, CommandIo& io) {
   // A record that failed in two branches is one record.
   const int64_t letters = std::min(end.dead_letters, end.records);
   const std::optional<DeadLetterLimit> limit = ParseDeadLetterLimit(args.max_dead_letters);
-  const auto most = [&] { return limit->percent ? limit->number / 100 * static_cast<double>(end.records) : limit->number; };
+  const auto records = static_cast<double>(end.records);
+  const auto most = [&] { return limit->percent ? limit->number / 100 * records : limit->number; };
   const bool too_many = limit ? static_cast<double>(letters) > most() : letters == end.records && end.results == 0;
   if (!too_many) return end.code;
   io.err << "anabranch run: " << letters << " of " << end.records << " records became dead letters"

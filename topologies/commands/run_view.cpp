@@ -183,7 +183,8 @@ std::string SummaryText(const Plan& plan, const RunSummary& summary, const std::
     if (target.program == nullptr) continue;
     bool dead = i == plan.dead_letters();
     if (dead && dead_lettered == 0) continue;
-    text += fmt::format("{} -> {}{}\n", dead ? "dead letters" : target.id, Printable(target.program->DescribeIn(state_dir)),
+    const std::string place = Printable(target.program->DescribeIn(state_dir));
+    text += fmt::format("{} -> {}{}\n", dead ? "dead letters" : target.id, place,
                         dead ? fmt::format(" ({} records)", dead_lettered) : "");
   }
   return text;

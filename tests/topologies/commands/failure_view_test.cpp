@@ -11,7 +11,8 @@ namespace {
 
 using nlohmann::json;
 
-const NextCommands kNext = {"anabranch run t.json", "anabranch restart t.json", "anabranch dlq skip t.json", "anabranch dlq ls topology.json"};
+const NextCommands kNext = {"anabranch run t.json", "anabranch restart t.json", "anabranch dlq skip t.json",
+                            "anabranch dlq ls t.json"};
 
 Failure ModelIsGone() {
   Failure failure;
