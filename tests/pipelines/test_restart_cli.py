@@ -396,7 +396,7 @@ class DeadLetters(Orders):
         harness.write_json(self.topology, topology)
         run = self.anabranch("dlq", "replay", self.topology, "--yes", code=EXIT_STAGE,
                              env={"ANABRANCH_FAULT": "stage.call:score@4=hang"})
-        self.assertIn('node "score": a call did not return within its timeout_ms', run.stderr)
+        self.assertIn('node "score": a call did not return within its time limit', run.stderr)
         self.assertEqual(self.letters()["letters"], len(self.bad) - 3)
         self.anabranch("dlq", "replay", self.topology, "--yes", code=EXIT_OK)
         self.assertEqual(sorted(self.ids()), sorted(f"o{n}" for n in range(ROWS)))
