@@ -227,7 +227,7 @@ TEST_F(KeptBatchTest, ARowTravelsAloneWithWhatItsStageNeeds) {
     got.headers.assign(headers.begin(), headers.end());
     got.header_end = {static_cast<uint32_t>(headers.size())};
     ExpectSameResults(plan, got, 0, batch, row);
-    EXPECT_EQ(got.positions[0].first, batch.offset[row]);
+    EXPECT_TRUE(got.positions.empty()) << "what replaying it completes is the letter's place";
     EXPECT_TRUE(got.encoded.targets[plan.plan->node(plan.out).target].rows.empty());
   }
 }
