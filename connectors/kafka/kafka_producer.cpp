@@ -183,7 +183,7 @@ bool KafkaProducer::ShrinkBatches() {
   if (!TooLarge(suspected_of_)) return false;
   if (batch_bytes_ == 0) batch_bytes_ = std::strtoul(options_.Value("batch.size", kBatchBytes).c_str(), nullptr, 10);
   if (batch_bytes_ <= kLeastBatchBytes) return false;
-  batch_bytes_ = std::max(batch_bytes_ / 4, kLeastBatchBytes);
+  batch_bytes_ = std::max(std::min(batch_bytes_, suspected_bytes_) / 2, kLeastBatchBytes);
   return true;
 }
 
@@ -204,6 +204,13 @@ void KafkaProducer::Refuse(const Sent& sent, int error) {
 Result<bool> KafkaProducer::Judge(const std::vector<Sent>& suspects, const Send& send) {
   const int64_t deadline = Clock::Real().NowNs() + kJudgeNs;
   const std::span<const Sent> all(suspects);
+  suspected_bytes_ = 0;
+  for (const Sent& sent : all) {
+    const EncodedRows::Row& row = *sent.row;
+    for (const uint32_t size : {row.key_size, row.value_size, row.headers_size}) {
+      if (size != EncodedRows::kNone) suspected_bytes_ += size;
+    }
+  }
   const auto step = std::max<size_t>(1, static_cast<size_t>(std::sqrt(all.size())));
   const size_t most = refused_.size() + kMostRefused;
   const auto enough = [&] { return refused_.size() >= most || Clock::Real().NowNs() > deadline || patience_.over(); };

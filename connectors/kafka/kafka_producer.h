@@ -84,7 +84,8 @@ class KafkaProducer {
   bool refuses() const { return !refused_.empty(); }
   // The rows of Write() may go now.
   void ForgetRows() { written_.clear(); }
-  // From the next Start() on a request holds fewer bytes per partition. False: it is small already.
+  // From the next Start() on a request holds half as many bytes per partition as the suspects that were judged last.
+  // False: it is small already, or they were not too large.
   bool ShrinkBatches();
 
   KafkaClient& client() const { return *client_; }
@@ -117,6 +118,7 @@ class KafkaProducer {
   std::vector<Sent> written_;   // per batch and target, without a row
   std::vector<Sent> suspects_;  // of one error
   int suspected_of_ = 0;        // that error
+  size_t suspected_bytes_ = 0;  // of those that were judged last
   bool wrote_all_ = true;
   std::vector<RefusedRow> refused_;
   size_t batch_bytes_ = 0;  // 0: as the connection says

@@ -13,7 +13,7 @@ import oracle
 from oracle import harness
 
 COUNT, BAD = 100, 57
-LIMIT = 4000                     # max.message.bytes of the topics that are meant
+LIMIT = 20_000                     # max.message.bytes of the topics that are meant
 FAR = 2_000_000_000_000          # May 2033; the topics take an hour ahead
 HOUR = {"message.timestamp.after.max.ms": "3600000"}
 SMALL = {"max.message.bytes": str(LIMIT)}
@@ -125,20 +125,18 @@ class RefusedRecords(harness.KafkaCase):
 
     def test_it_is_judged_again_after_a_kill(self):
         """While it is searched for, and once it is found."""
-        for delivery in ("exactly_once", "at_least_once"):
-            for point, at in (("kafka.judged", 1), ("kafka.judged", 2), ("lane.refused", 1), ("lane.refused", 2)):
-                if point == "kafka.judged" and delivery == "at_least_once":
-                    continue
-                with self.subTest(point=point, at=at, delivery=delivery):
-                    records = self.records(far_timestamp())
-                    file = self.lay(f"killed-{delivery[:2]}-{point.replace('.', '-')}-{at}", HOUR, HOUR, records, delivery=delivery)
-                    run = self.anabranch("run", "--once", file, env=faults.armed(f"{point}@{at}=kill"))
-                    self.assertEqual(run.code, -9, run)
-                    self.anabranch("run", "--once", file, timeout=20, code=harness.EXIT_OK)
-                    if delivery == "exactly_once":
-                        self.judge("timestamp", records[BAD])
-                    self.assertEqual(sorted(set(self.numbers())), [n for n in range(COUNT) if n != BAD])
-                    self.assertEqual(len(self.letters()), 1)
+        for delivery, point, at in (("exactly_once", "kafka.judged", 2), ("exactly_once", "lane.refused", 1),
+                                    ("at_least_once", "lane.refused", 2)):
+            with self.subTest(point=point, at=at, delivery=delivery):
+                records = self.records(far_timestamp())
+                file = self.lay(f"killed-{delivery[:2]}-{point.replace('.', '-')}", HOUR, HOUR, records, delivery=delivery)
+                run = self.anabranch("run", "--once", file, env=faults.armed(f"{point}@{at}=kill"))
+                self.assertEqual(run.code, -9, run)
+                self.anabranch("run", "--once", file, timeout=20, code=harness.EXIT_OK)
+                if delivery == "exactly_once":
+                    self.judge("timestamp", records[BAD])
+                self.assertEqual(sorted(set(self.numbers())), [n for n in range(COUNT) if n != BAD])
+                self.assertEqual(len(self.letters()), 1)
 
     def test_many_innocents_and_a_topic_that_takes_small_batches_only(self):
         """5,000 records in batches that are too large for the topic; three of them are too large alone."""
@@ -146,7 +144,7 @@ class RefusedRecords(harness.KafkaCase):
         for delivery in ("exactly_once", "at_least_once"):
             with self.subTest(delivery=delivery):
                 records = [{"key": f"k{n}".encode(), "value": value(n, 30_000 if n in bad else 20)} for n in range(count)]
-                limit = {"max.message.bytes": "20000"}
+                limit = SMALL
                 file = self.lay(f"small-{delivery[:2]}", limit, {}, records, delivery=delivery)
                 run = self.anabranch("run", "--once", file, timeout=60, code=harness.EXIT_OK)
                 self.assertEqual(self.numbers(), [n for n in range(count) if n not in bad])
@@ -185,20 +183,14 @@ class RefusedRecords(harness.KafkaCase):
         letters = [json.loads(line) for line in (self.folder / "dead.jsonl").read_text().splitlines()]
         self.assertEqual([letter["headers"]["anabranch.error.offset"] for letter in letters], [str(BAD)])
 
-    def test_on_error_skip_drops_it(self):
-        file = self.lay("skips", HOUR, HOUR, self.records(far_timestamp()), on_error="skip")
-        self.anabranch("run", "--once", file, timeout=20, code=harness.EXIT_OK)
-        self.assertEqual(self.numbers(), [n for n in range(COUNT) if n != BAD])
-        self.assertEqual(self.letters(), [])
-
     def test_a_mass_of_them_trips_the_breaker(self):
-        records = [{"key": b"k", "value": value(n), "timestamp": FAR} for n in range(2000)]
-        file = self.lay("mass", HOUR, HOUR, records, dead_letter_max={"share": 0.01, "rows": 1000})
+        records = [{"key": b"k", "value": value(n), "timestamp": FAR} for n in range(1000)]
+        file = self.lay("mass", HOUR, HOUR, records, dead_letter_max={"share": 0.01, "rows": 500})
         run = self.anabranch("run", "--once", file, timeout=60, code=harness.EXIT_STAGE)
         self.assertIn("dead_letter_max", run.stderr)
-        self.assertLess(len(self.letters()), 10)
+        self.assertLess(len(self.letters()), 5)
         self.assertEqual(self.numbers(), [])
-        print(f"2,000 refused records: stopped after {run.seconds:.1f} s", flush=True)
+        print(f"1,000 refused records: stopped after {run.seconds:.1f} s", flush=True)
 
     def stopped(self, name):
         file = self.lay(name, HOUR, HOUR, self.records(far_timestamp()), on_error="stop")
@@ -217,7 +209,7 @@ class RefusedRecords(harness.KafkaCase):
 
     def test_the_cure_restart_works_after_the_topic_was_changed(self):
         file = self.stopped("cure-topic")
-        self.broker.configure(self.topics["out"], {"message.timestamp.after.max.ms": str((1 << 63) - 1)})
+        self.broker.configure(self.topics["out"], {"message.timestamp.after.max.ms": "3153600000000"})
         self.anabranch("restart", file, "--yes", "--once", timeout=20, code=harness.EXIT_OK)
         self.assertEqual(self.numbers(), list(range(COUNT)))
         self.assertEqual(self.letters(), [])

@@ -306,7 +306,8 @@ class Broker:
         from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
         entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()]
         resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
-        for future in AdminClient({"bootstrap.servers": self.address, **QUIET}).incremental_alter_configs([resource]).values():
+        admin = AdminClient({"bootstrap.servers": self.address, **QUIET})
+        for future in admin.incremental_alter_configs([resource]).values():
             future.result(30)
 
     def produce(self, records, **settings):
