@@ -185,7 +185,7 @@ class RefusedRecords(harness.KafkaCase):
 
     def test_a_mass_of_them_trips_the_breaker(self):
         records = [{"key": b"k", "value": value(n), "timestamp": FAR} for n in range(1000)]
-        file = self.lay("mass", HOUR, HOUR, records, dead_letter_max={"share": 0.01, "rows": 500})
+        file = self.lay("mass", HOUR, HOUR, records, delivery="at_least_once", dead_letter_max={"share": 0.01, "rows": 500})
         run = self.anabranch("run", "--once", file, timeout=60, code=harness.EXIT_STAGE)
         self.assertIn("dead_letter_max", run.stderr)
         self.assertLess(len(self.letters()), 5)
