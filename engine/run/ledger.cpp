@@ -51,10 +51,10 @@ Status Unusable(const std::string& state_dir, const std::string& why) {
               "Result files are known to the ledger alone: move them away first"};
 }
 
-// A folder that somebody owned has a ledger.
+// A run makes results/ when its ledger stands: a first start that ended before that left nothing to be missed.
 Status CheckNotGone(const std::string& state_dir) {
   std::error_code ignored;
-  if (fs::exists(state_dir + "/ledger.db", ignored) || !fs::exists(state_dir + "/lock", ignored)) return {};
+  if (fs::exists(state_dir + "/ledger.db", ignored) || !fs::exists(state_dir + "/results", ignored)) return {};
   return Unusable(state_dir, "is gone, though this folder was in use");
 }
 

@@ -171,6 +171,7 @@ TEST_F(LedgerTest, OneThatIsGoneFromAFolderInUseIsMissed) {
   EXPECT_TRUE(Ledger::Check(state_.string()).ok()) << "nothing was ever run";
   Open();
   EXPECT_TRUE(Ledger::Check(state_.string()).ok());
+  fs::create_directory(state_ / "results");  // as a run does
   fs::remove(state_ / "ledger.db");
   for (const Status& status : {Ledger::Open(state_.string(), topology_.string()).status(),
                                Ledger::OpenReadOnly(state_.string()).status(), Ledger::Check(state_.string())}) {
