@@ -37,7 +37,8 @@ JsonIndex::~JsonIndex() = default;
 
 JsonIndex::Fault JsonIndex::Build(std::string_view text) {
   if (text.size() > kLargest) return Fault::kTooLarge;
-  if (text.size() > capacity_ || (capacity_ > kKeptCapacity && text.size() <= kKeptCapacity)) {
+  // The first text may be empty, and needs a parser all the same.
+  if (capacity_ == 0 || text.size() > capacity_ || (capacity_ > kKeptCapacity && text.size() <= kKeptCapacity)) {
     const size_t wanted = std::max(kFirstCapacity, text.size() + text.size() / 4);
     capacity_ = 0;
     // Depth is counted by the reader; the parser's own stack is not used.

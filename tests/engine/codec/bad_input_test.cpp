@@ -169,6 +169,11 @@ TEST_F(BadInput, AnEmptyValueFailsAtTheSource) {
   EXPECT_EQ(Code(" \n"), "json");
 }
 
+TEST(FirstInput, OfADecoderMayBeEmpty) {
+  Decoded decoded(R"({"type": "object", "properties": {"id": {"type": "string"}}})");
+  EXPECT_EQ(decoded.Json({""}).code(0), "json");
+}
+
 TEST_F(BadInput, NulFailsAtTheSourceUnlessEscaped) {
   EXPECT_EQ(Code(std::string("{\"id\":\"a\0b\"}", 12)), "json");
   EXPECT_EQ(Code(std::string("{\"id\":\"a\"}\0", 11)), "json");
