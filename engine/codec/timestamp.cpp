@@ -1,6 +1,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "engine/codec/instant.h"
 #include "engine/codec/json_writer.h"
 
 namespace anabranch {
@@ -84,6 +85,15 @@ bool ParseTimestamp(std::string_view text, int64_t* micros) {
   if (!TimeOfDay(&p, end, &clock) || !Offset(&p, end, &offset) || p != end) return false;
   *micros = days * kDay + clock - offset;
   return true;
+}
+
+std::string FormatInstant(int64_t milliseconds_since_1970) {
+  constexpr int64_t kMsPerSecond = 1000;
+  const int64_t ms = ((milliseconds_since_1970 % kMsPerSecond) + kMsPerSecond) % kMsPerSecond;
+  std::string text = FormatTimestamp((milliseconds_since_1970 - ms) * 1000);
+  const std::string digits = std::to_string(kMsPerSecond + ms);
+  text.back() = '.';
+  return text.append(digits, 1).append("Z");
 }
 
 std::string FormatTimestamp(int64_t micros) {

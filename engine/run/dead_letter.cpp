@@ -1,3 +1,4 @@
+#include "engine/codec/instant.h"
 #include "engine/run/dead_letter.h"
 
 #include <xxhash.h>
@@ -6,7 +7,6 @@
 #include <charconv>
 #include <cstdio>
 
-#include "engine/codec/json_writer.h"
 #include "engine/keep/kept_batch.h"
 #include "engine/plan_graph.h"
 
@@ -143,7 +143,7 @@ void DeadLetterWriter::AppendOne(const RecordBatch& batch, std::span<const Faile
       if (!form.no_timestamp || name != "anabranch.error.timestamp") headers.Put(name, text);
     }
   } else if (given_up_ != nullptr && error->code == "given_up") {
-    const std::string at = FormatTimestamp(given_up_->at_ms * 1000);
+    const std::string at = FormatInstant(given_up_->at_ms);
     PutOrigin({given_up_->stage, given_up_->error_class, given_up_->message, at}, &headers);
   }
   if (index > 0) {

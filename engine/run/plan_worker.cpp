@@ -1,3 +1,4 @@
+#include "engine/codec/instant.h"
 #include "engine/run/plan_worker.h"
 
 #include <algorithm>
@@ -6,7 +7,6 @@
 #include <optional>
 
 #include "engine/codec/json_text.h"
-#include "engine/codec/json_writer.h"
 #include "engine/fault_point.h"
 #include "engine/plan_graph.h"
 #include "engine/run/dead_letter.h"
@@ -500,7 +500,7 @@ void PlanWorker::EncodeDeadLetters(RecordBatch& batch) {
   if (letters.empty()) return;
   std::stable_sort(letters.begin(), letters.end(),
                    [](const auto& a, const auto& b) { return a.error->row < b.error->row; });
-  const std::string failed_at = FormatTimestamp(clock_.WallMs() * 1000);
+  const std::string failed_at = FormatInstant(clock_.WallMs());
   const Failure* given_up = guards_.given_up ? &*guards_.given_up : nullptr;
   if (!dead_letters_) dead_letters_ = std::make_unique<DeadLetterWriter>(plan_, guards_.refused, given_up);
   dead_letters_->Append(batch, letters, failed_at, &batch.encoded.targets[plan_.dead_letters()]);

@@ -1,3 +1,4 @@
+#include "engine/codec/instant.h"
 #include "engine/run/run_state.h"
 
 #include <algorithm>
@@ -5,7 +6,6 @@
 #include <fstream>
 #include <map>
 
-#include "engine/codec/json_writer.h"
 #include "engine/fault_point.h"
 #include "engine/run/letter.h"
 
@@ -75,7 +75,7 @@ Status RunState::CheckFailure() {
     return {};
   }
   if (options_.start != RunStart::kRun) return Status::Ok();
-  return {Code::kStage, "stage \"" + failure_->stage + "\" failed at " + FormatTimestamp(failure_->at_ms * 1000) +
+  return {Code::kStage, "stage \"" + failure_->stage + "\" failed at " + FormatInstant(failure_->at_ms) +
                             ": " + failure_->message +
                             (state == "restarting" ? "; a restart of it was interrupted" : "") +
                             (failure_->error_class == kLostClass
@@ -229,13 +229,13 @@ Status RunState::End(RunSummary* summary, bool input_ended) {
     if (unchanged_ && again) summary->failure->rounds = rounds_ + 1;
     FaultPoint("failure.record");
     return ledger_->Put({{kState, "failed"},
-                         {kFinishedAt, FormatTimestamp(summary->failure->at_ms * 1000)},
+                         {kFinishedAt, FormatInstant(summary->failure->at_ms)},
                          {kFailure, PrintFailure(*summary->failure)}});
   }
   // An interrupted restart stays one.
   const std::string state = failure_ ? "restarting" : !summary->status.ok() || !input_ended ? "stopped" : "done";
   FaultPoint("state.end");
-  return ledger_->Put({{kState, state}, {kFinishedAt, FormatTimestamp(clock_.WallMs() * 1000)}});
+  return ledger_->Put({{kState, state}, {kFinishedAt, FormatInstant(clock_.WallMs())}});
 }
 
 }  // namespace anabranch

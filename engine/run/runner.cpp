@@ -1,3 +1,4 @@
+#include "engine/codec/instant.h"
 #include "engine/run/runner.h"
 
 #include <algorithm>
@@ -9,7 +10,6 @@
 #include <thread>
 #include <tuple>
 
-#include "engine/codec/json_writer.h"
 #include "engine/fault_point.h"
 #include "engine/keep/kept_store.h"
 #include "engine/plan_graph.h"
@@ -505,7 +505,7 @@ Result<RestoreRules> DecideRules(const Plan& plan, const RunOptions& options, Ru
     *unchanged = restart.unchanged;
     if (options.start == RunStart::kGiveUp) rules.give_up = restart.from;
     RETURN_IF_ERROR(state.ledger().AddAction(
-        FormatTimestamp((options.clock ? *options.clock : Clock::Real()).WallMs() * 1000) +
+        FormatInstant((options.clock ? *options.clock : Clock::Real()).WallMs()) +
         (options.start == RunStart::kGiveUp ? " gave up on the records of " : " restart from ") + restart.from +
         ", plan " + restart.token));
   }

@@ -27,6 +27,25 @@ class Usage(harness.PipelineCase):
             run = self.anabranch(command, "--help", code=EXIT_OK, timeout=10)
             self.assertRegex(run.stdout, rf"^Example: anabranch {command}")
 
+    def test_help_and_version_are_commands_too(self):
+        self.assertEqual(self.anabranch("help", code=EXIT_OK).stdout, self.anabranch("--help", code=EXIT_OK).stdout)
+        self.assertEqual(self.anabranch("help", "dlq", "replay", code=EXIT_OK).stdout,
+                         self.anabranch("dlq", "replay", "--help", code=EXIT_OK).stdout)
+        self.assertEqual(self.anabranch("version", code=EXIT_OK).stdout, self.anabranch("--version", code=EXIT_OK).stdout)
+        self.assert_usage("help", "rnu", says=["rnu", "did you mean", "run"])
+
+    def test_the_log_can_be_json_line_by_line(self):
+        topology = harness.copy_example("breast_cancer", self.folder) / "topology.json"
+        run = self.anabranch("run", topology, "--log-format", "json", code=EXIT_OK)
+        lines = [json.loads(line) for line in run.stderr.splitlines()]
+        self.assertTrue(all(set(line) == {"time", "level", "message"} for line in lines))
+        self.assertEqual({len(line["time"]) for line in lines}, {24})
+        self.assertIn("190 records read", " ".join(line["message"] for line in lines))
+        (topology.parent / "predictions.jsonl").unlink()
+        run = self.anabranch("run", topology, "--log-format", "json", "--log-level", "error")
+        self.assertNotEqual(run.code, EXIT_OK)
+        self.assertNotIn('"level":"info"', run.stderr)
+
     def test_no_colour_in_a_pipe(self):
         run = self.anabranch("check", harness.ROOT / "examples" / "digits" / "topology.json", code=EXIT_OK)
         self.assertNotIn("\x1b", run.stdout + run.stderr)

@@ -36,12 +36,18 @@ struct CheckArgs {
   std::string format = "text";  // text | json | github
   std::vector<std::string> allow_paths;
 };
+// How a run talks on standard error when it is not a terminal, or when one of these is given.
+struct LogArgs {
+  std::string format;  // text | json; empty: text, and on a terminal a repainted table
+  std::string level = "info";  // info | warn | error: what is below is left out
+};
 // Which topology, and which state of it.
 struct StateArgs {
   std::string file;
   std::vector<std::string> allow_paths;
   std::string state_dir;  // empty: .anabranch/NAME/INSTANCE beside the file
   std::string instance = "0";
+  LogArgs log;
 };
 struct RunArgs : StateArgs {
   int workers = 0;  // 0: one per core

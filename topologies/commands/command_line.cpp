@@ -1,11 +1,13 @@
 #include "topologies/commands/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <ostream>
 
 #include "engine/fault.h"
+#include "engine/printable.h"
 
 namespace anabranch {
 namespace {
@@ -23,6 +25,7 @@ struct AllArgs {
   ModelArgs model;
   DoctorArgs doctor;
   DocsArgs docs;
+  std::vector<std::string> help;
 };
 
 // --help with an example before the description.
@@ -38,6 +41,9 @@ class ExampleFirst : public CLI::Formatter {
 };
 
 using Action = std::function<int(CommandIo&)>;
+
+std::string HelpOf(const CLI::App* app);
+std::vector<std::string> SubcommandNames(const CLI::App* app);
 
 // The whole command line: the parser, where it puts values, and what each command does with them.
 class CommandLine {
@@ -58,6 +64,7 @@ class CommandLine {
     AddInit();
     AddModel();
     AddDoctor();
+    AddHelp();
     AddDocs();
     // Behind the commands, which inherit the footer that they find.
     app_.footer(
@@ -101,6 +108,11 @@ class CommandLine {
     AddAllowPath(command, &args->allow_paths);
   }
 
+  void AddLog(CLI::App* command, LogArgs* log) {
+    AddWord(command, "--log-format", &log->format, {"text", "json"});
+    AddWord(command, "--log-level", &log->level, {"info", "warn", "error"});
+  }
+
   void AddWorkers(CLI::App* command, int* workers) {
     command->add_option("--workers", *workers, "compute threads; 0 = one per core")
         ->type_name("N")
@@ -138,6 +150,7 @@ class CommandLine {
     CLI::App* command = Command(app_, "run", "Checks a topology, then runs it until its input ends or it is stopped.",
                                 "anabranch run topology.json --once");
     AddState(command, &args);
+    AddLog(command, &args.log);
     command->add_flag("--once", args.once, "stop at the end of what is there now");
     AddWorkers(command, &args.workers);
     command->add_flag("--restart-failed", args.restart_failed,
@@ -186,6 +199,7 @@ class CommandLine {
         Command(app_, "restart", "Restarts a pipeline from the stage that failed, with the results that were kept.",
                 "anabranch restart topology.json --dry-run");
     AddState(command, &args);
+    AddLog(command, &args.log);
     command->add_flag("--dry-run", args.dry_run, "show the plan and do nothing");
     AddWord(command, "--format", &args.format, {"text", "json"});
     CLI::Option* yes = command->add_flag("--yes", args.yes, "do not ask");
@@ -251,6 +265,7 @@ class CommandLine {
     CLI::App* command = Command(dlq, "replay", "Runs dead letters again, each from the stage that it failed in.",
                                 "anabranch dlq replay topology.json --node score --dry-run");
     AddState(command, &args);
+    AddLog(command, &args.log);
     command->add_option("--node", args.node, "only those that failed in this stage")->type_name("NODE");
     command->add_option("--code", args.code, "only those that failed with this code")->type_name("CODE");
     command->add_option("--id", args.id, "only those of this record: topic/partition/offset")->type_name("ID");
@@ -335,6 +350,33 @@ class CommandLine {
     AddAllowPath(command, &args.allow_paths);
     command->footer("Asks each broker for at most 5 seconds. Exit code 69 when one does not answer.");
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandDoctor(args_.doctor, io); }; });
+  }
+
+  void AddHelp() {
+    CLI::App* help = Command(app_, "help", "Shows the commands, or one of them.", "anabranch help dlq replay");
+    help->add_option("COMMAND", args_.help, "the command to show")->type_name("");
+    help->callback([this] { action_ = [this](CommandIo& io) { return Help(io); }; });
+    CLI::App* version = Command(app_, "version", "Shows the version.", "anabranch version");
+    version->callback([this] {
+      action_ = [](CommandIo& io) {
+        io.out << "anabranch " << ProgramVersion() << "\n";
+        return static_cast<int>(kExitOk);
+      };
+    });
+  }
+
+  int Help(CommandIo& io) const {
+    const CLI::App* app = &app_;
+    for (const std::string& name : args_.help) {
+      const std::vector<std::string> known = SubcommandNames(app);
+      if (std::find(known.begin(), known.end(), name) == known.end()) {
+        io.err << "anabranch: unknown command \"" << Printable(name) << "\"; " << Suggest(name, known) << "\n";
+        return kExitUsage;
+      }
+      app = app->get_subcommand(name);
+    }
+    io.out << HelpOf(app);
+    return kExitOk;
   }
 
   void AddDocs() {

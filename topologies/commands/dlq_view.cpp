@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/codec/instant.h"
 #include "engine/codec/json_writer.h"
 #include "engine/keep/kept_batch.h"
 #include "engine/printable.h"
@@ -158,7 +159,7 @@ std::string LetterText(const Plan& plan, const RecordBatch& batch, uint32_t row,
   }
   text += "key:   " + (batch.key_present[row] != 0 ? Printable(batch.key[row]) : std::string("(none)")) + "\n";
   text += "value: " + Printable(batch.payload[row]) + "\n";
-  if (batch.timestamp_ms[row] >= 0) text += "time:  " + FormatTimestamp(batch.timestamp_ms[row] * 1000) + "\n";
+  if (batch.timestamp_ms[row] >= 0) text += "time:  " + FormatInstant(batch.timestamp_ms[row]) + "\n";
   text += "headers:\n";
   for (const RowHeader& header : batch.row_headers(row)) {
     text += "  " + Printable(header.name) + ": " +

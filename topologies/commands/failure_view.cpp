@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <iterator>
 
-#include "engine/codec/json_writer.h"
+#include "engine/codec/instant.h"
 #include "topologies/commands/json_text.h"
 
 namespace anabranch {
@@ -86,7 +86,7 @@ std::string FailureText(const Failure& failure, const NextCommands& next) {
   std::string text = "stage \"" + failure.stage + "\" stopped: " + failure.message + "\n";
   text += Entry("class", ClassText(failure.error_class));
   text += Entry("attempts", std::to_string(failure.attempts));
-  text += Entry("since", FormatTimestamp(failure.at_ms * 1000));
+  text += Entry("since", FormatInstant(failure.at_ms));
   if (!failure.records.empty()) text += Entry("records", RecordsText(failure));
   text += Entry("kept", KeptText(failure));
   if (failure.error_class == kLostClass) {
@@ -106,7 +106,7 @@ std::string UnrecordedText(const Failure& failure, const std::string& why, const
 }
 
 std::string RestartPlanText(const Failure& failure, const RestartPlan& plan) {
-  std::string text = "stage \"" + failure.stage + "\" stopped at " + FormatTimestamp(failure.at_ms * 1000) + ": " +
+  std::string text = "stage \"" + failure.stage + "\" stopped at " + FormatInstant(failure.at_ms) + ": " +
                      failure.message + "\n";
   text += "restart from \"" + plan.from + "\"\n";
   text += Entry("runs", Joined(plan.stages_to_run));

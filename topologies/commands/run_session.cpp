@@ -9,6 +9,7 @@
 #include <iostream>
 #include <mutex>
 #include <optional>
+#include <sstream>
 #include <thread>
 
 #include "topologies/commands/run_view.h"
@@ -157,6 +158,15 @@ class StartGuard {
   std::thread thread_;
 };
 
+// What was gathered, line by line.
+void Log(std::ostringstream* gathered, RunView& view, void (RunView::*say)(const std::string&)) {
+  std::istringstream text(gathered->str());
+  gathered->str({});
+  for (std::string line; std::getline(text, line);) {
+    if (!line.empty()) (view.*say)(line);
+  }
+}
+
 }  // namespace
 
 SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateArgs& args, RunOptions options,
@@ -164,7 +174,7 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
   ForbidCoreFiles();
   CancelToken cancel;
   StopSignals signals(cancel);
-  std::unique_ptr<RunView> view = MakeRunView(io);
+  std::unique_ptr<RunView> view = MakeRunView(io, args.log);
   view->Note(StartNote(plan, options.start));
   RunObserver observer;
   observer.tick = [&](const RunSnapshot& snapshot) { view->Tick(snapshot); };
@@ -173,9 +183,14 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
   observer.started = [&] { start.Started(); };
   const RunSummary summary = RunPlan(plan, io.registry, options, cancel, observer);
   start.Started();
-  view.reset();
-  if (!summary.note.empty()) io.err << summary.note << "\n";
-  if (!summary.already_done && !summary.totals.stages.empty()) io.err << SummaryText(plan, summary, options.state_dir);
+  const bool as_json = args.log.format == "json";
+  if (!as_json) view.reset();
+  std::ostringstream lines;
+  CommandIo into_log{io.registry, io.out, lines};
+  CommandIo& talk = as_json ? into_log : io;
+  if (!summary.note.empty()) talk.err << summary.note << "\n";
+  if (!summary.already_done && !summary.totals.stages.empty()) talk.err << SummaryText(plan, summary, options.state_dir);
+  if (as_json) Log(&lines, *view, &RunView::Note);
   SessionEnd end;
   end.records = summary.totals.rows_committed;
   for (const StageCounts& stage : summary.totals.stages) {
@@ -187,7 +202,8 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
     end.code = signals.seen() >= 2 ? kExitInterrupted : kExitOk;
     end.input_ended = status.ok() && signals.seen() == 0;
   } else {
-    ShowFailure(command, args, options.start, summary, io);
+    ShowFailure(command, args, options.start, summary, talk);
+    if (as_json) Log(&lines, *view, &RunView::Error);
     end.code = ExitCode(status.code());
     end.stage_stopped = summary.failure && summary.not_recorded.ok();
   }

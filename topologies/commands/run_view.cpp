@@ -7,6 +7,9 @@
 #include <mutex>
 #include <ostream>
 
+#include "engine/clock.h"
+#include "engine/codec/instant.h"
+#include "engine/codec/json_writer.h"
 #include "engine/printable.h"
 
 namespace anabranch {
@@ -77,6 +80,7 @@ class TerminalView : public RunView {
     Above((io_.err_colour ? "\x1b[33mwarning:\x1b[0m " : "warning: ") + Printable(line));
   }
   void Note(const std::string& line) override { Above(Printable(line)); }
+  void Error(const std::string& line) override { Above(Printable(line)); }
 
  private:
   std::string Glyph(const StageCounts& stage, size_t index) const {
@@ -108,11 +112,20 @@ class TerminalView : public RunView {
   size_t painted_ = 0;
 };
 
+// One line of the log as JSON, for collectors.
+std::string JsonLine(const char* level, const std::string& message) {
+  std::string line = "{\"time\":\"" + FormatInstant(Clock::Real().WallMs()) + "\",\"level\":\"" + level + "\",\"message\":";
+  AppendJsonString(&line, message);
+  return line + "}";
+}
+
 class LogView : public RunView {
  public:
-  explicit LogView(CommandIo& io)
-      : log_("anabranch", std::make_shared<spdlog::sinks::ostream_sink_mt>(io.err, /*force_flush=*/true)) {
-    log_.set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  LogView(CommandIo& io, const LogArgs& log)
+      : log_("anabranch", std::make_shared<spdlog::sinks::ostream_sink_mt>(io.err, /*force_flush=*/true)),
+        json_(log.format == "json") {
+    log_.set_pattern(json_ ? "%v" : "%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+    log_.set_level(spdlog::level::from_str(log.level));
   }
 
   void Tick(const RunSnapshot& snapshot) override {
@@ -125,14 +138,21 @@ class LogView : public RunView {
       stages += fmt::format(" {}={}/{}", stage.id, stage.rows_in, stage.rows_out);
       if (stage.failed > 0) stages += fmt::format("(failed {})", stage.failed);
     }
-    log_.info("read={} committed={} rate={:.0f}/s in/out:{}", snapshot.rows_read, snapshot.rows_committed,
-              rates_.Read(), stages);
+    Note(fmt::format("read={} committed={} rate={:.0f}/s in/out:{}", snapshot.rows_read, snapshot.rows_committed,
+                     rates_.Read(), stages));
   }
-  void Warn(const std::string& line) override { log_.warn("{}", Printable(line)); }
-  void Note(const std::string& line) override { log_.info("{}", Printable(line)); }
+  void Warn(const std::string& line) override { Say(spdlog::level::warn, "warning", line); }
+  void Note(const std::string& line) override { Say(spdlog::level::info, "info", line); }
+  void Error(const std::string& line) override { Say(spdlog::level::err, "error", line); }
 
  private:
+  void Say(spdlog::level::level_enum level, const char* name, const std::string& line) {
+    const std::string safe = Printable(line);
+    log_.log(level, "{}", json_ ? JsonLine(name, safe) : safe);
+  }
+
   spdlog::logger log_;
+  const bool json_;
   Rates rates_;
   int64_t last_ns_ = 0;
 };
@@ -158,9 +178,9 @@ std::string ReasonsText(const RunSnapshot& totals) {
 
 }  // namespace
 
-std::unique_ptr<RunView> MakeRunView(CommandIo& io) {
-  if (io.err_terminal) return std::make_unique<TerminalView>(io);
-  return std::make_unique<LogView>(io);
+std::unique_ptr<RunView> MakeRunView(CommandIo& io, const LogArgs& log) {
+  if (io.err_terminal && log.format.empty() && log.level == "info") return std::make_unique<TerminalView>(io);
+  return std::make_unique<LogView>(io, log);
 }
 
 std::string SummaryText(const Plan& plan, const RunSummary& summary, const std::string& state_dir) {

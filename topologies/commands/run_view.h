@@ -17,9 +17,10 @@ class RunView {
   virtual void Tick(const RunSnapshot& snapshot) = 0;
   virtual void Warn(const std::string& line) = 0;
   virtual void Note(const std::string& line) = 0;
+  virtual void Error(const std::string& line) = 0;
 };
 
-std::unique_ptr<RunView> MakeRunView(CommandIo& io);
+std::unique_ptr<RunView> MakeRunView(CommandIo& io, const LogArgs& log);
 
 // The table at the end: rows per node, why rows failed, records per second, where the outputs are.
 std::string SummaryText(const Plan& plan, const RunSummary& summary, const std::string& state_dir);

@@ -5,7 +5,7 @@
 #include <map>
 #include <string_view>
 
-#include "engine/codec/json_writer.h"
+#include "engine/codec/instant.h"
 #include "topologies/commands/json_text.h"
 
 namespace anabranch {
@@ -113,7 +113,7 @@ std::string FailedJson(const Failure& failure, const NextCommands& next) {
   json.AddText("node", failure.stage).AddText("class", failure.error_class).AddText("message", failure.message);
   json.AddNumber("records", failure.kept_rows).AddNumber("kept_bytes", failure.kept_bytes);
   json.AddText("next", NextOf(failure, next)).AddNumber("attempts", failure.attempts);
-  json.AddText("at", FormatTimestamp(failure.at_ms * 1000)).AddJson("record_ids", JsonStrings(failure.records));
+  json.AddText("at", FormatInstant(failure.at_ms)).AddJson("record_ids", JsonStrings(failure.records));
   return json.text();
 }
 

@@ -1,3 +1,4 @@
+#include "engine/codec/instant.h"
 #include "engine/codec/json_writer.h"
 
 #include <gtest/gtest.h>
@@ -148,6 +149,13 @@ TEST(Utf8, TellsTextFromBytes) {
   EXPECT_FALSE(IsUtf8("\xC0\x80"));
   EXPECT_FALSE(IsUtf8("\xED\xA0\x80"));
   EXPECT_FALSE(IsUtf8("a\xFF"));
+}
+
+TEST(Instant, HasOneWidth) {
+  EXPECT_EQ(FormatInstant(0), "1970-01-01T00:00:00.000Z");
+  EXPECT_EQ(FormatInstant(1767225600120), "2026-01-01T00:00:00.120Z");
+  EXPECT_EQ(FormatInstant(1767225600007), "2026-01-01T00:00:00.007Z");
+  EXPECT_EQ(FormatInstant(-1), "1969-12-31T23:59:59.999Z");
 }
 
 }  // namespace
