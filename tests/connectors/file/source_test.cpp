@@ -196,7 +196,7 @@ TEST_F(FileSourceTest, FaultsNameTheFileAndTheReason) {
     return faults_.faults().empty() ? std::string() : faults_.faults()[0].message;
   };
   EXPECT_NE(fault("missing.csv", "csv").find("missing.csv: No such file"), std::string::npos);
-  EXPECT_NE(fault("state", "json").find("no regular file"), std::string::npos);
+  EXPECT_NE(fault("state", "json").find("not a regular file"), std::string::npos);
   EXPECT_NE(fault("../x", "json").find("leaves the folder"), std::string::npos);
   Put("empty", "");
   EXPECT_NE(fault("empty", "csv").find("header row"), std::string::npos);

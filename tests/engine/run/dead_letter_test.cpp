@@ -304,7 +304,7 @@ TEST_F(DeadLetters, OfRecordsThatWereGivenUpSayWhyTheirStageStopped) {
   EXPECT_EQ(Header(letters, 0, "anabranch.error.origin.node"), "score");
   EXPECT_EQ(Header(letters, 0, "anabranch.error.origin.code"), "breaker");
   EXPECT_EQ(Header(letters, 0, "anabranch.error.origin.message"), "too many");
-  EXPECT_EQ(Header(letters, 0, "anabranch.error.origin.failed_at"), "2023-11-14T22:13:20Z");
+  EXPECT_EQ(Header(letters, 0, "anabranch.error.origin.failed_at"), "2023-11-14T22:13:20.000Z");
   EXPECT_EQ(Header(letters, 1, "anabranch.error.origin.code"), "");
 }
 
