@@ -88,6 +88,7 @@ struct ReplayedLetter {
   SourceTable record{1};                              // the one partition that the rows of its batch name
   std::string first_node, first_code, first_message;  // as the letter says, maybe empty
   std::string first_failed_at;
+  std::string node, behind, beside;  // where it failed, and the lists of its letter (engine/run/dead_letter.h)
   // Headers of ours that stand for what an earlier letter had to leave out of the record: they go with the next one.
   std::vector<std::pair<std::string, std::string>> left_out;
 };

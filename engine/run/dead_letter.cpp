@@ -67,6 +67,15 @@ void PutOrigin(const Origin& origin, LetterHeaders* headers) {
   headers->Put("anabranch.error.origin.message", origin.message);
 }
 
+bool InList(std::string_view list, std::string_view name) {
+  while (!list.empty()) {
+    const size_t comma = std::min(list.find(','), list.size());
+    if (list.substr(0, comma) == name) return true;
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return false;
+}
+
 // What stands for bytes that were left out: how many, and XXH3 of them.
 void PutDigest(const std::string& name, std::string_view bytes, LetterHeaders* headers) {
   char hex[17];
@@ -109,7 +118,9 @@ void DeadLetterWriter::Append(const RecordBatch& batch, std::span<const Failed> 
     size_t end = begin + 1;
     while (end < failures.size() && failures[end].error->row == failures[begin].error->row) ++end;
     const auto of_row = failures.subspan(begin, end - begin);
-    for (size_t i = 0; i < of_row.size(); ++i) AppendOne(batch, of_row, i, failed_at, out);
+    for (size_t i = 0; i < of_row.size(); ++i) {
+      if (!HasLetter(batch, of_row, i)) AppendOne(batch, of_row, i, failed_at, out);
+    }
     begin = end;
   }
 }
@@ -146,16 +157,33 @@ void DeadLetterWriter::AppendOne(const RecordBatch& batch, std::span<const Faile
     const std::string at = FormatInstant(given_up_->at_ms);
     PutOrigin({given_up_->stage, given_up_->error_class, given_up_->message, at}, &headers);
   }
-  if (index > 0) {
-    std::string behind;
-    for (const Failed& earlier : of_row.first(index)) {
-      behind += (behind.empty() ? "" : ",") + plan_.StageName(earlier.stage);
-    }
-    out->AppendHeader("anabranch.error.behind", behind);
-  }
+  AppendList("behind", batch, of_row.first(index), out);
+  AppendList("beside", batch, of_row.subspan(index + 1), out);
   if (!form.bare) AppendResults(batch, of_row, stage, out);
   row.headers_size = out->Here() - row.headers;
   out->rows.push_back(row);
+}
+
+// A replayed record that failed again where it did before: what else it fails in beside has its letter already, waiting
+// its turn. (Had it passed its own stage, a new letter would have to carry on what lies below.)
+bool DeadLetterWriter::HasLetter(const RecordBatch& batch, std::span<const Failed> of_row, size_t index) const {
+  const ReplayedLetter* before = batch.encoded.replayed.get();
+  if (before == nullptr || !InList(before->beside, plan_.StageName(of_row[index].stage))) return false;
+  return std::ranges::any_of(of_row, [&](const Failed& each) { return plan_.StageName(each.stage) == before->node; });
+}
+
+// With what the letter before said: it holds as long as the record fails.
+void DeadLetterWriter::AppendList(std::string_view name, const RecordBatch& batch, std::span<const Failed> stages,
+                                  EncodedRows* out) const {
+  std::string list;
+  if (const ReplayedLetter* before = batch.encoded.replayed.get(); before != nullptr) {
+    list = name == "behind" ? before->behind : before->beside;
+  }
+  for (const Failed& each : stages) {
+    const std::string& stage = plan_.StageName(each.stage);
+    if (!InList(list, stage)) list += (list.empty() ? "" : ",") + stage;
+  }
+  if (!list.empty()) out->AppendHeader(std::string(kErrorPrefix).append(name), list);
 }
 
 // What the record was when it came.

@@ -17,6 +17,7 @@ namespace anabranch {
 //   source          id of the record's source
 //   results         a kept frame (engine/keep/kept_batch.h) with what the stage needs of the stages above it
 //   behind          stages that the record failed in before this one (a list): what lies below them too is theirs
+//   beside          stages that it failed in after this one (a list): each has a letter of its own
 //   origin.*        failed_at, node, code, message of an earlier failure: the first one of a record that was replayed;
 //                   of a record that was given up (code "given_up"), the one that stopped its stage
 //   original.NAME   a header anabranch.error.NAME that the record came with: any producer can send one
@@ -57,6 +58,9 @@ class DeadLetterWriter {
     std::vector<bool> and_below;  // by StageId
     std::vector<bool> needs;      // by StageId: those and what is above them
   };
+  bool HasLetter(const RecordBatch& batch, std::span<const Failed> of_row, size_t index) const;
+  void AppendList(std::string_view name, const RecordBatch& batch, std::span<const Failed> stages,
+                  EncodedRows* out) const;
   void AppendOne(const RecordBatch& batch, std::span<const Failed> of_row, size_t index, std::string_view failed_at,
                  EncodedRows* out);
   void AppendRecord(const RecordBatch& batch, uint32_t r, EncodedRows* out, EncodedRows::Row* row) const;

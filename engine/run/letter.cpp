@@ -69,6 +69,7 @@ DeadLetter ReadDeadLetter(const RecordBatch& batch, uint32_t row) {
     if (name == "failed_at") letter.failed_at = header.value;
     if (name == "source") letter.source = header.value;
     if (name == "behind") letter.behind = header.value;
+    if (name == "beside") letter.beside = header.value;
     if (name == "results") letter.results = header.value;
     if (name == "origin.node") letter.first_node = header.value;
     if (name == "origin.code") letter.first_code = header.value;

@@ -19,7 +19,7 @@ namespace anabranch {
 // What the headers of a dead letter say (engine/run/dead_letter.h). Views into the batch it was read from.
 struct DeadLetter {
   bool ours = false;  // it bears the headers that say where it comes from
-  std::string_view node, kind, error_class, code, message, attempts, failed_at, source, behind, results;
+  std::string_view node, kind, error_class, code, message, attempts, failed_at, source, behind, beside, results;
   // Of its first failure: `origin.*`, or, when this is the first, the same as above.
   std::string_view first_node, first_code, first_message, first_failed_at;
   bool without_value = false;  // the letters' target did not take the record's value: it is not here

@@ -103,6 +103,9 @@ Result<SourceEvent> ReplaySource::Poll(RecordBatch& batch, const BatchLimits& li
     for (const RowHeader& header : read_.row_headers(0)) {
       if (SaysWhatWasLeftOut(header.name)) replayed->left_out.emplace_back(header.name, header.value);
     }
+    replayed->node = plan_.StageName(route.stage);
+    replayed->behind = letter.behind;
+    replayed->beside = letter.beside;
     replayed->first_node = letter.first_node;
     replayed->first_code = letter.first_code;
     replayed->first_message = letter.first_message;

@@ -116,6 +116,16 @@ class DeadLetters : public WorkerTest {
     return batches;
   }
 
+  static void AppendRow(const EncodedRows& from, size_t i, EncodedRows* to) {
+    EncodedRows::Row row = from.rows[i];
+    const auto shift = static_cast<uint32_t>(to->bytes.size());
+    to->bytes += from.bytes;
+    if (row.key_size != EncodedRows::kNone) row.key += shift;
+    row.value += shift;
+    row.headers += shift;
+    to->rows.push_back(row);
+  }
+
   std::vector<int64_t> Written(const RecordBatch& batch, StageId persist) {
     return Offsets(batch.encoded.targets[plan.node(persist).target]);
   }
@@ -381,6 +391,48 @@ TEST_F(DeadLetters, OfOneRecordInTwoBranchesGiveWhatLiesBelowBothOnce) {
   ASSERT_EQ(batches.size(), 2U);
   EXPECT_EQ(Written(*batches[0], out), (std::vector<int64_t>{1}));
   EXPECT_TRUE(Written(*batches[1], out).empty());
+}
+
+TEST_F(DeadLetters, OfOneRecordInTwoBranchesStayTwoHoweverOftenTheyAreReplayed) {
+  other_fails = true;
+  Make();
+  Fail();
+  for (int round = 0; round < 3; ++round) {
+    const auto batches = Replay({});
+    ASSERT_EQ(batches.size(), 2U);
+    letters = {};
+    for (const auto& batch : batches) {
+      const EncodedRows& again = WorkerTest::DeadLetters(*batch);
+      ASSERT_EQ(again.rows.size(), 1U) << round;
+      AppendRow(again, 0, &letters);
+    }
+    EXPECT_EQ(Header(letters, 0, "anabranch.error.node"), "score");
+    EXPECT_EQ(Header(letters, 1, "anabranch.error.node"), "other");
+    EXPECT_EQ(Header(letters, 1, "anabranch.error.behind"), "score");
+  }
+  score_fails = other_fails = false;
+  const auto batches = Replay({});
+  EXPECT_EQ(Written(*batches[0], out), (std::vector<int64_t>{1}));
+  EXPECT_TRUE(Written(*batches[1], out).empty()) << "not twice";
+}
+
+TEST_F(DeadLetters, OfTheBranchThatIsMendedLaterCarriesOnWhatLiesBelowBoth) {
+  other_fails = true;
+  Make();
+  Fail();
+  score_fails = false;
+  auto batches = Replay({});
+  ASSERT_EQ(batches.size(), 2U);
+  letters = {};
+  for (const auto& batch : batches) {
+    const EncodedRows& again = WorkerTest::DeadLetters(*batch);
+    for (size_t i = 0; i < again.rows.size(); ++i) AppendRow(again, i, &letters);
+  }
+  other_fails = false;
+  batches = Replay({});
+  size_t written = 0;
+  for (const auto& batch : batches) written += Written(*batch, out).size();
+  EXPECT_EQ(written, 1U) << "once, though two letters waited";
 }
 
 TEST_F(DeadLetters, OfAStageThatIsGoneStay) {
