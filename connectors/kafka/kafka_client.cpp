@@ -345,6 +345,11 @@ std::string KafkaClient::Complaint() const {
       if (reason_.find("Connection refused") != std::string::npos) {
         return "nobody listens there (" + reason_ + "); start the broker, or correct \"bootstrap.servers\" of the connection";
       }
+      // A broker that expects no TLS hangs up in the middle of it.
+      if (reason_.find("SSL_HANDSHAKE") != std::string::npos) {
+        return "TLS failed (" + reason_ + "); the listener may not speak TLS: look at \"security.protocol\" of the connection, "
+               "it is \"" + protocol_ + "\"";
+      }
       return reason_ + (reason_.find("security.protocol") == std::string::npos
                             ? std::string()
                             : " (it is \"" + protocol_ + "\" in the connection)");
