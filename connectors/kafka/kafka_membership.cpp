@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <random>
 #include <thread>
 
 #include "connectors/kafka/kafka_source.h"
@@ -19,7 +20,9 @@ constexpr int kAskGroupMs = 2'000;
 constexpr int64_t kAskAgainNs = 200'000'000;
 constexpr int64_t kCloseWaitNs = 5'000'000'000;
 constexpr int kLeavePollMs = 10;
-constexpr int kMostFencedJoining = 3;  // two processes of one name that start at once push each other out
+constexpr int64_t kNsPerMs = 1'000'000;
+constexpr int64_t kSessionMarginMs = 2'000;
+constexpr int64_t kMostApartNs = 4'000'000'000;  // two processes that each took a name of the other do not both stop
 constexpr size_t kUuidChars = 36;
 constexpr char kAheadRecords[] = "8000";  // lasts 8 ms at a million a second: longer than a fetch takes
 
@@ -88,11 +91,19 @@ Status KafkaSource::Join() {
 }
 
 // To join is to push out whoever has this name. A process that stood still and was replaced meanwhile must not do that:
-// first the group has to say that nobody else has the name.
+// first the group has to say that nobody else has the name. A lane that held partitions knows its id. One that was
+// joining may have been given one that it never heard of: that member is dead, and the group forgets it.
 Status KafkaSource::TryJoin(int64_t wait_ns) {
-  const Status name = CheckName();
-  if (name.code() == Code::kFenced) return stop_ = name;
-  if (name.ok()) return Join();
+  const std::string mine = HeldId();
+  const Result<std::string> holder = HolderOfName();
+  if (holder.ok() && (holder->empty() || *holder == mine)) return Join();
+  const int64_t now = Clock::Real().NowNs();
+  if (!holder.ok()) {
+    name_taken_by_ns_ = 0;  // a broker that comes back gives all members another session
+  } else if (name_taken_by_ns_ == 0) {
+    name_taken_by_ns_ = now + ForgottenNs() + static_cast<int64_t>(std::random_device()() % kMostApartNs);
+  }
+  if (holder.ok() && (!mine.empty() || now >= name_taken_by_ns_)) return stop_ = NameTaken();
   std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(wait_ns, kAskAgainNs)));
   return Status::Ok();
 }
@@ -108,10 +119,10 @@ Status KafkaSource::OnFence() {
 }
 
 Status KafkaSource::StartOver() {
-  if (fenced_ && member_id_.empty() && ++fenced_joining_ >= kMostFencedJoining) return stop_ = NameTaken();
   if (lane_.warn) lane_.warn("the Kafka consumer \"" + MemberName() + "\" is made anew: its group gave it up");
   CloseClient();
   lost_ = fenced_ = joined_ = false;
+  name_taken_by_ns_ = 0;
   return Connect();
 }
 
@@ -124,7 +135,8 @@ void KafkaSource::CloseClient() {
 void KafkaSource::RememberMembership() {
   const std::lock_guard lock(mutex_);
   metadata_.reset(rd_kafka_consumer_group_metadata(client_->get()));
-  member_id_ = MemberId();
+  // A lane without partitions joins again without being asked, and may get another id.
+  member_id_ = told_partitions_.empty() ? "" : MemberId();
 }
 
 void KafkaSource::ForgetMembership() {
@@ -168,14 +180,20 @@ Result<std::string> KafkaSource::HolderOfName() const {
 }
 
 Status KafkaSource::CheckName() {
-  std::string mine;
-  {
-    const std::lock_guard lock(mutex_);
-    mine = member_id_;
-  }
+  const std::string mine = HeldId();
   if (mine.empty()) return Status::Ok();
   ASSIGN_OR_RETURN(const std::string holder, HolderOfName());
   return holder.empty() || holder == mine ? Status::Ok() : NameTaken();
+}
+
+std::string KafkaSource::HeldId() const {
+  const std::lock_guard lock(mutex_);
+  return member_id_;
+}
+
+// After this time the group has forgotten a member that sends nothing.
+int64_t KafkaSource::ForgottenNs() const {
+  return (Number(settings_->options.Value("session.timeout.ms", "10000")) + kSessionMarginMs) * kNsPerMs;
 }
 
 Status KafkaSource::NameTaken() const {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <thread>
 
 #include "engine/clock.h"
@@ -15,14 +14,11 @@ namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kJoinWaitNs = 60'000'000'000;
-constexpr int64_t kSessionMarginMs = 2'000;
 constexpr int kMostUnpackFailures = 3;
 constexpr int64_t kSuspiciousNapNs = 10 * kNsPerMs;
 constexpr int64_t kWakeGapNs = 5 * kNsPerMs;
 constexpr uint32_t kMostPassedOver = 4096;  // records of one poll that become no row: then the lane has its turn
 constexpr std::string_view kTraceHeaders[] = {"traceparent", "tracestate"};
-
-int64_t Number(const std::string& text) { return std::strtoll(text.c_str(), nullptr, 10); }
 
 // Rounded up, so that what is left is over after the wait.
 int WaitMs(int64_t ns) { return static_cast<int>(std::min<int64_t>((ns - 1) / kNsPerMs + 1, 60'000)); }
@@ -104,7 +100,6 @@ Result<SourceEvent> KafkaSource::TakeEvent() {
   lost_ = event == SourceEvent::kLost;
   if (awaits_assign_) {
     holds_ = true;
-    fenced_joining_ = 0;
     unassigned_since_ns_ = 0;
     // From here on: kept results of these partitions may be committed before they are read.
     RememberMembership();
@@ -313,8 +308,7 @@ bool KafkaSource::AtEnd() const {
 // A lane of an earlier run keeps its partitions until its session runs out: an end before that would leave them unread.
 bool KafkaSource::AwaitsMore() const {
   if (assigned_.size() >= fair_share_) return false;
-  const int64_t session_ms = Number(settings_->options.Value("session.timeout.ms", "10000"));
-  return Clock::Real().NowNs() - assigned_since_ns_ < (session_ms + kSessionMarginMs) * kNsPerMs;
+  return Clock::Real().NowNs() - assigned_since_ns_ < ForgottenNs();
 }
 
 std::string KafkaSource::Describe(const SourcePartition& partition) const {

@@ -52,7 +52,8 @@ std::string GroupOf(const KafkaSourceSettings& settings, const std::string& topo
 // never resets one, and records below the expected position are dropped.
 //
 // A member that the group gave up, or that missed its session while brokers were away, is told as kLost. Release() then
-// makes a new client, which joins under the same name, unless the group says that another process has it by now.
+// makes a new client, which joins under the same name, unless the group says that another process has it by now. A lane
+// that was pushed out while it joined does the same, and stops when another still has its name after a session.
 //
 // CommitPositions, StoredPositions, GroupMetadata and CheckName may be called on the writer thread while
 // the lane polls; all else belongs to the lane's thread. Release() is called while the writer is idle.
@@ -122,6 +123,8 @@ class KafkaSource : public Source {
   Status StartOver();
   void CloseClient();
   Status NameTaken() const;
+  std::string HeldId() const;
+  int64_t ForgottenNs() const;
   Status Hold();
   void Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits& limits, int64_t wait_ns);
   void TakeMessage(rd_kafka_message_s* message, RecordBatch& batch, MessageHold& hold);
@@ -168,7 +171,7 @@ class KafkaSource : public Source {
   bool holds_ = false;          // between kAssigned and Release()
   bool lost_ = false;           // kLost was told, Release() was not called yet
   bool fenced_ = false;         // the client's last word: brokers took it for replaced
-  int fenced_joining_ = 0;      // times that this happened since the group gave partitions last
+  int64_t name_taken_by_ns_ = 0;  // another that still has this name then is alive; 0 = none was seen
   bool awaits_assign_ = false;  // the lane was told of its partitions and has not assigned them
   bool taking_ = false;         // between Assign() and the next event
   bool closing_ = false;

@@ -67,6 +67,32 @@ class BrokerAway(stream.StreamKafkaCase):
             self.recovered("the zombie woke up", time.monotonic())
         self.finish()
 
+    def test_a_process_that_was_replaced_while_it_joined_ends_and_its_replacement_goes_on(self):
+        self.begin("joining", **{"session.timeout.ms": "5000", "heartbeat.interval.ms": "300"})
+        replaced = self.run_
+        self.start_pipeline("--instance", "silent")
+        silent = self.run_
+        self.recovered("a second member", time.monotonic())
+        # Until the group gives up the member that is silent, all others wait for their partitions.
+        silent.send(signal.SIGSTOP)
+        self.start_pipeline("--instance", "third")
+        third = self.run_
+        time.sleep(2.5)
+        replaced.send(signal.SIGSTOP)
+        stopped = time.monotonic()
+        self.start_pipeline("--state-dir", self.folder / "other-host")
+        time.sleep(4)
+        self.recovered("another host takes over", stopped)
+        silent.send(signal.SIGKILL)
+        replaced.send(signal.SIGCONT)
+        self.assertEqual(replaced.wait(30), EXIT_RETRY, replaced)
+        self.assertIn("--instance", replaced.stderr)
+        self.recovered("the process that was replaced woke up", time.monotonic())
+        self.assertTrue(third.running(), third)
+        third.send(signal.SIGTERM)
+        self.assertEqual(third.wait(30), EXIT_OK, third)
+        self.finish()
+
     def test_lanes_that_are_no_more_hold_nobody_up(self):
         self.begin("lanes", **{"transaction.timeout.ms": "300000"})
         self.run_.send(signal.SIGTERM)
