@@ -66,4 +66,13 @@ std::string Printable(std::string_view text, size_t max_bytes) {
   return out;
 }
 
+std::string PrintableLines(std::string_view text) {
+  std::string out;
+  for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    out += Printable(text.substr(0, end)) + "\n";
+    text.remove_prefix(end + 1);
+  }
+  return out + Printable(text);
+}
+
 }  // namespace anabranch

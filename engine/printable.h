@@ -16,4 +16,7 @@ namespace anabranch {
 // Text longer than `max_bytes` is cut at a character and ends in "…". Any thread.
 std::string Printable(std::string_view text, size_t max_bytes = std::string_view::npos);
 
+// The same for a text of ours that has several lines on purpose: line ends stay.
+std::string PrintableLines(std::string_view text);
+
 }  // namespace anabranch

@@ -20,11 +20,11 @@ constexpr size_t kKeptBufferBytes = size_t{4} << 20;
 
 enum class Layout { kEnveloped, kPlain, kRaw, kDeadLetters };
 
-std::string RecordIdOf(const RecordBatch& batch, uint32_t r, const std::string& node_id) {
+// <topic>/<partition>/<offset>/<node>, into a text that is used again for each row.
+const std::string& SetRecordId(const RecordBatch& batch, uint32_t r, const std::string& node_id, std::string* id) {
   const SourcePartition& from = batch.partitions->at(batch.partition[r]);
-  std::string id(from.topic);
-  id.append("/").append(std::to_string(from.partition)).append("/");
-  return id.append(std::to_string(batch.offset[r])).append("/").append(node_id);
+  id->assign(from.topic).append("/").append(std::to_string(from.partition)).append("/");
+  return id->append(std::to_string(batch.offset[r])).append("/").append(node_id);
 }
 
 class FileEncoder : public RowEncoder {
@@ -51,7 +51,7 @@ class FileEncoder : public RowEncoder {
 
  private:
   void AppendLine(const RecordBatch& batch, uint32_t r, size_t most, std::string* out) {
-    if (csv_) return csv_->Append(batch, r, RecordIdOf(batch, r, node_id_), out);
+    if (csv_) return csv_->Append(batch, r, SetRecordId(batch, r, node_id_, &id_), out);
     if (layout_ == Layout::kRaw) {
       out->append(batch.payload[r]);
     } else if (layout_ == Layout::kPlain) {
@@ -66,7 +66,7 @@ class FileEncoder : public RowEncoder {
 
   void AppendIdentity(const RecordBatch& batch, uint32_t r, std::string* out) {
     *out += "{\"id\":";
-    AppendJsonString(out, RecordIdOf(batch, r, node_id_));
+    AppendJsonString(out, SetRecordId(batch, r, node_id_, &id_));
     if (batch.key_present[r] == 0) {
       *out += ",\"key\":null";
     } else if (IsUtf8(batch.key[r])) {
@@ -83,6 +83,7 @@ class FileEncoder : public RowEncoder {
   const std::string node_id_;
   const JsonRowWriter writer_;
   std::optional<CsvRows> csv_;
+  std::string id_;
 };
 
 class FileTargetProgram : public TargetProgram {

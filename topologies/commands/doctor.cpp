@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "connectors/kafka/kafka_client.h"
+#include "engine/printable.h"
 #include "engine/run/ledger.h"
 #include "engine/run/run_state.h"
 #include "nodes/infer/onnx.h"
@@ -50,12 +51,12 @@ bool PrintLibraries(std::ostream& out) {
   out << "anabranch: " << ProgramVersion() << "\n";
   PrintLibrary("librdkafka", KafkaLibraryVersion(), "librdkafka.so", out);
   Status kafka = CheckLibraryVersion();
-  if (!kafka.ok()) out << "librdkafka: " << kafka.message() << "\n";
+  if (!kafka.ok()) out << "librdkafka: " << PrintableLines(kafka.message()) << "\n";
   Result<OnnxLibrary> onnx = LoadOnnxLibrary();
   if (onnx.ok()) {
     out << "ONNX Runtime: " << onnx->version << "  " << onnx->path << "\n";
   } else {
-    out << "ONNX Runtime: missing: " << onnx.status().message() << "\n";
+    out << "ONNX Runtime: missing: " << PrintableLines(onnx.status().message()) << "\n";
   }
   PrintLibrary("SQLite", sqlite3_libversion(), "libsqlite3.so", out);
   PrintLibrary("simdjson", "", "libsimdjson.so", out);
@@ -68,7 +69,7 @@ bool PrintLibraries(std::ostream& out) {
 bool PrintBrokers(const std::string& name, const ClientOptions& options, std::ostream& out) {
   out.flush();
   Result<std::string> answer = ProbeBrokers(options, kProbeMs);
-  out << name << ": " << (answer.ok() ? *answer : "no answer: " + answer.status().message()) << "\n";
+  out << name << ": " << (answer.ok() ? *answer : "no answer: " + PrintableLines(answer.status().message())) << "\n";
   return answer.ok();
 }
 

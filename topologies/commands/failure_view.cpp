@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "engine/codec/instant.h"
+#include "engine/printable.h"
 #include "topologies/commands/json_text.h"
 
 namespace anabranch {
@@ -18,7 +19,7 @@ std::string Joined(const std::vector<std::string>& texts) {
 // A label and a value; further lines of the value stand below its first.
 std::string Entry(const std::string& label, const std::string& value) {
   std::string text = "  " + label + std::string(label.size() < 10 ? 10 - label.size() : 1, ' ');
-  for (const char c : value) {
+  for (const char c : PrintableLines(value)) {
     text += c;
     if (c == '\n') text += std::string(12, ' ');
   }
@@ -83,7 +84,7 @@ std::string NextOf(const Failure& failure, const NextCommands& next) {
 }
 
 std::string FailureText(const Failure& failure, const NextCommands& next) {
-  std::string text = "stage \"" + failure.stage + "\" stopped: " + failure.message + "\n";
+  std::string text = "stage \"" + failure.stage + "\" stopped: " + PrintableLines(failure.message) + "\n";
   text += Entry("class", ClassText(failure.error_class));
   text += Entry("attempts", std::to_string(failure.attempts));
   text += Entry("since", FormatInstant(failure.at_ms));
@@ -98,16 +99,16 @@ std::string FailureText(const Failure& failure, const NextCommands& next) {
 }
 
 std::string UnrecordedText(const Failure& failure, const std::string& why, const std::string& next) {
-  std::string text = "stage \"" + failure.stage + "\" stopped: " + failure.message + "\n";
+  std::string text = "stage \"" + failure.stage + "\" stopped: " + PrintableLines(failure.message) + "\n";
   text += Entry("class", ClassText(failure.error_class));
-  text += "This failure could not be recorded: " + why + ".\n";
+  text += "This failure could not be recorded: " + PrintableLines(why) + ".\n";
   text += "Nothing is lost: what is not committed is read from its source again. Then go on with:\n  " + next + "\n";
   return text;
 }
 
 std::string RestartPlanText(const Failure& failure, const RestartPlan& plan) {
   std::string text = "stage \"" + failure.stage + "\" stopped at " + FormatInstant(failure.at_ms) + ": " +
-                     failure.message + "\n";
+                     PrintableLines(failure.message) + "\n";
   text += "restart from \"" + plan.from + "\"\n";
   text += Entry("runs", Joined(plan.stages_to_run));
   text += Entry("reuses", plan.recompute ? "nothing: everything is computed again from the records" : ReusedText(plan));

@@ -1,5 +1,6 @@
 #include <ostream>
 
+#include "engine/printable.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/run_session.h"
 
@@ -56,7 +57,7 @@ int CommandRestart(const RestartArgs& args, CommandIo& io) {
   RunOptions options = RestartOptions(args, *checked.plan);
   const Result<RestartOutlook> outlook = LookAtRestart(*checked.plan, options);
   if (!outlook.ok()) {
-    io.err << "anabranch restart: " << outlook.status().message() << "\n";
+    io.err << "anabranch restart: " << PrintableLines(outlook.status().message()) << "\n";
     return ExitCode(outlook.status().code());
   }
   if (outlook->already_running) {

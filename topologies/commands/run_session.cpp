@@ -1,3 +1,4 @@
+#include "engine/printable.h"
 #include "topologies/commands/run_session.h"
 
 #include <sys/resource.h>
@@ -53,7 +54,7 @@ void ShowFailure(const std::string& command, const StateArgs& args, RunStart sta
                  CommandIo& io) {
   io.err << "anabranch " << command << ": ";
   if (summary.failure && start == RunStart::kReplay) {
-    io.err << "stage \"" << summary.failure->stage << "\" stopped: " << summary.failure->message
+    io.err << "stage \"" << summary.failure->stage << "\" stopped: " << PrintableLines(summary.failure->message)
            << "\nThe dead letters that were not replayed stay where they are: fix the cause, then replay again.\n";
   } else if (summary.failure && !summary.not_recorded.ok()) {
     io.err << UnrecordedText(*summary.failure, summary.not_recorded.message(),
@@ -61,7 +62,7 @@ void ShowFailure(const std::string& command, const StateArgs& args, RunStart sta
   } else if (summary.failure) {
     io.err << FailureText(*summary.failure, NextOf(args));
   } else {
-    io.err << summary.status.message() << "\n";
+    io.err << PrintableLines(summary.status.message()) << "\n";
   }
 }
 

@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "connectors/kafka/kafka_source.h"
+#include "engine/printable.h"
 #include "engine/run/ledger.h"
 #include "engine/run/run_state.h"
 #include "topologies/commands/command.h"
@@ -132,7 +133,7 @@ int CommandStatus(const StatusArgs& args, CommandIo& io) {
   std::error_code ignored;
   if (!std::filesystem::exists(state_dir + "/ledger.db", ignored)) return SayNothingRan(args, facts, state_dir, io);
   if (const Status read = ReadLedger(state_dir, plan, sources, &facts); !read.ok()) {
-    io.err << "anabranch status: " << read.message() << "\n";
+    io.err << "anabranch status: " << PrintableLines(read.message()) << "\n";
     return ExitCode(read.code());
   }
   if (facts.stored_state.empty() && facts.owner == 0) return SayNothingRan(args, facts, state_dir, io);

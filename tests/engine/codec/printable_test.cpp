@@ -26,6 +26,11 @@ TEST(Printable, EscapesBytesThatAreNotUtf8) {
             "\\xc0\\xaf \\xe0\\x80\\xaf \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80 \\xe2\\x82");
 }
 
+TEST(Printable, KeepsTheLinesOfATextOfOurs) {
+  EXPECT_EQ(PrintableLines("a\n\x1b[2Jb\n"), "a\n\\x1b[2Jb\n");
+  EXPECT_EQ(PrintableLines(""), "");
+}
+
 TEST(Printable, CutsAtACharacter) {
   EXPECT_EQ(Printable("abcdef", 3), "abc…");
   EXPECT_EQ(Printable("abc", 3), "abc");
