@@ -366,7 +366,8 @@ class CommandLine {
   }
 
   int Help(CommandIo& io) const {
-    const CLI::App* app = &app_;
+    CommandLine line;  // CLI11 shows the help of the command that was given, so of one that was given none
+    const CLI::App* app = &line.app_;
     for (const std::string& name : args_.help) {
       const std::vector<std::string> known = SubcommandNames(app);
       if (std::find(known.begin(), known.end(), name) == known.end()) {

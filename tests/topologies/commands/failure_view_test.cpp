@@ -45,7 +45,7 @@ bool HasLine(const std::string& text, const std::string& line) {
 TEST(FailureText, TellsStageCauseRecordsWhatIsKeptAndTheNextCommandOnALineOfItsOwn) {
   const std::string text = FailureText(ModelIsGone(), kNext);
   for (const char* part : {"stage \"score\" stopped: models/gbt.onnx cannot be read: no such file", "payments/0/17",
-                           "payments/0/18, …", "256 records", "1.2 MB", "2023-11-14T22:13:20Z"}) {
+                           "payments/0/18, …", "256 records", "1.2 MB", "2023-11-14T22:13:20.000Z"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " is not in:\n" << text;
   }
   EXPECT_TRUE(HasLine(text, "  anabranch restart t.json")) << text;
