@@ -34,7 +34,7 @@ class KilledReplays(harness.KafkaCase):
             self.value["connections"]["main"]["kafka"].update(self.short)
         self.file = self.folder / f"{name}.json"
         self.write(BROKEN)
-        self.anabranch("run", "--once", self.file, code=harness.EXIT_OK, timeout=120)
+        self.anabranch("run", "--once", self.file, code=harness.EXIT_STAGE, timeout=120)  # no record got through
         self.assertEqual(self.waiting(), LETTERS)
 
     def write(self, expression):
