@@ -25,8 +25,8 @@ Connector::Spec MakeSpec() {
       "committed in the ledger together with the source positions. After a crash, what was not committed is cut off, "
       "so every row is there exactly once. A file that this pipeline did not make is never overwritten.\n\n"
       "Standard input can be read once only, and what was written to standard output cannot be taken back: with \"-\" the "
-      "delivery is at least once. A crash loses what was read from standard input and not yet committed; a stage that fails "
-      "does not: its records are kept for the restart.";
+      "delivery is at least once. A crash loses what was read from standard input and not yet committed, and so may a target "
+      "that fails for good while records wait for it. If another stage fails, its records are kept for the restart.";
   spec.source = {
       {"path", Shape::Path(), true, "",
        "The file to read. A name that ends in .gz or .zst is decompressed; \"-\" is standard input (JSON lines only)."},

@@ -44,6 +44,17 @@ Result<std::vector<int64_t>> KafkaAtLeastOnceCommitter::Progress(std::span<const
   return std::vector<int64_t>(partitions.size(), kNoPosition);
 }
 
+// What was delivered below the old position says nothing of what is read from the new one on.
+Status KafkaAtLeastOnceCommitter::MoveProgress(std::span<const PartitionId> partitions,
+                                               std::span<const int64_t> /*next*/) {
+  for (const PartitionId partition : partitions) {
+    if (partition < delivered_.size()) delivered_[partition] = kNoPosition;
+    const SourcePartition& from = lane_.partitions->at(partition);
+    refused_.erase(refused_.lower_bound({from, 0}), refused_.upper_bound({from, INT64_MAX}));
+  }
+  return Status::Ok();
+}
+
 // The rows of `batch` that this producer delivered before.
 KafkaProducer::Skip KafkaAtLeastOnceCommitter::Delivered(const EncodedBatch& batch) {
   const bool any = std::ranges::any_of(batch.positions, [this](const PositionRange& range) {
@@ -126,6 +137,7 @@ Status KafkaAtLeastOnceCommitter::Abort() {
   producer_.TakeSuspects();
   producer_.TakeRefused();
   written_.clear();
+  producer_.ForgetRows();  // the caller frees them
   if (producer_.running() && rd_kafka_outq_len(producer_.handle()) == 0) return Status::Ok();
   return producer_.Start({});
 }

@@ -131,6 +131,7 @@ class KafkaAtLeastOnceCommitter : public Committer {
 
   Status Open() override;
   Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override;
+  Status MoveProgress(std::span<const PartitionId> partitions, std::span<const int64_t> next) override;
   Status Write(const EncodedBatch& batch) override;
   Status Prepare() override;
   Status Commit(const EpochEnd& end) override;

@@ -118,6 +118,12 @@ Result<int64_t> KafkaSource::FirstReadable(const LostPosition& lost, int64_t sto
 
 namespace {
 
+// What makes the source say that a batch cannot be unpacked.
+bool IsUnreadable(int error) {
+  return error == RD_KAFKA_RESP_ERR__BAD_COMPRESSION || error == RD_KAFKA_RESP_ERR__BAD_MSG ||
+         error == RD_KAFKA_RESP_ERR_INVALID_MSG || error == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
+}
+
 // Whether what begins at `offset` can be unpacked; nothing is there from `high` on.
 Result<bool> CanUnpack(const KafkaClient& client, const SourcePartition& partition, int64_t offset) {
   const KafkaPartitions list(rd_kafka_topic_partition_list_new(1));
@@ -131,7 +137,7 @@ Result<bool> CanUnpack(const KafkaClient& client, const SourcePartition& partiti
     if (message == nullptr) continue;
     const rd_kafka_resp_err_t error = message->err;
     rd_kafka_message_destroy(message);
-    if (error == RD_KAFKA_RESP_ERR__BAD_COMPRESSION || error == RD_KAFKA_RESP_ERR__BAD_MSG) return false;
+    if (IsUnreadable(error)) return false;
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR__PARTITION_EOF) return true;
   }
   return Status(Code::kUnavailable, "topic " + partition.topic + " gives no records: " + client.Complaint());
@@ -147,6 +153,7 @@ Result<int64_t> KafkaSource::FirstUnpackable(const SourcePartition& partition, i
                                                          {"enable.auto.commit", "false"},
                                                          {"isolation.level", "read_committed"},
                                                          {"enable.partition.eof", "true"},
+                                                         {"check.crcs", "true"},
                                                          {"allow.auto.create.topics", "false"}},
                                                         {}));
   rd_kafka_poll_set_consumer(client->get());

@@ -165,7 +165,10 @@ void KafkaProducer::NoteUndelivered(const rd_kafka_message_t& message) {
   const auto batch = of_records || hopeless ? std::ranges::find_if(written_, holds) : written_.end();
   if (of_records) suspected_of_ = error;
   if (of_records && batch != written_.end()) suspects_.push_back({batch->target, batch->rows, row, batch->replayed});
-  if (!failure_.ok()) return;  // the first reason is the one that explains the rest
+  // The first reason is the one that explains the rest; but what befell others than suspects is not theirs.
+  const bool suspect = of_records && batch != written_.end();
+  if (!failure_.ok() && (suspect || !failure_of_suspects_)) return;
+  failure_of_suspects_ = suspect;
   if (hopeless && batch != written_.end()) failed_target_ = targets_[batch->target].id;
   failure_ = {hopeless ? Code::kStage : Code::kAborted,
               std::string("a record for topic ") + rd_kafka_topic_name(message.rkt) + " on " + servers_ +
@@ -173,7 +176,7 @@ void KafkaProducer::NoteUndelivered(const rd_kafka_message_t& message) {
 }
 
 std::vector<KafkaProducer::Sent> KafkaProducer::TakeSuspects() {
-  if (!suspects_.empty() && failure_.code() == Code::kAborted) failure_ = Status::Ok();
+  if (!suspects_.empty() && failure_of_suspects_ && failure_.code() == Code::kAborted) failure_ = Status::Ok();
   return std::exchange(suspects_, {});
 }
 
@@ -212,8 +215,12 @@ Result<bool> KafkaProducer::Judge(const std::vector<Sent>& suspects, const Send&
     }
   }
   const auto step = std::max<size_t>(1, static_cast<size_t>(std::sqrt(all.size())));
-  const size_t most = refused_.size() + kMostRefused;
-  const auto enough = [&] { return refused_.size() >= most || Clock::Real().NowNs() > deadline || patience_.over(); };
+  const size_t before = refused_.size();
+  // At least one is found, however slow the brokers are: the next try would be as slow.
+  const auto enough = [&] {
+    const bool late = refused_.size() > before && Clock::Real().NowNs() > deadline;
+    return refused_.size() >= before + kMostRefused || late || patience_.over();
+  };
   size_t at = 0;  // everything before it is judged
   while (at < all.size() && !enough()) {
     ASSIGN_OR_RETURN(const std::optional<size_t> part, send(all.subspan(at), step));

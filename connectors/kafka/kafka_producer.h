@@ -68,7 +68,7 @@ class KafkaProducer {
     const SourceTable* replayed = nullptr;  // of its batch; null: the lane's
   };
   // Rows whose batch of records a broker refused for what is in it: one of them may be to blame, or the size of the
-  // batch. Empties the list; failure() does not tell of them any more.
+  // batch. Empties the list; failure() does not tell of them any more, only of others.
   std::vector<Sent> TakeSuspects();
   bool suspects() const { return !suspects_.empty(); }
   // Which of `suspects` the broker refuses when it gets them alone: they go to the refused rows. `send` has the rows
@@ -113,6 +113,7 @@ class KafkaProducer {
   std::shared_ptr<KafkaClient> client_;
   Patience patience_;
   Status failure_;
+  bool failure_of_suspects_ = false;
   const SourceTable* replayed_ = nullptr;  // of the batch that is being written
   std::optional<TargetId> failed_target_;
   std::vector<Sent> written_;   // per batch and target, without a row

@@ -271,7 +271,9 @@ int64_t CutBefore(const RecordBatch& batch, const PositionRange& range, uint32_t
   if (std::ranges::count(partitions.first(cut), range.partition) == 0) return range.first;
   const auto behind = partitions.subspan(cut);
   const auto row = std::ranges::find(behind, range.partition);
-  return row == behind.end() ? range.next : batch.offset[cut + static_cast<size_t>(row - behind.begin())];
+  if (row == behind.end()) return range.next;
+  // Rows beyond the range are not the batch's to complete (given up below a position).
+  return std::min(range.next, batch.offset[cut + static_cast<size_t>(row - behind.begin())]);
 }
 
 }  // namespace

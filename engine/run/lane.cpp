@@ -317,10 +317,20 @@ Status Lane::Recover(const std::vector<PartitionId>& partitions, std::vector<int
     shared_.warn("loss accepted: " + from.topic + "/" + std::to_string(from.partition) + " goes on at " +
                  std::to_string(moved.back()) + "; it was at " + std::to_string(lost.position));
   }
-  for (auto& committer : parts_.committers) RETURN_IF_ERROR(committer->MoveProgress(ids, moved));
+  for (auto& committer : parts_.committers) RETURN_IF_ERROR(MoveProgress(*committer, ids, moved));
   RETURN_IF_ERROR(Store(ids, moved));
   lost_.clear();
   return Status::Ok();
+}
+
+// Only where the topic begins anew does a target go back; else what it has beyond the loss stays written.
+Status Lane::MoveProgress(Committer& committer, const std::vector<PartitionId>& ids, std::vector<int64_t> next) {
+  ASSIGN_OR_RETURN(const std::vector<int64_t> had, committer.Progress(ids));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const bool gone = std::ranges::find(lost_, ids[i], &LostPosition::partition)->why == LostPosition::Why::kGone;
+    if (!gone && had[i] != kWantsNothing) next[i] = std::max(next[i], had[i]);
+  }
+  return committer.MoveProgress(ids, next);
 }
 
 void Lane::NoteCommitted(const EpochEnd& end, int64_t rows) {

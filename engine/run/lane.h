@@ -104,7 +104,9 @@ class Lane {
   Status OnGroupChange();
   bool HearsOfRefusal(const Status& status) const;
   Status OnRefused();
+  Status MoveProgress(Committer& committer, const std::vector<PartitionId>& ids, std::vector<int64_t> next);
   Status NoteRefused(const RefusedRow& row);
+  Status StopAtRefused(const RefusedRow& row, const char* why);
   Status DropOpen();
   void TakeCountsBack();
   Status StartLive();

@@ -78,6 +78,7 @@ bool Lane::TakeOver(const std::string& stage, const Status& why) {
 Status Lane::OnRefused() {
   ReadOn();
   const std::vector<RefusedRow> rows = writer_.refused();
+  if (!parts_.repeats && !rows.empty()) return StopAtRefused(rows.front(), "; what its source gave cannot be read again");
   for (const RefusedRow& row : rows) RETURN_IF_ERROR(NoteRefused(row));
   RETURN_IF_ERROR(DropOpen());
   if (!rows.empty() && !refused_said_) {
@@ -94,12 +95,16 @@ Status Lane::NoteRefused(const RefusedRow& row) {
   // Results that were kept with it inside do not go through its stage: they are made again, too.
   ASSIGN_OR_RETURN(const bool dropped, feed_.Drop(row.partition, row.offset));
   if (dropped) return Status::Ok();
+  return StopAtRefused(row, noted == RefusedRows::Noted::kFull ? "; it refuses too many records" : "");
+}
+
+Status Lane::StopAtRefused(const RefusedRow& row, const char* why) {
   if (row.target != shared_.plan.dead_letters()) {
     failure_.stage = shared_.plan.targets[row.target].id;
     failure_.error_class = "target";
     failed_at_ = FindStage(shared_.plan, failure_.stage);
   }
-  return {Code::kStage, row.reason + (noted == RefusedRows::Noted::kFull ? "; it refuses too many records" : "")};
+  return {Code::kStage, row.reason + why};
 }
 
 int64_t Lane::GiveUpEnd(PartitionId partition) const {
@@ -149,7 +154,9 @@ void Lane::NameFailedTarget() {
   if (!failure_.stage.empty()) return;
   const bool lost = !parts_.source->lost().empty() || (!lost_.empty() && !shared_.accept_loss);
   const size_t target = writer_.failed_committer();
-  const bool failed = !writer_.status().ok() || writer_.refuses();
+  // A writer that was only stopped is kCancelled.
+  const Code code = writer_.status().code();
+  const bool failed = (code != Code::kOk && code != Code::kCancelled) || writer_.refuses();
   const bool of_target = !lost && failed && target < parts_.committer_stages.size();
   failure_.stage = of_target ? parts_.committer_stages[target] : parts_.source_id;
   const auto one = of_target ? parts_.committers[target]->FailedTarget() : std::nullopt;

@@ -1,6 +1,7 @@
 #include "engine/keep/kept_batch.h"
 
 #include <algorithm>
+#include <map>
 
 #include "engine/clock.h"
 #include "engine/keep/crc32c.h"
@@ -229,6 +230,27 @@ TEST_F(KeptBatchTest, ARowTravelsAloneWithWhatItsStageNeeds) {
     ExpectSameResults(plan, got, 0, batch, row);
     EXPECT_TRUE(got.positions.empty()) << "what replaying it completes is the letter's place";
     EXPECT_TRUE(got.encoded.targets[plan.plan->node(plan.out).target].rows.empty());
+  }
+}
+
+TEST_F(KeptBatchTest, PartsCompleteThePositionsOfTheirBatchAndNothingBeyond) {
+  const std::vector<bool> done = plan.Done({plan.in});
+  std::map<PartitionId, int64_t> length;
+  for (PositionRange& range : batch.positions) {
+    range.next -= (range.next - range.first) / 2;  // as when rows behind a position are given up
+    length[range.partition] = range.next - range.first;
+  }
+  for (uint32_t cut = 1; cut < batch.rows(); ++cut) {
+    std::map<PartitionId, int64_t> covered;
+    for (const std::string& part : {WriteKeptPart(*plan.plan, batch, done, 0, cut),
+                                    WriteKeptPart(*plan.plan, batch, done, cut, batch.rows() - cut)}) {
+      const Result<KeptHeader> header = ReadKeptHeader(part);
+      ASSERT_TRUE(header.ok());
+      for (const KeptHeader::Range& range : header->ranges) {
+        covered[*names.Find(range.partition)] += range.next - range.first;
+      }
+    }
+    for (const PositionRange& range : batch.positions) EXPECT_EQ(covered[range.partition], length[range.partition]) << cut;
   }
 }
 
