@@ -326,6 +326,18 @@ Status KafkaSource::Hold() {
   return {Code::kUnavailable, "group \"" + group_ + "\": partitions cannot be taken: " + ErrorText(error)};
 }
 
+// Letters that their topic has let go can be replayed no more; those behind them can.
+Status KafkaSource::PassOverExpired(Partition* partition) const {
+  ASSIGN_OR_RETURN(const int64_t low, Resolve(partition->name, PositionRule::Earliest(), false));
+  if (partition->next >= low) return Status::Ok();
+  if (lane_.warn) {
+    lane_.warn(Describe(partition->name) + ": the topic has deleted the records from offset " +
+               std::to_string(partition->next) + " to " + std::to_string(low - 1) + "; they are passed over");
+  }
+  partition->next = low;
+  return Status::Ok();
+}
+
 Status KafkaSource::Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) {
   std::vector<Partition> assigned;
   const KafkaPartitions list = MakeList(partitions);
@@ -336,6 +348,7 @@ Status KafkaSource::Assign(std::span<const PartitionId> partitions, std::span<co
       ASSIGN_OR_RETURN(const std::vector<int64_t> start, StartPositions(partitions.subspan(i, 1)));
       partition.next = start.front();
     }
+    if (settings_->read_back) RETURN_IF_ERROR(PassOverExpired(&partition));
     if (bounded_) {
       ASSIGN_OR_RETURN(partition.end, Resolve(partition.name, settings_->end, true));
     }

@@ -132,6 +132,7 @@ class KafkaSource : public Source {
   void Watch();
   void LoseTopics(const std::vector<std::string>& topics);
   void LoseRange(const Partition& partition, const std::string& reason);
+  Status PassOverExpired(Partition* partition) const;
   void LoseBatch(const Partition& partition, const std::string& reason);
   void CheckMissing(int64_t now_ns);
   Result<int64_t> FirstUnpackable(const SourcePartition& partition, int64_t from, int64_t high) const;
