@@ -40,6 +40,9 @@ int main(int argc, char** argv) {
                           [&talk] { talk.Drain(); }};
   int code = anabranch::RunCommandLine({argv + 1, argv + argc}, io);
   std::cout.flush();
-  if (anabranch::KafkaClient::AnyAbandoned()) _exit(code);
+  if (anabranch::KafkaClient::AnyAbandoned()) {
+    talk.Drain();
+    _exit(code);
+  }
   return code;
 }
