@@ -25,7 +25,9 @@ Status RowBreaker::NoteErrors(const StageRows& rows, const RecordBatch* batch) {
     ++at;
     if (!failed) continue;
     Record record{nullptr, 0};
-    if (batch != nullptr) record = {&batch->partitions->at(batch->partition[row]), batch->offset[row]};
+    // Each letter that is replayed has a table of its own, which goes with it.
+    const bool known = batch != nullptr && batch->encoded.replayed == nullptr;
+    if (known) record = {&batch->partitions->at(batch->partition[row]), batch->offset[row]};
     added += Add(at, *error++, record) ? 1 : 0;
     if (window_.size() < limits_.failures) continue;
     stopped_ = std::min<uint32_t>(added, limits_.failures);  // the oldest leave the window first

@@ -110,7 +110,8 @@ class DeadLetters : public WorkerTest {
       const auto event = (*source)->Poll(*batch, {}, 0);
       EXPECT_TRUE(event.ok());
       if (!event.ok() || *event != SourceEvent::kRows) break;
-      EXPECT_TRUE(worker->Run(*batch, nullptr).ok());
+      const Status ran = worker->Run(*batch, nullptr);
+      EXPECT_TRUE(ran.ok()) << ran.message();
       batches.push_back(std::move(batch));
     }
     return batches;
@@ -211,7 +212,7 @@ TEST_F(DeadLetters, OfMorePartitionsThanALaneCanReadKeepTheirIdentity) {
   Make();
   Fail();
   const EncodedRows one = letters;
-  for (int32_t partition = 0; partition < 70'000; partition += partition < 65'530 ? 65'530 : 1) {
+  for (int32_t partition = 0; partition < 65'570; partition += partition < 65'530 ? 65'530 : 1) {  // no breaker trips
     letters.Clear();
     EncodedRows::Row row = one.rows[0];
     letters.bytes = one.bytes.substr(0, row.headers);
