@@ -176,21 +176,13 @@ Status AppendFile::CutTo(int64_t length) {
 
 std::vector<int64_t> AppendFile::Progress(const std::vector<SourcePartition>& partitions) {
   const std::lock_guard guard(mutex_);
-  std::vector<int64_t> next;
-  for (const SourcePartition& partition : partitions) {
-    const auto found = committed_.next.find(partition);
-    next.push_back(found == committed_.next.end() ? kNoPosition : found->second);
-  }
-  return next;
+  return PositionsIn(committed_, partitions);
 }
 
 Status AppendFile::MoveProgress(const std::vector<std::pair<SourcePartition, int64_t>>& next) {
   const std::lock_guard guard(mutex_);
   Ledger::TargetProgress progress = committed_;
-  for (const auto& [partition, position] : next) {
-    const auto stored = progress.next.find(partition);
-    if (stored != progress.next.end()) stored->second = position;
-  }
+  MoveTo(next, &progress);
   RETURN_IF_ERROR(ledger_->PutTarget(unit_, progress));
   committed_ = std::move(progress);
   return {};
@@ -230,10 +222,7 @@ Status AppendFile::Append(std::string_view header, std::string_view bytes,
   FaultPoint("file.synced");
   Ledger::TargetProgress progress = committed_;
   progress.length += static_cast<int64_t>(bytes.size());
-  for (const auto& [partition, position] : next) {
-    int64_t& stored = progress.next.try_emplace(partition, position).first->second;
-    stored = std::max(stored, position);
-  }
+  MoveOn(next, &progress);
   // The file keeps its new end when this fails: whether the row was written is for the next Open to see.
   const Status status = ledger_->PutTarget(unit_, progress);
   FaultPoint("file.ledger");

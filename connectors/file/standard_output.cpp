@@ -23,24 +23,15 @@ class StandardOutput : public OutputFile {
 
   std::vector<int64_t> Progress(const std::vector<SourcePartition>& partitions) override {
     const std::lock_guard guard(mutex_);
-    std::vector<int64_t> next(partitions.size(), kNoPosition);
     const auto row = ledger_->GetTarget(unit_);
-    if (!row.ok() || !*row) return next;
-    for (size_t i = 0; i < partitions.size(); ++i) {
-      const auto found = (*row)->next.find(partitions[i]);
-      if (found != (*row)->next.end()) next[i] = found->second;
-    }
-    return next;
+    return PositionsIn(row.ok() ? row->value_or(Ledger::TargetProgress()) : Ledger::TargetProgress(), partitions);
   }
 
   Status MoveProgress(const std::vector<std::pair<SourcePartition, int64_t>>& next) override {
     const std::lock_guard guard(mutex_);
     ASSIGN_OR_RETURN(std::optional<Ledger::TargetProgress> row, ledger_->GetTarget(unit_));
     if (!row) return {};
-    for (const auto& [partition, position] : next) {
-      const auto stored = row->next.find(partition);
-      if (stored != row->next.end()) stored->second = position;
-    }
+    MoveTo(next, &*row);
     return ledger_->PutTarget(unit_, *row);
   }
 
@@ -52,10 +43,7 @@ class StandardOutput : public OutputFile {
     RETURN_IF_ERROR(Write(bytes));
     ASSIGN_OR_RETURN(std::optional<Ledger::TargetProgress> row, ledger_->GetTarget(unit_));
     Ledger::TargetProgress progress = row.value_or(Ledger::TargetProgress());
-    for (const auto& [partition, position] : next) {
-      int64_t& stored = progress.next.try_emplace(partition, position).first->second;
-      stored = std::max(stored, position);
-    }
+    MoveOn(next, &progress);
     return ledger_->PutTarget(unit_, progress);
   }
 
