@@ -109,7 +109,8 @@ class SourceProgram {
   // Bounded input ends by itself (files); unbounded ends with --once only.
   virtual bool bounded() const = 0;
   virtual std::string Describe() const = 0;  // "kafka topics payments on localhost:9092"
-  // The same for what is stored outside and must hold after the project folder was moved: paths as the topology sees them.
+  // The same for what is stored outside and must hold after the project folder was moved: paths as the topology sees
+  // them.
   virtual std::string PlaceInProject() const { return Describe(); }
   // The connector's own program, as Source::origin().
   virtual const SourceProgram& origin() const { return *this; }
@@ -120,8 +121,8 @@ class SourceProgram {
   // How CSV input is written, with the names of its header row, read when the source was bound; no names for other
   // formats.
   virtual CsvDialect csv() const { return {}; }
-  // What was read once can be read again after a crash. False for a stream that passes by, such as standard input: it is
-  // assigned behind what every target has.
+  // What was read once can be read again after a crash. False for a stream that passes by, such as standard input: it
+  // is assigned behind what every target has.
   virtual bool CanRepeat() const { return true; }
   // What tells this bounded input from another one ("size=120;prefix=9f…"), as it is now; empty = it has no such mark.
   virtual Result<std::string> Identity() const { return std::string(); }

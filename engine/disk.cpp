@@ -30,7 +30,7 @@ bool ReadSpace(std::filesystem::path path, struct statvfs* space) {
 std::string FullDiskText(const std::string& path, int error, uint64_t needed) {
   if (error != ENOSPC && error != EDQUOT) return {};
   std::string text = "; ";
-  struct statvfs space {};
+  struct statvfs space{};
   if (needed > 0) text += WithCommas(needed) + " bytes are needed";
   if (ReadSpace(path, &space)) {
     if (needed > 0) text += " and ";

@@ -32,11 +32,11 @@ class ModelSets {
   std::string NamesOf(std::string_view mask) const;
 
   const std::vector<ResultIdentity::Model> models_;
-  const size_t words_;                                // of a mask: a bit for each model
-  std::vector<uint64_t> masks_;                       // by row
-  std::vector<uint32_t> rows_;                        // by row: its set
+  const size_t words_;                                 // of a mask: a bit for each model
+  std::vector<uint64_t> masks_;                        // by row
+  std::vector<uint32_t> rows_;                         // by row: its set
   std::map<std::string, uint32_t, std::less<>> sets_;  // by the bytes of a mask
-  std::vector<std::string> names_;                    // by set
+  std::vector<std::string> names_;                     // by set
 };
 
 }  // namespace anabranch

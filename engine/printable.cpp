@@ -56,7 +56,7 @@ std::string Printable(std::string_view text, size_t max_bytes) {
   while (!text.empty()) {
     const Character character = First(text);
     const size_t bytes = character.bytes == 0 ? 1 : character.bytes;
-    const std::string piece = character.bytes == 0       ? Escaped(static_cast<uint8_t>(text[0]))
+    const std::string piece = character.bytes == 0        ? Escaped(static_cast<uint8_t>(text[0]))
                               : Invisible(character.code) ? Escaped(character.code)
                                                           : std::string(text.substr(0, bytes));
     if (out.size() + piece.size() > max_bytes) return out + "…";

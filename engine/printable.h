@@ -6,8 +6,8 @@
 
 namespace anabranch {
 
-// Text from outside (a record's header, a file's name, a topology) as one line that is safe to print on a terminal or in
-// a log: it can neither move the cursor, nor begin a line of its own, nor reorder what stands around it.
+// Text from outside (a record's header, a file's name, a topology) as one line that is safe to print on a terminal or
+// in a log: it can neither move the cursor, nor begin a line of its own, nor reorder what stands around it.
 //
 // Kept as they are: printable characters of valid UTF-8, backslashes included. Escaped: control characters ("\n", "\t",
 // "\r", else "\x1b"), bytes that are not UTF-8 ("\xff"), characters that are invisible or change the direction of

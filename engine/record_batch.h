@@ -18,12 +18,12 @@ namespace anabranch {
 // outcome takes the next one.
 enum class Outcome : uint8_t {
   kOk = 0,
-  kSkipped,   // `when` was not true: the stage's columns are null, the row goes on
-  kFiltered,  // `where` was not true: the row left the stream here, counted
-  kFailed,    // a record error: the row is dead-lettered (or dropped by policy) here
-  kTimedOut,  // as kFailed, because the stage's time ran out
-  kAbsent,    // the row never reached this stage: it left the stream above
-  kMissed,    // a record error under "on_error": "null": the stage's columns are null, the row goes on
+  kSkipped,    // `when` was not true: the stage's columns are null, the row goes on
+  kFiltered,   // `where` was not true: the row left the stream here, counted
+  kFailed,     // a record error: the row is dead-lettered (or dropped by policy) here
+  kTimedOut,   // as kFailed, because the stage's time ran out
+  kAbsent,     // the row never reached this stage: it left the stream above
+  kMissed,     // a record error under "on_error": "null": the stage's columns are null, the row goes on
   kDefaulted,  // a record error under "on_error": {"default": …}: the columns hold the defaults, the row goes on
 };
 inline constexpr size_t kOutcomes = 8;
@@ -56,8 +56,8 @@ struct StageRows {
   uint32_t dead_lettered = 0;
   std::vector<uint32_t> tally;  // what the node counts: one entry per NodeProgram::Tallies(), or empty
   std::string notice;           // one line for the operator's log; empty: none
-  bool done = false;    // finished: its outcome, errors and columns are final
-  bool reused = false;  // done in an earlier run: not counted again
+  bool done = false;            // finished: its outcome, errors and columns are final
+  bool reused = false;          // done in an earlier run: not counted again
 };
 
 // N rows of one source on their way through the plan, held by columns. A batch owns its memory

@@ -233,7 +233,7 @@ class Rig {
 };
 
 // The relay's cost over a side's, round by round.
-std::vector<double> Ratios(const Side& relay, const Side& side, double Cost::*what) {
+std::vector<double> Ratios(const Side& relay, const Side& side, double Cost::* what) {
   std::vector<double> ratios;
   for (size_t i = 0; i < side.costs.size(); ++i) ratios.push_back(relay.costs[i].*what / (side.costs[i].*what));
   return ratios;

@@ -138,8 +138,9 @@ Status AppendFile::TakeOver(const std::function<void(const std::string&)>& warn)
 // Every writer that ended cleanly cut off what it did not commit.
 Status AppendFile::CheckForeign(int64_t size) const {
   const std::string committed = std::to_string(committed_.length);
-  return {Code::kInvalid, path_ + " has " + std::to_string(size - committed_.length) +
-                              " bytes behind the " + committed + " that this pipeline wrote: something else appended "
+  return {Code::kInvalid, path_ + " has " + std::to_string(size - committed_.length) + " bytes behind the " +
+                              committed +
+                              " that this pipeline wrote: something else appended "
                               "them. Keep them, cut them off, run again: tail -c +" +
                               std::to_string(committed_.length + 1) + " " + path_ + " > " + path_ +
                               ".foreign && truncate -s " + committed + " " + path_};

@@ -22,9 +22,9 @@ namespace anabranch {
 // The one writer of an output file, shared by the lanes of a process. The ledger's row for the file is the truth: its
 // length, and the source positions that are in it. Thread-safe.
 //
-// What stands behind that length is the rest of a write that did not commit, if the last writer did not end cleanly (the
-// ledger notes that one is at work): Open cuts it off and says so. After a clean end it is somebody else's: Open refuses.
-// A file that the ledger does not own (it has no row, and the file is not empty) is never touched.
+// What stands behind that length is the rest of a write that did not commit, if the last writer did not end cleanly
+// (the ledger notes that one is at work): Open cuts it off and says so. After a clean end it is somebody else's: Open
+// refuses. A file that the ledger does not own (it has no row, and the file is not empty) is never touched.
 class AppendFile : public OutputFile {
  public:
   // `unit` names the ledger's row; `ledger` outlives the file; `warn` is called in Open only; `mode`: of a file
@@ -32,7 +32,8 @@ class AppendFile : public OutputFile {
   // Errors: kInvalid (not owned, shorter or longer than committed, not a regular file), kRetry (another process writes
   // it), kUnavailable (folder missing, I/O); each names the cure.
   static Result<std::shared_ptr<AppendFile>> Open(const std::string& path, const std::string& unit, Ledger* ledger,
-                                                  const std::function<void(const std::string&)>& warn, mode_t mode = 0644);
+                                                  const std::function<void(const std::string&)>& warn,
+                                                  mode_t mode = 0644);
   // Whether what the ledger says is committed is still there, without writing anything. Errors as Open.
   static Status CheckThere(const std::string& path, const std::string& unit, Ledger& ledger);
   // Empties the file when the ledger owns it; the ledger's row stays. One that is gone already is no error.

@@ -9,8 +9,9 @@
 
 namespace anabranch {
 
-// Writes rows as CSV (RFC 4180). A cell is the JSON text of its column: numbers, true, lists and tensors as text; strings
-// and timestamps without JSON's quotes. Null is the empty cell, the empty string is "". Quotes stand only where needed.
+// Writes rows as CSV (RFC 4180). A cell is the JSON text of its column: numbers, true, lists and tensors as text;
+// strings and timestamps without JSON's quotes. Null is the empty cell, the empty string is "". Quotes stand only where
+// needed.
 class CsvRows {
  public:
   // `identity`: the columns "id" and "key" stand before the fields. A key that is not UTF-8 is written in base64.

@@ -18,14 +18,18 @@ Connector::Spec MakeSpec() {
       "As a source: one line of a JSON Lines file is one record; with `\"envelope\": \"record\"` it is "
       "`{\"key\": …, \"value\": …, \"headers\": {…}, \"timestamp\": ms}`, so that a dead letter file can be read "
       "again. "
-      "CSV follows RFC 4180 and needs a header row. The run ends with the file; empty lines are skipped. A last line without a line end is a record if it is whole; "
-      "one that is still being written is left for the next run. A run of a file that grew goes on where the last one ended.\n\n"
+      "CSV follows RFC 4180 and needs a header row. The run ends with the file; empty lines are skipped. A last line "
+      "without a line end is a record if it is whole; "
+      "one that is still being written is left for the next run. A run of a file that grew goes on where the last one "
+      "ended.\n\n"
       "As a target: one line per row, `{\"id\": …, \"key\": …, \"value\": {…}}`, or the fields alone with "
       "`\"envelope\": \"plain\"` on the persist node, or the payload as it came with `\"raw\"`. The file's length is "
       "committed in the ledger together with the source positions. After a crash, what was not committed is cut off, "
       "so every row is there exactly once. A file that this pipeline did not make is never overwritten.\n\n"
-      "Standard input can be read once only, and what was written to standard output cannot be taken back: with \"-\" the "
-      "delivery is at least once. A crash loses what was read from standard input and not yet committed, and so may a target "
+      "Standard input can be read once only, and what was written to standard output cannot be taken back: with \"-\" "
+      "the "
+      "delivery is at least once. A crash loses what was read from standard input and not yet committed, and so may a "
+      "target "
       "that fails for good while records wait for it. If another stage fails, its records are kept for the restart.";
   spec.source = {
       {"path", Shape::Path(), true, "",
@@ -39,7 +43,8 @@ Connector::Spec MakeSpec() {
   spec.target = {
       {"path", Shape::Path(), true, "", "The file to append to; made when absent. \"-\" is standard output."},
       {"format", Shape::Enum({"json", "csv"}), false, "\"json\"",
-       "csv: a header row, then one row per result: id, key and the fields; with \"envelope\": \"plain\" the fields alone."},
+       "csv: a header row, then one row per result: id, key and the fields; with \"envelope\": \"plain\" the fields "
+       "alone."},
       {"delimiter", Shape::String(), false, "\",\"", "CSV: the character between two cells."},
   };
   spec.source_example = R"({"file": {"path": "cases.jsonl"}})";
@@ -100,7 +105,8 @@ class FileConnector : public Connector {
     CsvDialect dialect;
     if (!ReadDialect(at, options.csv, faults, &dialect)) return nullptr;
     options.delimiter = dialect.delimiter;
-    if (!Resolve(at, services, faults, &options.place) || !CheckWritable(at, options.place.path, faults)) return nullptr;
+    if (!Resolve(at, services, faults, &options.place) || !CheckWritable(at, options.place.path, faults))
+      return nullptr;
     if (options.csv && fields.envelope == "raw") {
       faults.Add(FaultCode::kBadValue, *fields.config->Find("envelope"), "a payload as it came is not a row of CSV",
                  "leave \"envelope\" out, or write \"format\": \"json\"");
@@ -147,13 +153,15 @@ class FileConnector : public Connector {
     const ConfigValue* nulls = at.Find("null");
     for (const ConfigValue* field : {delimiter, nulls}) {
       if (field == nullptr || csv) continue;
-      faults.AddAtName(FaultCode::kBadValue, *field, "\"" + field->name + "\" is for CSV, but this file holds JSON lines",
+      faults.AddAtName(FaultCode::kBadValue, *field,
+                       "\"" + field->name + "\" is for CSV, but this file holds JSON lines",
                        "write \"format\": \"csv\", or leave it out");
       return false;
     }
     if (delimiter != nullptr) {
       const std::string_view text = delimiter->text;
-      if (text.size() != 1 || text == "\"" || text == "\n" || text == "\r" || static_cast<unsigned char>(text[0]) >= 0x80) {
+      if (text.size() != 1 || text == "\"" || text == "\n" || text == "\r" ||
+          static_cast<unsigned char>(text[0]) >= 0x80) {
         faults.Add(FaultCode::kBadValue, *delimiter, "\"" + Printable(text) + "\" cannot separate cells",
                    "use one ASCII character that is neither a quote nor a line end: \",\", \";\" or \"\\t\"");
         return false;

@@ -181,7 +181,9 @@ class ZstdBytes : public StreamBytes {
   }
 
  private:
-  Result<size_t> EndOfInput() const { return open_ == 0 ? Result<size_t>(size_t{0}) : Damaged("the last frame is open"); }
+  Result<size_t> EndOfInput() const {
+    return open_ == 0 ? Result<size_t>(size_t{0}) : Damaged("the last frame is open");
+  }
   Status Damaged(const std::string& why) const {
     return CannotRead(path(), "the zstd data is damaged or cut short (" + why + ")");
   }

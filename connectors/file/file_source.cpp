@@ -220,11 +220,13 @@ Status FileSource::Assign(std::span<const PartitionId> partitions, std::span<con
 Status FileSource::NoRow() const {
   const std::string where = options_.path + " changed: byte " + std::to_string(next_) + ", where reading goes on, is ";
   if (options_.committed_length) {
-    return {Code::kInvalid, where + "not the beginning of a dead letter. Put the file back as the pipeline wrote it; or "
-                                    "keep a copy of it and start over with `anabranch run FILE --fresh`"};
+    return {Code::kInvalid, where +
+                                "not the beginning of a dead letter. Put the file back as the pipeline wrote it; or "
+                                "keep a copy of it and start over with `anabranch run FILE --fresh`"};
   }
-  return {Code::kInvalid, where + "not the beginning of a row: the file was replaced, or its last line had no line end "
-                                  "and was continued. `run --fresh` starts over"};
+  return {Code::kInvalid, where +
+                              "not the beginning of a row: the file was replaced, or its last line had no line end "
+                              "and was continued. `run --fresh` starts over"};
 }
 
 Result<int64_t> FileSource::ReadBackEnd() const {

@@ -21,14 +21,15 @@ struct FileSourceOptions {
   std::string path;        // absolute
   std::string in_project;  // as seen from the topology's folder
   bool csv = false;
-  CsvDialect dialect;  // its header is the file's
+  CsvDialect dialect;            // its header is the file's
   bool record_envelope = false;  // record_envelope.h
   // Reads back what a target wrote, up to the committed length (-1: nothing is known of it, the file's end) as it is
   // when the source is assigned. A file that is not there is empty. Null: no such file.
   std::function<Result<int64_t>()> committed_length = nullptr;
 };
 
-// "-" as the path is standard input: lines that can be read once only. Positions count on from where the last run ended.
+// "-" as the path is standard input: lines that can be read once only. Positions count on from where the last run
+// ended.
 
 // Reads the header row of CSV. kInvalid when the file cannot be read or its header is none. A JSON Lines file that is
 // not there yet is fine: opening the lane tells (kUnavailable).

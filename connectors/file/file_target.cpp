@@ -124,7 +124,8 @@ class FileTargetProgram : public TargetProgram {
 
   std::unique_ptr<RowEncoder> MakeEncoder(const ResultIdentity& /*identity*/) const override {
     if (dead_letters()) return nullptr;  // they come encoded by the engine
-    return std::make_unique<FileEncoder>(layout_, node_id_, fields_, csv_ ? std::optional<CsvRows>(Csv()) : std::nullopt);
+    return std::make_unique<FileEncoder>(layout_, node_id_, fields_,
+                                         csv_ ? std::optional<CsvRows>(Csv()) : std::nullopt);
   }
   // What stands at the file's beginning.
   std::string Header() const { return csv_ ? Csv().Header() : std::string(); }
@@ -327,14 +328,14 @@ Result<std::unique_ptr<Committer>> MakeFileCommitter(
     if (any == nullptr) return Status(Code::kInternal, program->Describe() + " is no file target");
     mine.push_back({id, any->dead_letters()});
     if (any->Header() != header && mine.size() > 1) {
-      return Status(Code::kInvalid, any->Describe() + " is written by two nodes with different columns: give each its own");
+      return Status(Code::kInvalid,
+                    any->Describe() + " is written by two nodes with different columns: give each its own");
     }
     header = any->Header();
   }
   if (any == nullptr) return Status(Code::kInternal, "a committer without targets");
-  return std::unique_ptr<Committer>(
-      std::make_unique<FileCommitter>(lane, any->PathIn(lane.state_dir), any->commit_unit(), std::move(header), std::move(mine),
-                                      files));
+  return std::unique_ptr<Committer>(std::make_unique<FileCommitter>(
+      lane, any->PathIn(lane.state_dir), any->commit_unit(), std::move(header), std::move(mine), files));
 }
 
 }  // namespace anabranch

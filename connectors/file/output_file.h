@@ -1,8 +1,8 @@
 #pragma once
 
 #include <memory>
-#include <string_view>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,7 +28,8 @@ class OutputFile {
 };
 
 // What `progress` says of `partitions`; kNoPosition where it says nothing.
-std::vector<int64_t> PositionsIn(const Ledger::TargetProgress& progress, const std::vector<SourcePartition>& partitions);
+std::vector<int64_t> PositionsIn(const Ledger::TargetProgress& progress,
+                                 const std::vector<SourcePartition>& partitions);
 // Moves `progress` on to `next`, and nowhere back.
 void MoveOn(const std::vector<std::pair<SourcePartition, int64_t>>& next, Ledger::TargetProgress* progress);
 // Sets those of `next` that `progress` has, back too: a loss was accepted.

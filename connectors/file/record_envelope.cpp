@@ -284,9 +284,8 @@ void AppendRecordEnvelope(const EncodedRows& rows, const EncodedRows::Row& row, 
     AppendEither("value_text", "value_base64", rows.value(row), out);
   }
   std::vector<RowHeader> headers;
-  rows.ForEachHeader(row, [&headers](std::string_view name, std::string_view value) {
-    headers.push_back({name, value});
-  });
+  rows.ForEachHeader(row,
+                     [&headers](std::string_view name, std::string_view value) { headers.push_back({name, value}); });
   AppendHeaders(headers, out);
   if (row.timestamp_ms >= 0) *out += ",\"timestamp\":" + std::to_string(row.timestamp_ms);
   *out += "}\n";

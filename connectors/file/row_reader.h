@@ -63,7 +63,8 @@ class RowReader {
   Result<int64_t> Size() const { return bytes_->Size(); }
   // The next row is the one at `offset`. False: a row's middle, not its beginning.
   Result<bool> Seek(int64_t offset);
-  // False at the end of the file, or (waiting()) when no row is there yet. The row's text lives as long as its chunk: until TakeChunks' user drops it.
+  // False at the end of the file, or (waiting()) when no row is there yet. The row's text lives as long as its chunk:
+  // until TakeChunks' user drops it.
   Result<bool> Next(FileRow* row);
   bool waiting() const { return waiting_; }
   // The chunks that rows since the last call lie in, each held once for the caller.

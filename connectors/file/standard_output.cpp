@@ -13,7 +13,7 @@ namespace anabranch {
 namespace {
 
 constexpr int kLookMs = 200;
-constexpr int kDrainLooks = 50;  // of a stop that was asked for: 10 s
+constexpr int kDrainLooks = 50;      // of a stop that was asked for: 10 s
 constexpr size_t kPipeBytes = 4096;  // a pipe that is ready takes as many without blocking
 
 class StandardOutput : public OutputFile {

@@ -1,7 +1,6 @@
 #include "connectors/kafka/kafka_client.h"
 
 #include <librdkafka/rdkafka.h>
-
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,7 +27,7 @@ constexpr auto kEndProducerWait = std::chrono::seconds(30);
 constexpr char kFailedTransaction[] = "Current transaction failed";
 constexpr char kWatch[] = "anabranch";
 constexpr int kScramOnKafka4 = 0x020601ff;  // older ones send a nonce that is not the one of RFC 5802
-constexpr int kMetadata = 3;  // of the protocol, as below
+constexpr int kMetadata = 3;                // of the protocol, as below
 constexpr int kEndTxn = 26;
 constexpr int kTxnOffsetCommit = 28;
 
@@ -81,14 +80,16 @@ std::string CertificateFault(int x509_error, const std::string& broker) {
              "broker advertise such a name (advertised.listeners)";
     case 10: return "the certificate of broker " + broker + " has expired; renew it on the broker";
     case 9:
-      return "the certificate of broker " + broker + " is not valid yet; check the clock of this machine and of the broker";
+      return "the certificate of broker " + broker +
+             " is not valid yet; check the clock of this machine and of the broker";
     case 2:
     case 18:
     case 19:
     case 20:
     case 21:
       return "the certificate of broker " + broker +
-             " was signed by an authority that is not trusted here; set \"ssl.ca.location\" of the connection to the file "
+             " was signed by an authority that is not trusted here; set \"ssl.ca.location\" of the connection to the "
+             "file "
              "with that authority's certificate";
     case 23: return "the certificate of broker " + broker + " was revoked; replace it on the broker";
     default:
@@ -247,8 +248,9 @@ void KafkaClient::End(KafkaClient* client) {
   }
   if (ended.wait_for(consumer ? kEndConsumerWait : kEndProducerWait) == std::future_status::ready) return;
   if (!consumer) {
-    std::fputs("anabranch: a Kafka producer did not end within 30 s, so this process ends. Nothing is lost: run it again.\n",
-               stderr);
+    std::fputs(
+        "anabranch: a Kafka producer did not end within 30 s, so this process ends. Nothing is lost: run it again.\n",
+        stderr);
     _exit(75);
   }
   any_abandoned = true;
@@ -343,12 +345,15 @@ std::string KafkaClient::Complaint() const {
     case RD_KAFKA_RESP_ERR__RESOLVE: return reason_ + "; look at \"bootstrap.servers\" of the connection";
     default:
       if (reason_.find("Connection refused") != std::string::npos) {
-        return "nobody listens there (" + reason_ + "); start the broker, or correct \"bootstrap.servers\" of the connection";
+        return "nobody listens there (" + reason_ +
+               "); start the broker, or correct \"bootstrap.servers\" of the connection";
       }
       // A broker that expects no TLS hangs up in the middle of it.
       if (reason_.find("SSL_HANDSHAKE") != std::string::npos) {
-        return "TLS failed (" + reason_ + "); the listener may not speak TLS: look at \"security.protocol\" of the connection, "
-               "it is \"" + protocol_ + "\"";
+        return "TLS failed (" + reason_ +
+               "); the listener may not speak TLS: look at \"security.protocol\" of the connection, "
+               "it is \"" +
+               protocol_ + "\"";
       }
       return reason_ + (reason_.find("security.protocol") == std::string::npos
                             ? std::string()

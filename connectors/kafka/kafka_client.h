@@ -134,8 +134,8 @@ class KafkaClient {
   std::atomic<int> ends_{0}, positions_{0};  // sent
   std::atomic<bool> asked_metadata_{false};
   mutable std::mutex mutex_;
-  int error_ = 0;       // guarded by mutex_, as below
-  std::string reason_;  // of the newest error of a broker
+  int error_ = 0;            // guarded by mutex_, as below
+  std::string reason_;       // of the newest error of a broker
   std::string certificate_;  // what is wrong with a broker's certificate, and the cure
   int64_t next_warning_ns_ = 0;
 };

@@ -317,8 +317,7 @@ Status KafkaTransactionCommitter::AbortTransaction(const Status& cause) {
 
 // Each question is a transaction of its own, which is aborted.
 Status KafkaTransactionCommitter::JudgeRows(const std::vector<KafkaProducer::Sent>& suspects) {
-  const auto send = [this](std::span<const KafkaProducer::Sent> rows,
-                           size_t step) -> Result<std::optional<size_t>> {
+  const auto send = [this](std::span<const KafkaProducer::Sent> rows, size_t step) -> Result<std::optional<size_t>> {
     RETURN_IF_ERROR(Begin());
     Result<std::optional<size_t>> refused = producer_.SendInParts(rows, step);
     FaultPoint("kafka.judged", transactional_id_);

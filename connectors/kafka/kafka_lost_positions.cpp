@@ -80,13 +80,13 @@ void KafkaSource::CheckMissing(int64_t now_ns) {
 
 void KafkaSource::LoseRange(const Partition& partition, const std::string& reason) {
   int64_t low = 0, high = 0;
-  const bool known = rd_kafka_query_watermark_offsets(client_->get(), partition.name.topic.c_str(),
-                                                      partition.name.partition, &low, &high,
-                                                      kLookMs) == RD_KAFKA_RESP_ERR_NO_ERROR;
+  const bool known =
+      rd_kafka_query_watermark_offsets(client_->get(), partition.name.topic.c_str(), partition.name.partition, &low,
+                                       &high, kLookMs) == RD_KAFKA_RESP_ERR_NO_ERROR;
   const bool above = known && partition.next > high;
   lost_positions_.push_back({.partition = partition.id,
-                   .position = partition.next,
-                   .why = above ? LostPosition::Why::kGone : LostPosition::Why::kOutOfRange});
+                             .position = partition.next,
+                             .why = above ? LostPosition::Why::kGone : LostPosition::Why::kOutOfRange});
   std::string text = Describe(partition.name) + " no longer has position " + std::to_string(partition.next) + ": ";
   if (above) {
     text += "it ends at " + std::to_string(high) + ". It was deleted and made again, or its brokers lost records";

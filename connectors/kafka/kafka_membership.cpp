@@ -1,6 +1,5 @@
 // The part of a Kafka source that is about its place in the group.
 #include <librdkafka/rdkafka.h>
-
 #include <unistd.h>
 
 #include <algorithm>

@@ -247,8 +247,9 @@ Status KafkaSource::CommitList(rd_kafka_topic_partition_list_t* list) {
     const Status name = CheckName();
     if (name.code() == Code::kFenced) return name;
   }
-  return {GroupChanges(error) || StoredSoon(error) ? Code::kRetry : Code::kUnavailable, "the positions of group \"" + group_ + "\" on " + settings_->options.Servers() +
-                    " were not stored: " + ErrorText(error)};
+  return {GroupChanges(error) || StoredSoon(error) ? Code::kRetry : Code::kUnavailable,
+          "the positions of group \"" + group_ + "\" on " + settings_->options.Servers() +
+              " were not stored: " + ErrorText(error)};
 }
 
 Status KafkaSource::CommitPositions(std::span<const PositionRange> positions) {

@@ -282,8 +282,7 @@ bool KafkaProducer::Flush(int wait_ms) {
   return true;
 }
 
-Status KafkaProducer::Produce(size_t index, const EncodedRows& rows, const EncodedRows::Row& row,
-                              int64_t deadline_ns) {
+Status KafkaProducer::Produce(size_t index, const EncodedRows& rows, const EncodedRows::Row& row, int64_t deadline_ns) {
   Target& target = targets_[index];
   rd_kafka_topic_t* topic = target.topic.get();
   const bool has_key = row.key_size != EncodedRows::kNone;

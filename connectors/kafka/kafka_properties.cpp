@@ -112,9 +112,11 @@ const std::vector<PropertyRule>& AllowedProperties() {
       {"sasl.oauthbearer.config", kWho, true, "Configuration of SASL/OAUTHBEARER."},
       {"broker.address.family", kWho, false, "any, v4 or v6."},
       {"broker.address.ttl", kAny, false, "Milliseconds for which an address is kept."},
-      {"message.max.bytes", kAny, false, 
-       "Largest record that a producer hands to a broker, in bytes before compression; 33554432. What a topic takes is its "
-       "own limit (max.message.bytes, by default 1048588 after compression), which the broker judges: a record above it "
+      {"message.max.bytes", kAny, false,
+       "Largest record that a producer hands to a broker, in bytes before compression; 33554432. What a topic takes is "
+       "its "
+       "own limit (max.message.bytes, by default 1048588 after compression), which the broker judges: a record above "
+       "it "
        "is a record error."},
       {"message.copy.max.bytes", kAny, false, "Records up to this size are copied into a request."},
       {"receive.message.max.bytes", kAny, false, "Largest answer of a broker, in bytes."},

@@ -151,9 +151,9 @@ void KafkaSource::Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits&
   int64_t until = 0;  // first when the first record is awaited, then when the batch closes
   bool lingering = false;
   const uint32_t most_taken = limits.max_rows + kMostPassedOver;
-  for (uint32_t taken = 0; taken < most_taken && batch.rows() < limits.max_rows &&
-                           batch.payload_bytes < limits.max_bytes && stop_.ok() && !event_ &&
-                           !client_->asked_metadata();
+  for (uint32_t taken = 0;
+       taken < most_taken && batch.rows() < limits.max_rows && batch.payload_bytes < limits.max_bytes && stop_.ok() &&
+       !event_ && !client_->asked_metadata();
        ++taken) {
     rd_kafka_message_t* message = rd_kafka_consume_queue(queue_, 0);
     if (message == nullptr && !event_) {

@@ -168,13 +168,13 @@ class KafkaSource : public Source {
   std::vector<SourcePartition> event_partitions_;
   std::vector<PartitionId> told_partitions_;  // of the event told last
   std::vector<Partition> assigned_;
-  bool joined_ = false;         // asked the group for partitions
-  bool holds_ = false;          // between kAssigned and Release()
-  bool lost_ = false;           // kLost was told, Release() was not called yet
-  bool fenced_ = false;         // the client's last word: brokers took it for replaced
+  bool joined_ = false;           // asked the group for partitions
+  bool holds_ = false;            // between kAssigned and Release()
+  bool lost_ = false;             // kLost was told, Release() was not called yet
+  bool fenced_ = false;           // the client's last word: brokers took it for replaced
   int64_t name_taken_by_ns_ = 0;  // another that still has this name then is alive; 0 = none was seen
-  bool awaits_assign_ = false;  // the lane was told of its partitions and has not assigned them
-  bool taking_ = false;         // between Assign() and the next event
+  bool awaits_assign_ = false;    // the lane was told of its partitions and has not assigned them
+  bool taking_ = false;           // between Assign() and the next event
   bool closing_ = false;
   bool end_told_ = false;
   int64_t unassigned_since_ns_ = 0;
@@ -185,20 +185,20 @@ class KafkaSource : public Source {
   int64_t mean_bytes_ = 0;                     // of the records that came last
   int64_t most_queued_ = 0;                    // records fetched and not polled, since FetchOn() last woke the client
   int64_t woken_ns_ = 0;
-  Status stop_;                       // told once the rows taken before it are out
+  Status stop_;  // told once the rows taken before it are out
   std::vector<LostPosition> lost_positions_;
   std::vector<Watched> watched_;  // of the last assignment that had any
   int64_t watch_at_ns_ = 0;
-  bool suspicious_ = false;       // no row is handed out before the group was asked
-  int64_t missing_since_ns_ = 0;  // a broker said that a topic does not exist
+  bool suspicious_ = false;            // no row is handed out before the group was asked
+  int64_t missing_since_ns_ = 0;       // a broker said that a topic does not exist
   std::map<std::string, int> counts_;  // partitions per topic at Open()
-  const void* last_topic_ = nullptr;  // the partition found last: records come in runs
+  const void* last_topic_ = nullptr;   // the partition found last: records come in runs
   int32_t last_partition_ = -1;
   size_t last_found_ = 0;
 
   mutable std::mutex mutex_;
-  KafkaGroupMetadata metadata_;  // guarded by mutex_
-  std::string member_id_;        // guarded by mutex_; of the partitions that are held, else empty
+  KafkaGroupMetadata metadata_;              // guarded by mutex_
+  std::string member_id_;                    // guarded by mutex_; of the partitions that are held, else empty
   std::map<std::string, int> first_counts_;  // guarded by mutex_; partitions per topic when the group first read it
   std::atomic<uint64_t> tombstones_{0}, repeated_{0};
 };

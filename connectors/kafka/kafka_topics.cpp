@@ -114,8 +114,8 @@ Result<std::vector<PartitionLag>> AskLag(const KafkaSourceSettings& settings, co
     const rd_kafka_topic_partition_t& stored = list->elems[i];
     PartitionLag lag{.partition = std::string(stored.topic) + "/" + std::to_string(stored.partition)};
     int64_t low = 0;
-    const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(client->get(), stored.topic, stored.partition,
-                                                                       &low, &lag.end, left_ms());
+    const rd_kafka_resp_err_t error =
+        rd_kafka_query_watermark_offsets(client->get(), stored.topic, stored.partition, &low, &lag.end, left_ms());
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return failed("the end of topic " + lag.partition, error);
     if (stored.offset >= 0) lag.committed = stored.offset;
     lag.records = std::max<int64_t>(0, lag.end - std::max(low, lag.committed));

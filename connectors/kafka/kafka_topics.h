@@ -15,7 +15,7 @@ Status CheckTopics(std::span<const OutsideNeed> needs, const CancelToken* cancel
 
 // How far a group has read one partition, and where the partition ends for a reader of committed records.
 struct PartitionLag {
-  std::string partition;           // "payments/0"
+  std::string partition;            // "payments/0"
   int64_t committed = kNoPosition;  // kNoPosition: nothing is stored
   int64_t end = 0;
   // Records between them, or, without a stored position, all that are there; transactions' markers count too.

@@ -16,7 +16,8 @@ Connector::Spec MakeSpec() {
       "UTF-8) and the fields: INTEGER for integers and booleans, REAL for numbers, TEXT for strings, timestamps "
       "(ISO 8601), lists and tensors (JSON). It is made when absent. `\"upsert\": \"id\"` keeps a row per record, "
       "`\"key\"` the newest per key: a replayed dead letter replaces a row only if that row comes from an earlier "
-      "position of the same source partition. Rows and source positions are committed in one transaction, so every row is there "
+      "position of the same source partition. Rows and source positions are committed in one transaction, so every row "
+      "is there "
       "exactly once. A table that this pipeline did not make is never written.";
   spec.target = {
       {"path", Shape::Path(), true, "", "The database file; made when absent."},

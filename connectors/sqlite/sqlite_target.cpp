@@ -66,8 +66,9 @@ bool SqliteTargetProgram::ExactlyOnce(const SourceProgram& /*source*/, std::stri
 
 Status SqliteTargetProgram::CheckThere(const std::string& /*state_dir*/, Ledger& /*ledger*/) const {
   if (std::filesystem::exists(path_)) return {};
-  return {Code::kInvalid, path_ + " is gone, but this pipeline wrote its results there: put it back, or start over with "
-                                  "`run --fresh --new-identity`"};
+  return {Code::kInvalid, path_ +
+                              " is gone, but this pipeline wrote its results there: put it back, or start over with "
+                              "`run --fresh --new-identity`"};
 }
 
 std::unique_ptr<RowEncoder> SqliteTargetProgram::MakeEncoder(const ResultIdentity& /*identity*/) const {

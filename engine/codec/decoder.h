@@ -38,8 +38,8 @@ struct DecodePlan {
 
 std::unique_ptr<Decoder> MakeJsonDecoder(DecodePlan plan);
 
-// CSV rows whose cells stand in the order of `dialect.header` (the file's first row). kInvalid when a required field has
-// no column.
+// CSV rows whose cells stand in the order of `dialect.header` (the file's first row). kInvalid when a required field
+// has no column.
 Result<std::unique_ptr<Decoder>> MakeCsvDecoder(DecodePlan plan, const CsvDialect& dialect);
 
 // Splits one RFC 4180 row (without its line end) into unescaped cells; views into `row` or `scratch`.

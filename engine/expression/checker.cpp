@@ -231,8 +231,8 @@ Checker::Id Checker::CheckInSet(const Ast::Node& node, const Ast::Node& list, Id
   Kind kind;
   if (!Unify(&items, &kind)) {
     const std::vector<Id> listed(items.begin() + 1, items.end());
-    TypeFault(node, "operator in needs one type on both sides, not " + type.ToString() + " in [" + TypeNames(listed) +
-                        "]");
+    TypeFault(node,
+              "operator in needs one type on both sides, not " + type.ToString() + " in [" + TypeNames(listed) + "]");
     return Faulty(node, kBoolType);
   }
   return AddCall(node, InSetKernel, kBoolType, {items[0]}, false, false, MakeSet(kind, Literals(items, 1)));

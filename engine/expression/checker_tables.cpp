@@ -2,7 +2,8 @@
 
 #include "engine/expression/checker.h"
 
-// Lists and tables that are written in an expression. Their items are fixed values, so they become the data of a kernel.
+// Lists and tables that are written in an expression. Their items are fixed values, so they become the data of a
+// kernel.
 namespace anabranch::expression {
 namespace {
 

@@ -104,9 +104,8 @@ void BucketKernel(const Call& call) {
   const double* in = In<double>(call, 0);
   int64_t* out = Out<int64_t>(call);
   // NaN is below no edge: it counts as above all of them, as NumPy has it.
-  ForValid(call, [&](uint32_t row) {
-    out[row] = std::upper_bound(rising.begin(), rising.end(), in[row]) - rising.begin();
-  });
+  ForValid(call,
+           [&](uint32_t row) { out[row] = std::upper_bound(rising.begin(), rising.end(), in[row]) - rising.begin(); });
 }
 
 std::shared_ptr<const KernelData> MakeKeys(Kind kind, std::vector<Literal> items) {

@@ -66,8 +66,7 @@ class FileKeptStore : public KeptStore {
  public:
   FileKeptStore(std::string folder, uint64_t cap_bytes)
       : folder_(std::move(folder)),
-        logs_(
-            cap_bytes, [this](int lane) { return NewPath(lane, kLogEnd); }, [this] { return other_bytes_.load(); }) {}
+        logs_(cap_bytes, [this](int lane) { return NewPath(lane, kLogEnd); }, [this] { return other_bytes_.load(); }) {}
 
   Status ReadFolder();
 

@@ -33,8 +33,8 @@ inline constexpr char kLostClass[] = "lost_position";
 // Why a pipeline stopped in a stage. Written to the ledger with the kept results; read by status and restart.
 struct Failure {
   std::string stage;
-  std::string error_class;  // "stage" | "transient" | "timeout" | "breaker" | "contract" | "crash" | "target" | "source" |
-                            // kLostClass
+  std::string error_class;  // "stage" | "transient" | "timeout" | "breaker" | "contract" | "crash" | "target" |
+                            // "source" | kLostClass
   std::string message;
   int attempts = 1;
   int64_t at_ms = 0;                 // wall clock, since 1970

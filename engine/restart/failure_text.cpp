@@ -24,10 +24,7 @@ Json ToJson(const PlanFacts& facts) {
 }
 
 Json ToJson(const Failure::Breaker& breaker) {
-  return {{"stage", breaker.stage},
-          {"failed", breaker.failed},
-          {"code", breaker.code},
-          {"message", breaker.message}};
+  return {{"stage", breaker.stage}, {"failed", breaker.failed}, {"code", breaker.code}, {"message", breaker.message}};
 }
 
 Json ToJson(const Failure& failure) {

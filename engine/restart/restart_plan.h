@@ -32,9 +32,9 @@ struct RestartPlan {
     int64_t bytes = 0;
   };
   std::vector<Reused> results_reused;
-  int64_t records = 0;                 // kept rows that will be fed (where outputs were kept only: written)
-  int64_t unclaimed = 0;               // kept rows that nothing takes any more (--drop-unclaimed)
-  std::vector<std::string> changes;    // one line each: "score (infer): model file changed", "new node audit"
+  int64_t records = 0;               // kept rows that will be fed (where outputs were kept only: written)
+  int64_t unclaimed = 0;             // kept rows that nothing takes any more (--drop-unclaimed)
+  std::vector<std::string> changes;  // one line each: "score (infer): model file changed", "new node audit"
   // Neither the stage to start from nor anything below it changed since it failed: without help from outside it will
   // fail again.
   bool unchanged = false;

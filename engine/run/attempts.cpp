@@ -97,7 +97,7 @@ AttemptSlots::~AttemptSlots() { munmap(memory_, sizeof(Header) + slots_count_ * 
 Result<std::unique_ptr<AttemptSlots>> AttemptSlots::Open(const std::string& state_dir, size_t slots) {
   const std::string path = state_dir + "/attempts";
   const File file{open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
-  struct stat info {};
+  struct stat info{};
   if (file.fd < 0 || fstat(file.fd, &info) != 0) return DiskFailure("open", path, errno);
 
   std::vector<Call> left;

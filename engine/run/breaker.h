@@ -26,8 +26,8 @@ class RowBreaker {
 
   // Notes a batch that the stage is done with; its errors are in row order. kStage, with the reason, when they trip
   // the breaker, or when it tripped before and this batch has failures too: that batch must not leave. With `batch`, a
-  // record that is in the window already does not count again (its epoch was dropped and is computed anew), unless it is
-  // a letter that is replayed.
+  // record that is in the window already does not count again (its epoch was dropped and is computed anew), unless it
+  // is a letter that is replayed.
   Status Note(const StageRows& rows, const RecordBatch* batch = nullptr) {
     if (!rows.errors.empty()) return NoteErrors(rows, batch);
     rows_seen_.fetch_add(rows.active_count, std::memory_order_relaxed);

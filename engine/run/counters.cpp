@@ -85,9 +85,9 @@ RunSnapshot Counters::Snapshot(int64_t elapsed_ns) const {
     StageCounts counts;
     counts.id = plan_.StageName(id);
     counts.kind = id < plan_.sources.size() ? "source" : plan_.node(id).kind;
-    int64_t* const fields[] = {&counts.invocations, &counts.rows_in,  &counts.rows_out,      &counts.filtered,
-                               &counts.skipped,     &counts.failed,   &counts.dead_lettered, &counts.retried,
-                               &counts.busy_ns,     &counts.missed,   &counts.defaulted};
+    int64_t* const fields[] = {&counts.invocations, &counts.rows_in, &counts.rows_out,      &counts.filtered,
+                               &counts.skipped,     &counts.failed,  &counts.dead_lettered, &counts.retried,
+                               &counts.busy_ns,     &counts.missed,  &counts.defaulted};
     for (size_t i = 0; i < kNumbers; ++i) *fields[i] = stage.numbers[i].load();
     for (size_t i = 0; i < stage.tally_names.size(); ++i) {
       if (const int64_t sum = stage.tallies[i].load(); sum > 0) counts.tallies[stage.tally_names[i]] = sum;

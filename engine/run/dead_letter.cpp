@@ -1,4 +1,3 @@
-#include "engine/codec/instant.h"
 #include "engine/run/dead_letter.h"
 
 #include <xxhash.h>
@@ -7,6 +6,7 @@
 #include <charconv>
 #include <cstdio>
 
+#include "engine/codec/instant.h"
 #include "engine/keep/kept_batch.h"
 #include "engine/plan_graph.h"
 

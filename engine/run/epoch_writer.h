@@ -106,17 +106,17 @@ class EpochWriter {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Item> queue_;           // guarded
-  std::vector<EncodedBatch> spare_;  // guarded
-  size_t closed_ = 0;                // guarded: epochs closed and not resolved
-  size_t held_bytes_ = 0;            // guarded: queued and pinned
-  bool busy_ = false;                // guarded
-  bool send_now_ = false;            // guarded
-  bool abandon_ = false;             // guarded
-  bool stop_ = false;                // guarded
-  std::vector<RefusedRow> refused_;  // guarded
+  std::deque<Item> queue_;            // guarded
+  std::vector<EncodedBatch> spare_;   // guarded
+  size_t closed_ = 0;                 // guarded: epochs closed and not resolved
+  size_t held_bytes_ = 0;             // guarded: queued and pinned
+  bool busy_ = false;                 // guarded
+  bool send_now_ = false;             // guarded
+  bool abandon_ = false;              // guarded
+  bool stop_ = false;                 // guarded
+  std::vector<RefusedRow> refused_;   // guarded
   std::atomic<bool> refuses_{false};  // refused_ has rows
-  Status status_;                    // guarded
+  Status status_;                     // guarded
   std::thread thread_;
 };
 

@@ -171,9 +171,9 @@ class Lane {
   int64_t fed_rows_ = 0;
   bool fed_ = false;
   std::map<PartitionId, int64_t> given_up_;  // of the partitions at hand: everything below
-  bool end_heard_ = false;  // while a target took its time
+  bool end_heard_ = false;                   // while a target took its time
   bool refused_said_ = false;
-  bool leaving_ = false;    // the partitions are about to go
+  bool leaving_ = false;  // the partitions are about to go
   bool failing_ = false;
   const bool keeps_always_;
   const bool commits_when_idle_;  // some target's readers wait for a commit
@@ -191,7 +191,7 @@ class Lane {
   int64_t open_since_ns_ = 0;
   bool unsent_ = false;  // it may linger at a target whose readers need no commit
 
-  std::vector<LostPosition> lost_;  // of the assignment: given up, and not set anew yet
+  std::vector<LostPosition> lost_;              // of the assignment: given up, and not set anew yet
   std::map<PartitionId, int64_t> set_by_hand_;  // of those: what the outside stored for them; kNoPosition: nothing
   // What was counted of batches that are not committed, in their order.
   struct Counted {

@@ -78,7 +78,8 @@ bool Lane::TakeOver(const std::string& stage, const Status& why) {
 Status Lane::OnRefused() {
   ReadOn();
   const std::vector<RefusedRow> rows = writer_.refused();
-  if (!parts_.repeats && !rows.empty()) return StopAtRefused(rows.front(), "; what its source gave cannot be read again");
+  if (!parts_.repeats && !rows.empty())
+    return StopAtRefused(rows.front(), "; what its source gave cannot be read again");
   for (const RefusedRow& row : rows) RETURN_IF_ERROR(NoteRefused(row));
   RETURN_IF_ERROR(DropOpen());
   if (!rows.empty() && !refused_said_) {

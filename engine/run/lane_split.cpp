@@ -59,8 +59,7 @@ Result<std::shared_ptr<Lane::InFlight>> Lane::MakePart(const RecordBatch& batch,
   auto part = std::make_shared<InFlight>();
   part->batch = TakeBatch();
   auto frame = std::make_shared<const std::string>(WriteKeptPart(shared_.plan, batch, done, first, count));
-  RETURN_IF_ERROR(
-      RestoreKeptBatch(shared_.plan, std::move(frame), rules, *parts_.partitions, part->batch.get()));
+  RETURN_IF_ERROR(RestoreKeptBatch(shared_.plan, std::move(frame), rules, *parts_.partitions, part->batch.get()));
   part->batch->partitions = parts_.partitions.get();
   part->batch->lane = batch.lane;
   part->batch->sequence = batch.sequence;

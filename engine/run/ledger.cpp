@@ -44,11 +44,12 @@ int64_t Checksum(std::initializer_list<std::string_view> parts) {
 }
 
 Status Unusable(const std::string& state_dir, const std::string& why) {
-  return {Code::kInternal,
-          state_dir + "/ledger.db " + why +
-              ". Put a sound copy back, or run `anabranch run FILE --new-ledger`: it sets the state folder aside and goes "
-              "on where the source's group and the tables say. Records that were kept for a restart are computed again. "
-              "Result files are known to the ledger alone: move them away first"};
+  return {
+      Code::kInternal,
+      state_dir + "/ledger.db " + why +
+          ". Put a sound copy back, or run `anabranch run FILE --new-ledger`: it sets the state folder aside and goes "
+          "on where the source's group and the tables say. Records that were kept for a restart are computed again. "
+          "Result files are known to the ledger alone: move them away first"};
 }
 
 // A run makes results/ when its ledger stands: a first start that ended before that left nothing to be missed.

@@ -26,7 +26,7 @@ struct DeadLetter {
   SourcePartition from;        // of the record
   int64_t offset = -1;
   int64_t timestamp_ms = -1;  // of the record, where the letter could not bear it
-  std::string Id() const;  // topic/partition/offset
+  std::string Id() const;     // topic/partition/offset
 };
 DeadLetter ReadDeadLetter(const RecordBatch& batch, uint32_t row);
 

@@ -1,4 +1,3 @@
-#include "engine/codec/instant.h"
 #include "engine/run/plan_worker.h"
 
 #include <algorithm>
@@ -6,6 +5,7 @@
 #include <limits>
 #include <optional>
 
+#include "engine/codec/instant.h"
 #include "engine/codec/json_text.h"
 #include "engine/fault_point.h"
 #include "engine/plan_graph.h"

@@ -1,4 +1,3 @@
-#include "engine/codec/instant.h"
 #include "engine/run/run_state.h"
 
 #include <algorithm>
@@ -6,6 +5,7 @@
 #include <fstream>
 #include <map>
 
+#include "engine/codec/instant.h"
 #include "engine/fault_point.h"
 #include "engine/run/letter.h"
 
@@ -17,7 +17,8 @@ constexpr const char* kHash = "topology_hash";
 constexpr const char* kFinishedAt = "finished_at";
 constexpr const char* kGeneration = "generation";
 constexpr const char* kFailure = "failure";
-constexpr const char* kGenerationFile = "/generation";  // of the state folder: the fact once more, should the ledger be lost
+constexpr const char* kGenerationFile =
+    "/generation";  // of the state folder: the fact once more, should the ledger be lost
 
 std::string InputFact(const PlanSource& source) { return "source:" + source.id; }
 
@@ -75,9 +76,8 @@ Status RunState::CheckFailure() {
     return {};
   }
   if (options_.start != RunStart::kRun) return Status::Ok();
-  return {Code::kStage, "stage \"" + failure_->stage + "\" failed at " + FormatInstant(failure_->at_ms) +
-                            ": " + failure_->message +
-                            (state == "restarting" ? "; a restart of it was interrupted" : "") +
+  return {Code::kStage, "stage \"" + failure_->stage + "\" failed at " + FormatInstant(failure_->at_ms) + ": " +
+                            failure_->message + (state == "restarting" ? "; a restart of it was interrupted" : "") +
                             (failure_->error_class == kLostClass
                                  ? ". Then: anabranch restart " + plan_.file + " --accept-loss"
                                  : ". Its records are kept: fix the cause, then: anabranch restart " + plan_.file)};
@@ -206,8 +206,8 @@ Status RunState::Note(const RunSnapshot& totals) {
     const std::pair<const char*, int64_t> counters[] = {
         {"invocations", stage.invocations},     {"rows_in", stage.rows_in}, {"rows_out", stage.rows_out},
         {"filtered", stage.filtered},           {"skipped", stage.skipped}, {"failed", stage.failed},
-        {"dead_lettered", stage.dead_lettered}, {"retried", stage.retried},
-        {"missed", stage.missed},               {"defaulted", stage.defaulted}};
+        {"dead_lettered", stage.dead_lettered}, {"retried", stage.retried}, {"missed", stage.missed},
+        {"defaulted", stage.defaulted}};
     const auto note = [&](const std::string& name, int64_t value) {
       int64_t& noted = noted_[stage.id][name];
       added[stage.id][name] = value - noted;

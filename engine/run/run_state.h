@@ -65,8 +65,8 @@ class RunState {
   std::optional<Failure> failure_;
   bool crashed_ = false;
   bool unchanged_ = false;
-  std::string restarts_stage_;  // of the failure that this run restarts from
-  int rounds_ = 0;              // its Failure::rounds
+  std::string restarts_stage_;                                   // of the failure that this run restarts from
+  int rounds_ = 0;                                               // its Failure::rounds
   bool restarts_anew_ = false;                                   // not from a restart that was interrupted
   std::map<std::string, std::map<std::string, int64_t>> noted_;  // counters as last written
   std::string identity_;

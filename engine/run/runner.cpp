@@ -1,4 +1,3 @@
-#include "engine/codec/instant.h"
 #include "engine/run/runner.h"
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <thread>
 #include <tuple>
 
+#include "engine/codec/instant.h"
 #include "engine/fault_point.h"
 #include "engine/keep/kept_store.h"
 #include "engine/plan_graph.h"
@@ -213,8 +213,8 @@ void Run::NoteBreakers(Failure* failure) {
 
 // A forerunner that died says what it was at. A replay leaves that to the next run.
 Status Run::OpenAttempts(size_t slots) {
-  ASSIGN_OR_RETURN(attempts_, replays() ? AttemptSlots::OpenInMemory(slots)
-                                        : AttemptSlots::Open(options_.state_dir, slots));
+  ASSIGN_OR_RETURN(attempts_,
+                   replays() ? AttemptSlots::OpenInMemory(slots) : AttemptSlots::Open(options_.state_dir, slots));
   guards_.attempts = attempts_.get();
   if (!state_.crashed()) return Status::Ok();
   ASSIGN_OR_RETURN(blamed_, BlameCrash(*attempts_, state_.ledger(), shared_.warn));

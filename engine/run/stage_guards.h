@@ -37,7 +37,7 @@ struct StageGuards {
 
   size_t output_bytes = size_t{64} << 20;  // CallContext::output_bytes; set before workers open
   StageCosts costs;
-  std::deque<RowBreaker> breakers;   // by StageId
+  std::deque<RowBreaker> breakers;  // by StageId
   RefusedRows refused;
   AttemptSlots* attempts = nullptr;  // set before workers open, one slot for each; null: nothing is written down
   std::optional<Failure> given_up;   // set before workers run: why the stage stopped whose rows are given up

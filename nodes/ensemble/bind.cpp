@@ -173,9 +173,8 @@ class Binder {
       typed_by_ = column.name;
       plan_.member_type = type;
     } else if (type.kind != plan_.member_type.kind || type.shape != plan_.member_type.shape) {
-      Fault(
-          FaultCode::kEnsembleMember, at,
-          is + ", \"" + *typed_by_ + "\" is " + plan_.member_type.ToString() + ": all must be of one type");
+      Fault(FaultCode::kEnsembleMember, at,
+            is + ", \"" + *typed_by_ + "\" is " + plan_.member_type.ToString() + ": all must be of one type");
     }
   }
 
@@ -192,9 +191,8 @@ class Binder {
     } else if (type.IsNumeric() && plan_.member_type.IsNumeric()) {
       if (!(type == plan_.member_type)) plan_.member_type = Type::Scalar(Kind::kFloat64);
     } else if (!(type == plan_.member_type)) {
-      Fault(
-          FaultCode::kEnsembleMember, at,
-          is + ", \"" + *typed_by_ + "\" is " + plan_.member_type.ToString() + ": all must be of one type");
+      Fault(FaultCode::kEnsembleMember, at,
+            is + ", \"" + *typed_by_ + "\" is " + plan_.member_type.ToString() + ": all must be of one type");
     }
   }
 

@@ -7,9 +7,9 @@ namespace anabranch {
 const std::vector<std::string> kEnsembleMethods = {"mean",          "weighted_mean",  "median",   "min",
                                                    "max",           "geometric_mean", "first",    "select",
                                                    "majority_vote", "weighted_vote",  "soft_vote"};
-const std::vector<std::string> kEnsembleOutputs = {"value",        "probabilities", "confidence",
-                                                   "margin",       "index",         "members_used",
-                                                   "missing",      "missing_why",   "disagreement"};
+const std::vector<std::string> kEnsembleOutputs = {"value",   "probabilities", "confidence",
+                                                   "margin",  "index",         "members_used",
+                                                   "missing", "missing_why",   "disagreement"};
 
 namespace {
 

@@ -57,9 +57,9 @@ struct EnsembleMember {
   ColumnId id = 0;
   std::string name;
   double weight = 1;
-  std::optional<ColumnId> weight_column;   // the weight of each record instead
-  std::shared_ptr<const Expression> when;  // select: the member is meant; null = always
-  std::vector<uint32_t> order;             // soft_vote: where the value of each class stands; empty = in order
+  std::optional<ColumnId> weight_column;            // the weight of each record instead
+  std::shared_ptr<const Expression> when;           // select: the member is meant; null = always
+  std::vector<uint32_t> order;                      // soft_vote: where the value of each class stands; empty = in order
   std::array<std::string, kCauseNames.size()> why;  // "p_nn:error", by Cause
 };
 
@@ -92,11 +92,11 @@ struct EnsemblePlan {
   std::vector<EnsembleMember> members;  // in the order declared
   Type member_type;                     // votes, choices and soft_vote: the one type of all
   MissingPolicy missing = MissingPolicy::kFail;
-  double default_number = 0;     // kDefault: of numbers
-  int64_t default_integer = 0;   // of integer and flag labels
-  std::string default_text;      // of text labels
-  uint32_t quorum = 0;           // members that must be present
-  double quorum_share = 0;       // share of the weight that must be present
+  double default_number = 0;    // kDefault: of numbers
+  int64_t default_integer = 0;  // of integer and flag labels
+  std::string default_text;     // of text labels
+  uint32_t quorum = 0;          // members that must be present
+  double quorum_share = 0;      // share of the weight that must be present
   TieRule tie = TieRule::kFirst;
   bool log_pool = false;             // soft_vote
   std::vector<std::string> classes;  // soft_vote: the names of the values, where they are known

@@ -53,13 +53,15 @@ constexpr Advice kAdvice[] = {
     {"operator (ZipMap)",
      "a ZipMap takes float32 probabilities: export from float32 rows, to_onnx(model, X[:1].astype(numpy.float32)), or "
      "without the ZipMap, to_onnx(model, X[:1], options={\"zipmap\": False})"},
-    {"released onnx opset versions", "export for an older operator set: target_opset=17 (to_onnx), opset_version=17 "
-                                     "(torch.onnx.export)"},
+    {"released onnx opset versions",
+     "export for an older operator set: target_opset=17 (to_onnx), opset_version=17 "
+     "(torch.onnx.export)"},
     {"Could not find an implementation",
      "the runtime has this operator for other types only: export from float32 rows, X[:1].astype(numpy.float32)"},
     {"is not a registered function/op", "operators of other libraries cannot be loaded: export with standard ones"},
-    {"No Op registered", "the operator is unknown, or newer than this runtime: export for an older operator set, "
-                         "target_opset=17"},
+    {"No Op registered",
+     "the operator is unknown, or newer than this runtime: export for an older operator set, "
+     "target_opset=17"},
 };
 
 }  // namespace

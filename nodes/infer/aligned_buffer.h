@@ -14,7 +14,7 @@ class AlignedBuffer {
 
   void* Reserve(size_t bytes) {
     if (bytes <= size_) return data_.get();
-    data_.reset(::operator new (bytes, std::align_val_t{kAlignment}));
+    data_.reset(::operator new(bytes, std::align_val_t{kAlignment}));
     size_ = bytes;
     return data_.get();
   }
@@ -22,7 +22,7 @@ class AlignedBuffer {
 
  private:
   struct Delete {
-    void operator()(void* data) const { ::operator delete (data, std::align_val_t{kAlignment}); }
+    void operator()(void* data) const { ::operator delete(data, std::align_val_t{kAlignment}); }
   };
   std::unique_ptr<void, Delete> data_;
   size_t size_ = 0;

@@ -221,12 +221,12 @@ void WarnOptionalFields(BindContext& context, const ConfigValue& features, const
     }
   }
   if (count == 0) return;
-  context.faults().Add(FaultCode::kDoubtful, features,
-                       (count == 1 ? "field " : "fields ") + names + (count == 1 ? " is" : " are") +
-                           " optional, and model \"" + plan.model_name + "\" takes no null: a record without " +
-                           (count == 1 ? "it" : "them") + " fails here",
-                       "write \"nulls\": \"nan\", or \"error\" if this is meant; or add the field to \"required\" of the "
-                       "schema; or feed a column made by coalesce(x, 0)");
+  context.faults().Add(
+      FaultCode::kDoubtful, features,
+      (count == 1 ? "field " : "fields ") + names + (count == 1 ? " is" : " are") + " optional, and model \"" +
+          plan.model_name + "\" takes no null: a record without " + (count == 1 ? "it" : "them") + " fails here",
+      "write \"nulls\": \"nan\", or \"error\" if this is meant; or add the field to \"required\" of the "
+      "schema; or feed a column made by coalesce(x, 0)");
 }
 
 void NoteFeatures(BindContext& context, const ConfigValue& features) {

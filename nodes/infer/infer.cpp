@@ -29,7 +29,8 @@ NodeKind::Spec MakeSpec() {
       "Records go through the model in calls of up to `batch.max_rows`. The results do not depend on it: no call has "
       "one row, and a model whose results vary with the number of rows is called with one padded size.\n\n"
       "A call may take 30 s, or what the model's `call_timeout_ms` says, where the node has no `timeout_ms`. A record "
-      "that makes the model take longer fails; if more than one of a call does, the stage stops. A model that draws random "
+      "that makes the model take longer fails; if more than one of a call does, the stage stops. A model that draws "
+      "random "
       "numbers is refused unless it is declared `\"nondeterministic\": true`.";
   spec.fields = {
       {"model", Shape::String(), true, "", "the model's name in the topology's `models` section"},

@@ -27,15 +27,15 @@ struct Part {
 };
 
 constexpr Part kParts[] = {
-    {Message::kModel, 7, Message::kGraph, true},       {Message::kModel, 20, Message::kTraining, false},
-    {Message::kModel, 25, Message::kFunction, false},  {Message::kTraining, 1, Message::kGraph, true},
-    {Message::kTraining, 2, Message::kGraph, true},    {Message::kFunction, 7, Message::kNode, false},
+    {Message::kModel, 7, Message::kGraph, true},          {Message::kModel, 20, Message::kTraining, false},
+    {Message::kModel, 25, Message::kFunction, false},     {Message::kTraining, 1, Message::kGraph, true},
+    {Message::kTraining, 2, Message::kGraph, true},       {Message::kFunction, 7, Message::kNode, false},
     {Message::kFunction, 11, Message::kAttribute, false}, {Message::kGraph, 1, Message::kNode, false},
-    {Message::kGraph, 5, Message::kTensor, false},     {Message::kGraph, 15, Message::kSparse, false},
-    {Message::kNode, 5, Message::kAttribute, false},   {Message::kAttribute, 5, Message::kTensor, true},
-    {Message::kAttribute, 6, Message::kGraph, true},   {Message::kAttribute, 10, Message::kTensor, false},
-    {Message::kAttribute, 11, Message::kGraph, false}, {Message::kAttribute, 22, Message::kSparse, true},
-    {Message::kAttribute, 23, Message::kSparse, false}, {Message::kSparse, 1, Message::kTensor, true},
+    {Message::kGraph, 5, Message::kTensor, false},        {Message::kGraph, 15, Message::kSparse, false},
+    {Message::kNode, 5, Message::kAttribute, false},      {Message::kAttribute, 5, Message::kTensor, true},
+    {Message::kAttribute, 6, Message::kGraph, true},      {Message::kAttribute, 10, Message::kTensor, false},
+    {Message::kAttribute, 11, Message::kGraph, false},    {Message::kAttribute, 22, Message::kSparse, true},
+    {Message::kAttribute, 23, Message::kSparse, false},   {Message::kSparse, 1, Message::kTensor, true},
     {Message::kSparse, 2, Message::kTensor, true},
 };
 

@@ -15,9 +15,7 @@ Kind Stored(const Type& type) { return type.IsScalar() ? type.kind : type.elemen
 
 // ------------------------------------------------------------------ which rows
 
-bool NullAllowed(const InferPlan& plan, const ModelInput& input) {
-  return plan.null_is_nan && IsFloat(input.element);
-}
+bool NullAllowed(const InferPlan& plan, const ModelInput& input) { return plan.null_is_nan && IsFloat(input.element); }
 
 template <typename T, typename Fits>
 void CheckValues(const Column& column, size_t elements, Fits fits, std::vector<uint8_t>* usable) {

@@ -261,8 +261,9 @@ Result<CallShape> ProbeModel(ModelCall* call) {
   shape.runs = true;
   const auto again = prober.Results(first_rows, first_rows, first_rows);
   if (!plan.nondeterministic && again.ok() && *again != *first) {
-    return Status(Code::kStage, "the same rows gave other results when they were computed again; export the model in "
-                                "evaluation mode, or write \"nondeterministic\": true at the model");
+    return Status(Code::kStage,
+                  "the same rows gave other results when they were computed again; export the model in "
+                  "evaluation mode, or write \"nondeterministic\": true at the model");
   }
   if (const Status fits = CheckOutputs(*call); !fits.ok()) return Status(Code::kStage, fits.message());
   SettleInPlace(again, &prober, first_rows, call, &shape);

@@ -75,7 +75,7 @@ Status CheckClass(const InferPlan& plan, const ModelCall::Output& output, const 
 }
 
 void CopyClasses(const ModelCall::Output& output, const MadeValue& value, std::span<const uint32_t> rows,
-               Column* column) {
+                 Column* column) {
   const std::vector<std::string>& keys = output.maps.keys;
   const std::span<const std::string> names = ClassesOf(value);
   for (size_t c = 0; c < names.size(); ++c) {

@@ -4,9 +4,9 @@
 #include <iterator>
 #include <ostream>
 
+#include "engine/printable.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/json_text.h"
-#include "engine/printable.h"
 #include "topologies/language/render.h"
 #include "topologies/language/secrets.h"
 

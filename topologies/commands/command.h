@@ -38,7 +38,7 @@ struct CheckArgs {
 };
 // How a run talks on standard error when it is not a terminal, or when one of these is given.
 struct LogArgs {
-  std::string format;  // text | json; empty: text, and on a terminal a repainted table
+  std::string format;          // text | json; empty: text, and on a terminal a repainted table
   std::string level = "info";  // info | warn | error: what is below is left out
 };
 // Which topology, and which state of it.

@@ -70,7 +70,8 @@ class CommandLine {
     app_.footer(
         "anabranch COMMAND --help tells more about a command.\n"
         "Exit codes: 0 done; 1 a run, restart or test failed; 2 wrong usage; 69 a broker, model or disk is not\n"
-        "available; 70 a fault of this program, please report it; 75 try again; 78 the topology is faulty; 130 stopped\n"
+        "available; 70 a fault of this program, please report it; 75 try again; 78 the topology is faulty; 130 "
+        "stopped\n"
         "at once.");
   }
 
@@ -180,9 +181,10 @@ class CommandLine {
                    "with --fresh: new consumer group, transactional ids and progress keys")
         ->needs(fresh);
     command
-        ->add_flag("--new-ledger", args.new_ledger,
-                   "set a state folder aside whose ledger is damaged or gone, and go on where the source's group and the "
-                   "tables say")
+        ->add_flag(
+            "--new-ledger", args.new_ledger,
+            "set a state folder aside whose ledger is damaged or gone, and go on where the source's group and the "
+            "tables say")
         ->excludes(fresh);
     command->footer(
         "The first SIGINT or SIGTERM drains: what was taken in is finished and committed. The second stops at once;\n"

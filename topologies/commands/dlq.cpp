@@ -61,9 +61,10 @@ struct Outlook {
 std::string OutlookText(const Outlook& outlook, const Plan& plan) {
   std::string text = outlook.letters == 0 ? "nothing to replay\n" : GroupsText(outlook.chosen);
   if (outlook.letters > 0) {
-    text += Count(outlook.letters, "dead letter") + " to replay, each from the stage it failed in: " +
-            std::to_string(outlook.with_results) + " with the results that travel with them, " +
-            std::to_string(outlook.letters - outlook.with_results) + " computed again from their records\n";
+    text += Count(outlook.letters, "dead letter") +
+            " to replay, each from the stage it failed in: " + std::to_string(outlook.with_results) +
+            " with the results that travel with them, " + std::to_string(outlook.letters - outlook.with_results) +
+            " computed again from their records\n";
   }
   if (outlook.letters > 0 && outlook.left > 0) {
     text += Count(outlook.left, "other letter") + " waiting in " +

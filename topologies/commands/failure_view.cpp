@@ -116,8 +116,9 @@ std::string RestartPlanText(const Failure& failure, const RestartPlan& plan) {
   if (plan.unclaimed > 0) text += Entry("drops", Count(plan.unclaimed, "record") + " that nothing takes any more");
   text += Entry("changes", plan.changes.empty() ? "none" : Joined(plan.changes));
   if (plan.unchanged) {
-    text += Entry("warning", "nothing changed in this stage or below it since it failed. It will fail again, unless\n"
-                             "the cause was outside. Its dead letters are counted on from where they were.");
+    text += Entry("warning",
+                  "nothing changed in this stage or below it since it failed. It will fail again, unless\n"
+                  "the cause was outside. Its dead letters are counted on from where they were.");
   }
   text += Entry("token", plan.token);
   if (plan.refused) text += "refused: " + *plan.refused + "\n";

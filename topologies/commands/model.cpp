@@ -14,7 +14,8 @@ void PrintValues(const char* title, const std::vector<ValueInfo>& values, std::o
   out << title << ":\n";
   for (const ValueInfo& value : values) {
     out << "  " << Printable(value.name) << ": " << Printable(value.ToString());
-    for (size_t i = 0; i < value.classes.size(); ++i) out << (i == 0 ? "  classes " : ", ") << Printable(value.classes[i]);
+    for (size_t i = 0; i < value.classes.size(); ++i)
+      out << (i == 0 ? "  classes " : ", ") << Printable(value.classes[i]);
     out << "\n";
   }
 }
@@ -31,8 +32,8 @@ void PrintText(const ModelFile& model, std::ostream& out) {
   for (const ModelFile::Data& data : model.data) {
     out << "data: " << Printable(data.location) << ", " << data.bytes << " bytes\n";
   }
-  out << "sha256: " << model.sha256 << "\nproducer: " << Printable(signature.producer) << "\ngraph: " << Printable(signature.graph)
-      << "\nversion: " << VersionText(signature, "not set") << "\n";
+  out << "sha256: " << model.sha256 << "\nproducer: " << Printable(signature.producer)
+      << "\ngraph: " << Printable(signature.graph) << "\nversion: " << VersionText(signature, "not set") << "\n";
   if (!model.random.empty()) out << "random: " << Printable(model.random) << "\n";
   if (!signature.description.empty()) out << "description: " << Printable(signature.description) << "\n";
   PrintValues("inputs", signature.inputs, out);
@@ -76,7 +77,8 @@ void PrintJson(const ModelFile& model, std::ostream& out) {
       << ", \"graph\": " << Quoted(signature.graph) << ", \"description\": " << Quoted(signature.description)
       << ", \"version\": " << VersionText(signature, "null")
       << ", \"random\": " << (model.random.empty() ? "false" : "true")
-      << ",\n \"inputs\": " << ValuesJson(signature.inputs) << ",\n \"outputs\": " << ValuesJson(signature.outputs) << ",\n \"metadata\": {" << metadata << "}}\n";
+      << ",\n \"inputs\": " << ValuesJson(signature.inputs) << ",\n \"outputs\": " << ValuesJson(signature.outputs)
+      << ",\n \"metadata\": {" << metadata << "}}\n";
 }
 
 }  // namespace

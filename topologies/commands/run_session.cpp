@@ -1,4 +1,3 @@
-#include "engine/printable.h"
 #include "topologies/commands/run_session.h"
 
 #include <sys/resource.h>
@@ -13,6 +12,7 @@
 #include <sstream>
 #include <thread>
 
+#include "engine/printable.h"
 #include "topologies/commands/run_view.h"
 #include "topologies/commands/stop_signals.h"
 
@@ -190,7 +190,8 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
   CommandIo into_log{io.registry, io.out, lines};
   CommandIo& talk = as_json ? into_log : io;
   if (!summary.note.empty()) talk.err << summary.note << "\n";
-  if (!summary.already_done && !summary.totals.stages.empty()) talk.err << SummaryText(plan, summary, options.state_dir);
+  if (!summary.already_done && !summary.totals.stages.empty())
+    talk.err << SummaryText(plan, summary, options.state_dir);
   if (as_json) Log(&lines, *view, &RunView::Note);
   SessionEnd end;
   end.records = summary.totals.rows_committed;

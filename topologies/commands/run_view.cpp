@@ -114,7 +114,8 @@ class TerminalView : public RunView {
 
 // One line of the log as JSON, for collectors.
 std::string JsonLine(const char* level, const std::string& message) {
-  std::string line = "{\"time\":\"" + FormatInstant(Clock::Real().WallMs()) + "\",\"level\":\"" + level + "\",\"message\":";
+  std::string line =
+      "{\"time\":\"" + FormatInstant(Clock::Real().WallMs()) + "\",\"level\":\"" + level + "\",\"message\":";
   AppendJsonString(&line, message);
   return line + "}";
 }

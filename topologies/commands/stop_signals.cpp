@@ -26,7 +26,7 @@ extern "C" void OnStop(int) {
 extern "C" void OnAlarm(int) { _exit(kExitInterrupted); }
 
 void Handle(int signal, void (*handler)(int), struct sigaction* old) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = handler;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;

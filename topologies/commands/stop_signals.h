@@ -19,10 +19,10 @@ class StopSignals {
   int seen() const;
 
  private:
-  struct sigaction old_int_ {};
-  struct sigaction old_term_ {};
-  struct sigaction old_alarm_ {};
-  struct sigaction old_pipe_ {};
+  struct sigaction old_int_{};
+  struct sigaction old_term_{};
+  struct sigaction old_alarm_{};
+  struct sigaction old_pipe_{};
 };
 
 }  // namespace anabranch

@@ -77,8 +77,9 @@ ColumnId NodeBinding::Make(const ConfigValue& at, std::string_view name, const T
   const bool may_be_null = nullable || conditional_ || without_default;
   const ColumnId id = columns_.Make(name, type, node_id(), *rows_of_, false);
   makes.push_back(id);
-  changes_.push_back(
-      {Change::Kind::kMake, {std::string(name), id, type, may_be_null, kind_.spec().results, node_id(), substituted_}, {}});
+  changes_.push_back({Change::Kind::kMake,
+                      {std::string(name), id, type, may_be_null, kind_.spec().results, node_id(), substituted_},
+                      {}});
   return id;
 }
 

@@ -70,8 +70,8 @@ void ColumnTable::NoteRead(ColumnId column, bool as_float32) {
 Type ColumnTable::Storage(ColumnId column) const {
   const Entry& entry = entries_[column];
   Type type = entry.info.type;
-  const bool narrow =
-      entry.adapting == entry.makers && entry.read && !entry.read_wide && type.kind == Kind::kTensor && type.element == Kind::kFloat64;
+  const bool narrow = entry.adapting == entry.makers && entry.read && !entry.read_wide && type.kind == Kind::kTensor &&
+                      type.element == Kind::kFloat64;
   if (narrow) type.element = Kind::kFloat32;
   return type;
 }

@@ -16,7 +16,8 @@ namespace anabranch {
 // column: below a union, readers find it in every batch.
 class ColumnTable {
  public:
-  // Notes that `maker` makes the column for the rows of `sources` (by source). `adapts`: it stores it as Storage() says.
+  // Notes that `maker` makes the column for the rows of `sources` (by source). `adapts`: it stores it as Storage()
+  // says.
   ColumnId Make(std::string_view name, const Type& type, const std::string& maker, const std::vector<bool>& sources,
                 bool adapts);
   // One of its makers stores it as what is returned says, which is filled in by Settle().
@@ -41,7 +42,7 @@ class ColumnTable {
     ColumnInfo info;
     std::vector<bool> sources;  // whose rows have it
     size_t makers = 0;
-    size_t adapting = 0;  // of its makers
+    size_t adapting = 0;            // of its makers
     std::shared_ptr<Type> storage;  // where the maker looks it up
     bool read = false;
     bool read_wide = false;

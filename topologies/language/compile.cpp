@@ -29,7 +29,7 @@ struct Outflow {
   std::vector<bool> pending;  // by source: its schema is not enforced yet
   size_t readers_left = 0;    // the last reader takes the scope away
   bool bound = false;
-  bool sound = false;  // the scope is complete
+  bool sound = false;    // the scope is complete
   bool suspect = false;  // a key above is faulty: columns that are missing may follow from that
   bool blind = false;    // not even the names of what is missing are known
 };
@@ -81,11 +81,11 @@ class Compiler {
   ColumnTable columns_;
   SchemaUse schemas_;
   std::vector<std::string> source_ids_;
-  std::vector<Outflow> outflows_;            // by vertex
+  std::vector<Outflow> outflows_;               // by vertex
   std::unordered_set<std::string> misshapen_;   // sources and nodes with a faulty or unknown key
   std::unordered_set<std::string> incomplete_;  // of them: a key is missing
-  std::vector<StageId> stages_;              // by vertex, of bound ones
-  std::vector<const ConfigValue*> entries_;  // of plan_->nodes
+  std::vector<StageId> stages_;                 // by vertex, of bound ones
+  std::vector<const ConfigValue*> entries_;     // of plan_->nodes
 };
 
 std::shared_ptr<Plan> Compiler::Run() {

@@ -96,8 +96,8 @@ void FingerprintSource(const ConfigValue& root, const ConfigValue& entry, const 
 void FingerprintNode(const ConfigValue& entry, const NodeKind& kind, const std::vector<VisibleColumn>& made,
                      PlanNode& out) {
   // Model calls give the same whatever their size; on_error and join follow with their defaults.
-  const ConfigValue config = Without(entry, {"kind", "inputs", "join", "on_error", "description", "keep", "was", "retry",
-                                       "timeout_ms", "dead_letter_max", "batch"});
+  const ConfigValue config = Without(entry, {"kind", "inputs", "join", "on_error", "description", "keep", "was",
+                                             "retry", "timeout_ms", "dead_letter_max", "batch"});
   std::vector<std::string> parts;
   for (const ConfigValue& member : config.children) {
     parts.push_back(member.name + "=" + InOrder(member, ShapeOf(kind, member.name)));

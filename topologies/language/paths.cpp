@@ -14,9 +14,8 @@ namespace fs = std::filesystem;
 bool IsUrl(std::string_view path) {
   const size_t colon = path.find("://");
   return colon != std::string_view::npos && colon > 0 &&
-         std::all_of(path.begin(), path.begin() + static_cast<std::ptrdiff_t>(colon), [](unsigned char c) {
-           return std::isalnum(c) || c == '+' || c == '.' || c == '-';
-         });
+         std::all_of(path.begin(), path.begin() + static_cast<std::ptrdiff_t>(colon),
+                     [](unsigned char c) { return std::isalnum(c) || c == '+' || c == '.' || c == '-'; });
 }
 
 std::string CanonicalFolder(const fs::path& path) {

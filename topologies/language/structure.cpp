@@ -129,8 +129,8 @@ bool StructureCheck::CheckConnectorObject(ConfigValue& value, ConnectorUse use, 
 // What a property that is not known holds may be a secret under a misspelt name.
 void HideUnknown(const std::vector<FieldSpec>& fields, ConfigValue& properties) {
   for (ConfigValue& property : properties.children) {
-    const bool known = std::any_of(fields.begin(), fields.end(),
-                                   [&](const FieldSpec& field) { return field.name == property.name; });
+    const bool known =
+        std::any_of(fields.begin(), fields.end(), [&](const FieldSpec& field) { return field.name == property.name; });
     if (!known && property.is_string()) property.secret = true;
   }
 }
@@ -188,8 +188,7 @@ bool StructureCheck::CheckSource(ConfigValue& source) {
   std::vector<FieldSpec> fields = CommonSourceFields();
   for (const std::string& name : connectors) fields.push_back({name, Shape::Any(), false, "", ""});
   const auto is_field = [&](const ConfigValue& member) {
-    return std::any_of(fields.begin(), fields.end(),
-                       [&](const FieldSpec& field) { return field.name == member.name; });
+    return std::any_of(fields.begin(), fields.end(), [&](const FieldSpec& field) { return field.name == member.name; });
   };
   std::vector<ConfigValue*> named;
   ConfigValue* stranger = nullptr;  // an object under an unknown name is a connector misspelt

@@ -44,9 +44,10 @@ Shape KeyShape() {
 }
 
 FieldSpec TimeoutField() {
-  return {"timeout_ms", Shape::Number(0.001, kDayMs), false, "",
-          "Longest time for one batch, in milliseconds. Rows that a model has not finished by then fail; other nodes are "
-          "retried (`retry`), and if every retry is late, the stage stops."};
+  return {
+      "timeout_ms", Shape::Number(0.001, kDayMs), false, "",
+      "Longest time for one batch, in milliseconds. Rows that a model has not finished by then fail; other nodes are "
+      "retried (`retry`), and if every retry is late, the stage stops."};
 }
 
 FieldSpec OnErrorField() {

@@ -34,7 +34,8 @@ class ResultHeadersTest : public testing::Test {
     std::vector<Headers> found;
     for (const EncodedRows::Row& row : rows.rows) {
       found.emplace_back();
-      rows.ForEachHeader(row, [&](std::string_view name, std::string_view value) { found.back().emplace_back(name, value); });
+      rows.ForEachHeader(
+          row, [&](std::string_view name, std::string_view value) { found.back().emplace_back(name, value); });
     }
     bytes_ = rows.bytes.size();
     return found;

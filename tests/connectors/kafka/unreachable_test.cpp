@@ -84,9 +84,8 @@ TEST(KafkaUnreachable, LogsInWithTheRightPassword) {
 
 TEST(KafkaUnreachable, DoesNotHangWhenThePlainListenerIsAskedForALogIn) {
   Status opened;
-  const double seconds = SecondsOf([&] {
-    opened = OpenSource("any", TestOptions(TestBroker::servers(), {{"security.protocol", "ssl"}}));
-  });
+  const double seconds = SecondsOf(
+      [&] { opened = OpenSource("any", TestOptions(TestBroker::servers(), {{"security.protocol", "ssl"}})); });
   EXPECT_EQ(opened.code(), Code::kUnavailable);
   EXPECT_NE(opened.message().find("security.protocol"), std::string::npos) << opened.message();
   EXPECT_LT(seconds, 15);

@@ -32,8 +32,8 @@ TEST(JsonDecoder, HandsArraysOfObjectsOnAsTheyAre) {
   Decoded decoded(R"({"type":"object","required":["lines"],"properties":{
       "lines":{"type":["array","null"],"items":{"type":"object"}}, "n":{"type":"integer"}}})");
   decoded.Json({R"({"lines":[{"b":1.50,"a":"x, \" y"},{}],"n":1})",
-                "{ \"lines\" :\n [ { \"a\" : \"two  blanks\\\\\" ,\t\"b\":[ 1 , 2e0 ] } ]\r\n , \"n\" : 2 }", R"({"lines":[]})",
-                R"({"lines":null})", R"({"lines":{"a":1}})", R"({"lines":[{"a":}]})", R"({"n":1})"});
+                "{ \"lines\" :\n [ { \"a\" : \"two  blanks\\\\\" ,\t\"b\":[ 1 , 2e0 ] } ]\r\n , \"n\" : 2 }",
+                R"({"lines":[]})", R"({"lines":null})", R"({"lines":{"a":1}})", R"({"lines":[{"a":}]})", R"({"n":1})"});
   EXPECT_EQ(decoded.at("lines"), Cell(R"([{"b":1.50,"a":"x, \" y"},{}])"));
   EXPECT_EQ(decoded.at("lines", 1), Cell(R"([{"a":"two  blanks\\","b":[1,2e0]}])"));
   EXPECT_EQ(decoded.at("n", 1), Cell(2));

@@ -1,10 +1,10 @@
-#include "engine/codec/instant.h"
 #include "engine/codec/json_writer.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "engine/codec/instant.h"
 #include "engine/testing/cells.h"
 
 namespace anabranch {

@@ -12,12 +12,17 @@ TEST(Printable, KeepsWhatAReaderCanSee) {
 
 TEST(Printable, ForgesNoLineAndMovesNoCursor) {
   EXPECT_EQ(Printable("a\nerror: b\r\t\x1b[2J\x7f"), "a\\nerror: b\\r\\t\\x1b[2J\\x7f");
-  EXPECT_EQ(Printable("\xc2\x9b" "31m"), "\\x9b31m");  // the one-character form of ESC [
+  EXPECT_EQ(Printable("\xc2\x9b"
+                      "31m"),
+            "\\x9b31m");  // the one-character form of ESC [
   EXPECT_EQ(Printable(std::string_view("a\0b", 3)), "a\\x00b");
 }
 
 TEST(Printable, EscapesWhatHidesOrReordersText) {
-  EXPECT_EQ(Printable("a\xe2\x80\xae" "b\xe2\x80\x8b" "c\xef\xbb\xbf"), "a\\u202eb\\u200bc\\ufeff");
+  EXPECT_EQ(Printable("a\xe2\x80\xae"
+                      "b\xe2\x80\x8b"
+                      "c\xef\xbb\xbf"),
+            "a\\u202eb\\u200bc\\ufeff");
 }
 
 TEST(Printable, EscapesBytesThatAreNotUtf8) {

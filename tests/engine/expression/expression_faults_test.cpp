@@ -164,13 +164,14 @@ TEST_F(ExpressionFaults, ListsAndTablesSayWhatTheyNeed) {
             "303@0+3: map takes a value, a table and, if you like, a default (write map(size, {'S': 1, 'M': 2}, 0))");
   EXPECT_EQ(Check("map(count, {'DE': 1})"),
             "302@0+3: map needs one type for the value and the keys, not int64, string");
-  EXPECT_EQ(Check("map(country, {'DE': 1, 'FR': 'x'})"), "302@0+3: the results of map need one type, not int64, string");
+  EXPECT_EQ(Check("map(country, {'DE': 1, 'FR': 'x'})"),
+            "302@0+3: the results of map need one type, not int64, string");
   EXPECT_EQ(Check("map(country, {'DE': 1, 'DE': 2})"), "302@23+4: this value stands in the list twice");
   EXPECT_EQ(Check("one_hot(count, [1, 1])"), "302@19+1: this value stands in the list twice");
-  EXPECT_EQ(Check("one_hot(country)"),
-            "303@0+7: one_hot takes a value and the list of values that it knows (write one_hot(country, ['DE', 'FR']))");
-  EXPECT_EQ(Check("bucket(amount, [2, 1])"),
-            "302@19+1: the edges of bucket must rise, each above the one before it");
+  EXPECT_EQ(
+      Check("one_hot(country)"),
+      "303@0+7: one_hot takes a value and the list of values that it knows (write one_hot(country, ['DE', 'FR']))");
+  EXPECT_EQ(Check("bucket(amount, [2, 1])"), "302@19+1: the edges of bucket must rise, each above the one before it");
   EXPECT_EQ(Check("bucket(country, [1])"), "302@0+6: bucket compares numbers, not string");
   EXPECT_EQ(Check("{'a': 1}"), "302@0+1: a table stands only in map (write map(x, {'a': 1}, 0))");
   EXPECT_EQ(Check("map(contry, {'DE': sqr(1)})"),

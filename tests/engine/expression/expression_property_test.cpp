@@ -171,14 +171,12 @@ class Generator {
  public:
   explicit Generator(uint32_t seed) : random_(seed), bench(kRows) {
     Fill("i1", Kind::kInt64, [this] { return Cell(Small()); });
-    Fill("i2", Kind::kInt64, [this] {
-      return Below(4) == 0 ? Cell(Pick<int64_t>({INT64_MAX, INT64_MIN, -1})) : Cell(Small());
-    });
+    Fill("i2", Kind::kInt64,
+         [this] { return Below(4) == 0 ? Cell(Pick<int64_t>({INT64_MAX, INT64_MIN, -1})) : Cell(Small()); });
     Fill("f1", Kind::kFloat64, [this] { return Cell(static_cast<double>(Small()) / 4); });
     Fill("f2", Kind::kFloat64, [this] { return Cell(Pick<double>({NAN, INFINITY, -0.0, 0.0, 1e300, -2.5})); });
-    Fill("s1", Kind::kString, [this] {
-      return Cell(Pick<std::string>({"", "a", "b", "abc", "longer than a small string"}));
-    });
+    Fill("s1", Kind::kString,
+         [this] { return Cell(Pick<std::string>({"", "a", "b", "abc", "longer than a small string"})); });
     Fill("b1", Kind::kBool, [this] { return Cell(Below(2) == 0); });
     Fill("b2", Kind::kBool, [this] { return Cell(Below(2) == 0); });
     for (uint8_t& active : bench.active()) active = Below(5) != 0;

@@ -250,7 +250,8 @@ TEST_F(KeptBatchTest, PartsCompleteThePositionsOfTheirBatchAndNothingBeyond) {
         covered[*names.Find(range.partition)] += range.next - range.first;
       }
     }
-    for (const PositionRange& range : batch.positions) EXPECT_EQ(covered[range.partition], length[range.partition]) << cut;
+    for (const PositionRange& range : batch.positions)
+      EXPECT_EQ(covered[range.partition], length[range.partition]) << cut;
   }
 }
 

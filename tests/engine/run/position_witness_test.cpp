@@ -126,7 +126,9 @@ TEST_F(WitnessTest, FindsAGroupThatForgot) {
   EXPECT_EQ(Lost(witness, {first_}, {170}), "");
   EXPECT_NE(Lost(witness, {first_}, {99}).find("is 99, but this pipeline has committed up to 100"), std::string::npos);
   const std::string gone = Lost(witness, {first_}, {kNoPosition});
-  EXPECT_NE(gone.find("has no position of payments/0 any more, but this pipeline has committed up to 100"), std::string::npos) << gone;
+  EXPECT_NE(gone.find("has no position of payments/0 any more, but this pipeline has committed up to 100"),
+            std::string::npos)
+      << gone;
   EXPECT_NE(gone.find("--accept-loss"), std::string::npos) << gone;
 }
 

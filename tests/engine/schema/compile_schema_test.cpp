@@ -32,7 +32,8 @@ TEST(CompileSchema, MakesColumnsOfTypes) {
                 .ToString(),
             "tensor<float64>[2,3]");
   EXPECT_EQ(TypeOf(R"({"type":"string","x-decode":"csv<f32>[28,28]"})").ToString(), "tensor<float32>[28,28]");
-  EXPECT_EQ(TypeOf(R"({"type":"array","items":{"type":"object","properties":{"a":{"type":"number"}}}})").ToString(), "json");
+  EXPECT_EQ(TypeOf(R"({"type":"array","items":{"type":"object","properties":{"a":{"type":"number"}}}})").ToString(),
+            "json");
   EXPECT_NE(JsonType(), Type::Scalar(Kind::kString));
   EXPECT_EQ(TypeOf(R"({"enum":["a","b"]})").ToString(), "string");
   EXPECT_EQ(TypeOf(R"({"const":3})").ToString(), "int64");
@@ -125,8 +126,8 @@ INSTANTIATE_TEST_SUITE_P(
                "one schema"},
         Faulty{R"({"type":"array","items":{"type":"object"},"minItems":1})", FaultCode::kSchemaKeyword,
                "/properties/f/minItems", "leave it out"},
-        Faulty{R"({"type":"array","items":{"type":["number","null"]}})", FaultCode::kSchemaType,
-               "/properties/f/items", "numbers, integers"},
+        Faulty{R"({"type":"array","items":{"type":["number","null"]}})", FaultCode::kSchemaType, "/properties/f/items",
+               "numbers, integers"},
         Faulty{R"({"type":"array","items":{"type":"number"},"uniqueItems":true})", FaultCode::kSchemaKeyword,
                "/properties/f/uniqueItems", "not supported"},
         Faulty{R"({"type":"array","items":{"type":"array","items":{"type":"number"}}})", FaultCode::kSchemaType,

@@ -244,7 +244,9 @@ class SoftVote : public testing::Test {
     for (const char* name : {"a", "b"}) runner_.AddColumn(name, Type::Tensor(Kind::kFloat32, {2}), false, true);
   }
   ConfigValue Config() {
-    return ConfigObject({{"kind", "ensemble"}, {"method", "soft_vote"}, {"members", ConfigList({"a", "b"})},
+    return ConfigObject({{"kind", "ensemble"},
+                         {"method", "soft_vote"},
+                         {"members", ConfigList({"a", "b"})},
                          {"outputs", ConfigObject({{"v", "value"}, {"i", "index"}, {"p", "probabilities"}})}});
   }
   NodeRunner runner_;

@@ -1,5 +1,3 @@
-#include "nodes/infer/model.h"
-
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -9,6 +7,7 @@
 #include "engine/clock.h"
 #include "nodes/infer/advice.h"
 #include "nodes/infer/infer.h"
+#include "nodes/infer/model.h"
 #include "nodes/infer/read_file.h"
 #include "tests/nodes/infer/model_case.h"
 #include "tests/nodes/infer/tiny_models.h"

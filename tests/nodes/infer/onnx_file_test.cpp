@@ -125,9 +125,7 @@ TEST(OnnxFile, DataThatDoesNotFitIsRefusedBeforeMemoryIsTaken) {
   EXPECT_NE(whole.status().message().find("2 GiB"), std::string::npos) << whole.status().message();
 }
 
-std::string Dropout(const std::string& mode) {
-  return Operator("Dropout", {"X", "ratio", "mode"}, {"Y"}) + mode;
-}
+std::string Dropout(const std::string& mode) { return Operator("Dropout", {"X", "ratio", "mode"}, {"Y"}) + mode; }
 std::string Flag(const std::string& value) { return Text(5, Number(2, kBool) + Text(8, "mode") + Text(9, value)); }
 
 TEST(OnnxFile, FindsOperatorsThatDrawRandomNumbers) {
@@ -151,8 +149,8 @@ TEST(OnnxFile, FindsOperatorsThatDrawRandomNumbers) {
     ASSERT_TRUE(facts.ok()) << place.name << ": " << facts.status().message();
     EXPECT_FALSE(facts->random.empty()) << place.name;
   }
-  const std::string constant = Text(1, Text(2, "mode") + Text(4, "Constant") +
-                                           Text(5, Text(1, "value") + Text(5, Number(2, kBool) + Text(9, off))));
+  const std::string constant = Text(
+      1, Text(2, "mode") + Text(4, "Constant") + Text(5, Text(1, "value") + Text(5, Number(2, kBool) + Text(9, off))));
   const Place steady[] = {
       {"none", Graph(Operator("Add", {"X", "X"}, {"Y"}))},
       {"Dropout without a mode", Graph(Operator("Dropout", {"X"}, {"Y"}))},

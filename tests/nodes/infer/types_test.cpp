@@ -73,9 +73,8 @@ TEST_F(InferTypes, AUint64BeyondAnInt64FailsItsRow) {
 TEST_F(InferTypes, Float16GoesInAndOut) {
   Run(kHalf, kHalf, Kind::kFloat64,
       {0.1, -2.5, 65504.0, 65519.9, 1e-8, 5.9604644775390625e-08, 0.00006103515625, 1.00048828125, 1.00146484375});
-  EXPECT_EQ(runner_->Values("y"),
-            (std::vector<Cell>{0.0999755859375, -2.5, 65504.0, 65504.0, 0.0, 5.9604644775390625e-08, 0.00006103515625,
-                               1.0, 1.001953125}));
+  EXPECT_EQ(runner_->Values("y"), (std::vector<Cell>{0.0999755859375, -2.5, 65504.0, 65504.0, 0.0,
+                                                     5.9604644775390625e-08, 0.00006103515625, 1.0, 1.001953125}));
   Run(kHalf, kFloat, Kind::kInt64, {3, 2049, 65520, -65520});
   EXPECT_EQ(runner_->Values("y"), (std::vector<Cell>{3.0, 2048.0, nullptr, nullptr}));
   EXPECT_NE(runner_->ErrorText(2).find("does not fit float16"), std::string::npos) << runner_->ErrorText(2);

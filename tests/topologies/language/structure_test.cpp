@@ -44,7 +44,8 @@ TEST(Structure, RefusesWrongTypesWordsAndRanges) {
   EXPECT_EQ(OneNode("\"drop\": [1]"),
             "AB103 item 0 of \"drop\" of node \"n\" must be the name of a column (a string), not an integer");
   EXPECT_EQ(OneNode("\"on_error\": 5"),
-            "AB103 \"on_error\" of node \"n\" is an integer; wanted: \"dead_letter\", \"skip\", \"null\" or \"stop\", an object "
+            "AB103 \"on_error\" of node \"n\" is an integer; wanted: \"dead_letter\", \"skip\", \"null\" or \"stop\", "
+            "an object "
             "{\"default\": …} or an object");
   EXPECT_EQ(OneNode("\"on_error\": {\"recrd\": \"skip\"}"),
             "AB101 unknown key \"recrd\" in \"on_error\" of node \"n\" | did you mean \"record\"?");
