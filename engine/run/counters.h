@@ -11,7 +11,7 @@
 
 #include "engine/plan.h"
 #include "engine/record_batch.h"
-#include "engine/run/runner.h"
+#include "engine/run/run_counts.h"
 
 namespace anabranch {
 

@@ -103,8 +103,6 @@ std::string ReplayStateDir(const Plan& plan, const std::string& state_dir) {
   return in_ledger ? state_dir : state_dir + "/replay";
 }
 
-std::string ReplayIdentity(const std::string& identity) { return identity + ".replay"; }
-
 Result<std::shared_ptr<const SourceProgram>> OpenDeadLetters(const Plan& plan, const Registry& registry,
                                                              const std::string& state_dir) {
   const TargetProgram& target = *plan.targets[plan.dead_letters()].program;
@@ -118,7 +116,7 @@ Status VisitDeadLetters(const Plan& plan, const SourceProgram& letters, const Ru
   ASSIGN_OR_RETURN(const Replayed replayed, ReadReplayed(plan, options.state_dir));
   SourceTable table;
   LaneContext context;
-  context.topology = ReplayIdentity(replayed.identity);
+  context.topology = RunState::ReplayIdentity(replayed.identity);
   context.instance = options.instance;
   context.once = true;
   context.wants_headers = true;

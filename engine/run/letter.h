@@ -11,7 +11,7 @@
 #include "engine/plan.h"
 #include "engine/record_batch.h"
 #include "engine/registry.h"
-#include "engine/run/runner.h"
+#include "engine/run/run_options.h"
 #include "engine/status.h"
 
 namespace anabranch {
@@ -39,8 +39,6 @@ struct LetterFilter {
 // The state folder under which dead letters are replayed: that of the pipeline where its ledger knows how far its
 // targets are (it must not run meanwhile), else one below it.
 std::string ReplayStateDir(const Plan& plan, const std::string& state_dir);
-// Under which groups, transactional ids and progress of a replay are kept.
-std::string ReplayIdentity(const std::string& identity);
 
 Result<std::shared_ptr<const SourceProgram>> OpenDeadLetters(const Plan& plan, const Registry& registry,
                                                              const std::string& state_dir);

@@ -7,7 +7,6 @@
 
 #include "engine/codec/instant.h"
 #include "engine/fault_point.h"
-#include "engine/run/letter.h"
 
 namespace anabranch {
 namespace {

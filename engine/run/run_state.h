@@ -7,7 +7,9 @@
 
 #include "engine/plan.h"
 #include "engine/run/ledger.h"
-#include "engine/run/runner.h"
+#include "engine/run/run_counts.h"
+#include "engine/run/run_options.h"
+#include "engine/run/run_summary.h"
 
 namespace anabranch {
 
@@ -23,6 +25,8 @@ class RunState {
   // For readers: the failure that waits for a restart; the name of groups, transactional ids and progress.
   static Result<std::optional<Failure>> FailureIn(Ledger& ledger);
   static Result<std::string> IdentityIn(Ledger& ledger, const Plan& plan);
+  // The same for a replay of dead letters in a pipeline of this identity.
+  static std::string ReplayIdentity(const std::string& identity) { return identity + ".replay"; }
   // kInvalid, with the cure, when a bounded input is not the one that was read before. `*grown`: it goes on behind it.
   static Status CheckSameInput(Ledger& ledger, const Plan& plan, const PlanSource& source, bool* known, bool* grown);
 

@@ -18,6 +18,7 @@
 #include "engine/run/crash_blame.h"
 #include "engine/run/crew.h"
 #include "engine/run/lane.h"
+#include "engine/run/restart_outlook.h"
 #include "engine/run/run_state.h"
 
 namespace anabranch {
@@ -460,16 +461,6 @@ void Run::Execute(RunSummary* summary) {
 
 Status Refused(const std::string& why) { return {Code::kInvalid, "this restart is refused: " + why}; }
 
-RestartPlan PlanRestart(const Plan& plan, const RunOptions& options, const Failure& failure, const KeptStore& kept,
-                        const std::string& identity) {
-  RestartPlan restart = MakeRestartPlan(failure, kept.entries(), plan, identity, options.choices);
-  if (!kept.damaged().empty() && !options.choices.recompute && !restart.refused) {
-    restart.refused = "kept results are damaged (" + kept.damaged().front() +
-                      "): --on-missing recompute computes those records again from their source";
-  }
-  return restart;
-}
-
 bool UsesOutputs(const std::vector<KeptStore::Entry>& entries, const RestoreRules& rules) {
   return std::ranges::all_of(entries, [&](const KeptStore::Entry& entry) {
     if (!entry.header.outputs) return true;
@@ -515,26 +506,6 @@ Result<RestoreRules> DecideRules(const Plan& plan, const RunOptions& options, Ru
 }
 
 }  // namespace
-
-Result<RestartOutlook> LookAtRestart(const Plan& plan, const RunOptions& options) {
-  RestartOutlook outlook;
-  ASSIGN_OR_RETURN(const int64_t owner, Ledger::Owner(options.state_dir));
-  outlook.already_running = owner != 0;
-  ASSIGN_OR_RETURN(const auto ledger, Ledger::OpenReadOnly(options.state_dir));
-  ASSIGN_OR_RETURN(const auto failure, RunState::FailureIn(*ledger));
-  outlook.nothing_failed = !failure;
-  if (outlook.nothing_failed || outlook.already_running) return outlook;
-  outlook.failure = *failure;
-  ASSIGN_OR_RETURN(const auto kept, KeptStore::Open(options.state_dir, plan.limits.kept_bytes));
-  ASSIGN_OR_RETURN(const std::string identity, RunState::IdentityIn(*ledger, plan));
-  outlook.plan = PlanRestart(plan, options, *failure, *kept, identity);
-  for (const PlanSource& source : plan.sources) {
-    bool known = false, grown = false;
-    const Status same = RunState::CheckSameInput(*ledger, plan, source, &known, &grown);
-    if (!same.ok() && !outlook.plan.refused) outlook.plan.refused = same.message();
-  }
-  return outlook;
-}
 
 RunSummary RunPlan(const Plan& plan, const Registry& registry, const RunOptions& options, CancelToken& cancel,
                    const RunObserver& observer) {

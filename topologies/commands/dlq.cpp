@@ -4,6 +4,7 @@
 #include "engine/printable.h"
 #include "engine/run/letter.h"
 #include "engine/run/replay.h"
+#include "engine/run/restart_outlook.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/dlq_view.h"
 #include "topologies/commands/run_session.h"

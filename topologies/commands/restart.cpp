@@ -1,6 +1,7 @@
 #include <ostream>
 
 #include "engine/printable.h"
+#include "engine/run/restart_outlook.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/run_session.h"
 

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "engine/run/ledger.h"
+#include "engine/run/restart_outlook.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/run_session.h"
 #include "topologies/commands/stop_signals.h"

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "engine/printable.h"
+#include "engine/run/runner.h"
 #include "topologies/commands/run_view.h"
 #include "topologies/commands/stop_signals.h"
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "engine/plan.h"
-#include "engine/run/runner.h"
+#include "engine/run/run_options.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/failure_view.h"
 

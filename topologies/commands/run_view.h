@@ -4,7 +4,8 @@
 #include <string>
 
 #include "engine/plan.h"
-#include "engine/run/runner.h"
+#include "engine/run/run_counts.h"
+#include "engine/run/run_summary.h"
 #include "topologies/commands/command.h"
 
 namespace anabranch {

@@ -1,6 +1,7 @@
 #include <atomic>
 #include <random>
 
+#include "engine/run/restart_outlook.h"
 #include "tests/engine/run/run_fixture.h"
 
 namespace anabranch {

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+
+#include "engine/keep/kept_store.h"
+#include "engine/plan.h"
+#include "engine/restart/failure.h"
+#include "engine/restart/restart_plan.h"
+#include "engine/run/run_options.h"
+#include "engine/status.h"
+
+namespace anabranch {
+
+// What a restart of the plan would do with the state as it is.
+struct RestartOutlook {
+  bool nothing_failed = false;  // then `plan` is empty
+  bool already_running = false;
+  Failure failure;
+  RestartPlan plan;
+};
+
+// Reads only. kInvalid when there is no state; `already_running` when a process owns it.
+Result<RestartOutlook> LookAtRestart(const Plan& plan, const RunOptions& options);
+
+// The restart from `failure` with these kept results, as `options.choices` decide; refused where kept results are
+// damaged and may not be recomputed.
+RestartPlan PlanRestart(const Plan& plan, const RunOptions& options, const Failure& failure, const KeptStore& kept,
+                        const std::string& identity);
+
+}  // namespace anabranch
