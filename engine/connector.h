@@ -52,7 +52,7 @@ struct LostPosition {
     kOutOfRange,  // the records there are deleted
     kUnreadable,  // the records there cannot be unpacked
   };
-  PartitionId partition = 0;
+  PartitionId partition;
   int64_t position = 0;
   Why why = Why::kGone;
 };
@@ -139,7 +139,7 @@ class SourceProgram {
 struct TargetFields {
   struct Field {
     std::string name;
-    ColumnId column = 0;
+    ColumnId column;
     Type type;
     bool nullable = true;
     const ConfigValue* at = nullptr;
@@ -162,7 +162,7 @@ class RowEncoder {
 struct ResultIdentity {
   // A model above the persist node. It scored the rows whose outcome in its stage is kOk, and no others.
   struct Model {
-    StageId stage = 0;
+    StageId stage;
     std::string name;  // name@version
   };
   std::string topology;       // name@hash
@@ -206,7 +206,7 @@ struct EpochEnd {
 // A row that a target will never take: the outside system refused it when it was sent alone.
 struct RefusedRow {
   enum class Why : uint8_t { kContent, kSize, kTimestamp };
-  TargetId target = 0;
+  TargetId target;
   SourcePartition partition;  // with `offset` the source record
   int64_t offset = 0;
   Why why = Why::kContent;

@@ -28,7 +28,7 @@ class EncodedRows {
     uint32_t key = 0, key_size = kNone;
     uint32_t value = 0, value_size = kNone;
     uint32_t headers = 0, headers_size = 0;  // (u32 name size, name, u32 value size or kNone, value)*
-    PartitionId partition = 0;
+    PartitionId partition;
   };
 
   // A row of the batch whose result is longer than max_row_bytes.

@@ -68,7 +68,7 @@ struct PlanNode {
   std::vector<ColumnId> makes;
   std::vector<ColumnId> reads;
   bool expensive = false;
-  TargetId target = 0;  // persist nodes only
+  TargetId target;  // persist nodes only
   RecordPolicy on_record_error = RecordPolicy::kDeadLetter;
   std::map<ColumnId, std::string> default_values;  // canonical JSON text per made column
   int64_t timeout_ns = 0;                          // 0 = none
@@ -115,7 +115,7 @@ struct Plan {
   bool reads_headers = false;
 
   size_t stages() const { return sources.size() + nodes.size(); }
-  TargetId dead_letters() const { return static_cast<TargetId>(targets.size() - 1); }
+  TargetId dead_letters() const { return TargetId(targets.size() - 1); }
   const PlanNode& node(StageId stage) const { return nodes[stage - sources.size()]; }
   const std::string& StageName(StageId stage) const {
     return stage < sources.size() ? sources[stage].id : node(stage).id;

@@ -12,7 +12,7 @@ StageId FindStage(const Plan& plan, std::string_view name) {
 std::vector<bool> StageAndBelow(const Plan& plan, StageId stage) {
   std::vector<bool> below(plan.stages());
   if (stage != kNoStage) below[stage] = true;
-  for (auto lower = static_cast<StageId>(plan.sources.size()); lower < plan.stages(); ++lower) {
+  for (auto lower = StageId(plan.sources.size()); lower < plan.stages(); ++lower) {
     for (const StageId input : plan.node(lower).inputs) below[lower] = below[lower] || below[input];
   }
   return below;
@@ -31,7 +31,7 @@ std::vector<OutsideNeed> NeedsOf(const Plan& plan) {
 }
 
 std::vector<bool> WithAncestors(const Plan& plan, std::vector<bool> stages) {
-  for (auto stage = static_cast<StageId>(plan.stages()); stage-- > plan.sources.size();) {
+  for (auto stage = StageId(plan.stages()); stage-- > plan.sources.size();) {
     if (!stages[stage]) continue;
     for (const StageId input : plan.node(stage).inputs) stages[input] = true;
   }
@@ -43,7 +43,7 @@ ResultIdentity IdentityOf(const Plan& plan, StageId persist) {
   above[persist] = true;
   above = WithAncestors(plan, std::move(above));
   ResultIdentity identity = plan.identity();
-  for (auto stage = static_cast<StageId>(plan.sources.size()); stage < persist; ++stage) {
+  for (auto stage = StageId(plan.sources.size()); stage < persist; ++stage) {
     if (!above[stage]) continue;
     const auto facts = plan.node(stage).program->Facts();
     if (const auto model = facts.find("model"); model != facts.end()) identity.models.push_back({stage, model->second});

@@ -93,7 +93,7 @@ class RecordBatch {
   void PrepareStages();
   void PrepareStage(StageId stage);  // as if it had not run
 
-  StageId source = 0;     // whose rows these are
+  StageId source;         // whose rows these are
   int lane = 0;           // that took it in
   uint64_t sequence = 0;  // of this batch in its lane's run, from 1
   // Taken up from kept results: the stages that are `done` do not run again; with `complete` none does.

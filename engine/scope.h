@@ -19,7 +19,7 @@ struct ColumnInfo {
 // A column as one node sees it.
 struct VisibleColumn {
   std::string name;  // after `rename`s above
-  ColumnId id = 0;
+  ColumnId id;
   Type type;
   bool nullable = false;  // may be null on a row that reaches the reader
   bool result = false;    // made by a kind whose columns are results (infer, ensemble)

@@ -106,8 +106,7 @@ class Ours {
     FaultSink faults("bench");
     plan_.schema = CompileSchema(config_, faults);
     for (size_t i = 0; i < plan_.schema->fields().size(); ++i) {
-      plan_.fields.push_back(
-          {i, static_cast<ColumnId>(i), storage != nullptr ? *storage : plan_.schema->fields()[i].type});
+      plan_.fields.push_back({i, ColumnId(i), storage != nullptr ? *storage : plan_.schema->fields()[i].type});
     }
     decoder_ = MakeJsonDecoder(plan_);
   }

@@ -46,7 +46,7 @@ struct Bench {
   }
 
   void Add(const char* name, Kind kind, const std::vector<Cell>& cells) {
-    scope.Add({name, static_cast<ColumnId>(batch.columns.size()), Type::Scalar(kind), true, false, "source"});
+    scope.Add({name, ColumnId(batch.columns.size()), Type::Scalar(kind), true, false, "source"});
     batch.columns.emplace_back();
     FillColumn(&batch.columns.back(), Type::Scalar(kind), cells);
   }

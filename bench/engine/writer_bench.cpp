@@ -21,7 +21,7 @@ constexpr int kTurns = 10;
 class Rows {
  public:
   void Add(const std::string& name, Kind kind, const std::vector<Cell>& cells) {
-    fields_.push_back({name, static_cast<ColumnId>(batch_.columns.size()), Type::Scalar(kind)});
+    fields_.push_back({name, ColumnId(batch_.columns.size()), Type::Scalar(kind)});
     batch_.columns.emplace_back();
     FillColumn(&batch_.columns.back(), Type::Scalar(kind), cells);
   }

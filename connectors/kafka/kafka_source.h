@@ -96,7 +96,7 @@ class KafkaSource : public Source {
 
  private:
   struct Partition {
-    PartitionId id = 0;
+    PartitionId id;
     SourcePartition name;
     int64_t next = 0;      // of the next record wanted
     int64_t reported = 0;  // up to where batches have told
@@ -106,7 +106,7 @@ class KafkaSource : public Source {
   };
   // A partition whose stored position is looked after: once seen, it stays until the topic is deleted.
   struct Watched {
-    PartitionId id = 0;
+    PartitionId id;
     int64_t stored = kNoPosition;
   };
   struct MessageHold;

@@ -32,7 +32,7 @@ struct Typed {
   Kernel kernel = nullptr;
   std::shared_ptr<const KernelData> data;
   Literal literal;
-  ColumnId column = 0;
+  ColumnId column;
 };
 
 struct TypedTree {

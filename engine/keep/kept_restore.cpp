@@ -51,7 +51,7 @@ class Restorer {
   // A partition that rows of the frame speak of.
   struct From {
     bool wanted = false;
-    PartitionId id = 0;
+    PartitionId id;
     int64_t next = 0;  // rows below are left out
   };
 
@@ -87,7 +87,7 @@ class Restorer {
   RecordBatch& batch_;
   ByteReader in_;
   KeptHeader header_;
-  StageId source_ = 0;
+  StageId source_;
   bool reuse_ = false;           // the source's results are used, so others may be
   std::vector<bool> reused_;     // by StageId
   std::vector<StageId> stages_;  // by place in header_.done: the stage that uses it, or kNoStage
@@ -337,7 +337,7 @@ Status Restorer::ReadStages() {
 }
 
 StageId Restorer::ReaderOf(const SourceView& view, ColumnId column) const {
-  for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
+  for (auto stage = StageId(plan_.sources.size()); stage < plan_.stages(); ++stage) {
     const auto& reads = plan_.node(stage).reads;
     if (view.InBatch(stage) && !reused_[stage] && std::find(reads.begin(), reads.end(), column) != reads.end()) {
       return stage;
@@ -393,7 +393,7 @@ Status Restorer::ReadColumns() {
 // An outputs frame has no rows to run a node on: every target must find its rows in it.
 Status Restorer::CheckOutputs(const std::vector<bool>& found) const {
   const SourceView view(plan_, source_);
-  for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
+  for (auto stage = StageId(plan_.sources.size()); stage < plan_.stages(); ++stage) {
     if (!view.InBatch(stage) || plan_.node(stage).program->target() == nullptr) continue;
     if (found[plan_.node(stage).target]) continue;
     return {Code::kInvalid, "node \"" + plan_.StageName(stage) +
@@ -441,7 +441,7 @@ bool Restorer::ReadEncoded(EncodedRows* out) {
 
 // Whose rows were kept under `kept_id`. Rows that had left their last node need no stage to be reused.
 const PlanNode* Restorer::TargetNode(std::string_view kept_id) const {
-  for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
+  for (auto stage = StageId(plan_.sources.size()); stage < plan_.stages(); ++stage) {
     const PlanNode& node = plan_.node(stage);
     if (node.program->target() == nullptr || !node.from_source[source_]) continue;
     if (reused_[stage] ? KeptId(stage) == kept_id : header_.outputs && KeptAs(node, kept_id)) return &node;

@@ -12,7 +12,7 @@ SourceView::SourceView(const Plan& p, StageId from) : plan(p), source(from), mak
   for (ColumnId column = 0; column < plan.columns.size(); ++column) {
     if (at.decode.schema == nullptr && plan.columns[column].maker == at.id) maker[column] = source;
   }
-  for (auto stage = static_cast<StageId>(plan.sources.size()); stage < plan.stages(); ++stage) {
+  for (auto stage = StageId(plan.sources.size()); stage < plan.stages(); ++stage) {
     if (!InBatch(stage)) continue;
     for (const ColumnId column : plan.node(stage).makes) maker[column] = stage;
   }
@@ -20,7 +20,7 @@ SourceView::SourceView(const Plan& p, StageId from) : plan(p), source(from), mak
 
 std::vector<ColumnId> SourceView::Needed(const std::vector<bool>& done) const {
   std::vector<ColumnId> needed;
-  for (auto stage = static_cast<StageId>(plan.sources.size()); stage < plan.stages(); ++stage) {
+  for (auto stage = StageId(plan.sources.size()); stage < plan.stages(); ++stage) {
     if (done[stage] || !InBatch(stage)) continue;
     for (const ColumnId column : plan.node(stage).reads) {
       if (maker[column] != kNoStage && done[maker[column]]) needed.push_back(column);
@@ -62,7 +62,7 @@ class PartitionTable {
   const SourceTable& names_;
   std::map<PartitionId, uint16_t> index_;
   std::vector<PartitionId> order_;
-  PartitionId last_ = 0;
+  PartitionId last_;
   uint16_t last_index_ = 0;
 };
 
@@ -252,7 +252,7 @@ void BatchWriter::AppendColumns() {
 
 void BatchWriter::AppendTargets(bool with_encoded) {
   std::vector<StageId> persists;
-  for (auto stage = static_cast<StageId>(plan_.sources.size()); with_encoded && stage < plan_.stages(); ++stage) {
+  for (auto stage = StageId(plan_.sources.size()); with_encoded && stage < plan_.stages(); ++stage) {
     if (done_[stage] && view_.InBatch(stage) && IsPersist(plan_, stage)) persists.push_back(stage);
   }
   PutNumber(static_cast<uint32_t>(persists.size()), &rest_);

@@ -103,7 +103,7 @@ std::vector<std::string> KeptMatch::Lacks(const std::vector<bool>& reused) const
 
 // The first of the stages that would run and read it.
 StageId KeptMatch::ReaderOf(const Frame& frame, const std::vector<bool>& restored, ColumnId column) const {
-  auto stage = static_cast<StageId>(plan_.sources.size());
+  auto stage = StageId(plan_.sources.size());
   for (; stage + 1u < plan_.stages(); ++stage) {
     const std::vector<ColumnId>& reads = plan_.node(stage).reads;
     if (restored[stage] || !InFrame(frame, stage)) continue;
@@ -138,7 +138,7 @@ void KeptMatch::LacksOfOutputs(const Frame& frame, const std::vector<bool>& reus
   if (!reused[frame.source]) {
     AddOnce("rows had left the last node, and source \"" + plan_.StageName(frame.source) + "\" was edited", lacks);
   }
-  for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
+  for (auto stage = StageId(plan_.sources.size()); stage < plan_.stages(); ++stage) {
     if (!InFrame(frame, stage) || plan_.node(stage).program->target() == nullptr) continue;
     const std::string what = "rows had left the last node before \"" + plan_.StageName(stage) + "\" ";
     if (frame.stages[stage] == nullptr) {

@@ -16,7 +16,7 @@ struct BatchChoice {
   BatchLimits limits;
   int64_t batch_ns = 0;   // of the measured nodes, for limits.max_rows records
   int64_t record_ns = 0;  // of the measured nodes, for one record
-  StageId slowest = 0;    // node that takes the most for one record
+  StageId slowest;        // node that takes the most for one record
 };
 // After the plan's nodes were opened (PlanWorker::Open).
 BatchChoice ChooseBatch(const Plan& plan);

@@ -3,7 +3,7 @@
 namespace anabranch {
 
 Counters::Counters(const Plan& plan) : plan_(plan), stages_(plan.stages()), reasons_(plan.stages()) {
-  for (auto id = static_cast<StageId>(plan.sources.size()); id < plan.stages(); ++id) {
+  for (auto id = StageId(plan.sources.size()); id < plan.stages(); ++id) {
     Stage& stage = stages_[id];
     stage.tally_names = plan.node(id).program->Tallies();
     stage.tallies = std::make_unique<std::atomic<int64_t>[]>(stage.tally_names.size());

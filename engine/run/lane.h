@@ -55,7 +55,7 @@ class Lane {
  public:
   struct Parts {
     int number = 0;  // of the lane in its run
-    StageId source_stage = 0;
+    StageId source_stage;
     std::string source_id;
     bool repeats = true;  // what was read can be read again (SourceProgram::CanRepeat)
     std::unique_ptr<SourceTable> partitions;
@@ -91,7 +91,7 @@ class Lane {
     bool last_part = true;
     int64_t busy_ns = 0;
     Status status;
-    StageId failed_stage = 0;
+    StageId failed_stage;
     std::string failed_class;
     int attempts = 1;
     std::atomic<bool> done{false};

@@ -127,7 +127,7 @@ Result<std::unique_ptr<PlanWorker>> PlanWorker::Open(const Plan& plan, const Clo
     const PlanNode& node = plan.nodes[i];
     Stage& stage = worker->stages_[first + i];
     if (auto target = node.program->target()) {
-      stage.encoder = target->MakeEncoder(IdentityOf(plan, static_cast<StageId>(first + i)));
+      stage.encoder = target->MakeEncoder(IdentityOf(plan, StageId(first + i)));
     } else {
       const Status opened = Guarded([&]() -> Status {
         ASSIGN_OR_RETURN(stage.node, node.program->Open());
@@ -142,7 +142,7 @@ Result<std::unique_ptr<PlanWorker>> PlanWorker::Open(const Plan& plan, const Clo
 
 void PlanWorker::FindBranches() {
   const size_t n = plan_.stages();
-  const auto first = static_cast<StageId>(plan_.sources.size());
+  const auto first = StageId(plan_.sources.size());
   above_.assign(n, std::vector<bool>(n, false));
   for (StageId lower = first; lower < n; ++lower) {
     for (StageId input : plan_.node(lower).inputs) {
@@ -151,7 +151,7 @@ void PlanWorker::FindBranches() {
     }
   }
   for (StageId i = first; i < n; ++i) {
-    for (StageId j = i + 1; j < n; ++j) {
+    for (auto j = StageId(i + 1); j < n; ++j) {
       if (plan_.node(i).expensive && plan_.node(j).expensive && !above_[j][i]) parallel_[i].push_back(j);
     }
   }
@@ -256,7 +256,7 @@ bool PlanWorker::InBatch(const RecordBatch& batch, StageId stage) const {
 
 Status PlanWorker::RunNodes(RecordBatch& batch, BranchRunner* branches) {
   std::vector<StageEnd> ends;
-  for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
+  for (auto stage = StageId(plan_.sources.size()); stage < plan_.stages(); ++stage) {
     if (batch.stages[stage].done || !InBatch(batch, stage)) continue;
     at_ = stage;
     together_.assign(1, stage);

@@ -100,8 +100,8 @@ class PlanWorker {
   std::vector<StageId> together_;                   // scratch
   KeptSink* kept_ = nullptr;
   std::unique_ptr<DeadLetterWriter> dead_letters_;  // made when the first row fails
-  StageId at_ = 0;                                  // the stage that Run() is in
-  StageId failed_stage_ = 0;
+  StageId at_;                                      // the stage that Run() is in
+  StageId failed_stage_;
   std::string_view failed_class_;
   int failed_attempts_ = 1;
 };

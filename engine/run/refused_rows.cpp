@@ -23,7 +23,7 @@ RefusedRows::Noted RefusedRows::Note(const RefusedRow& row) {
   if (!known) count_.fetch_add(1, std::memory_order_relaxed);
   Record& record = records[row.offset];
   if (row.target == plan_.dead_letters()) return Shrink(row.why, &record.letter) ? Noted::kNew : Noted::kAgain;
-  for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
+  for (auto stage = StageId(plan_.sources.size()); stage < plan_.stages(); ++stage) {
     const PlanNode& node = plan_.node(stage);
     if (!node.program->target() || node.target != row.target) continue;
     return record.stages.emplace(stage, row.reason).second ? Noted::kNew : Noted::kAgain;

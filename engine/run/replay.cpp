@@ -226,7 +226,7 @@ class ReplayProgram : public SourceProgram {
 
 StageId LetterRoutes::FindStage(std::string_view id) const {
   if (const StageId same = anabranch::FindStage(plan_, id); same != kNoStage) return same;
-  for (auto stage = static_cast<StageId>(plan_.sources.size()); stage < plan_.stages(); ++stage) {
+  for (auto stage = StageId(plan_.sources.size()); stage < plan_.stages(); ++stage) {
     if (plan_.node(stage).was == id) return stage;
   }
   return kNoStage;
@@ -236,7 +236,7 @@ StageId LetterRoutes::FindSource(const DeadLetter& letter, StageId stage) const 
   const StageId named = FindStage(letter.source);
   if (named < plan_.sources.size()) return named;
   if (stage < plan_.sources.size()) return stage;
-  return plan_.sources.size() == 1 ? 0 : kNoStage;
+  return plan_.sources.size() == 1 ? StageId(0) : kNoStage;
 }
 
 LetterRoutes::Route LetterRoutes::Find(const DeadLetter& letter) const {
@@ -269,7 +269,7 @@ LetterRoutes::Route LetterRoutes::Find(const DeadLetter& letter) const {
   }
   const std::vector<bool> run = WithAncestors(plan_, again);
   route.idle.resize(plan_.stages());
-  for (auto each = static_cast<StageId>(plan_.sources.size()); each < plan_.stages(); ++each) {
+  for (auto each = StageId(plan_.sources.size()); each < plan_.stages(); ++each) {
     route.idle[each] = !run[each];
   }
   if (letter.results.empty() || stage < plan_.sources.size()) return route;

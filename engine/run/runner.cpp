@@ -125,7 +125,7 @@ class Run {
  private:
   // What lanes read: the plan's sources, or dead letters, which may be records of any of them.
   struct Input {
-    StageId stage = 0;
+    StageId stage;
     std::string id;
     const SourceProgram* program = nullptr;
     int lanes = 1;
@@ -184,7 +184,7 @@ std::vector<Run::Input> Run::Inputs(int workers) const {
   std::vector<Input> inputs;
   for (const PlanSource& source : plan_.sources) {
     const int lanes = std::clamp(source.program->Lanes(share), 1, share);
-    inputs.push_back({static_cast<StageId>(inputs.size()), source.id, source.program.get(), lanes});
+    inputs.push_back({StageId(inputs.size()), source.id, source.program.get(), lanes});
   }
   return inputs;
 }
@@ -333,7 +333,7 @@ Status Run::OpenCommitters(LaneContext& context, const Input& input, Lane::Parts
   // Dead letters and positions belong to no stage: when they fail, the rows wait before the last one.
   std::string last = input.id;
   for (const PlanTarget& target : plan_.targets) {
-    const auto id = static_cast<TargetId>(&target - plan_.targets.data());
+    const auto id = TargetId(static_cast<size_t>(&target - plan_.targets.data()));
     if (id != plan_.dead_letters() && Descends(id, parts->source_stage)) last = target.id;
   }
   for (const auto& [unit, targets] : units) {

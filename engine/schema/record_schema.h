@@ -22,7 +22,7 @@ struct SchemaField {
   bool null_allowed = false;   // "type": ["number", "null"]
   std::string timestamp_unit;  // "s", "ms", "us", "ns" for epoch integers; "" = RFC 3339 text
   std::string decode;          // x-decode of a string: "csv<f32>" …; "" = none
-  ColumnId column = 0;         // set when the source is bound
+  ColumnId column;             // set when the source is bound
 };
 
 // One object of a schema: the root, then the nested ones, each after its parent.

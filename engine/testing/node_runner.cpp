@@ -80,7 +80,7 @@ struct NodeRunner::State {
   std::vector<uint8_t> inactive;
   std::map<ColumnId, std::vector<Cell>> cells;
 
-  ColumnId columns() const { return static_cast<ColumnId>(scope.columns().size() + made.size()); }
+  ColumnId columns() const { return ColumnId(scope.columns().size() + made.size()); }
   const VisibleColumn* InputById(ColumnId id) const {
     for (const VisibleColumn& column : scope.columns()) {
       if (column.id == id) return &column;

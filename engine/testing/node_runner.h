@@ -74,7 +74,7 @@ class NodeRunner {
   const NodeProgram* program() const;
   struct MadeColumn {
     std::string name;
-    ColumnId id = 0;
+    ColumnId id;
     Type type;
     bool nullable = false;
   };

@@ -48,7 +48,7 @@ StageId PlanBuilder::Source(std::shared_ptr<MemoryInput> input) {
   source.connector = "memory";
   source.program = std::make_shared<MemorySourceProgram>(std::move(input));
   plan_.sources.push_back(std::move(source));
-  return static_cast<StageId>(plan_.sources.size() - 1);
+  return StageId(plan_.sources.size() - 1);
 }
 
 StageId PlanBuilder::Add(PlanNode node) {
@@ -60,7 +60,7 @@ StageId PlanBuilder::Add(PlanNode node) {
   }
   node.retry_backoff_ns = 1000;
   plan_.nodes.push_back(std::move(node));
-  return static_cast<StageId>(plan_.stages() - 1);
+  return StageId(plan_.stages() - 1);
 }
 
 StageId PlanBuilder::Node(const std::string& id, std::vector<StageId> inputs, Work work) {
@@ -80,7 +80,7 @@ StageId PlanBuilder::Persist(const std::string& id, std::vector<StageId> inputs,
   node.inputs = std::move(inputs);
   auto target = std::make_shared<MemoryTargetProgram>(std::move(output), unit);
   node.program = std::make_shared<PersistProgram>(target);
-  node.target = static_cast<TargetId>(plan_.targets.size());
+  node.target = TargetId(plan_.targets.size());
   plan_.targets.push_back({id, target});
   return Add(std::move(node));
 }

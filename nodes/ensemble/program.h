@@ -54,7 +54,7 @@ enum class TieRule : uint8_t {
 };
 
 struct EnsembleMember {
-  ColumnId id = 0;
+  ColumnId id;
   std::string name;
   double weight = 1;
   std::optional<ColumnId> weight_column;            // the weight of each record instead
@@ -85,7 +85,7 @@ struct EnsemblePlan {
   };
   struct Made {
     Output output = Output::kValue;
-    ColumnId id = 0;
+    ColumnId id;
     Type type;
   };
   EnsembleMethod method = EnsembleMethod::kMean;

@@ -12,7 +12,7 @@ namespace anabranch {
 
 // One column that feeds a model input.
 struct FeatureColumn {
-  ColumnId id = 0;
+  ColumnId id;
   std::string name;
   int64_t elements = 1;  // values per row
 };
@@ -38,7 +38,7 @@ struct ModelOutput {
 // One column that is made: a part of an output's row.
 struct MadeValue {
   std::string reference;  // "probabilities[1]"
-  ColumnId id = 0;
+  ColumnId id;
   Type type;
   size_t output = 0;  // index into InferPlan::outputs
   int64_t first = 0;  // values [first, first + count) of the row

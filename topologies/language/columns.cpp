@@ -21,7 +21,7 @@ ColumnId ColumnTable::Make(std::string_view name, const Type& type, const std::s
   const auto shared = std::find_if(named.begin(), named.end(), [&](ColumnId id) {
     return entries_[id].info.type == type && !Overlap(entries_[id].sources, sources);
   });
-  const ColumnId id = shared != named.end() ? *shared : static_cast<ColumnId>(entries_.size());
+  const ColumnId id = shared != named.end() ? *shared : ColumnId(entries_.size());
   if (shared == named.end()) {
     named.push_back(id);
     entries_.push_back({{std::string(name), type, maker}, sources, 0, 0, nullptr, false, false});

@@ -137,7 +137,7 @@ void Compiler::BindSource(size_t source) {
   out.pending.resize(graph_.sources);
   out.sources[source] = true;
   out.readers_left = graph_.vertices[source].readers.size();
-  stages_[source] = static_cast<StageId>(source);
+  stages_[source] = StageId(source);
   PlanSource plan_source;
   plan_source.id = entry.name;
   source_ids_.push_back(entry.name);
@@ -190,7 +190,7 @@ void Compiler::MakeSourceColumns(size_t source, RecordSchema& schema, Outflow& o
     out.scope.Add({field.path, columns.back(), field.type, !field.required || field.null_allowed, false, id});
   }
   schema.SetColumns(columns);
-  schema.SetSource(static_cast<StageId>(source));
+  schema.SetSource(StageId(source));
 }
 
 void Compiler::CompileUnusedSchemas() {
@@ -357,9 +357,9 @@ void Compiler::FinishNode(size_t vertex, const Outflow& out, PlanNode node) {
   for (const size_t input : graph_.vertices[vertex].inputs) node.inputs.push_back(stages_[input]);
   node.from_source = out.sources;
   CloseFingerprint(*plan_, node);
-  stages_[vertex] = static_cast<StageId>(graph_.sources + plan_->nodes.size());
+  stages_[vertex] = StageId(graph_.sources + plan_->nodes.size());
   if (const auto target = node.program->target()) {
-    node.target = static_cast<TargetId>(plan_->targets.size());
+    node.target = TargetId(plan_->targets.size());
     plan_->targets.push_back({node.id, target});
     for (size_t source = 0; source < graph_.sources; ++source) {
       if (out.pending[source]) plan_->sources[source].enforce_schema = true;

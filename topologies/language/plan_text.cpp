@@ -144,7 +144,7 @@ std::string AsciiGraph(const Plan& plan) {
 // The edges, one line each, between `before` and `after`.
 std::string EdgeLines(const Plan& plan, const char* before, const char* between, const char* after) {
   std::string out;
-  for (StageId stage = static_cast<StageId>(plan.sources.size()); stage < plan.stages(); ++stage) {
+  for (StageId stage = StageId(plan.sources.size()); stage < plan.stages(); ++stage) {
     for (const StageId input : plan.node(stage).inputs) {
       out += before + plan.StageName(input) + between + plan.StageName(stage) + after;
     }

@@ -59,7 +59,7 @@ class FileTargetTest : public FileFixture {
     return Encode(program);
   }
   Result<std::unique_ptr<Committer>> Open(const TargetProgram& program) {
-    auto committer = connector_->OpenCommitter(lane_, {{0, &program}}, *source_program_, *source_);
+    auto committer = connector_->OpenCommitter(lane_, {{TargetId(0), &program}}, *source_program_, *source_);
     if (committer.ok()) RETURN_IF_ERROR((*committer)->Open());
     return committer;
   }
@@ -323,7 +323,8 @@ TEST_F(FileTargetTest, LanesShareOneFileEpochByEpoch) {
   std::vector<std::thread> threads;
   for (int lane = 0; lane < kLanes; ++lane) {
     threads.emplace_back([&, lane] {
-      auto committer = connector_->OpenCommitter(contexts[lane], {{0, program.get()}}, *source_program_, *source_);
+      auto committer =
+          connector_->OpenCommitter(contexts[lane], {{TargetId(0), program.get()}}, *source_program_, *source_);
       ASSERT_TRUE(committer.ok() && (*committer)->Open().ok());
       for (const EncodedBatch& batch : batches[lane]) ASSERT_TRUE(WriteAndCommit(**committer, batch).ok());
     });

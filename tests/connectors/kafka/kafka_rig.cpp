@@ -415,7 +415,7 @@ EncodedBatch TestLane::TakeEncoded() {
 
 Result<std::unique_ptr<Committer>> TestLane::OpenCommitter(std::vector<std::shared_ptr<KafkaTargetProgram>> targets) {
   KafkaTargets list;
-  for (size_t i = 0; i < targets.size(); ++i) list.emplace_back(static_cast<TargetId>(i), targets[i].get());
+  for (size_t i = 0; i < targets.size(); ++i) list.emplace_back(TargetId(i), targets[i].get());
   kept = std::move(targets);
   ASSIGN_OR_RETURN(std::unique_ptr<Committer> committer,
                    OpenKafkaCommitter(context, std::move(list), *program, *source));

@@ -61,7 +61,7 @@ class SqliteTest : public testing::Test, public BindServices {
   }
   Result<std::unique_ptr<Committer>> Open(const std::vector<const TargetProgram*>& programs, const LaneContext& lane) {
     std::vector<std::pair<TargetId, const TargetProgram*>> targets;
-    for (const TargetProgram* program : programs) targets.emplace_back(static_cast<TargetId>(targets.size()), program);
+    for (const TargetProgram* program : programs) targets.emplace_back(TargetId(targets.size()), program);
     auto committer = connector_->OpenCommitter(lane, targets, source_, source_);
     if (committer.ok()) RETURN_IF_ERROR((*committer)->Open());
     return committer;
@@ -149,7 +149,7 @@ class SqliteTest : public testing::Test, public BindServices {
   NoSource source_;
   SourceTable table_;
   LaneContext lane_;
-  PartitionId partition_ = 0;
+  PartitionId partition_;
   FaultSink faults_{"topology.json"};
   std::unique_ptr<const ConfigValue> config_;
   RecordBatch batch_;
@@ -164,7 +164,7 @@ TEST_F(SqliteTest, CellsAreStoredWithTheirTypes) {
                                    Type::Scalar(Kind::kTimestamp), Type::List(Kind::kInt64)};
   std::vector<TargetFields::Field> fields;
   for (size_t i = 0; i < types.size(); ++i) {
-    fields.push_back({"c\" " + std::to_string(i), static_cast<ColumnId>(i), types[i], true, nullptr});
+    fields.push_back({"c\" " + std::to_string(i), ColumnId(i), types[i], true, nullptr});
   }
   const auto program = Bind(fields, "id", "odd \"name; --");
   ASSERT_NE(program, nullptr);

@@ -21,7 +21,7 @@ class ExpressionBench {
   }
 
   void Add(const std::string& name, const Type& type, const std::vector<Cell>& cells, bool nullable = true) {
-    const auto id = static_cast<ColumnId>(batch_.columns.size());
+    const auto id = ColumnId(batch_.columns.size());
     scope_.Add({name, id, type, nullable, false, "source"});
     batch_.columns.emplace_back();
     FillColumn(&batch_.columns.back(), type, cells);

@@ -124,7 +124,7 @@ KeepPlan::KeepPlan() {
 
 ColumnId KeepPlan::Column(const std::string& name, Type type, const std::string& maker) {
   builder.plan().columns.push_back({name, std::move(type), maker});
-  return static_cast<ColumnId>(builder.plan().columns.size() - 1);
+  return ColumnId(builder.plan().columns.size() - 1);
 }
 
 std::vector<bool> KeepPlan::Done(std::initializer_list<StageId> stages) const {

@@ -196,7 +196,7 @@ TEST_F(KeptBatchTest, ARenamedNodeTakesWhatWasKeptUnderItsOldId) {
 TEST_F(KeptBatchTest, AColumnThatIsNeededAndWasNotKeptIsNamed) {
   const auto frame = Keep({plan.in, plan.a, plan.out});
   KeepPlan wider;
-  wider.builder.node(wider.b).reads.push_back(static_cast<ColumnId>(2 * wider.a_columns.size()));  // "unread"
+  wider.builder.node(wider.b).reads.push_back(ColumnId(2 * wider.a_columns.size()));  // "unread"
   got.Clear(plan.plan->columns.size(), plan.plan->stages());
   const Status status = RestoreKeptBatch(*wider.plan, frame, wider.ReuseAll(), got_names, &got);
   EXPECT_EQ(status.code(), Code::kInvalid);

@@ -43,7 +43,7 @@ TEST(ModelSets, AModelOfTwoStagesIsNamedOnce) {
 TEST(ModelSets, MoreThan64ModelsInRandomPatternsAreRightAndBounded) {
   constexpr size_t kModels = 70;
   std::vector<ResultIdentity::Model> models;
-  for (size_t m = 0; m < kModels; ++m) models.push_back({static_cast<StageId>(m + 1), "m" + std::to_string(m)});
+  for (size_t m = 0; m < kModels; ++m) models.push_back({StageId(m + 1), "m" + std::to_string(m)});
   ModelSets sets(models);
   std::mt19937_64 random(5);
   for (int round = 0; round < 40; ++round) {

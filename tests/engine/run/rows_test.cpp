@@ -121,7 +121,7 @@ TEST_F(Rows, PolicyDefaultLetsTheRowGoOnWithTheValue) {
   });
   plan.node(bad).makes = {0};
   plan.node(bad).on_record_error = RecordPolicy::kDefault;
-  plan.node(bad).default_values = {{0, "0.25"}};
+  plan.node(bad).default_values = {{ColumnId(0), "0.25"}};
   double seen = 0;
   const StageId below = plan.Node("below", {bad}, [&seen](const NodeRun& run) {
     if (run.active[0] && run.batch.columns[0].valid(0)) seen = run.batch.columns[0].values<double>()[0];
@@ -144,7 +144,7 @@ TEST_F(Rows, ADefaultTextIsTheTextNotItsJson) {
   });
   plan.node(bad).makes = {0};
   plan.node(bad).on_record_error = RecordPolicy::kDefault;
-  plan.node(bad).default_values = {{0, R"("say \"caf\u00e9\"\n")"}};
+  plan.node(bad).default_values = {{ColumnId(0), R"("say \"caf\u00e9\"\n")"}};
   std::string seen;
   const StageId below = plan.Node("below", {bad}, [&seen](const NodeRun& run) {
     seen = run.batch.columns[0].values<std::string_view>()[0];
@@ -286,7 +286,7 @@ class LargeResults : public RunTest {
     plan.node(plan.Persist("out", {above}, output)).breaker = {1000, 1000};
     for (int i = 0; i < 200; ++i) input->Push("k" + std::to_string(i), std::string(240, 'x') + std::to_string(i));
   }
-  StageId above = 0;
+  StageId above;
   std::atomic<int64_t> calls{0};
 };
 

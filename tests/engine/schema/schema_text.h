@@ -43,7 +43,7 @@ struct SchemaText {
     schema = CompileSchema(*config, faults);
     if (schema == nullptr) return;
     std::vector<ColumnId> ids;
-    for (size_t i = 0; i < schema->fields().size(); ++i) ids.push_back(static_cast<ColumnId>(i));
+    for (size_t i = 0; i < schema->fields().size(); ++i) ids.push_back(ColumnId(i));
     schema->SetColumns(ids);
   }
 
