@@ -4,6 +4,19 @@
 
 namespace anabranch {
 
+Shape Shape::Of(Kind kind) {
+  Shape shape;
+  shape.kind = kind;
+  return shape;
+}
+
+Shape Shape::Any() { return {}; }
+Shape Shape::String() { return Of(Kind::kString); }
+Shape Shape::Bool() { return Of(Kind::kBool); }
+Shape Shape::Expression() { return Of(Kind::kExpression); }
+Shape Shape::Column() { return Of(Kind::kColumn); }
+Shape Shape::Path() { return Of(Kind::kPath); }
+
 Shape Shape::Integer(double min, double max) {
   Shape shape = Of(Kind::kInteger);
   shape.min = min;

@@ -36,15 +36,15 @@ struct Shape {
   double max = std::numeric_limits<double>::infinity();
   bool non_empty = false;  // lists, maps and strings
 
-  static Shape Any() { return {}; }
-  static Shape String() { return Of(Kind::kString); }
-  static Shape Bool() { return Of(Kind::kBool); }
+  static Shape Any();
+  static Shape String();
+  static Shape Bool();
   static Shape Integer(double min, double max = std::numeric_limits<double>::infinity());
   static Shape Number(double min = -std::numeric_limits<double>::infinity(),
                       double max = std::numeric_limits<double>::infinity());
-  static Shape Expression() { return Of(Kind::kExpression); }
-  static Shape Column() { return Of(Kind::kColumn); }
-  static Shape Path() { return Of(Kind::kPath); }
+  static Shape Expression();
+  static Shape Column();
+  static Shape Path();
   static Shape Enum(std::vector<std::string> words);
   static Shape List(Shape element, bool non_empty = false);
   static Shape Map(Shape element, bool non_empty = false);
@@ -52,11 +52,7 @@ struct Shape {
   static Shape OneOf(std::vector<Shape> alternatives);
 
  private:
-  static Shape Of(Kind kind) {
-    Shape shape;
-    shape.kind = kind;
-    return shape;
-  }
+  static Shape Of(Kind kind);
 };
 
 // One key of an object.
