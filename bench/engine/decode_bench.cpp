@@ -177,7 +177,7 @@ void BareTabular(const std::vector<simdjson::padded_string>& records, simdjson::
     out->age.push_back(record["age"].get_int64());
     out->balance.push_back(record["balance"].get_double());
     out->tries.push_back(record["tries"].get_int64());
-    out->online.push_back(record["online"].get_bool());
+    out->online.push_back(record["online"].get_bool().value());
   }
 }
 
