@@ -23,8 +23,8 @@ enum CellState : uint8_t {
 
 // Why a cell is null, or that its value is not its maker's own. It stands in the upper half of the state of a null or
 // valid cell, so that it goes wherever the cell goes. The executor marks the cells of rows that a stage skipped, or
-// that failed there and go on under `on_error`; a `transform` marks what it made of marked cells, with the greatest of
-// their marks. A valid cell with a mark is a substitute: it may be read and written, but it is no result of a model.
+// that failed there and go on under `on_error`; a node that computes a column from marked cells gives it the greatest
+// of their marks. A valid cell with a mark is a substitute: it may be read and written, but it is no result of a model.
 enum class Mark : uint8_t {
   kNone = 0,
   kSkipped = 1,    // null: `when` of the maker was not true

@@ -10,7 +10,7 @@
 namespace anabranch {
 
 // Every kind of fault that a check can find. The number is what users see ("AB203"), search and
-// pass to `anabranch explain`; the table with titles and cures is in fault.cpp. Numbers never change.
+// pass to `anabranch explain`; the table with titles and cures is in fault_catalogue.cpp. Numbers never change.
 enum class FaultCode : uint16_t {
   kCannotRead = 1,
   kSyntax = 2,
@@ -47,7 +47,7 @@ enum class FaultCode : uint16_t {
   kSchemaType = 502,
   kDelivery = 601,
   kTargetConflict = 602,
-  kEnsembleMember = 701,
+  kMembers = 701,
   kUnused = 901,  // warnings from here
   kInsecure = 902,
   kDoubtful = 903,

@@ -26,7 +26,7 @@ const std::vector<FaultInfo>& FaultCatalogue() {
        "The value has another JSON type than the key wants. Text that came from a variable is turned into a number or "
        "boolean where one is wanted."},
       {FaultCode::kBadValue, "bad value", "The value has the right type, but is outside of what the key allows."},
-      {FaultCode::kForbiddenProperty, "forbidden Kafka property",
+      {FaultCode::kForbiddenProperty, "forbidden property",
        "The property is not on the allow-list: it would run code, load libraries, or undo what the engine promises."},
       {FaultCode::kPath, "path outside of the folder",
        "A path leaves the folder tree of the topology file, or its file is not there. Move the file, or allow its "
@@ -47,7 +47,7 @@ const std::vector<FaultInfo>& FaultCatalogue() {
        "Columns share one name space in a topology and are written once. Give the second one another name."},
       {FaultCode::kUnknownKind, "unknown kind", "There is no such node kind or connector."},
       {FaultCode::kDeadEnd, "dead end",
-       "Nothing reads the node and it writes nowhere, so its work would be lost. Add a persist node below it, or "
+       "Nothing reads the node and it writes nowhere, so its work would be lost. Add a node below it that writes, or "
        "remove it."},
       {FaultCode::kDuplicateId, "id used twice", "Sources and nodes share one name space of ids. Rename one."},
       {FaultCode::kNoInput, "no input", "A node reads at least one source or node: name it in `inputs`."},
@@ -57,7 +57,7 @@ const std::vector<FaultInfo>& FaultCatalogue() {
       {FaultCode::kExpressionType, "expression type",
        "An operator or function got types that it does not work on, or the result has another type than is wanted."},
       {FaultCode::kExpressionFunction, "unknown function",
-       "There is no such function, or it takes other arguments. `anabranch explain transform` lists the functions."},
+       "There is no such function, or it takes other arguments. `anabranch explain functions` lists them."},
       {FaultCode::kPattern, "bad regular expression",
        "The pattern is not a regular expression of RE2 (no back-references and no look-around)."},
       {FaultCode::kModelLoad, "model cannot be loaded",
@@ -79,9 +79,9 @@ const std::vector<FaultInfo>& FaultCatalogue() {
        "exactly_once was asked for, and a target cannot make rows and progress durable together. Change the target, "
        "or write \"delivery\": \"at_least_once\"."},
       {FaultCode::kTargetConflict, "target used twice",
-       "Two persist nodes write the same file, topic or table; their progress would overwrite each other. Give each "
+       "Two nodes write the same target; their progress would overwrite each other. Give each "
        "its own target, or join the branches and write once."},
-      {FaultCode::kEnsembleMember, "ensemble members",
+      {FaultCode::kMembers, "members of a combination",
        "The members do not fit together or to the method: types, number, weights, or a member that can be null "
        "without a `missing` policy."},
       {FaultCode::kUnused, "not used", "The entry is named nowhere. Remove it, or use it (a warning)."},

@@ -60,7 +60,7 @@ using ColumnId = Id<struct ColumnTag, uint32_t>;
 using StageId = Id<struct StageTag, uint32_t>;
 inline constexpr StageId kNoStage{UINT32_MAX};
 
-// Index of a target: the persist nodes in dependency order; the dead letters come last.
+// Index of a target: those of the sinks in dependency order; the dead letters come last.
 using TargetId = Id<struct TargetTag, uint32_t>;
 
 // Index into a lane's SourceTable: small, only grows, stable for the life of the lane.

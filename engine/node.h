@@ -32,7 +32,7 @@ class BindServices {
   // The entry of a top-level section ("models", "schemas", "connections"), or null. Names() lists them.
   virtual const ConfigValue* Section(std::string_view section, std::string_view name) const = 0;
   virtual std::vector<std::string> Names(std::string_view section) const = 0;
-  // Binds a persist node's "to" object with the connector that it names. Null when faulty.
+  // Binds the "to" object of a sink with the connector that it names. Null when faulty.
   virtual std::shared_ptr<const TargetProgram> BindTarget(const ConfigValue& to, const struct TargetFields& fields,
                                                           FaultSink& faults) = 0;
 };
@@ -66,8 +66,8 @@ class BindContext {
   // Changes what is visible below this node, never data.
   virtual void Rename(std::string_view from, std::string_view to) = 0;
   virtual void Drop(std::string_view name) = 0;
-  // The schema of the source(s) above that no validate node above enforces yet; marks them enforced here.
-  // (kind `validate` only.) One entry per source.
+  // The schemas of the sources above that no node above enforces yet; marks them as enforced here. One entry per
+  // source. Only for kinds whose spec says `checks_schemas`; empty for others.
   virtual std::vector<std::shared_ptr<const class RecordSchema>> TakeSchemas() = 0;
 };
 
@@ -114,7 +114,7 @@ class NodeProgram {
   // Makes the per-thread instance. May load models and allocate; called before the first record,
   // concurrently for different threads. Errors: kUnavailable, kStage.
   virtual Result<std::unique_ptr<Node>> Open() const = 0;
-  // Set for persist nodes: where the rows go.
+  // Of a sink: where the rows go. Null for other kinds.
   virtual std::shared_ptr<const TargetProgram> target() const { return nullptr; }
   // Facts for `explain` and result headers, e.g. {"model": "gbt@7", "rows_per_call": "64"}.
   virtual std::map<std::string, std::string> Facts() const { return {}; }
@@ -136,13 +136,15 @@ class NodeKind {
   virtual ~NodeKind() = default;
 
   struct Spec {
-    std::string name;               // a verb: "infer"
+    std::string name;               // a verb
     std::string summary;            // one sentence
     std::string about;              // a few paragraphs of Markdown for `explain` and the reference
     std::vector<FieldSpec> fields;  // beside the common ones (kind, inputs, when, on_error, …)
     std::string example;            // a pasteable node object (JSON); a test binds it
     int version = 1;                // raised by hand when the kind's results change
-    bool results = false;           // its columns are written by persist by default
+    bool sink = false;              // its rows end there: no node may read it, and it has a target
+    bool checks_schemas = false;    // it holds rows to the schemas of the sources above it (TakeSchemas)
+    bool results = false;           // its columns are results: a sink writes them by default
     bool expensive = false;         // worth its own thread when branches are independent (measured at run time)
   };
   virtual const Spec& spec() const = 0;

@@ -46,7 +46,7 @@ struct PlanSource {
   std::string format = "json";
   std::shared_ptr<const RecordSchema> schema;  // null: raw pass-through only
   DecodePlan decode;                           // empty fields: nothing is decoded
-  bool enforce_schema = false;                 // no validate node below does it for every path
+  bool enforce_schema = false;                 // not every path below has a node that does it
   KeyRule key;
   Breaker breaker;
 };
@@ -68,7 +68,7 @@ struct PlanNode {
   std::vector<ColumnId> makes;
   std::vector<ColumnId> reads;
   bool expensive = false;
-  TargetId target;  // persist nodes only
+  TargetId target;  // sinks only
   RecordPolicy on_record_error = RecordPolicy::kDeadLetter;
   std::map<ColumnId, std::string> default_values;  // canonical JSON text per made column
   int64_t timeout_ns = 0;                          // 0 = none
@@ -90,8 +90,8 @@ struct EpochLimits {
 };
 
 struct Limits {
-  size_t record_bytes = size_t{16} << 20;   // a longer record is a record error
-  size_t result_bytes = size_t{16} << 20;   // a longer result of one record is a record error of its persist node
+  size_t record_bytes = size_t{16} << 20;  // a longer record is a record error
+  size_t result_bytes = size_t{16} << 20;  // a longer result of one record is a record error of the sink that writes it
   size_t memory_bytes = size_t{512} << 20;  // batches and pinned outputs in flight, all lanes
   size_t kept_bytes = size_t{4} << 30;      // kept results in the state folder
 };
@@ -104,7 +104,7 @@ struct Plan {
   std::string file;  // absolute path
   std::vector<PlanSource> sources;
   std::vector<PlanNode> nodes;
-  std::vector<PlanTarget> targets;  // persist nodes in order, then dead letters
+  std::vector<PlanTarget> targets;  // those of the sinks in order, then dead letters
   std::vector<ColumnInfo> columns;
   std::string models;  // "gbt@7,nn@1a2b3c4d"
   Delivery delivery = Delivery::kExactlyOnce;
@@ -120,7 +120,7 @@ struct Plan {
   const std::string& StageName(StageId stage) const {
     return stage < sources.size() ? sources[stage].id : node(stage).id;
   }
-  // Without models: IdentityOf (plan_graph.h) adds those above a persist node.
+  // Without models: IdentityOf (plan_graph.h) adds those above a sink.
   ResultIdentity identity() const { return {name + "@" + hash, {}}; }
 };
 

@@ -38,12 +38,12 @@ std::vector<bool> WithAncestors(const Plan& plan, std::vector<bool> stages) {
   return stages;
 }
 
-ResultIdentity IdentityOf(const Plan& plan, StageId persist) {
+ResultIdentity IdentityOf(const Plan& plan, StageId sink) {
   std::vector<bool> above(plan.stages());
-  above[persist] = true;
+  above[sink] = true;
   above = WithAncestors(plan, std::move(above));
   ResultIdentity identity = plan.identity();
-  for (auto stage = StageId(plan.sources.size()); stage < persist; ++stage) {
+  for (auto stage = StageId(plan.sources.size()); stage < sink; ++stage) {
     if (!above[stage]) continue;
     const auto facts = plan.node(stage).program->Facts();
     if (const auto model = facts.find("model"); model != facts.end()) identity.models.push_back({stage, model->second});

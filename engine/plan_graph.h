@@ -13,8 +13,8 @@ StageId FindStage(const Plan& plan, std::string_view name);
 std::vector<bool> StageAndBelow(const Plan& plan, StageId stage);
 // By StageId: `stages` and every stage above one of them: what must have run so that they can.
 std::vector<bool> WithAncestors(const Plan& plan, std::vector<bool> stages);
-// The plan's identity with the models above a persist node.
-ResultIdentity IdentityOf(const Plan& plan, StageId persist);
+// The plan's identity with the models above a sink.
+ResultIdentity IdentityOf(const Plan& plan, StageId sink);
 
 // What the parts of the plan need outside, sources first.
 std::vector<OutsideNeed> NeedsOf(const Plan& plan);

@@ -123,10 +123,10 @@ class RecordBatch {
 
   std::vector<Column> columns;    // by ColumnId; only those of this source's stages are filled
   std::vector<StageRows> stages;  // by StageId
-  EncodedBatch encoded;           // what leaves: filled by persist stages and dead letters
+  EncodedBatch encoded;           // what leaves: filled by sinks and dead letters
   Arena text;                     // payload copies, made keys, header bytes
 
-  // Things that keep the views above alive, e.g. the messages of a Kafka client: given back at Clear().
+  // Things that keep the views above alive, e.g. the messages of a client: given back at Clear().
   std::function<void()> release;
 };
 

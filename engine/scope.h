@@ -22,7 +22,7 @@ struct VisibleColumn {
   ColumnId id;
   Type type;
   bool nullable = false;  // may be null on a row that reaches the reader
-  bool result = false;    // made by a kind whose columns are results (infer, ensemble)
+  bool result = false;    // made by a kind whose columns are results (NodeKind::Spec)
   std::string maker;
   bool substituted = false;               // may hold a default of its maker's `on_error`
   std::vector<std::string> classes = {};  // of a vector of a classifier: the names of its values, where they are known

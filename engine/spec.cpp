@@ -1,5 +1,6 @@
 #include "engine/spec.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace anabranch {
@@ -61,6 +62,12 @@ Shape Shape::OneOf(std::vector<Shape> alternatives) {
   Shape shape = Of(Kind::kOneOf);
   shape.alternatives = std::move(alternatives);
   return shape;
+}
+
+Affects AffectsOf(const std::vector<FieldSpec>& fields, std::string_view name) {
+  const auto field =
+      std::find_if(fields.begin(), fields.end(), [&](const FieldSpec& each) { return each.name == name; });
+  return field == fields.end() ? Affects::kResults : field->affects;
 }
 
 }  // namespace anabranch

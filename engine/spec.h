@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace anabranch {
@@ -55,6 +56,16 @@ struct Shape {
   static Shape Of(Kind kind);
 };
 
+// What depends on the value of a key. It decides whether kept results can be used again after the key changed
+// (topologies/language/fingerprint.h). It is looked up for the keys of the file, of a source, of a connector's object
+// and of a node; what stands inside a value counts as its key does.
+enum class Affects : uint8_t {
+  kResults,     // which records there are or what is computed from them; the safe choice, and the default
+  kSeparately,  // the same, but the fingerprint adds its meaning itself, defaults included (key, join, on_error, …)
+  kPosition,    // whose positions a source uses, not which records it reads
+  kNothing,     // only how, when or where something is run
+};
+
 // One key of an object.
 struct FieldSpec {
   std::string name;
@@ -62,6 +73,10 @@ struct FieldSpec {
   bool required = false;
   std::string fallback;  // the default, as JSON text; empty = none
   std::string doc;       // one sentence, with unit
+  Affects affects = Affects::kResults;
 };
+
+// What `name` affects according to `fields`; kResults for a key that they do not list.
+Affects AffectsOf(const std::vector<FieldSpec>& fields, std::string_view name);
 
 }  // namespace anabranch

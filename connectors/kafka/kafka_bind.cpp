@@ -154,14 +154,16 @@ bool CheckEnvelope(const ConfigValue& at, const TargetFields& fields, FaultSink&
 std::vector<FieldSpec> KafkaSourceFields() {
   return {
       {"topics", Shape::List(Shape::String(), true), true, "", "Topics to read."},
-      {"connection", Shape::String(), false, "", "Name of a connection; may be left out where there is only one."},
-      {"group", Shape::String(), false, "", "Consumer group; default anabranch.NAME."},
+      {"connection", Shape::String(), false, "", "Name of a connection; may be left out where there is only one.",
+       Affects::kSeparately},
+      {"group", Shape::String(), false, "", "Consumer group; default anabranch.NAME.", Affects::kPosition},
       {"start", PositionShape(true), false, "\"earliest\"",
        "Where to begin when the group first reads a topic. A partition that is added later is read from its "
-       "beginning."},
-      {"end", PositionShape(false), false, "", "Where to end; without it the source never ends."},
+       "beginning.",
+       Affects::kNothing},
+      {"end", PositionShape(false), false, "", "Where to end; without it the source never ends.", Affects::kNothing},
       {"properties", Shape::Map(Shape::OneOf({Shape::String(), Shape::Number(), Shape::Bool()})), false, "",
-       "Properties of the consumer under librdkafka's names."},
+       "Properties of the consumer under librdkafka's names.", Affects::kNothing},
   };
 }
 

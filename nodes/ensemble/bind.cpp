@@ -73,14 +73,14 @@ class Binder {
 
   void CheckForm(const ConfigValue& members) {
     if (MustHaveWeights() && members.is_array()) {
-      Fault(FaultCode::kEnsembleMember, members, method_name() + " needs a weight for each member",
+      Fault(FaultCode::kMembers, members, method_name() + " needs a weight for each member",
             "write an object: {\"column\": weight, …}");
     } else if (IsChoice(plan_.method) && members.is_object()) {
-      Fault(FaultCode::kEnsembleMember, members, method_name() + " has no use for weights: the order of a list counts",
+      Fault(FaultCode::kMembers, members, method_name() + " has no use for weights: the order of a list counts",
             plan_.method == EnsembleMethod::kFirst ? "write a list of columns"
                                                    : "write a list of {\"member\": column, \"when\": condition}");
     } else if (!MayHaveWeights() && members.is_object()) {
-      Fault(FaultCode::kEnsembleMember, members, method_name() + " has no use for weights",
+      Fault(FaultCode::kMembers, members, method_name() + " has no use for weights",
             std::string("write a list of columns, or take \"") +
                 (IsVote(plan_.method) ? "weighted_vote" : "weighted_mean") + "\"");
     }
@@ -98,7 +98,7 @@ class Binder {
     if (column == nullptr) {
       ok_ = false;
     } else if (!column->type.IsNumeric()) {
-      Fault(FaultCode::kEnsembleMember, at,
+      Fault(FaultCode::kMembers, at,
             "the weight of member \"" + at.name + "\" is the column \"" + at.text + "\", a " + column->type.ToString(),
             "a weight is a number, or a column of numbers");
     } else {
@@ -108,7 +108,7 @@ class Binder {
 
   void BindChoice(const ConfigValue& at, EnsembleMember member) {
     if (plan_.method != EnsembleMethod::kSelect) {
-      Fault(FaultCode::kEnsembleMember, at, method_name() + " takes no conditions", "take \"method\": \"select\"");
+      Fault(FaultCode::kMembers, at, method_name() + " takes no conditions", "take \"method\": \"select\"");
       return;
     }
     if (const ConfigValue* when = at.Find("when"); when != nullptr && when->is_string()) {
@@ -121,7 +121,7 @@ class Binder {
 
   void BindMember(const ConfigValue& at, const std::string& name, EnsembleMember member) {
     if (std::ranges::find(plan_.members, name, &EnsembleMember::name) != plan_.members.end()) {
-      Fault(FaultCode::kEnsembleMember, at, "member \"" + name + "\" is listed twice");
+      Fault(FaultCode::kMembers, at, "member \"" + name + "\" is listed twice");
       return;
     }
     const VisibleColumn* column = context_.Read(at, name);
@@ -132,7 +132,7 @@ class Binder {
     CheckType(at, *column);
     const bool can_miss = column->nullable || column->substituted;
     if (can_miss && config_.Find("missing") == nullptr && !IsChoice(plan_.method)) {
-      Fault(FaultCode::kEnsembleMember, at,
+      Fault(FaultCode::kMembers, at,
             "member \"" + name + "\" can be " + (column->nullable ? "null" : "a default, which does not count") +
                 " (made by \"" + column->maker + "\"), and nothing says what then happens",
             "add \"missing\": \"renormalise\", \"fail\" or {\"default\": …}");
@@ -148,23 +148,22 @@ class Binder {
   void CheckType(const ConfigValue& at, const VisibleColumn& column) {
     const Type& type = column.type;
     const std::string is = "member \"" + column.name + "\" is " + type.ToString();
-    if (IsJson(type)) return Fault(FaultCode::kEnsembleMember, at, is + ", which no ensemble combines");
+    if (IsJson(type)) return Fault(FaultCode::kMembers, at, is + ", which no ensemble combines");
     if (soft()) {
       const bool vector = type.kind == Kind::kTensor && type.shape.size() == 1 &&
                           (type.element == Kind::kFloat32 || type.element == Kind::kFloat64);
-      if (!vector) return Fault(FaultCode::kEnsembleMember, at, is + "; soft_vote combines vectors of numbers");
+      if (!vector) return Fault(FaultCode::kMembers, at, is + "; soft_vote combines vectors of numbers");
     } else if (IsVote(plan_.method)) {
       const bool label = type.kind == Kind::kString || type.kind == Kind::kInt64 || type.kind == Kind::kBool;
       if (!label) {
-        return Fault(FaultCode::kEnsembleMember, at,
-                     is + "; " + method_name() + " combines labels (string, int64 or bool)",
+        return Fault(FaultCode::kMembers, at, is + "; " + method_name() + " combines labels (string, int64 or bool)",
                      type.IsNumeric() ? "mean, median, min and max combine numbers" : "");
       }
     } else if (IsChoice(plan_.method)) {
       return CheckChoice(at, column, is);
     } else {
       if (!type.IsNumeric()) {
-        Fault(FaultCode::kEnsembleMember, at, is + "; " + method_name() + " combines numbers",
+        Fault(FaultCode::kMembers, at, is + "; " + method_name() + " combines numbers",
               type.kind == Kind::kString ? "majority_vote combines labels" : "");
       }
       return;
@@ -173,7 +172,7 @@ class Binder {
       typed_by_ = column.name;
       plan_.member_type = type;
     } else if (type.kind != plan_.member_type.kind || type.shape != plan_.member_type.shape) {
-      Fault(FaultCode::kEnsembleMember, at,
+      Fault(FaultCode::kMembers, at,
             is + ", \"" + *typed_by_ + "\" is " + plan_.member_type.ToString() + ": all must be of one type");
     }
   }
@@ -183,7 +182,7 @@ class Binder {
     Type type = column.type;
     if (type.kind == Kind::kFloat32) type = Type::Scalar(Kind::kFloat64);
     if (!type.IsNumeric() && type.kind != Kind::kString && type.kind != Kind::kBool) {
-      return Fault(FaultCode::kEnsembleMember, at, is + "; " + method_name() + " takes numbers, strings and flags");
+      return Fault(FaultCode::kMembers, at, is + "; " + method_name() + " takes numbers, strings and flags");
     }
     if (!typed_by_) {
       typed_by_ = column.name;
@@ -191,7 +190,7 @@ class Binder {
     } else if (type.IsNumeric() && plan_.member_type.IsNumeric()) {
       if (!(type == plan_.member_type)) plan_.member_type = Type::Scalar(Kind::kFloat64);
     } else if (!(type == plan_.member_type)) {
-      Fault(FaultCode::kEnsembleMember, at,
+      Fault(FaultCode::kMembers, at,
             is + ", \"" + *typed_by_ + "\" is " + plan_.member_type.ToString() + ": all must be of one type");
     }
   }
@@ -225,7 +224,7 @@ class Binder {
     EnsembleMember& member = plan_.members[m];
     if (known_[m].empty()) {
       if (given) return;
-      Fault(FaultCode::kEnsembleMember, *places_[m],
+      Fault(FaultCode::kMembers, *places_[m],
             "the classes of member \"" + member.name + "\" are not known, those of others are",
             "name them all, in the order of this member's values: \"classes\": [\"" + plan_.classes[0] + "\", …]");
       return;
@@ -233,7 +232,7 @@ class Binder {
     for (const std::string& name : plan_.classes) {
       const auto found = std::ranges::find(known_[m], name);
       if (found == known_[m].end()) {
-        Fault(FaultCode::kEnsembleMember, *places_[m], "member \"" + member.name + "\" has no class \"" + name + "\"",
+        Fault(FaultCode::kMembers, *places_[m], "member \"" + member.name + "\" has no class \"" + name + "\"",
               Suggest(name, known_[m]));
         return;
       }

@@ -43,7 +43,7 @@ NodeKind::Spec MakeSpec() {
       {"batch",
        Shape::Object({{"max_rows", Shape::Integer(1, 4096), false, "",
                        "rows per model call; left out, it is measured when the model is loaded"}}),
-       false, "", "how records are grouped into model calls"},
+       false, "", "how records are grouped into model calls", Affects::kNothing},
       {"nulls", Shape::Enum({"error", "nan"}), false, "\"error\"",
        "what a null feature is: an error of its record, or NaN to the model"},
       {"allow_nan", Shape::Bool(), false, "false", "whether outputs may be NaN or infinite"},

@@ -30,6 +30,7 @@ NodeKind::Spec MakeSpec() {
       {"envelope", Shape::Enum({"plain", "raw", "cloudevents"}), false, "",
        "How a row is wrapped; which ones there are depends on the connector."},
   };
+  spec.sink = true;
   spec.example = R"({"kind": "persist", "inputs": ["score"], "to": {"file": {"path": "predictions.jsonl"}},)"
                  R"( "fields": ["score"]})";
   return spec;

@@ -31,6 +31,7 @@ NodeKind::Spec MakeSpec() {
   rules.shape = Shape::Map(Shape::Expression());
   rules.doc = "Conditions that must be true of every record, by name.";
   spec.fields = {rules};
+  spec.checks_schemas = true;
   spec.example = R"({"kind": "validate", "inputs": ["payments"], "rules": {"sane_amount": "amount < 1e6"}})";
   return spec;
 }

@@ -22,7 +22,7 @@ void NodeBinding::UnknownColumn(const ConfigValue& at, std::string_view name) {
     faults_.Add(FaultCode::kUnknownColumn, at,
                 reader + " reads column " + column + ", which \"" + elsewhere->maker + "\" makes, but rows of source " +
                     without + " do not have it",
-                "make it in their branch too, with a transform and as " + elsewhere->type.ToString());
+                "make it in their branch too, as " + elsewhere->type.ToString());
     return;
   }
   if (elsewhere != nullptr) {
@@ -99,7 +99,7 @@ void NodeBinding::Drop(std::string_view name) {
 
 std::vector<std::shared_ptr<const RecordSchema>> NodeBinding::TakeSchemas() {
   std::vector<std::shared_ptr<const RecordSchema>> taken;
-  if (schemas_ == nullptr) return taken;
+  if (schemas_ == nullptr || !kind_.spec().checks_schemas) return taken;
   for (size_t source = 0; source < pending_->size(); ++source) {
     if (!(*pending_)[source] || schemas_->schemas[source] == nullptr) continue;
     (*pending_)[source] = false;

@@ -13,7 +13,7 @@
 
 namespace anabranch {
 
-// Schemas of the sources, and which of them some validate node enforces.
+// Schemas of the sources, and which of them some node enforces.
 struct SchemaUse {
   std::vector<std::shared_ptr<RecordSchema>> schemas;  // by source; null = none
   std::vector<bool> taken;                             // by source: some node checks it

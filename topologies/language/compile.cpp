@@ -151,9 +151,10 @@ void Compiler::BindSource(size_t source) {
   if (broken_.count(&entry) == 0) {
     const ConfigValue* member = ConnectorMember(entry, registry_);
     plan_source.connector = member->name;
-    plan_source.program = registry_.FindConnector(member->name)->BindSource(*member, entry.name, services_, faults_);
+    const Connector& connector = *registry_.FindConnector(member->name);
+    plan_source.program = connector.BindSource(*member, entry.name, services_, faults_);
     BindKey(entry, out.scope, out.sound, plan_source);
-    FingerprintSource(root_, entry, *member, plan_source);
+    FingerprintSource(root_, entry, *member, connector, plan_source);
   }
   out.suspect = misshapen_.count(entry.name) != 0 && entry.Find("schema") == nullptr;
   out.blind = out.blind || out.suspect;

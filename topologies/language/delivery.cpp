@@ -104,7 +104,7 @@ void DeliveryCheck::RefuseSharedTargets() {
     if (other != before.end()) {
       faults_.Add(FaultCode::kTargetConflict, WhatOf(target),
                   "\"" + plan_.targets[target].id + "\" and \"" + plan_.targets[*other].id + "\" both write " + what,
-                  "give each its own target, or let one persist node read both branches");
+                  "give each its own target, or let one node write both branches");
     }
     before.push_back(target);
   }

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <utility>
 
 #include "topologies/language/plan_hash.h"
+#include "topologies/language/topology_spec.h"
 
 namespace anabranch {
 
@@ -13,16 +15,22 @@ using Names = std::initializer_list<std::string_view>;
 
 bool IsOneOf(std::string_view name, Names names) { return std::find(names.begin(), names.end(), name) != names.end(); }
 
-ConfigValue Without(const ConfigValue& value, Names names) {
+// The members that affect one of `wanted`.
+ConfigValue Only(const ConfigValue& value, const std::vector<FieldSpec>& fields,
+                 std::initializer_list<Affects> wanted) {
   ConfigValue left = value;
-  std::erase_if(left.children, [&](const ConfigValue& member) { return IsOneOf(member.name, names); });
+  std::erase_if(left.children, [&](const ConfigValue& member) {
+    return std::find(wanted.begin(), wanted.end(), AffectsOf(fields, member.name)) == wanted.end();
+  });
   return left;
 }
 
 // Takes out what means nothing in a JSON Schema, at any depth. Its "properties" are names.
 void DropSchemaNotes(ConfigValue& schema) {
   if (!schema.is_object()) return;
-  schema = Without(schema, {"$schema", "$comment", "title", "description", "default", "examples"});
+  std::erase_if(schema.children, [](const ConfigValue& member) {
+    return IsOneOf(member.name, {"$schema", "$comment", "title", "description", "default", "examples"});
+  });
   for (ConfigValue& member : schema.children) {
     if (IsOneOf(member.name, {"items", "additionalProperties"})) DropSchemaNotes(member);
     if (!IsOneOf(member.name, {"properties", "patternProperties", "definitions"})) continue;
@@ -30,8 +38,8 @@ void DropSchemaNotes(ConfigValue& schema) {
   }
 }
 
-// Canonical text sorts members, but what the user names may count in its order: ties among members of an ensemble,
-// fields as they are written.
+// Canonical text sorts members, but what the user names may count in its order: ties between columns, fields as they
+// are written.
 std::string InOrder(const ConfigValue& value, const Shape* shape) {
   std::string text = value.Canonical();
   if (!value.is_object() || (shape != nullptr && shape->kind == Shape::Kind::kObject)) return text;
@@ -39,8 +47,8 @@ std::string InOrder(const ConfigValue& value, const Shape* shape) {
   return text;
 }
 
-const Shape* ShapeOf(const NodeKind& kind, std::string_view member) {
-  for (const FieldSpec& field : kind.spec().fields) {
+const Shape* ShapeOf(const std::vector<FieldSpec>& fields, std::string_view member) {
+  for (const FieldSpec& field : fields) {
     if (field.name == member) return &field.shape;
   }
   return nullptr;
@@ -73,14 +81,14 @@ std::string ConnectionOf(const ConfigValue& root, const ConfigValue& member) {
 
 }  // namespace
 
-void FingerprintSource(const ConfigValue& root, const ConfigValue& entry, const ConfigValue& member, PlanSource& out) {
-  // Where reading begins and ends, and how records are fetched, changes no record.
-  const ConfigValue reads = Without(member, {"start", "end", "properties", "connection"});
+void FingerprintSource(const ConfigValue& root, const ConfigValue& entry, const ConfigValue& member,
+                       const Connector& connector, PlanSource& out) {
+  const std::vector<FieldSpec>& fields = connector.spec().source;
   const std::string connection = ConnectionOf(root, member);
   const std::string on = connection.empty() ? "" : " on connection " + connection;
-  out.position_owner = member.name + " " + reads.Canonical() + on;
-  // A group says who reads, not what.
-  std::string text = member.name + " " + Without(reads, {"group"}).Canonical() + on + "\n";
+  const ConfigValue position = Only(member, fields, {Affects::kResults, Affects::kPosition});
+  out.position_owner = member.name + " " + position.Canonical() + on;
+  std::string text = member.name + " " + Only(member, fields, {Affects::kResults}).Canonical() + on + "\n";
   text += out.format + "\n" + std::string(entry.Text("envelope")) + "\n";
   const ConfigValue* schemas = root.Find("schemas");
   if (const ConfigValue* schema = schemas != nullptr ? schemas->Find(entry.Text("schema")) : nullptr) {
@@ -90,17 +98,20 @@ void FingerprintSource(const ConfigValue& root, const ConfigValue& entry, const 
   }
   const ConfigValue* key = entry.Find("key");
   text += "\n" + (key != nullptr ? key->Canonical() : "\"record\"");
+  const std::vector<FieldSpec> common = CommonSourceFields();
+  for (const ConfigValue& more : entry.children) {
+    const bool counts = more.name != member.name && AffectsOf(common, more.name) == Affects::kResults;
+    if (counts) text += "\n" + more.name + "=" + more.Canonical();
+  }
   out.fingerprint = HashText(text);
 }
 
 void FingerprintNode(const ConfigValue& entry, const NodeKind& kind, const std::vector<VisibleColumn>& made,
                      PlanNode& out) {
-  // Model calls give the same whatever their size; on_error and join follow with their defaults.
-  const ConfigValue config = Without(entry, {"kind", "inputs", "join", "on_error", "description", "keep", "was",
-                                             "retry", "timeout_ms", "dead_letter_max", "batch"});
+  const std::vector<FieldSpec> fields = NodeFields(kind);
   std::vector<std::string> parts;
-  for (const ConfigValue& member : config.children) {
-    parts.push_back(member.name + "=" + InOrder(member, ShapeOf(kind, member.name)));
+  for (const ConfigValue& member : Only(entry, fields, {Affects::kResults}).children) {
+    parts.push_back(member.name + "=" + InOrder(member, ShapeOf(kind.spec().fields, member.name)));
   }
   std::sort(parts.begin(), parts.end());
   std::string text = kind.spec().name + " " + std::to_string(kind.spec().version) + "\n";

@@ -8,13 +8,14 @@
 
 namespace anabranch {
 
-// Fingerprints tell whether results that were kept are still those that the file asks for: two plans that give a stage
-// the same one make the same results there. They hold neither ids nor what only says how, when or where something is
-// run (batches, epochs, limits, retries, timeouts, keeping, breakers, descriptions, annotations). 16 hex digits each.
+// A fingerprint tells whether kept results are still the results that the file asks for: two plans that give a stage
+// the same fingerprint compute the same results there. It has 16 hex digits. Each key counts as its FieldSpec says
+// (`affects`); a key without a spec counts. Ids never count.
 
-// Of a source: connector and what it reads, format, envelope, schema, key. Fills also `position_owner`.
+// Of a source: the connector and what it reads, format, envelope, schema, key. Also fills `position_owner`.
 // `member` is the object under the connector's name.
-void FingerprintSource(const ConfigValue& root, const ConfigValue& entry, const ConfigValue& member, PlanSource& out);
+void FingerprintSource(const ConfigValue& root, const ConfigValue& entry, const ConfigValue& member,
+                       const Connector& connector, PlanSource& out);
 
 // Of a node by itself: kind and its version, configuration, join, the `on_error` that applies; then a dash and another
 // one of what the configuration's text does not hold (model bytes), where there is any. `out` is bound and its settings

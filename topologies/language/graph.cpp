@@ -30,7 +30,7 @@ class GraphCheck {
     for (size_t node = graph_.sources; node < graph_.vertices.size(); ++node) Connect(node);
     CheckCycles();
     Order();
-    CheckReadersOfPersist();
+    CheckReadersOfSinks();
     CheckDeadEnds();
     return std::move(graph_);
   }
@@ -46,10 +46,14 @@ class GraphCheck {
   void BeginAtEntry(std::vector<size_t>& chain) const;
   void ReportCycle(std::vector<size_t> chain);
   const ConfigValue* EdgePlace(size_t from, size_t to) const;
-  void CheckReadersOfPersist();
+  void CheckReadersOfSinks();
   void CheckDeadEnds();
   void Order();
   const std::string& Id(size_t vertex) const { return graph_.vertices[vertex].entry->name; }
+  std::string KindOf(const std::string& id) const {
+    return std::string(graph_.vertices[by_id_.at(id)].entry->Text("kind"));
+  }
+  std::string Sinks() const;
 
   const ConfigValue& root_;
   const Registry& registry_;
@@ -58,8 +62,8 @@ class GraphCheck {
   std::unordered_map<std::string, size_t> by_id_;
   std::vector<std::string> ids_;
   size_t suggestions_ = 0;
-  std::vector<std::pair<size_t, const ConfigValue*>> read_persists_;  // reader, its input
-  std::unordered_set<std::string> meant_;                             // hints given for unknown inputs
+  std::vector<std::pair<size_t, const ConfigValue*>> read_sinks_;  // reader, its input
+  std::unordered_set<std::string> meant_;                          // hints given for unknown inputs
 };
 
 void GraphCheck::Collect(const char* section, bool sources) {
@@ -69,7 +73,8 @@ void GraphCheck::Collect(const char* section, bool sources) {
     Graph::Vertex vertex;
     vertex.entry = &entry;
     vertex.source = sources;
-    vertex.persist = !sources && IsPersist(entry.Text("kind"));
+    const NodeKind* kind = sources ? nullptr : registry_.FindKind(entry.Text("kind"));
+    vertex.sink = kind != nullptr && kind->spec().sink;
     const auto [at, added] = by_id_.emplace(entry.name, graph_.vertices.size());
     if (!added) {
       const ConfigValue& first = *graph_.vertices[at->second].entry;
@@ -153,7 +158,7 @@ void GraphCheck::ConnectOne(size_t node, const ConfigValue& input) {
     faults_.Add(FaultCode::kBadValue, input, "node \"" + Id(node) + "\" names the input \"" + input.text + "\" twice");
     return;
   }
-  if (from.persist && index != node) read_persists_.push_back({node, &input});
+  if (from.sink && index != node) read_sinks_.push_back({node, &input});
   reader.inputs.push_back(index);
   reader.input_places.push_back(&input);
   from.readers.push_back(node);
@@ -215,15 +220,25 @@ void GraphCheck::ReportCycle(std::vector<size_t> chain) {
               chain.size() == 1 ? "a node cannot read itself" : "take one of these edges out: " + edges);
 }
 
-void GraphCheck::CheckReadersOfPersist() {
+void GraphCheck::CheckReadersOfSinks() {
   const std::unordered_set<size_t> ordered(graph_.order.begin(), graph_.order.end());
-  for (const auto& [reader, input] : read_persists_) {
+  for (const auto& [reader, input] : read_sinks_) {
     graph_.vertices[reader].sound = false;
     if (ordered.count(reader) == 0) continue;  // the cycle tells more
     faults_.Add(FaultCode::kUnknownReference, *input,
-                "node \"" + Id(reader) + "\" reads \"" + input->text + "\", a persist node: it passes nothing on",
+                "node \"" + Id(reader) + "\" reads \"" + input->text + "\", a " + KindOf(input->text) +
+                    " node: it passes nothing on",
                 "read what \"" + input->text + "\" reads");
   }
+}
+
+// The kinds that end the graph: "write or publish".
+std::string GraphCheck::Sinks() const {
+  std::string names;
+  for (const NodeKind* kind : registry_.kinds()) {
+    if (kind->spec().sink) names += (names.empty() ? "" : " or ") + kind->spec().name;
+  }
+  return names;
 }
 
 void GraphCheck::CheckDeadEnds() {
@@ -231,13 +246,13 @@ void GraphCheck::CheckDeadEnds() {
     const Graph::Vertex& vertex = graph_.vertices[node];
     const std::string_view kind = vertex.entry->Text("kind");
     // A node without readers is the end of every chain that reaches nothing; one fault names it.
-    if (!vertex.readers.empty() || vertex.persist || registry_.FindKind(kind) == nullptr) continue;
+    if (!vertex.readers.empty() || vertex.sink || registry_.FindKind(kind) == nullptr) continue;
     if (vertex.inputs.empty()) continue;                                    // it was told to read nothing
     if (by_id_.at(Id(node)) != node) continue;                              // its id is another's: said already
     if (meant_.count("did you mean \"" + Id(node) + "\"?") != 0) continue;  // its reader misspelt it
-    faults_.AddAtName(FaultCode::kDeadEnd, *vertex.entry,
-                      "nothing reads node \"" + Id(node) + "\", and it writes nowhere",
-                      "add \"" + Id(node) + "\" to the inputs of a node that leads to a persist node, or remove it");
+    faults_.AddAtName(
+        FaultCode::kDeadEnd, *vertex.entry, "nothing reads node \"" + Id(node) + "\", and it writes nowhere",
+        "add \"" + Id(node) + "\" to the inputs of a node that leads to a " + Sinks() + " node, or remove it");
   }
 }
 

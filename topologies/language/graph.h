@@ -16,7 +16,7 @@ struct Graph {
     std::vector<const ConfigValue*> input_places;  // the strings that name them
     std::vector<size_t> readers;                   // in file order
     bool source = false;
-    bool persist = false;
+    bool sink = false;  // its kind ends the graph
     bool sound = true;  // every input was found, none stands in a cycle
   };
   std::vector<Vertex> vertices;  // sources in file order, then nodes in file order
@@ -27,7 +27,7 @@ struct Graph {
 
 // Reads the edges out of a structurally checked file. Reports unknown references, ids used twice,
 // nodes without inputs, cycles (one shortest closed chain per strongly connected component, and every
-// self-loop), nodes that reach no persist node, and readers of persist nodes.
+// self-loop), nodes that reach no sink, and readers of sinks.
 Graph CheckGraph(const ConfigValue& root, const Registry& registry, FaultSink& faults);
 
 }  // namespace anabranch

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "topologies/language/topology_spec.h"
+
 namespace anabranch {
 
 std::string HashText(const std::string& text) {
@@ -15,11 +17,11 @@ std::string HashText(const std::string& text) {
 }
 
 std::string HashPlan(const ConfigValue& root, const Plan& plan) {
+  const std::vector<FieldSpec> fields = TopologyFields();
   std::vector<std::string> parts;
   for (const ConfigValue& member : root.children) {
     const std::string& name = member.name;
-    const bool for_readers = name == "description" || name == "owner" || name == "tags" || name == "tests";
-    if (!for_readers) parts.push_back(name + "=" + member.Canonical());
+    if (AffectsOf(fields, name) != Affects::kNothing) parts.push_back(name + "=" + member.Canonical());
   }
   std::sort(parts.begin(), parts.end());
   for (const PlanNode& node : plan.nodes) parts.push_back(node.id + ":" + node.program->FingerprintExtra());

@@ -72,7 +72,7 @@ std::string SourceText(const Plan& plan, size_t index) {
   out += "   decodes " + (source.schema ? ColumnList(plan, decoded, true) : std::string("nothing: no schema")) + "\n";
   out += "   key: " + KeyText(plan, source.key) + "\n";
   if (source.schema) {
-    out += std::string("   schema enforced ") + (source.enforce_schema ? "here" : "by validate nodes below") + "\n";
+    out += std::string("   schema enforced ") + (source.enforce_schema ? "here" : "by nodes below") + "\n";
   }
   out += "   " + BreakerText(source.breaker) + "\n";
   return out;

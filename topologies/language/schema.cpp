@@ -86,7 +86,7 @@ Json MapOf(const std::string& definition) {
           {"patternProperties", {{"^(x-.*|\\$comment|\\$schema)$", Json::object()}}}};
 }
 
-// {"kafka": {…}} or {"file": {…}} or …
+// One object for each connector that can be used so: {"NAME": {…}}.
 Json ConnectorSchema(const Registry& registry, ConnectorUse use) {
   Json alternatives = Json::array();
   for (const std::string& name : ConnectorsFor(registry, use)) {

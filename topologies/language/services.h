@@ -31,7 +31,7 @@ class Services final : public BindServices {
   mutable std::set<std::pair<std::string, std::string>> used_;
 };
 
-// The one member of {"kafka": {…}} that is no annotation, or null.
+// The member of {"CONNECTOR": {…}} that names a connector, or null.
 const ConfigValue* ConnectorMember(const ConfigValue& value, const Registry& registry);
 
 }  // namespace anabranch

@@ -91,7 +91,7 @@ void StructureCheck::ForEach(const char* section, const std::function<bool(Confi
   }
 }
 
-// {"kafka": {…}}: exactly one connector, with its fields.
+// {"CONNECTOR": {…}}: exactly one connector, with its fields.
 bool StructureCheck::CheckConnectorObject(ConfigValue& value, ConnectorUse use, const std::string& what) {
   if (!value.is_object()) {
     faults_.Add(FaultCode::kWrongType, value,

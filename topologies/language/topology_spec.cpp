@@ -45,13 +45,19 @@ Shape KeyShape() {
 
 FieldSpec TimeoutField() {
   return {
-      "timeout_ms", Shape::Number(0.001, kDayMs), false, "",
+      "timeout_ms",
+      Shape::Number(0.001, kDayMs),
+      false,
+      "",
       "Longest time for one batch, in milliseconds. Rows that a model has not finished by then fail; other nodes are "
-      "retried (`retry`), and if every retry is late, the stage stops."};
+      "retried (`retry`), and if every retry is late, the stage stops.",
+      Affects::kNothing};
 }
 
 FieldSpec OnErrorField() {
-  return {"on_error", OnErrorShape(), false, "\"dead_letter\"", "What happens to a row, or a stage, that fails."};
+  return {
+      "on_error",          OnErrorShape(), false, "\"dead_letter\"", "What happens to a row, or a stage, that fails.",
+      Affects::kSeparately};
 }
 
 Shape BreakerShape() {
@@ -62,10 +68,12 @@ Shape BreakerShape() {
 }
 
 FieldSpec BreakerField(std::string name, std::string doc) {
-  return {std::move(name), BreakerShape(), false, "", std::move(doc)};
+  return {std::move(name), BreakerShape(), false, "", std::move(doc), Affects::kNothing};
 }
 
-FieldSpec DescriptionField() { return {"description", Shape::String(), false, "", "For readers; no effect."}; }
+FieldSpec DescriptionField() {
+  return {"description", Shape::String(), false, "", "For readers; no effect.", Affects::kNothing};
+}
 
 Shape BatchShape() {
   return Shape::Object({
@@ -86,7 +94,7 @@ Shape EpochShape() {
       {"max_rows", Shape::Integer(1, 1e9), false, "100000", "Rows committed together, at most."},
       {"max_bytes", Shape::Integer(1024, 4 * kGiB), false, "33554432", "Output bytes committed together, at most."},
       {"commit_ms", Shape::Number(1, 5'000), false, "100",
-       "Time after which an epoch is committed, in milliseconds; a broker ends a Kafka transaction after 10000."},
+       "Time after which an epoch is committed, in milliseconds; a broker ends a transaction after 10000."},
   });
 }
 
@@ -94,7 +102,8 @@ Shape LimitsShape() {
   return Shape::Object({
       {"record_bytes", Shape::Integer(1, kGiB), false, "16777216", "A longer record is a record error, in bytes."},
       {"result_bytes", Shape::Integer(1, kGiB), false, "16777216",
-       "A longer result of one record (key, fields and headers) is a record error of its persist node, in bytes."},
+       "A longer result of one record (key, fields and headers) is a record error of the node that writes it, in "
+       "bytes."},
       {"memory_bytes", Shape::Integer(1 << 20, 1e15), false, "536870912",
        "Batches and outputs in flight, all lanes together, in bytes."},
       {"kept_bytes", Shape::Integer(1 << 20, 1e15), false, "4294967296", "Kept results in the state folder, in bytes."},
@@ -109,8 +118,8 @@ std::vector<FieldSpec> TopologyFields() {
       {"anabranch", Shape::Integer(1), true, "", "Version of the format: 1."},
       {"name", Shape::String(), true, "", "[a-z][a-z0-9-]*; group, ids and state folder derive from it."},
       DescriptionField(),
-      {"owner", Shape::String(), false, "", "Who answers for it; no effect."},
-      {"tags", Shape::List(Shape::String()), false, "", "For readers; no effect."},
+      {"owner", Shape::String(), false, "", "Who answers for it; no effect.", Affects::kNothing},
+      {"tags", Shape::List(Shape::String()), false, "", "For readers; no effect.", Affects::kNothing},
       {"connections", Shape::Map(Shape::Any()), false, "", "How outside systems are reached, by name."},
       {"schemas", Shape::Map(Shape::Any()), false, "", "JSON Schemas (draft-07) of records, by name."},
       {"models", Shape::Map(Shape::Object(ModelFields())), false, "", "Model files, by name."},
@@ -128,24 +137,27 @@ std::vector<FieldSpec> TopologyFields() {
       {"batch", BatchShape(), false, "", "The micro-batch."},
       {"epoch", EpochShape(), false, "", "What is committed together."},
       {"limits", LimitsShape(), false, "", "Caps; each holds its writer back, none drops."},
-      {"tests", Shape::List(Shape::Map(Shape::Any())), false, "", "Cases for `anabranch test`."},
+      {"tests", Shape::List(Shape::Map(Shape::Any())), false, "", "Cases for `anabranch test`.", Affects::kNothing},
   };
 }
 
 std::vector<FieldSpec> CommonNodeFields() {
   return {
-      {"kind", Shape::String(), true, "", "What the node does."},
-      {"inputs", Shape::List(Shape::String()), true, "", "Ids of the sources and nodes that it reads."},
+      {"kind", Shape::String(), true, "", "What the node does.", Affects::kSeparately},
+      {"inputs", Shape::List(Shape::String()), true, "", "Ids of the sources and nodes that it reads.",
+       Affects::kSeparately},
       {"join", Shape::Enum({"all", "any"}), false, "\"all\"",
-       "Of several inputs: a row needs all of them, or any (the others' columns are null)."},
+       "Of several inputs: a row needs all of them, or any (the others' columns are null).", Affects::kSeparately},
       {"when", Shape::Expression(), false, "", "Rows where it is not true are skipped by this node and go on."},
       TimeoutField(),
-      {"retry", RetryShape(), false, "", "What is done about transient errors."},
+      {"retry", RetryShape(), false, "", "What is done about transient errors.", Affects::kNothing},
       OnErrorField(),
       BreakerField("dead_letter_max", "Stops the stage when this share of its last rows failed."),
       {"keep", Shape::Enum({"on_failure", "always"}), false, "\"on_failure\"",
-       "When the node's results are stored for a restart: when a stage below fails, or always (they survive a crash)."},
-      {"was", Shape::String(), false, "", "Id of this node in an earlier file: a rename, not another node."},
+       "When the node's results are stored for a restart: when a stage below fails, or always (they survive a crash).",
+       Affects::kNothing},
+      {"was", Shape::String(), false, "", "Id of this node in an earlier file: a rename, not another node.",
+       Affects::kNothing},
       DescriptionField(),
   };
 }
@@ -166,11 +178,13 @@ std::vector<FieldSpec> NodeFields(const NodeKind& kind) {
 
 std::vector<FieldSpec> CommonSourceFields() {
   return {
-      {"format", Shape::Enum({"json", "csv"}), false, "\"json\"", "How a record's value is written; csv is for files."},
+      {"format", Shape::Enum({"json", "csv"}), false, "\"json\"", "How a record's value is written; csv is for files.",
+       Affects::kSeparately},
       {"envelope", Shape::Enum({"record"}), false, "",
-       "\"record\": a line of a file is {\"key\", \"value\", \"headers\", \"timestamp\"}."},
-      {"schema", Shape::String(), false, "", "Name of the schema; without one no field can be read."},
-      {"key", KeyShape(), false, "\"record\"", "Where the key of a record comes from."},
+       "\"record\": a line of a file is {\"key\", \"value\", \"headers\", \"timestamp\"}.", Affects::kSeparately},
+      {"schema", Shape::String(), false, "", "Name of the schema; without one no field can be read.",
+       Affects::kSeparately},
+      {"key", KeyShape(), false, "\"record\"", "Where the key of a record comes from.", Affects::kSeparately},
       DescriptionField(),
   };
 }
@@ -210,7 +224,5 @@ std::vector<std::string> ConnectorsFor(const Registry& registry, ConnectorUse us
   }
   return names;
 }
-
-bool IsPersist(std::string_view kind) { return kind == "persist"; }
 
 }  // namespace anabranch

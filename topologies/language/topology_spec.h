@@ -26,7 +26,4 @@ const std::vector<FieldSpec>& ConnectorFields(const Connector& connector, Connec
 // Names of the connectors that can be used so.
 std::vector<std::string> ConnectorsFor(const Registry& registry, ConnectorUse use);
 
-// The persist kind: the one whose nodes end the graph.
-bool IsPersist(std::string_view kind);
-
 }  // namespace anabranch

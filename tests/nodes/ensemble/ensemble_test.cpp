@@ -162,26 +162,26 @@ TEST_F(Ensemble, AMemberThatCanBeNullNeedsAPolicy) {
   runner_.AddColumn("a", Type::Scalar(Kind::kFloat64), false);
   runner_.AddColumn("b", Type::Scalar(Kind::kFloat64), true);
   EXPECT_FALSE(runner_.Bind(RegisterNodeEnsemble, Config("mean", ConfigList({"a", "b"}))));
-  ExpectFault(FaultCode::kEnsembleMember, "/members/1", "renormalise");
+  ExpectFault(FaultCode::kMembers, "/members/1", "renormalise");
 }
 
 TEST_F(Ensemble, LabelsOfDifferentTypesDoNotFitTogether) {
   runner_.AddColumn("a", Type::Scalar(Kind::kString), false);
   runner_.AddColumn("b", Type::Scalar(Kind::kInt64), false);
   EXPECT_FALSE(runner_.Bind(RegisterNodeEnsemble, Config("majority_vote", ConfigList({"a", "b"}))));
-  ExpectFault(FaultCode::kEnsembleMember, "/members/1", "\"a\" is string");
+  ExpectFault(FaultCode::kMembers, "/members/1", "\"a\" is string");
 }
 
 TEST_F(Ensemble, NumbersAndLabelsAreToldApart) {
   runner_.AddColumn("a", Type::Scalar(Kind::kString), false);
   EXPECT_FALSE(runner_.Bind(RegisterNodeEnsemble, Config("mean", ConfigList({"a"}))));
-  ExpectFault(FaultCode::kEnsembleMember, "/members/0", "majority_vote combines labels");
+  ExpectFault(FaultCode::kMembers, "/members/0", "majority_vote combines labels");
 }
 
 TEST_F(Ensemble, AVoteOverProbabilitiesIsAFault) {
   AddMembers(Kind::kFloat32, false);
   EXPECT_FALSE(runner_.Bind(RegisterNodeEnsemble, Config("majority_vote", ConfigList({"a"}))));
-  ExpectFault(FaultCode::kEnsembleMember, "/members/0", "combine numbers");
+  ExpectFault(FaultCode::kMembers, "/members/0", "combine numbers");
 }
 
 TEST_F(Ensemble, WeightsMustBeGreaterThanZero) {
@@ -193,7 +193,7 @@ TEST_F(Ensemble, WeightsMustBeGreaterThanZero) {
 TEST_F(Ensemble, WeightsWithoutUseAndMissingWeightsAreFaults) {
   AddMembers(Kind::kFloat64, false);
   EXPECT_FALSE(runner_.Bind(RegisterNodeEnsemble, Config("mean", Weights(1, 1, 1))));
-  ExpectFault(FaultCode::kEnsembleMember, "/members", "weighted_mean");
+  ExpectFault(FaultCode::kMembers, "/members", "weighted_mean");
   NodeRunner other;
   other.AddColumn("a", Type::Scalar(Kind::kFloat64), false);
   EXPECT_FALSE(other.Bind(RegisterNodeEnsemble, Config("weighted_mean", ConfigList({"a"}))));
@@ -204,7 +204,7 @@ TEST_F(Ensemble, UnknownAndRepeatedMembersAreFaults) {
   AddMembers(Kind::kFloat64, false);
   EXPECT_FALSE(runner_.Bind(RegisterNodeEnsemble, Config("mean", ConfigList({"a", "a", "d"}))));
   ASSERT_EQ(runner_.faults().size(), 2U) << runner_.FaultText();
-  EXPECT_EQ(runner_.faults()[0].code, FaultCode::kEnsembleMember);
+  EXPECT_EQ(runner_.faults()[0].code, FaultCode::kMembers);
   EXPECT_EQ(runner_.faults()[1].code, FaultCode::kUnknownColumn);
 }
 

@@ -191,12 +191,14 @@ const Registry& FakeParts() {
                                              {"level", Shape::Integer(0, 9), false, "1", "A number."}},
                                             true),
                                    BindMake));
-    parts->Add(std::make_unique<FakeKind>(KindSpec("check", {}, false), BindCheck));
-    parts->Add(std::make_unique<FakeKind>(
-        KindSpec("persist",
-                 {{"to", Shape::Any(), true, "", "Where to."}, {"fields", Shape::List(Shape::Column()), false, "", ""}},
-                 false),
-        BindPersist));
+    NodeKind::Spec check = KindSpec("check", {}, false);
+    check.checks_schemas = true;
+    parts->Add(std::make_unique<FakeKind>(std::move(check), BindCheck));
+    NodeKind::Spec persist = KindSpec(
+        "persist",
+        {{"to", Shape::Any(), true, "", "Where to."}, {"fields", Shape::List(Shape::Column()), false, "", ""}}, false);
+    persist.sink = true;
+    parts->Add(std::make_unique<FakeKind>(std::move(persist), BindPersist));
     AddConnectors(*parts);
     return parts;
   }();
