@@ -4,6 +4,8 @@
 
 namespace anabranch {
 
+inline constexpr int64_t kNsPerMs = 1'000'000;
+
 // Time as the engine sees it; tests pass a manual one. Thread-safe.
 class Clock {
  public:

@@ -13,12 +13,11 @@ namespace anabranch {
 
 namespace {
 
-constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int kCallMs = 2'000;                    // one library call: then a look at the deadline
 constexpr int64_t kStartWaitNs = 30'000'000'000;  // a coordinator may have to load first
 constexpr int64_t kSettleWaitNs = 15'000'000'000;
 constexpr int64_t kAbortBackoffNs = 100 * kNsPerMs;
-constexpr int kMostBackoffs = 20;
+constexpr int kMostAbortBackoffs = 20;
 constexpr int kMostInVain = 10;  // from 1 MB to the smallest batch are four steps
 constexpr int64_t kFencedAgainNs = 30'000'000'000;
 constexpr char kRecordedIds[] = "transactional_ids";  // of the ledger: one per line
@@ -336,7 +335,7 @@ Status KafkaTransactionCommitter::JudgeRows(const std::vector<KafkaProducer::Sen
 Status KafkaTransactionCommitter::Aborted(const Status& cause) {
   in_transaction_ = false;
   ExplainAbort(cause);
-  if (aborted_++ > 0) producer_.patience().Pause(kAbortBackoffNs * std::min(aborted_, kMostBackoffs));
+  if (aborted_++ > 0) producer_.patience().Pause(kAbortBackoffNs * std::min(aborted_, kMostAbortBackoffs));
   return {Code::kAborted, cause.message()};
 }
 

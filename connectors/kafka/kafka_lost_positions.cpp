@@ -11,12 +11,11 @@ namespace anabranch {
 
 namespace {
 
-constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kWatchGapNs = 5'000 * kNsPerMs;
 constexpr int64_t kWatchAgainNs = 100 * kNsPerMs;
 constexpr int64_t kMissingNs = 15'000 * kNsPerMs;
-constexpr int kAskMs = 500;
-constexpr int kLookMs = 5'000;
+constexpr int kWatchAskMs = 500;
+constexpr int kWatchLookMs = 5'000;
 
 }  // namespace
 
@@ -39,7 +38,7 @@ void KafkaSource::Watch() {
   std::vector<PartitionId> ids;
   for (const Watched& each : watched_) ids.push_back(each.id);
   const KafkaPartitions list = MakeList(ids);
-  rd_kafka_resp_err_t error = rd_kafka_committed(client_->get(), list.get(), kAskMs);
+  rd_kafka_resp_err_t error = rd_kafka_committed(client_->get(), list.get(), kWatchAskMs);
   for (int i = 0; i < list->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) error = list->elems[i].err;
   watch_at_ns_ = now + (error == RD_KAFKA_RESP_ERR_NO_ERROR ? kWatchGapNs : kWatchAgainNs);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return;
@@ -72,7 +71,7 @@ void KafkaSource::CheckMissing(int64_t now_ns) {
   if (now_ns - missing_since_ns_ < kMissingNs) return;
   missing_since_ns_ = 0;
   for (const std::string& topic : settings_->topics) {
-    if (IsTopicMissing(*client_, topic, kAskMs)) {
+    if (IsTopicMissing(*client_, topic, kWatchAskMs)) {
       stop_ = {Code::kUnavailable, "topic " + topic + " on " + settings_->options.Servers() + " is gone"};
     }
   }
@@ -82,7 +81,7 @@ void KafkaSource::LoseRange(const Partition& partition, const std::string& reaso
   int64_t low = 0, high = 0;
   const bool known =
       rd_kafka_query_watermark_offsets(client_->get(), partition.name.topic.c_str(), partition.name.partition, &low,
-                                       &high, kLookMs) == RD_KAFKA_RESP_ERR_NO_ERROR;
+                                       &high, kWatchLookMs) == RD_KAFKA_RESP_ERR_NO_ERROR;
   const bool above = known && partition.next > high;
   lost_positions_.push_back({.partition = partition.id,
                              .position = partition.next,
@@ -131,7 +130,7 @@ Result<bool> CanUnpack(const KafkaClient& client, const SourcePartition& partiti
   if (rd_kafka_assign(client.get(), list.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return Status(Code::kUnavailable, "topic " + partition.topic + " cannot be looked at");
   }
-  const int64_t deadline = Clock::Real().NowNs() + kLookMs * kNsPerMs;
+  const int64_t deadline = Clock::Real().NowNs() + kWatchLookMs * kNsPerMs;
   while (Clock::Real().NowNs() < deadline) {
     rd_kafka_message_t* message = rd_kafka_consumer_poll(client.get(), 100);
     if (message == nullptr) continue;

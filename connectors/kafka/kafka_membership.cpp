@@ -19,7 +19,6 @@ constexpr int kAskGroupMs = 2'000;
 constexpr int64_t kAskAgainNs = 200'000'000;
 constexpr int64_t kCloseWaitNs = 5'000'000'000;
 constexpr int kLeavePollMs = 10;
-constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kSessionMarginMs = 2'000;
 constexpr int64_t kMostApartNs = 4'000'000'000;  // two processes that each took a name of the other do not both stop
 constexpr size_t kUuidChars = 36;

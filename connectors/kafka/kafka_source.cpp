@@ -12,18 +12,14 @@ namespace anabranch {
 
 namespace {
 
-constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kJoinWaitNs = 60'000'000'000;
 constexpr int kMostUnpackFailures = 3;
 constexpr int64_t kSuspiciousNapNs = 10 * kNsPerMs;
 constexpr int64_t kWakeGapNs = 5 * kNsPerMs;
 constexpr uint32_t kMostPassedOver = 4096;  // records of one poll that become no row: then the lane has its turn
-constexpr std::string_view kTraceHeaders[] = {"traceparent", "tracestate"};
 
 // Rounded up, so that what is left is over after the wait.
 int WaitMs(int64_t ns) { return static_cast<int>(std::min<int64_t>((ns - 1) / kNsPerMs + 1, 60'000)); }
-
-bool IsTraceHeader(std::string_view name) { return name == kTraceHeaders[0] || name == kTraceHeaders[1]; }
 
 }  // namespace
 

@@ -10,8 +10,6 @@ namespace anabranch {
 
 namespace {
 
-constexpr std::string_view kTraceHeaders[] = {"traceparent", "tracestate"};
-
 // The headers that rows of a batch share stand once in its bytes, once for each set of models that scored some of them;
 // every row points at its own. A row with headers of its own has its own copy.
 class ResultEncoder : public RowEncoder {
@@ -99,7 +97,7 @@ class ResultEncoder : public RowEncoder {
     };
     if (cloud_events_ && batch.timestamp_ms[row] >= 0) add("ce_time", FormatTimestamp(batch.timestamp_ms[row] * 1000));
     for (const RowHeader& header : batch.row_headers(row)) {
-      if (header.name == kTraceHeaders[0] || header.name == kTraceHeaders[1]) add(header.name, header.value);
+      if (IsTraceHeader(header.name)) add(header.name, header.value);
     }
     if (own) encoded->headers_size = out->Here() - encoded->headers;
   }

@@ -12,8 +12,6 @@ namespace anabranch {
 
 namespace {
 
-constexpr int64_t kNsPerMs = 1'000'000;
-
 // The topics that one connection is asked for, with who needs each.
 struct Wanted {
   const ClientOptions* options = nullptr;

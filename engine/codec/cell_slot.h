@@ -9,6 +9,8 @@
 
 namespace anabranch {
 
+inline constexpr size_t kMisfitBytes = 80;  // of a value that does not fit: what a message shows
+
 // One wanted field while a batch is decoded: how its text becomes cells of its column. Shared by the formats.
 // Stores return the state of the cell, which the caller writes (kValid only when a value was written).
 struct CellSlot {

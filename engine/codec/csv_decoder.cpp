@@ -4,20 +4,14 @@
 #include "engine/codec/cell_slot.h"
 #include "engine/codec/decoder.h"
 #include "engine/codec/json_writer.h"
+#include "engine/codec/number_list.h"
 #include "engine/codec/row_faults.h"
 #include "engine/json_type.h"
 
 namespace anabranch {
 namespace {
 
-constexpr size_t kMisfitBytes = 80;
 constexpr size_t kNumberBytes = 511;
-
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 bool IsWord(std::string_view text, std::string_view word) {
   return std::equal(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) { return (a | 32) == b; });
@@ -75,8 +69,8 @@ class CsvDecoder final : public Decoder {
   }
 
   CellState Store(CellSlot& slot, uint32_t row, std::string_view cell) {
-    if (slot.form == CellSlot::Form::kBool) return Flag(slot, row, Trim(cell));
-    if (slot.TakesNumber()) return Number(slot, row, Trim(cell));
+    if (slot.form == CellSlot::Form::kBool) return Flag(slot, row, TrimBlanks(cell));
+    if (slot.TakesNumber()) return Number(slot, row, TrimBlanks(cell));
     // Cells are kept with a zero byte behind: the split row's memory is used again.
     char* bytes = slot.column->text().Allocate(cell.size() + 1);
     std::memcpy(bytes, cell.data(), cell.size());

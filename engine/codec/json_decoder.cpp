@@ -10,8 +10,6 @@
 namespace anabranch {
 namespace {
 
-constexpr size_t kMisfitBytes = 80;
-
 class JsonDecoder final : public Decoder {
  public:
   explicit JsonDecoder(DecodePlan plan) : plan_(std::move(plan)), root_(MakeKeyTree(plan_)), walk_(plan_.max_depth) {

@@ -12,17 +12,11 @@ namespace {
 constexpr size_t kBlock = 64;
 constexpr size_t kMostCommas = 1024;  // found at once
 
-bool IsBlank(char c) { return c == ' ' || c == '\t'; }
+bool IsSpaceOrTab(char c) { return c == ' ' || c == '\t'; }
 
 const char* SkipBlanks(const char* p) {
-  while (IsBlank(*p)) ++p;
+  while (IsSpaceOrTab(*p)) ++p;
   return p;
-}
-
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && IsBlank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && IsBlank(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 // A bit for each comma of 64 bytes.
@@ -98,7 +92,7 @@ class ListReader {
 
   // The item behind the last comma, which may be absent. It is copied: what follows it is not known.
   bool Last(std::string_view text) {
-    const std::string item(Trim(text));
+    const std::string item(TrimBlanks(text));
     if (item.empty()) return read_ == count_ || Fault(ListFault::kTooFew, read_, text);
     if (read_ == count_) return Fault(ListFault::kTooMany, read_, text);
     const ListFault fault = LongItem(item.c_str(), item.c_str() + item.size(), out_ + read_);
@@ -134,7 +128,7 @@ class ListReader {
   bool Fault(ListFault fault, int64_t read, std::string_view found) {
     fault_ = fault;
     read_ = read;
-    found_ = Trim(found);
+    found_ = TrimBlanks(found);
     return false;
   }
 
@@ -146,6 +140,12 @@ class ListReader {
 };
 
 }  // namespace
+
+std::string_view TrimBlanks(std::string_view text) {
+  while (!text.empty() && IsSpaceOrTab(text.front())) text.remove_prefix(1);
+  while (!text.empty() && IsSpaceOrTab(text.back())) text.remove_suffix(1);
+  return text;
+}
 
 template <typename T>
 NumberListResult ReadNumberList(std::string_view text, T* out, int64_t count) {

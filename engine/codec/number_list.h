@@ -20,6 +20,9 @@ struct NumberListResult {
   std::string_view found;  // the text at the fault up to the next comma, without blanks around it
 };
 
+// Without the spaces and tabs around it.
+std::string_view TrimBlanks(std::string_view text);
+
 // Reads `text`, exactly `count` numbers with commas between, into `out`: float, double or int64_t, each exact as
 // number.h says. Spaces and tabs may stand around a number and one comma behind the last. Numbers are those of JSON and
 // what other tools write: ".5", "5.", "+1"; infinity and NaN are none. Bytes outside `text` are not read.

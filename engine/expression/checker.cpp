@@ -8,9 +8,6 @@
 namespace anabranch::expression {
 namespace {
 
-const Type kBoolType = Type::Scalar(Kind::kBool);
-const Type kFloatType = Type::Scalar(Kind::kFloat64);
-
 Comparison ComparisonOf(const std::string& op) {
   if (op == "==") return Comparison::kEqual;
   if (op == "!=") return Comparison::kNotEqual;
@@ -29,8 +26,6 @@ Arithmetic ArithmeticOf(const std::string& op) {
     default: return Arithmetic::kModulo;
   }
 }
-
-bool IsSequence(const Type& type) { return !type.IsScalar(); }
 
 Kind WidenedKind(Kind kind) { return kind == Kind::kFloat32 ? Kind::kFloat64 : kind; }
 

@@ -11,6 +11,14 @@
 
 namespace anabranch::expression {
 
+// The types that checks and messages name often.
+inline const Type kBoolType = Type::Scalar(Kind::kBool);
+inline const Type kIntType = Type::Scalar(Kind::kInt64);
+inline const Type kFloatType = Type::Scalar(Kind::kFloat64);
+inline const Type kStringType = Type::Scalar(Kind::kString);
+
+inline bool IsSequence(const Type& type) { return !type.IsScalar(); }
+
 // Types `ast` against `scope` and chooses the kernels. Every fault that can be told apart is reported; what follows
 // from a faulty part is not. The root's form is kFaulty when the tree cannot be run.
 TypedTree Check(const Ast& ast, const Scope& scope, std::vector<ExpressionFault>* faults);

@@ -7,12 +7,7 @@
 namespace anabranch::expression {
 namespace {
 
-const Type kBoolType = Type::Scalar(Kind::kBool);
-const Type kStringType = Type::Scalar(Kind::kString);
-const Type kIntType = Type::Scalar(Kind::kInt64);
 constexpr int64_t kMostNumbers = 1'000'000;  // of one row: a batch has a place for each of its rows
-
-bool IsSequence(const Type& type) { return !type.IsScalar(); }
 
 std::string KindList(const std::vector<Kind>& kinds) {
   std::string text = "(";

@@ -5,12 +5,6 @@
 // Lists and tables that are written in an expression. Their items are fixed values, so they become the data of a
 // kernel.
 namespace anabranch::expression {
-namespace {
-
-const Type kIntType = Type::Scalar(Kind::kInt64);
-
-}  // namespace
-
 bool Checker::ReadItems(const std::vector<uint32_t>& nodes, std::vector<Id>* items) {
   bool sound = true;
   for (uint32_t index : nodes) {

@@ -11,7 +11,7 @@ namespace anabranch {
 namespace {
 
 constexpr size_t kClosedEpochs = 2;  // one that commits and one that waits: a drain stays short
-constexpr auto kSlice = std::chrono::milliseconds(500);
+constexpr auto kWaitSlice = std::chrono::milliseconds(500);
 constexpr auto kDrainPatience = std::chrono::seconds(10);
 constexpr size_t kSpares = 64;
 constexpr auto kFirstBackoff = std::chrono::milliseconds(50);
@@ -55,7 +55,7 @@ void EpochWriter::Stop() {
 template <typename Ready>
 Status EpochWriter::WaitFor(std::unique_lock<std::mutex>& lock, Ready ready) {
   const auto done = [&] { return !status_.ok() || !refused_.empty() || ready(); };
-  if (!changed_.wait_for(lock, kSlice, done)) return {Code::kRetry, "a target takes its time"};
+  if (!changed_.wait_for(lock, kWaitSlice, done)) return {Code::kRetry, "a target takes its time"};
   if (status_.ok() && !refused_.empty()) return {Code::kAborted, "a target refuses records"};
   return status_;
 }

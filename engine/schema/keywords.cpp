@@ -6,7 +6,7 @@
 namespace anabranch {
 namespace {
 
-constexpr size_t kFewSuggestions = 200;  // each one looks at every keyword
+constexpr size_t kFewKeywordHints = 200;  // each one looks at every keyword
 
 enum class Form : uint8_t { kAny, kNumber, kPositive, kCount, kString, kBool, kList };
 
@@ -132,7 +132,7 @@ void Unknown(const ConfigValue& member, FaultSink& faults) {
     }
   }
   std::vector<std::string> known;
-  if (faults.faults().size() < kFewSuggestions) {
+  if (faults.faults().size() < kFewKeywordHints) {
     for (const Keyword& keyword : kKeywords) known.emplace_back(keyword.name);
   }
   faults.AddAtName(FaultCode::kSchemaKeyword, member, "\"" + member.name + "\" is no schema keyword that is supported",

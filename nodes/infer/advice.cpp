@@ -11,7 +11,7 @@ constexpr const char* kExport =
     "library";
 
 // Bytes by which a format is known, where they stand, and what it is.
-struct Mark {
+struct FormatMark {
   size_t at;
   std::string_view bytes;
   const char* what;
@@ -20,7 +20,7 @@ struct Mark {
 
 using namespace std::string_view_literals;
 
-constexpr Mark kMarks[] = {
+constexpr FormatMark kMarks[] = {
     {0, "\x80\x02"sv, "a Python pickle", kExport},
     {0, "\x80\x03"sv, "a Python pickle", kExport},
     {0, "\x80\x04"sv, "a Python pickle", kExport},
@@ -68,7 +68,7 @@ constexpr Advice kAdvice[] = {
 
 ForeignFile RecogniseForeignFile(std::string_view bytes) {
   if (bytes.empty()) return {"empty", "copy or export it again"};
-  for (const Mark& mark : kMarks) {
+  for (const FormatMark& mark : kMarks) {
     if (bytes.size() > mark.at && bytes.substr(mark.at).starts_with(mark.bytes)) return {mark.what, mark.cure};
   }
   return {};

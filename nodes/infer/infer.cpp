@@ -84,8 +84,8 @@ class InferKind : public NodeKind {
 };
 
 int64_t Nanoseconds(const ConfigValue& object, std::string_view milliseconds, int64_t fallback) {
-  constexpr double kNsPerMs = 1e6;
-  return static_cast<int64_t>(object.Number(milliseconds, static_cast<double>(fallback) / kNsPerMs) * kNsPerMs);
+  return static_cast<int64_t>(object.Number(milliseconds, static_cast<double>(fallback) / double{kNsPerMs}) *
+                              double{kNsPerMs});
 }
 
 // The model's file, with faults placed where the topology names it. Null when there was one.

@@ -9,8 +9,6 @@
 namespace anabranch {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int kSliceMs = 250;  // between looks at what the client complains of
 
 std::string Brokers(const rd_kafka_metadata_t& metadata) {
@@ -27,8 +25,9 @@ std::string Brokers(const rd_kafka_metadata_t& metadata) {
 Result<std::string> ProbeBrokers(const ClientOptions& options, int wait_ms) {
   ASSIGN_OR_RETURN(std::shared_ptr<KafkaClient> client,
                    KafkaClient::Make(KafkaClient::Kind::kProducer, options, {}, {}, {}));
-  const Clock::time_point end = Clock::now() + std::chrono::milliseconds(wait_ms);
-  while (Clock::now() < end && !client->refused()) {
+  const std::chrono::steady_clock::time_point end =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(wait_ms);
+  while (std::chrono::steady_clock::now() < end && !client->refused()) {
     const rd_kafka_metadata_t* metadata = nullptr;
     if (rd_kafka_metadata(client->get(), 0, nullptr, &metadata, kSliceMs) == RD_KAFKA_RESP_ERR_NO_ERROR) {
       std::string text = Brokers(*metadata);

@@ -43,7 +43,7 @@ std::string StartNote(const Plan& plan, RunStart start) {
 }
 
 // For a shell.
-std::string Quoted(const std::string& word) {
+std::string ShellWord(const std::string& word) {
   const char* const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/=:@,+";
   if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
   std::string quoted = "'";
@@ -87,10 +87,10 @@ std::string StateDirOf(const StateArgs& args, const std::string& file, const std
 }
 
 NextCommands NextOf(const StateArgs& args) {
-  std::string tail = " " + Quoted(args.file);
-  if (args.instance != "0") tail += " --instance " + Quoted(args.instance);
-  if (!args.state_dir.empty()) tail += " --state-dir " + Quoted(args.state_dir);
-  for (const std::string& path : args.allow_paths) tail += " --allow-path " + Quoted(path);
+  std::string tail = " " + ShellWord(args.file);
+  if (args.instance != "0") tail += " --instance " + ShellWord(args.instance);
+  if (!args.state_dir.empty()) tail += " --state-dir " + ShellWord(args.state_dir);
+  for (const std::string& path : args.allow_paths) tail += " --allow-path " + ShellWord(path);
   return {"anabranch run" + tail, "anabranch restart" + tail, "anabranch dlq skip" + tail, "anabranch dlq ls" + tail};
 }
 

@@ -8,8 +8,6 @@ namespace anabranch {
 
 namespace {
 
-constexpr double kNsPerMs = 1e6;
-
 // A breaker as files write it.
 struct BreakerRule {
   double share = 0.05;
