@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/connector.h"
+#include "engine/target.h"
 
 namespace anabranch {
 

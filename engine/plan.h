@@ -6,10 +6,12 @@
 #include <vector>
 
 #include "engine/codec/decoder.h"
-#include "engine/connector.h"
+#include "engine/delivery.h"
 #include "engine/expression/expression.h"
 #include "engine/node.h"
 #include "engine/scope.h"
+#include "engine/source.h"
+#include "engine/target.h"
 
 namespace anabranch {
 

@@ -3,6 +3,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/outside_need.h"
 #include "engine/plan.h"
 
 namespace anabranch {

@@ -4,8 +4,8 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/connector.h"
 #include "engine/record_batch.h"
+#include "engine/target.h"
 
 namespace anabranch {
 

@@ -16,6 +16,7 @@
 #include "connectors/file/record_envelope.h"
 #include "connectors/file/row_reader.h"
 #include "engine/codec/decoder.h"
+#include "engine/lane_context.h"
 
 namespace anabranch {
 namespace {

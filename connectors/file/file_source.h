@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/connector.h"
+#include "engine/source.h"
 
 namespace anabranch {
 

@@ -221,7 +221,7 @@ class FileCommitter : public Committer {
     return {};
   }
 
-  int rank() const override { return 1; }
+  CommitOrder commit_order() const override { return CommitOrder::kLocalFile; }
   void Close() override { file_.reset(); }
 
  private:

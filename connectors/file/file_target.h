@@ -6,7 +6,9 @@
 #include <string>
 
 #include "connectors/file/output_file.h"
-#include "engine/connector.h"
+#include "engine/committer.h"
+#include "engine/lane_context.h"
+#include "engine/target.h"
 
 namespace anabranch {
 

@@ -1,8 +1,13 @@
 #include "connectors/kafka/kafka.h"
 
+#include <librdkafka/rdkafka.h>
+
+#include "connectors/kafka/broker_probe.h"
 #include "connectors/kafka/kafka_bind.h"
 #include "connectors/kafka/kafka_committer.h"
 #include "connectors/kafka/kafka_topics.h"
+#include "engine/connector.h"
+#include "engine/registry.h"
 
 namespace anabranch {
 
@@ -64,6 +69,22 @@ class KafkaConnector : public Connector {
 
   Status CheckOutside(std::span<const OutsideNeed> needs, const CancelToken* cancel) const override {
     return CheckTopics(needs, cancel);
+  }
+
+  std::vector<Library> Libraries() const override {
+    return {{"librdkafka", rd_kafka_version_str(), "librdkafka.so", CheckLibraryVersion()}};
+  }
+
+  bool CanProbe() const override { return true; }
+
+  Result<std::string> Probe(const Endpoint& endpoint, int wait_ms) const override {
+    ClientOptions options;
+    options.connection = endpoint.name;
+    AddProperties(endpoint.connection, &options);
+    if (endpoint.connection == nullptr) {
+      options.properties.push_back({"bootstrap.servers", endpoint.address, PropertyScope::kConnection});
+    }
+    return ProbeBrokers(options, wait_ms);
   }
 
   Result<std::unique_ptr<Committer>> OpenCommitter(

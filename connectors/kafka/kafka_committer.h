@@ -8,7 +8,8 @@
 
 #include "connectors/kafka/kafka_producer.h"
 #include "connectors/kafka/kafka_source.h"
-#include "engine/connector.h"
+#include "engine/committer.h"
+#include "engine/lane_context.h"
 
 namespace anabranch {
 
@@ -78,7 +79,7 @@ class KafkaTransactionCommitter : public Committer {
   void Interrupt() override { producer_.patience().Interrupt(); }
   void Resume() override { producer_.patience().Resume(); }
   bool CarriesPositions() const override { return true; }
-  int rank() const override { return 3; }
+  CommitOrder commit_order() const override { return CommitOrder::kDistributedTransaction; }
   void Close() override;
 
  private:
@@ -142,7 +143,7 @@ class KafkaAtLeastOnceCommitter : public Committer {
   void SendNow() override;
   void Interrupt() override { producer_.patience().Interrupt(); }
   void Resume() override { producer_.patience().Resume(); }
-  int rank() const override { return 3; }
+  CommitOrder commit_order() const override { return CommitOrder::kDistributedTransaction; }
   void Close() override;
 
  private:

@@ -11,7 +11,8 @@
 
 #include "connectors/kafka/kafka_client.h"
 #include "connectors/kafka/kafka_target.h"
-#include "engine/connector.h"
+#include "engine/committer.h"
+#include "engine/lane_context.h"
 
 struct rd_kafka_headers_s;
 

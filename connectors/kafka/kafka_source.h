@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "connectors/kafka/kafka_client.h"
-#include "engine/connector.h"
+#include "engine/lane_context.h"
+#include "engine/source.h"
 
 struct rd_kafka_queue_s;
 struct rd_kafka_topic_partition_s;

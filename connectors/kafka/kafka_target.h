@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "connectors/kafka/kafka_options.h"
-#include "engine/connector.h"
+#include "engine/target.h"
 
 namespace anabranch {
 
@@ -35,6 +35,8 @@ class KafkaTargetProgram : public TargetProgram {
 
   std::string commit_unit() const override { return "kafka:" + settings_.options.connection; }
   std::string connector() const override { return "kafka"; }
+  bool ManyWriters() const override { return true; }  // a topic takes records from anyone; no record leaves twice
+  bool OneUnitOnly() const override { return true; }  // a transaction reaches one connection
   bool ExactlyOnce(const SourceProgram& source, std::string* why) const override;
   // Dead letters are encoded by the engine: their encoder refuses.
   std::unique_ptr<RowEncoder> MakeEncoder(const ResultIdentity& identity) const override;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "connectors/kafka/kafka_source.h"
-#include "engine/connector.h"
+#include "engine/outside_need.h"
 
 namespace anabranch {
 

@@ -27,7 +27,7 @@ class SqliteCommitter : public Committer {
     pending_.clear();
     return {};
   }
-  int rank() const override { return 0; }
+  CommitOrder commit_order() const override { return CommitOrder::kLocalDatabase; }
   void Close() override {
     targets_.clear();
     db_.reset();

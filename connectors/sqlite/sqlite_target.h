@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/connector.h"
+#include "engine/committer.h"
+#include "engine/lane_context.h"
+#include "engine/target.h"
 
 namespace anabranch {
 

@@ -5,8 +5,9 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/connector.h"
 #include "engine/record_batch.h"
+#include "engine/status.h"
+#include "engine/target.h"
 
 namespace anabranch {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/cancel.h"
-#include "engine/connector.h"
+#include "engine/committer.h"
 #include "engine/encoded.h"
 #include "engine/run/backoff.h"
 #include "engine/status.h"

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/connector.h"
 #include "engine/keep/kept_store.h"
 #include "engine/plan.h"
+#include "engine/source.h"
 
 namespace anabranch {
 

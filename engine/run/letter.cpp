@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 
+#include "engine/lane_context.h"
 #include "engine/run/dead_letter.h"
 #include "engine/run/ledger.h"
 #include "engine/run/run_state.h"

@@ -7,12 +7,13 @@
 #include <string_view>
 
 #include "engine/cancel.h"
-#include "engine/connector.h"
 #include "engine/plan.h"
 #include "engine/record_batch.h"
 #include "engine/registry.h"
 #include "engine/run/run_options.h"
+#include "engine/source.h"
 #include "engine/status.h"
+#include "engine/target.h"
 
 namespace anabranch {
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "engine/clock.h"
-#include "engine/connector.h"
 #include "engine/run/ledger.h"
+#include "engine/source.h"
 
 namespace anabranch {
 

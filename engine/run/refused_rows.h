@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/connector.h"
+#include "engine/committer.h"
 #include "engine/plan.h"
 #include "engine/record_batch.h"
 

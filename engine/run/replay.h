@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "engine/connector.h"
 #include "engine/keep/kept_batch.h"
 #include "engine/plan.h"
 #include "engine/run/letter.h"
+#include "engine/source.h"
 
 namespace anabranch {
 

@@ -10,8 +10,10 @@
 #include <tuple>
 
 #include "engine/codec/instant.h"
+#include "engine/connector.h"
 #include "engine/fault_point.h"
 #include "engine/keep/kept_store.h"
+#include "engine/lane_context.h"
 #include "engine/plan_graph.h"
 #include "engine/registry.h"
 #include "engine/run/counters.h"
@@ -23,8 +25,6 @@
 
 namespace anabranch {
 namespace {
-
-constexpr int kPositionsRank = 4;
 
 // Source positions that no target's commit carries: stored after the targets are durable.
 class PositionsCommitter : public Committer {
@@ -43,7 +43,7 @@ class PositionsCommitter : public Committer {
   Status Abort() override { return Status::Ok(); }
   bool ShowsAtCommit() const override { return false; }  // readers see no positions
   bool CarriesPositions() const override { return true; }
-  int rank() const override { return kPositionsRank; }  // after every target has the rows
+  CommitOrder commit_order() const override { return CommitOrder::kSourcePositions; }
   void Close() override {}
 
  private:
@@ -350,8 +350,9 @@ Status Run::OpenCommitters(LaneContext& context, const Input& input, Lane::Parts
   // A letter counts as replayed once the dead letters' target has its position: not before its results are durable.
   // Positions that no target carries come last in any case.
   const auto place = [this](const Opened& each) {
-    const int rank = each.committer->rank();
-    return std::make_tuple(rank == kPositionsRank, replays() && each.dead_letters, rank, each.dead_letters);
+    const CommitOrder order = each.committer->commit_order();
+    return std::make_tuple(order == CommitOrder::kSourcePositions, replays() && each.dead_letters, order,
+                           each.dead_letters);
   };
   std::ranges::stable_sort(opened, {}, place);
   for (Opened& each : opened) {

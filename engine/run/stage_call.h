@@ -5,13 +5,13 @@
 
 #include "engine/cancel.h"
 #include "engine/clock.h"
-#include "engine/connector.h"
 #include "engine/node.h"
 #include "engine/plan.h"
 #include "engine/record_batch.h"
 #include "engine/run/attempts.h"
 #include "engine/run/guarded.h"
 #include "engine/status.h"
+#include "engine/target.h"
 
 namespace anabranch {
 

@@ -8,7 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/connector.h"
+#include "engine/lane_context.h"
+#include "engine/source.h"
 
 namespace anabranch {
 

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "engine/lane_context.h"
+
 namespace anabranch {
 namespace {
 
@@ -98,7 +100,7 @@ class MemoryCommitter : public Committer {
       output->sent_count = output->open.size();
     }
   }
-  int rank() const override { return 1; }
+  CommitOrder commit_order() const override { return CommitOrder::kLocalFile; }
   void Close() override {
     MemoryOutput& first = *outputs_.front().second;
     std::lock_guard lock(first.mutex);

@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "engine/connector.h"
+#include "engine/target.h"
 
 namespace anabranch {
 namespace {

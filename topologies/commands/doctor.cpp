@@ -4,17 +4,18 @@
 #include <filesystem>
 #include <ostream>
 
-#include "connectors/kafka/kafka_client.h"
+#include "engine/connector.h"
 #include "engine/printable.h"
+#include "engine/registry.h"
 #include "engine/run/ledger.h"
 #include "engine/run/run_state.h"
 #include "nodes/infer/onnx.h"
-#include "topologies/commands/broker_probe.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/command_line.h"
 #include "topologies/commands/failure_view.h"
 #include "topologies/commands/outside_view.h"
 #include "topologies/commands/run_session.h"
+#include "topologies/language/services.h"
 
 namespace anabranch {
 namespace {
@@ -41,55 +42,61 @@ std::string LoadedPath(std::string_view name) {
   return search.path;
 }
 
-void PrintLibrary(const char* name, const std::string& version, const char* file, std::ostream& out) {
-  std::string path = LoadedPath(file);
-  if (path.empty() && version.empty()) return;
-  out << name << ": " << (version.empty() ? "" : version + "  ") << (path.empty() ? "(linked in)" : path) << "\n";
+// True when it can be used.
+bool PrintLibrary(const Library& library, std::ostream& out) {
+  const std::string path = LoadedPath(library.file);
+  if (!path.empty() || !library.version.empty()) {
+    out << library.name << ": " << (library.version.empty() ? "" : library.version + "  ")
+        << (path.empty() ? "(linked in)" : path) << "\n";
+  }
+  if (!library.status.ok()) out << library.name << ": " << PrintableLines(library.status.message()) << "\n";
+  return library.status.ok();
 }
 
-bool PrintLibraries(std::ostream& out) {
+bool PrintLibraries(const Registry& registry, std::ostream& out) {
   out << "anabranch: " << ProgramVersion() << "\n";
-  PrintLibrary("librdkafka", KafkaLibraryVersion(), "librdkafka.so", out);
-  Status kafka = CheckLibraryVersion();
-  if (!kafka.ok()) out << "librdkafka: " << PrintableLines(kafka.message()) << "\n";
+  bool ok = true;
+  for (const Connector* connector : registry.connectors()) {
+    for (const Library& library : connector->Libraries()) ok &= PrintLibrary(library, out);
+  }
   Result<OnnxLibrary> onnx = LoadOnnxLibrary();
   if (onnx.ok()) {
     out << "ONNX Runtime: " << onnx->version << "  " << onnx->path << "\n";
   } else {
     out << "ONNX Runtime: missing: " << PrintableLines(onnx.status().message()) << "\n";
   }
-  PrintLibrary("SQLite", sqlite3_libversion(), "libsqlite3.so", out);
-  PrintLibrary("simdjson", "", "libsimdjson.so", out);
-  PrintLibrary("RE2", "", "libre2.so", out);
-  PrintLibrary("spdlog", "", "libspdlog.so", out);
-  PrintLibrary("xxHash", "", "libxxhash.so", out);
-  return onnx.ok() && kafka.ok();
+  PrintLibrary({"SQLite", sqlite3_libversion(), "libsqlite3.so", {}}, out);
+  PrintLibrary({"simdjson", "", "libsimdjson.so", {}}, out);
+  PrintLibrary({"RE2", "", "libre2.so", {}}, out);
+  PrintLibrary({"spdlog", "", "libspdlog.so", {}}, out);
+  PrintLibrary({"xxHash", "", "libxxhash.so", {}}, out);
+  return onnx.ok() && ok;
 }
 
-bool PrintBrokers(const std::string& name, const ClientOptions& options, std::ostream& out) {
+bool PrintProbe(const std::string& name, const Connector& connector, const Endpoint& endpoint, std::ostream& out) {
   out.flush();
-  Result<std::string> answer = ProbeBrokers(options, kProbeMs);
-  out << name << ": " << (answer.ok() ? *answer : "no answer: " + PrintableLines(answer.status().message())) << "\n";
-  return answer.ok();
+  Result<std::string> found = connector.Probe(endpoint, kProbeMs);
+  out << name << ": " << (found.ok() ? *found : "no answer: " + PrintableLines(found.status().message())) << "\n";
+  return found.ok();
 }
 
-ClientOptions BrokersOnly(const std::string& brokers) {
-  ClientOptions options;
-  options.properties.push_back({"bootstrap.servers", brokers, PropertyScope::kConnection});
-  return options;
+bool PrintAddress(const std::string& address, const Registry& registry, std::ostream& out) {
+  bool ok = true;
+  for (const Connector* connector : registry.connectors()) {
+    if (connector->CanProbe()) ok &= PrintProbe("brokers " + address, *connector, {{}, nullptr, address}, out);
+  }
+  return ok;
 }
 
-bool PrintConnections(const ConfigValue& root, std::ostream& out) {
+bool PrintConnections(const ConfigValue& root, const Registry& registry, std::ostream& out) {
   bool ok = true;
   const ConfigValue* connections = root.Find("connections");
   if (connections == nullptr) return ok;
   for (const ConfigValue& connection : connections->children) {
-    const ConfigValue* kafka = connection.Find("kafka");
-    if (kafka == nullptr) continue;
-    ClientOptions options;
-    options.connection = connection.name;
-    AddProperties(kafka, &options);
-    ok &= PrintBrokers("connection " + connection.name, options, out);
+    const ConfigValue* at = ConnectorMember(connection, registry);
+    const Connector* connector = at == nullptr ? nullptr : registry.FindConnector(at->name);
+    if (connector == nullptr || !connector->CanProbe()) continue;
+    ok &= PrintProbe("connection " + connection.name, *connector, {connection.name, at, {}}, out);
   }
   return ok;
 }
@@ -115,12 +122,12 @@ bool PrintOutside(const CheckedTopology& checked, const DoctorArgs& args, Comman
 }  // namespace
 
 int CommandDoctor(const DoctorArgs& args, CommandIo& io) {
-  bool ok = PrintLibraries(io.out);
-  if (!args.brokers.empty()) ok &= PrintBrokers("brokers " + args.brokers, BrokersOnly(args.brokers), io.out);
+  bool ok = PrintLibraries(io.registry, io.out);
+  if (!args.brokers.empty()) ok &= PrintAddress(args.brokers, io.registry, io.out);
   if (args.file.empty()) return ok ? kExitOk : kExitUnavailable;
   CheckedTopology checked = CheckForCommand(args.file, args.allow_paths, io);
   if (!checked.ok()) return kExitFaulty;
-  if (args.brokers.empty() && PrintConnections(checked.topology->root, io.out)) {
+  if (args.brokers.empty() && PrintConnections(checked.topology->root, io.registry, io.out)) {
     ok &= PrintOutside(checked, args, io);
   } else {
     ok &= !args.brokers.empty();

@@ -110,12 +110,11 @@ void DeliveryCheck::RefuseSharedTargets() {
   }
 }
 
-// Nodes of different sources may write one topic: no record leaves twice. A file or table has one writer that keeps its
-// progress.
+// Nodes of different sources never write a record twice, so they may share a target that takes many writers.
 bool DeliveryCheck::MayShare(size_t target, size_t other) const {
   const PlanNode* a = NodeOf(target);
   const PlanNode* b = NodeOf(other);
-  if (a == nullptr || b == nullptr || plan_.targets[target].program->connector() != "kafka") return false;
+  if (a == nullptr || b == nullptr || !plan_.targets[target].program->ManyWriters()) return false;
   for (size_t source = 0; source < plan_.sources.size(); ++source) {
     if (a->from_source[source] && b->from_source[source]) return false;
   }
@@ -163,10 +162,10 @@ std::string WhyNotExactlyOnce(const Plan& plan, const PlanTarget& target, const 
 
 std::string WhyNotTogether(const Plan& plan, size_t target) {
   const TargetProgram& program = *plan.targets[target].program;
-  if (program.connector() != "kafka") return {};  // others keep a progress of their own each
+  if (!program.OneUnitOnly()) return {};
   for (size_t other = 0; other < target; ++other) {
     const TargetProgram& before = *plan.targets[other].program;
-    if (before.connector() != "kafka" || before.commit_unit() == program.commit_unit()) continue;
+    if (before.connector() != program.connector() || before.commit_unit() == program.commit_unit()) continue;
     return "one transaction reaches one connection, and \"" + plan.targets[other].id + "\" uses another (" +
            before.commit_unit() + ", " + program.commit_unit() + ")";
   }

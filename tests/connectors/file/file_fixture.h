@@ -13,6 +13,7 @@
 
 #include "connectors/file/file.h"
 #include "engine/connector.h"
+#include "engine/lane_context.h"
 #include "engine/run/ledger.h"
 #include "engine/testing/cells.h"
 #include "engine/testing/config_builder.h"

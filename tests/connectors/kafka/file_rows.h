@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/connector.h"
+#include "engine/lane_context.h"
 
 namespace anabranch {
 

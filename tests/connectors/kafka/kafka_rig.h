@@ -13,6 +13,7 @@
 #include "connectors/kafka/kafka_source.h"
 #include "connectors/kafka/kafka_target.h"
 #include "engine/connector.h"
+#include "engine/lane_context.h"
 
 namespace anabranch {
 

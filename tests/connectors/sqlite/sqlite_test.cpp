@@ -1,14 +1,7 @@
 #include "connectors/sqlite/sqlite.h"
 
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstdlib>
-#include <filesystem>
-#include <limits>
-#include <thread>
-
 #include "engine/connector.h"
+#include "engine/lane_context.h"
 #include "engine/run/sqlite.h"
 #include "engine/testing/cells.h"
 #include "engine/testing/config_builder.h"

@@ -49,7 +49,7 @@ class ViewCommitter : public Committer {
   void SendNow() override { sent = views.size(); }
   void Interrupt() override { interrupted = true; }
   void Resume() override { interrupted = false; }
-  int rank() const override { return 0; }
+  CommitOrder commit_order() const override { return CommitOrder::kLocalDatabase; }
   void Close() override { closed_inside = inside; }
 
   std::vector<std::string_view> views;

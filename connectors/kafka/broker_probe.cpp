@@ -1,4 +1,4 @@
-#include "topologies/commands/broker_probe.h"
+#include "connectors/kafka/broker_probe.h"
 
 #include <librdkafka/rdkafka.h>
 
@@ -9,7 +9,7 @@
 namespace anabranch {
 namespace {
 
-constexpr int kSliceMs = 250;  // between looks at what the client complains of
+constexpr int kSliceMs = 250;  // between looks at what the client complains about
 
 std::string Brokers(const rd_kafka_metadata_t& metadata) {
   std::string text = std::to_string(metadata.broker_cnt) + (metadata.broker_cnt == 1 ? " broker: " : " brokers: ");
@@ -39,7 +39,5 @@ Result<std::string> ProbeBrokers(const ClientOptions& options, int wait_ms) {
   std::string cause = client->Complaint();
   return Status(Code::kUnavailable, cause.empty() ? "no answer in time" : cause);
 }
-
-std::string KafkaLibraryVersion() { return rd_kafka_version_str(); }
 
 }  // namespace anabranch

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/encoded.h"
+#include "engine/ids.h"
+#include "engine/record_batch.h"
+#include "engine/status.h"
+
+namespace anabranch {
+
+// A closed epoch: the rows written since the last commit complete exactly these positions.
+struct EpochEnd {
+  uint64_t epoch = 0;
+  std::vector<PositionRange> positions;  // merged, one per partition
+};
+
+// A row that a target will never accept: the outside system refused it when it was sent alone.
+struct RefusedRow {
+  enum class Why : uint8_t { kContent, kSize, kTimestamp };
+  TargetId target;
+  SourcePartition partition;  // with `offset` the source record
+  int64_t offset = 0;
+  Why why = Why::kContent;
+  std::string reason;  // for the operator: who refused it, the text of the refusal, what helps
+};
+
+// The order in which the committers of a lane commit an epoch. Whoever is more likely to fail, or whose rows others see
+// at once, comes later, so that a failure leaves as little as possible half done. Source positions come last: a record
+// is not read again once they are stored.
+enum class CommitOrder : uint8_t {
+  kLocalDatabase,           // rows and progress in one local transaction
+  kLocalFile,               // rows first, then their length and progress in the ledger
+  kDistributedTransaction,  // over a network, visible to readers at once
+  kSourcePositions,         // no rows: the positions that no target's commit carries
+};
+
+// Makes the rows of epochs durable together with their positions, for the targets of one commit unit
+// on one lane. Used by the lane's writer thread (Progress: by the lane thread while the writer is idle).
+// Order of calls: Open, (Progress)*, then per epoch: Write+, Commit; SendNow between any two; Abort drops the rows
+// written since the last commit. After kAborted from Write, Prepare or Commit the caller writes the pinned rows
+// again, unless TakeRefused() has rows: those rows can never be written, and the epoch is to be made without them.
+// After kFenced, kStage or kUnavailable the committer is only closed; with exactly_once nothing of the epoch is
+// visible. A committer may refer to the bytes it was given until Commit, Abort or Close returned, or Write or Commit
+// with kAborted.
+class Committer {
+ public:
+  virtual ~Committer() = default;
+  virtual Status Open() = 0;
+  // Next source offset that this unit wants, per partition; kNoPosition = it has none stored.
+  // Write suppresses the rows that were read below it (EncodedBatch::ReadAt).
+  virtual Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) = 0;
+  // An operator decided where the source continues: progress becomes `next`, which may be lower than it was. Lane
+  // thread, while the writer is idle.
+  virtual Status MoveProgress(std::span<const PartitionId> /*partitions*/, std::span<const int64_t> /*next*/) {
+    return Status::Ok();
+  }
+  virtual Status Write(const EncodedBatch& batch) = 0;
+  // Before another unit commits the epoch: waits until the outside system accepted every row that was written, or says
+  // which it refuses. Makes nothing visible.
+  virtual Status Prepare() { return Status::Ok(); }
+  virtual Status Commit(const EpochEnd& end) = 0;
+  // Of the last call that returned kAborted: the rows that are to blame, if any. They are returned once.
+  virtual std::vector<RefusedRow> TakeRefused() { return {}; }
+  // After kStage: which of the unit's targets cannot be written, if it is one of them.
+  virtual std::optional<TargetId> FailedTarget() const { return std::nullopt; }
+  virtual Status Abort() = 0;
+  // Readers see rows only once they are committed. False: as soon as they are sent, which SendNow() hastens.
+  virtual bool ShowsAtCommit() const { return true; }
+  // The input is idle: written rows need not wait for more to be sent with. Takes about a millisecond.
+  virtual void SendNow() {}
+  // From any thread: the current call is to end soon, its result does not matter; in force until Resume().
+  virtual void Interrupt() {}
+  virtual void Resume() {}
+  // The commit also stores the source's positions (in the same transaction).
+  virtual bool CarriesPositions() const { return false; }
+  virtual CommitOrder commit_order() const = 0;
+  virtual void Close() = 0;
+};
+
+// True when a row at `offset` is already durable in a target whose progress is `next`.
+inline bool AlreadyWritten(int64_t offset, int64_t next) { return next != kNoPosition && offset < next; }
+
+}  // namespace anabranch
