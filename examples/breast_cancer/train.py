@@ -3,9 +3,9 @@
 
     "$(tests/setup/python)" examples/breast_cancer/train.py
 
-Every run with the versions of tests/setup/requirements.txt writes the same bytes. The features are what the pipeline
-hands to the models: a number of the record is read as float64, derived features are computed in float64 from those, and
-all are cast to float32 last. The models are trained on, and scored by scikit-learn on, these float32 values.
+Every run with the versions of tests/setup/requirements.txt writes the same bytes. The features are those that the
+pipeline gives to the models. Numbers of the record are read as float64, derived features are computed from them in
+float64, and all features are then cast to float32. The models are trained and scored on these float32 values.
 """
 
 import csv
@@ -38,7 +38,7 @@ WORST = [name for name in names if name.startswith("worst_")]
 DERIVED = ["area_ratio", "shape_index"]
 
 columns = {name: data.data[:, i] for i, name in enumerate(names)}
-# The same expressions as the transform node's, in float64.
+# The same expressions as in the transform node, in float64.
 columns["area_ratio"] = columns["worst_area"] / columns["mean_area"]
 columns["shape_index"] = columns["mean_perimeter"] * columns["mean_perimeter"] / (12.566370614359172 * columns["mean_area"])
 
@@ -58,7 +58,7 @@ def content_of(onnx_model):
 
 
 MODELS = {
-    # Labels are strings and ZipMap stays on, as the exporter does it by default: output_probability['malignant'].
+    # Labels are strings and ZipMap is on, which is the default of the exporter: output_probability['malignant'].
     "logistic": dict(
         features=names,
         labels=diagnosis,

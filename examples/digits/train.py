@@ -3,8 +3,8 @@
 
     "$(tests/setup/python)" examples/digits/train.py
 
-Every run with the versions of tests/setup/requirements.txt, on one kind of processor, writes the same bytes. The model is
-trained on, and scored by scikit-learn on, float32 values (the pixels are whole numbers from 0 to 16).
+Every run with the versions of tests/setup/requirements.txt writes the same bytes on one type of processor. The model is
+trained and scored on float32 values. The pixels are integers from 0 to 16.
 """
 
 import csv

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Makes everything of this example except the topology: two exports of one model, the cases, the expected results.
+"""Writes every file of this example except the topology: two exports of one model, the cases, the expected results.
 
     "$(tests/setup/python)" examples/restart/train.py
 
-A logistic regression on four features and the size class of a sample: worst_area in steps of 50, one weight per class.
-In the ONNX graph those weights are a table, and the class is the index into it (Gather).
+The model is a logistic regression on four features and the size class of a sample. The class is worst_area in steps of
+50, and each class has one weight. In the ONNX graph the weights are a table, and the class is the index into it (Gather).
 
-models/risk.onnx    the whole table
-models/broken.onnx  the first three weights only: the same inputs, outputs and types; it loads, and it computes for tiny
-                    numbers such as those with which a model is tried when it is loaded. No real sample is that small.
+models/risk.onnx    has the whole table.
+models/broken.onnx  has only the first three weights. Its inputs, outputs and types are the same. It loads, and it can
+                    score tiny numbers such as those of the probe when a model is loaded. No real sample is that small.
 
-Everything is in float32, in training as in the graph.
+Training and graph use float32 everywhere.
 """
 
 import csv
@@ -28,7 +28,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-onnxruntime.set_default_logger_severity(4)  # the broken export's refusals are wanted here
+onnxruntime.set_default_logger_severity(4)  # the errors of the broken export are expected here
 FOLDER = pathlib.Path(__file__).resolve().parent
 SEED = 7
 CLASSES, STEP, BROKEN_CLASSES = 100, 50, 3
@@ -93,16 +93,16 @@ good, broken = export("risk", table), export("broken", table[:BROKEN_CLASSES])
 expected = regression.predict_proba(design[held_out])[:, 1]
 difference = float(np.abs(good.run(None, {"X": features[held_out]})[0][:, 0] - expected).max())
 right = int(((expected >= 0.5) == malignant[held_out]).sum())
-print(f"right in {right} of {len(held_out)}, ONNX differs by at most {difference:.1e}")
+print(f"correct in {right} of {len(held_out)}, ONNX differs by at most {difference:.1e}")
 
 taken = 0
 for row in features[held_out]:
     try:
         broken.run(None, {"X": row[None, :]})
         taken += 1
-    except Exception as error:  # what ONNX Runtime raises has no narrower public type
+    except Exception as error:  # ONNX Runtime has no narrower public type
         message = str(error)
-print(f"the broken export takes {taken} samples; the last refusal: {message}")
+print(f"the broken export scores {taken} samples; the last error: {message}")
 
 ids = [f"case-{i:04d}" for i in held_out]
 with open(FOLDER / "cases.jsonl", "w", encoding="utf-8", newline="\n") as lines:
