@@ -6,9 +6,14 @@ import pathlib
 from . import plot
 from .goals import MEASURES
 from .results import Results, second_try
-from .stats import HOLDS, INCONCLUSIVE, MISSED, Spread
+from .stats import HOLDS, INCONCLUSIVE, MISSED, UNDECIDED, Spread
 
-WORDS = {HOLDS: "holds", INCONCLUSIVE: "inconclusive", MISSED: "**missed**"}
+WORDS = {
+    HOLDS: "holds",
+    UNDECIDED: "undecided (the range spans zero)",
+    INCONCLUSIVE: "inconclusive",
+    MISSED: "**missed**",
+}
 COLUMNS = {  # of the tables of systems: field → title, digits
     "throughput": (
         ("rate", "records/s", 0),
@@ -82,7 +87,9 @@ def measures(judged: list) -> list:
             absent.append(m)
             continue
         digits = digits_for(found.median)
-        word = WORDS.get(m["verdict"], "") + (", stretch holds" if m["stretch_verdict"] == HOLDS else "")
+        word = WORDS.get(m["verdict"], "")
+        if m["stretch_verdict"] in (HOLDS, UNDECIDED):
+            word += ", stretch " + WORDS[m["stretch_verdict"]]
         if m["first"]:
             word += f"; second try, the first **missed**: {with_range(m['first'], digits)}"
         rows.append(
@@ -128,7 +135,7 @@ def systems(results: Results, section: str, kind: str) -> list:
             row.append(f"{count:,}" if good else "**failed**" if failed else "-")
         rows.append(row)
     beside = any(r.get("beside") for r in results.runs if r["section"] == section)
-    note = ["\\* batch calls have faults below librdkafka 2.13.2: nothing is held against them.", ""] if beside else []
+    note = ["\\* Batch calls have defects before librdkafka 2.13.2, so no measure uses them.", ""] if beside else []
     lines = table(
         ["system", "set up as", *(title for _, title, _ in columns), *(["results checked"] if checked else [])], rows
     )
@@ -149,9 +156,10 @@ def page(results: Results, judged: list, machine: dict, command: str, whole=True
         "# Benchmark report" + ("" if whole else ": **interrupted**"),
         "",
         *machine_lines(machine),
-        f"Made by `{command}`. Broker, feeder, reader and both sides share this machine. Median of the rounds, range",
-        "beside; a ratio is taken between runs of the same round. *Inconclusive*: the median misses the goal, a round",
-        "reaches it. How it is measured: [docs/benchmarks.md](../../docs/benchmarks.md).",
+        f"`{command}` made this page. The broker, the feeder, the reader and the measured systems share this machine. Each",
+        "figure is the median of the rounds; its range stands beside it. A ratio compares runs of the same round.",
+        "*Inconclusive*: the median misses the goal, and at least one round reaches it. *Undecided*: the rounds lie on both",
+        "sides of the goal and of zero. [docs/benchmarks.md](../../docs/benchmarks.md) describes the method.",
         "",
     ]
     lines += ["## Measures", "", *measures(judged)]

@@ -3,7 +3,7 @@
 import statistics
 from typing import NamedTuple, Optional
 
-HOLDS, INCONCLUSIVE, MISSED = "holds", "inconclusive", "missed"
+HOLDS, UNDECIDED, INCONCLUSIVE, MISSED = "holds", "undecided", "inconclusive", "missed"
 
 
 class Spread(NamedTuple):
@@ -36,9 +36,12 @@ def differences(over: dict, under: dict) -> list:
 
 
 def verdict(found: Optional[Spread], bound: Optional[float], at_least: bool) -> Optional[str]:
-    """Missed: even the best round misses it. Inconclusive: the median does, some round does not."""
+    """Missed: even the best round misses the bound. Inconclusive: the median misses it, some round does not. Undecided:
+    the rounds lie on both sides of the bound and of zero, so that the noise is larger than the figure."""
     if found is None or bound is None:
         return None
+    if found.low < 0 < found.high and found.low < bound < found.high:
+        return UNDECIDED
     median, best = (found.median, found.high) if at_least else (-found.median, -found.low)
     bound = bound if at_least else -bound
     return HOLDS if median >= bound else INCONCLUSIVE if best >= bound else MISSED

@@ -262,6 +262,15 @@ class Page(unittest.TestCase):
         self.assertIn("**missed**", report.measures(self.judged([1, 1.5, 1.9]))[2])
         self.assertIn("inconclusive", report.measures(self.judged([1, 1.5, 2.9]))[2])
 
+    def test_a_range_on_both_sides_of_zero_and_of_a_bound_decides_nothing(self):
+        cost = goals.Measure(4, "cost", "ns", goals.LESS, 10, 3, Value("s", "rate", "a"))
+        row = report.measures([cost.judge(results(a=[-5.59, 2.92, 8.42]))])[2]
+        self.assertTrue(row.endswith("| holds, stretch undecided (the range spans zero) |"), row)
+        row = report.measures([cost.judge(results(a=[-5, 2, 12]))])[2]
+        self.assertIn("| undecided (the range spans zero), stretch undecided (the range spans zero) |", row)
+        self.assertTrue(cost.judge(results(a=[-5, 2, 12]))["held"], "no run fails by noise")
+        self.assertIn("holds, stretch holds", report.measures([cost.judge(results(a=[-5, 1, 2]))])[2])
+
     def test_what_was_not_measured_is_named_below_the_table(self):
         lines = report.measures([m.judge(Results()) for m in goals.MEASURES[:3]] + self.judged([1]))
         self.assertIn("Not measured in this run: 1, 2.", lines)
