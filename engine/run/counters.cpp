@@ -80,6 +80,7 @@ RunSnapshot Counters::Snapshot(int64_t elapsed_ns) const {
   snapshot.elapsed_ns = elapsed_ns;
   snapshot.rows_read = rows_read_.load();
   snapshot.rows_committed = rows_committed_.load();
+  snapshot.epochs = epochs_.load();
   for (StageId id = 0; id < stages_.size(); ++id) {
     const Stage& stage = stages_[id];
     StageCounts counts;

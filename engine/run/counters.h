@@ -32,7 +32,11 @@ class Counters {
   BatchCounts Of(const RecordBatch& batch) const;
   void Add(const BatchCounts& counts, int64_t times = 1);
   void AddRead(int64_t rows) { rows_read_.fetch_add(rows, std::memory_order_relaxed); }
-  void AddCommitted(int64_t rows) { rows_committed_.fetch_add(rows, std::memory_order_relaxed); }
+  // Once per epoch.
+  void AddCommitted(int64_t rows) {
+    rows_committed_.fetch_add(rows, std::memory_order_relaxed);
+    epochs_.fetch_add(1, std::memory_order_relaxed);
+  }
   RunSnapshot Snapshot(int64_t elapsed_ns) const;
 
  private:
@@ -52,6 +56,7 @@ class Counters {
   std::vector<Reasons> reasons_;  // by StageId; guarded by mutex_
   std::atomic<int64_t> rows_read_{0};
   std::atomic<int64_t> rows_committed_{0};
+  std::atomic<int64_t> epochs_{0};
 };
 
 }  // namespace anabranch

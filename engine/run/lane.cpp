@@ -32,7 +32,7 @@ Lane::Lane(RunShared& shared, Parts parts)
       parts_(std::move(parts)),
       max_in_flight_(shared.crew == nullptr ? 1 : static_cast<size_t>(std::thread::hardware_concurrency()) + 2),
       pacer_(shared.plan, ChooseBatch(shared.plan)),
-      feed_(shared.plan, shared.rules, shared.give_up_below.empty() ? shared.kept : nullptr, parts_.source_id,
+      feed_(shared.plan, shared.rules, parts_.live->rereads_kept() ? nullptr : shared.kept, parts_.source_id,
             *parts_.partitions),
       keeps_always_(shared.kept != nullptr && std::ranges::any_of(shared.plan.nodes, &PlanNode::keep_always)),
       commits_when_idle_(std::ranges::any_of(parts_.committers, [](const auto& c) { return c->ShowsAtCommit(); })),
@@ -184,13 +184,13 @@ Status Lane::StartLive() {
   feed_.Close();
   if (!lost_.empty()) RETURN_IF_ERROR(Recover(partitions, &next));
   FaultPoint("restart.live");
-  if (!shared_.give_up_below.empty()) {
-    given_up_.clear();
-    for (size_t i = 0; i < partitions.size(); ++i) given_up_[partitions[i]] = next[i];
-    if (!GaveAllUp()) return parts_.source->Assign(partitions, next);
+  const bool reads = parts_.live->Begin(partitions, next);
+  if (reads) {
+    if (!parts_.live->rereads_kept()) NoteFed();
+    return parts_.source->Assign(partitions, next);
   }
   NoteFed();
-  return shared_.kept_only ? OnEnd() : parts_.source->Assign(partitions, next);
+  return OnEnd();
 }
 
 void Lane::NoteFed() {
@@ -212,9 +212,11 @@ Status Lane::OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch) {
   if (event == SourceEvent::kRows) {
     ReadOn();
     RETURN_IF_ERROR(CloseEpochIfDue(false));  // computing may take long
-    if (!shared_.give_up_below.empty()) return GiveUp(std::move(batch));
-    const int64_t rows = batch->rows();
-    return OnBatch(std::move(batch), rows);
+    if (parts_.live->Take(*batch)) {
+      const int64_t rows = batch->rows();
+      RETURN_IF_ERROR(OnBatch(std::move(batch), rows));
+    }
+    return parts_.live->AtEnd() ? OnEnd() : Status::Ok();
   }
   batch->Clear(shared_.plan.columns.size(), shared_.plan.stages());
   spare_.push_back(std::move(batch));
@@ -339,7 +341,7 @@ void Lane::NoteCommitted(const EpochEnd& end, int64_t rows) {
     const std::lock_guard lock(counted_mutex_);
     for (int64_t left = rows; left > 0 && !counted_.empty(); counted_.pop_front()) left -= counted_.front().rows;
   }
-  if (keeps_always_ || !shared_.give_up_below.empty()) {
+  if (keeps_always_ || parts_.live->rereads_kept()) {
     std::vector<KeptHeader::Range> ranges;
     for (const PositionRange& range : end.positions) {
       ranges.push_back({parts_.partitions->at(range.partition), range.first, range.next});
@@ -434,7 +436,7 @@ Status Lane::OnEnd() {
   }
   RETURN_IF_ERROR(ReleaseFinished(true));
   RETURN_IF_ERROR(Finish());
-  if (shared_.kept_only) NoteFed();
+  if (parts_.live->ends_with_kept()) NoteFed();
   at_end_ = true;
   ++shared_.lanes_at_end;
   return Status::Ok();

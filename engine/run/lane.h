@@ -22,31 +22,10 @@
 #include "engine/run/plan_worker.h"
 #include "engine/run/position_witness.h"
 #include "engine/run/refused_rows.h"
+#include "engine/run/run_mode.h"
+#include "engine/run/run_shared.h"
 
 namespace anabranch {
-
-// What all lanes of a run share.
-struct RunShared {
-  const Plan& plan;
-  const Clock& clock;
-  Counters& counters;
-  Crew* crew = nullptr;      // null: every batch is computed on its lane
-  CancelToken& stop;         // raised from outside, or by a lane that failed
-  Ledger* ledger = nullptr;  // null: no witness of positions is kept
-  std::function<void(const std::string&)> warn = [](const std::string&) {};
-  RefusedRows& refused;
-  KeptStore* kept = nullptr;  // null: nothing is kept, and nothing was
-  RestoreRules rules = {};    // how kept rows are taken up
-  bool accept_loss = false;   // lost positions: go on at the first record that can be read
-  bool kept_only = false;     // end when the kept rows are committed
-  // With rules.give_up: what was kept had left its stages, so the records below these positions are read again, given
-  // up, and that is the end. Empty: the kept rows are fed.
-  std::map<SourcePartition, int64_t> give_up_below = {};
-  std::atomic<int> lanes_fed{0};
-  std::atomic<int> lanes_at_end{0};
-  int lanes = 1;
-  size_t lane_bytes = 0;  // encoded bytes that a lane may hold
-};
 
 // One road through the plan: a source, the batches in flight, the targets' committers. Takes batches,
 // computes them here or on the crew, releases them in the order they were taken, closes epochs. Owned
@@ -62,6 +41,7 @@ class Lane {
     std::unique_ptr<Source> source;
     std::vector<std::unique_ptr<Committer>> committers;  // rank order
     std::vector<std::string> committer_stages;           // whose rows each commits: a persist node, or the source
+    std::unique_ptr<LiveInput> live;
     std::unique_ptr<PlanWorker> worker;
   };
   Lane(RunShared& shared, Parts parts);
@@ -124,9 +104,6 @@ class Lane {
   Status KeepRest();
   std::vector<bool> DoneAbove(const RecordBatch& batch, StageId failed) const;
   Status OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch);
-  Status GiveUp(std::unique_ptr<RecordBatch> batch);
-  int64_t GiveUpEnd(PartitionId partition) const;
-  bool GaveAllUp() const;
   void NoteFed();
   Status OnAssigned();
   Status OnRevoked(bool lost);
@@ -170,8 +147,7 @@ class Lane {
   uint64_t sequence_ = 0;
   int64_t fed_rows_ = 0;
   bool fed_ = false;
-  std::map<PartitionId, int64_t> given_up_;  // of the partitions at hand: everything below
-  bool end_heard_ = false;                   // while a target took its time
+  bool end_heard_ = false;  // while a target took its time
   bool refused_said_ = false;
   bool leaving_ = false;  // the partitions are about to go
   bool failing_ = false;

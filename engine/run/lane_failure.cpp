@@ -108,30 +108,6 @@ Status Lane::StopAtRefused(const RefusedRow& row, const char* why) {
   return {Code::kStage, row.reason + why};
 }
 
-int64_t Lane::GiveUpEnd(PartitionId partition) const {
-  const auto end = shared_.give_up_below.find(parts_.partitions->at(partition));
-  return end == shared_.give_up_below.end() ? 0 : end->second;
-}
-
-bool Lane::GaveAllUp() const {
-  return std::ranges::all_of(given_up_, [this](const auto& each) { return each.second >= GiveUpEnd(each.first); });
-}
-
-// What lies beyond the positions of the batch is left out of it.
-Status Lane::GiveUp(std::unique_ptr<RecordBatch> batch) {
-  batch->give_up = FindStage(shared_.plan, shared_.rules.give_up);
-  for (PositionRange& range : batch->positions) {
-    range.next = std::min(range.next, GiveUpEnd(range.partition));
-    given_up_[range.partition] = std::max(given_up_[range.partition], range.next);
-  }
-  std::erase_if(batch->positions, [](const PositionRange& range) { return range.next <= range.first; });
-  if (!batch->positions.empty()) {
-    const int64_t rows = batch->rows();
-    RETURN_IF_ERROR(OnBatch(std::move(batch), rows));
-  }
-  return GaveAllUp() ? OnEnd() : Status::Ok();
-}
-
 void Lane::NoteRecord(const SourcePartition& from, int64_t offset) {
   if (failure_.records.size() >= kRecordsNamed) return;
   failure_.records.push_back(from.topic + "/" + std::to_string(from.partition) + "/" + std::to_string(offset));

@@ -8,6 +8,7 @@
 #include "engine/lane_context.h"
 #include "engine/run/dead_letter.h"
 #include "engine/run/ledger.h"
+#include "engine/run/run_mode.h"
 #include "engine/run/run_state.h"
 
 namespace anabranch {
@@ -117,7 +118,7 @@ Status VisitDeadLetters(const Plan& plan, const SourceProgram& letters, const Ru
   ASSIGN_OR_RETURN(const Replayed replayed, ReadReplayed(plan, options.state_dir));
   SourceTable table;
   LaneContext context;
-  context.topology = RunState::ReplayIdentity(replayed.identity);
+  context.topology = ReplayIdentity(replayed.identity);
   context.instance = options.instance;
   context.once = true;
   context.wants_headers = true;

@@ -1,19 +1,11 @@
 #include "engine/run/restart_outlook.h"
 
+#include "engine/keep/kept_store.h"
 #include "engine/run/ledger.h"
+#include "engine/run/restart_decision.h"
 #include "engine/run/run_state.h"
 
 namespace anabranch {
-
-RestartPlan PlanRestart(const Plan& plan, const RunOptions& options, const Failure& failure, const KeptStore& kept,
-                        const std::string& identity) {
-  RestartPlan restart = MakeRestartPlan(failure, kept.entries(), plan, identity, options.choices);
-  if (!kept.damaged().empty() && !options.choices.recompute && !restart.refused) {
-    restart.refused = "kept results are damaged (" + kept.damaged().front() +
-                      "): --on-missing recompute computes those records again from their source";
-  }
-  return restart;
-}
 
 Result<RestartOutlook> LookAtRestart(const Plan& plan, const RunOptions& options) {
   RestartOutlook outlook;

@@ -2,7 +2,6 @@
 
 #include <string>
 
-#include "engine/keep/kept_store.h"
 #include "engine/plan.h"
 #include "engine/restart/failure.h"
 #include "engine/restart/restart_plan.h"
@@ -21,10 +20,5 @@ struct RestartOutlook {
 
 // Reads only. kInvalid when there is no state; `already_running` when a process owns it.
 Result<RestartOutlook> LookAtRestart(const Plan& plan, const RunOptions& options);
-
-// The restart from `failure` with these kept results, as `options.choices` decide; refused where kept results are
-// damaged and may not be recomputed.
-RestartPlan PlanRestart(const Plan& plan, const RunOptions& options, const Failure& failure, const KeptStore& kept,
-                        const std::string& identity);
 
 }  // namespace anabranch

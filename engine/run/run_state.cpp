@@ -32,20 +32,18 @@ Status Refused(const Plan& plan, const std::string& why) {
 
 }  // namespace
 
-Result<std::unique_ptr<RunState>> RunState::Open(const Plan& plan, const RunOptions& options) {
+Result<std::unique_ptr<RunState>> RunState::Open(const Plan& plan, const RunOptions& options, const RunMode& mode) {
   int64_t generation = 0;
   if (options.fresh && std::filesystem::exists(options.state_dir)) {
     RETURN_IF_ERROR(StartOver(plan, options, &generation));
   }
   if (options.new_ledger) RETURN_IF_ERROR(SetLedgerAside(options.state_dir, &generation));
-  std::unique_ptr<RunState> state(new RunState(plan, options, options.clock ? *options.clock : Clock::Real()));
+  std::unique_ptr<RunState> state(new RunState(plan, options, mode, options.clock ? *options.clock : Clock::Real()));
   ASSIGN_OR_RETURN(state->ledger_, Ledger::Open(options.state_dir, plan.file));
   RETURN_IF_ERROR(state->NoteGeneration(generation));
-  ASSIGN_OR_RETURN(state->identity_, IdentityIn(*state->ledger_, plan));
-  if (options.start == RunStart::kReplay) {
-    state->identity_ = ReplayIdentity(state->identity_);
-    return state;
-  }
+  ASSIGN_OR_RETURN(const std::string identity, IdentityIn(*state->ledger_, plan));
+  state->identity_ = mode.Identity(identity);
+  if (!mode.has_history()) return state;
   RETURN_IF_ERROR(state->CheckFailure());
   if (!state->already_done_) RETURN_IF_ERROR(state->CheckInputs());
   return state;
@@ -68,13 +66,13 @@ Status RunState::CheckFailure() {
   crashed_ = state == "running" || state == "restarting";
   restarts_anew_ = state == "failed";
   ASSIGN_OR_RETURN(failure_, FailureIn(*ledger_));
-  if (options_.start == RunStart::kRun && !failure_) return Status::Ok();
+  if (!mode_.restarts() && !failure_) return Status::Ok();
   if (!failure_) {
     already_done_ = true;
     note_ = "no stage of \"" + plan_.name + "\" has failed: there is nothing to restart";
     return {};
   }
-  if (options_.start != RunStart::kRun) return Status::Ok();
+  if (mode_.restarts()) return Status::Ok();
   return {Code::kStage, "stage \"" + failure_->stage + "\" failed at " + FormatInstant(failure_->at_ms) + ": " +
                             failure_->message + (state == "restarting" ? "; a restart of it was interrupted" : "") +
                             (failure_->error_class == kLostClass
@@ -153,7 +151,7 @@ Status RunState::CheckInputs() {
       all_finished = false;
       continue;
     }
-    if (hash && *hash != plan_.hash && options_.start == RunStart::kRun) {
+    if (hash && *hash != plan_.hash && !mode_.restarts()) {
       const std::string of = "the input of source \"" + source.id + "\"";
       return Refused(plan_, "the topology was edited since part of " + of + " was scored");
     }
@@ -176,8 +174,8 @@ Status RunState::Begin(bool unchanged) {
     restarts_stage_ = failure_->stage;
     rounds_ = failure_->rounds;
   }
-  if (options_.start == RunStart::kReplay) return Status::Ok();
-  const bool restart = options_.start != RunStart::kRun;
+  if (!mode_.has_history()) return Status::Ok();
+  const bool restart = mode_.restarts();
   std::map<std::string, std::string> facts = {{kState, restart ? "restarting" : "running"}, {kHash, plan_.hash}};
   for (const PlanSource& source : plan_.sources) {
     ASSIGN_OR_RETURN(const std::string identity, source.program->Identity());
@@ -199,7 +197,7 @@ Status RunState::Restarted() {
 }
 
 Status RunState::Note(const RunSnapshot& totals) {
-  if (options_.start == RunStart::kReplay) return Status::Ok();
+  if (!mode_.has_history()) return Status::Ok();
   std::map<std::string, std::map<std::string, int64_t>> added;
   for (const StageCounts& stage : totals.stages) {
     const std::pair<const char*, int64_t> counters[] = {
@@ -219,7 +217,7 @@ Status RunState::Note(const RunSnapshot& totals) {
 }
 
 Status RunState::End(RunSummary* summary, bool input_ended) {
-  if (options_.start == RunStart::kReplay) return Status::Ok();
+  if (!mode_.has_history()) return Status::Ok();
   if (summary->failure) {
     summary->failure->at_ms = clock_.WallMs();
     summary->failure->plan = FactsOf(plan_, identity_);

@@ -8,6 +8,7 @@
 #include "engine/plan.h"
 #include "engine/run/ledger.h"
 #include "engine/run/run_counts.h"
+#include "engine/run/run_mode.h"
 #include "engine/run/run_options.h"
 #include "engine/run/run_summary.h"
 
@@ -20,13 +21,12 @@ class RunState {
   // Opens (and with `fresh` or `new_ledger` first archives) the state. Refuses with kInvalid and the cure what cannot
   // be continued, with kStage and the command a stage that failed and is not restarted; sets `already_done` when a
   // finished bounded input is unchanged, or a restart has nothing to do.
-  static Result<std::unique_ptr<RunState>> Open(const Plan& plan, const RunOptions& options);
+  // Plan, options and mode outlive the state.
+  static Result<std::unique_ptr<RunState>> Open(const Plan& plan, const RunOptions& options, const RunMode& mode);
 
   // For readers: the failure that waits for a restart; the name of groups, transactional ids and progress.
   static Result<std::optional<Failure>> FailureIn(Ledger& ledger);
   static Result<std::string> IdentityIn(Ledger& ledger, const Plan& plan);
-  // The same for a replay of dead letters in a pipeline of this identity.
-  static std::string ReplayIdentity(const std::string& identity) { return identity + ".replay"; }
   // kInvalid, with the cure, when a bounded input is not the one that was read before. `*grown`: it goes on behind it.
   static Status CheckSameInput(Ledger& ledger, const Plan& plan, const PlanSource& source, bool* known, bool* grown);
 
@@ -51,8 +51,8 @@ class RunState {
   Status End(RunSummary* summary, bool input_ended);
 
  private:
-  RunState(const Plan& plan, const RunOptions& options, const Clock& clock)
-      : plan_(plan), options_(options), clock_(clock) {}
+  RunState(const Plan& plan, const RunOptions& options, const RunMode& mode, const Clock& clock)
+      : plan_(plan), options_(options), mode_(mode), clock_(clock) {}
   static Status CheckForgets(const Plan& plan, const RunOptions& options);
   static Status StartOver(const Plan& plan, const RunOptions& options, int64_t* generation);
   static Status SetLedgerAside(const std::string& state_dir, int64_t* generation);
@@ -62,6 +62,7 @@ class RunState {
 
   const Plan& plan_;
   const RunOptions& options_;
+  const RunMode& mode_;
   const Clock& clock_;
   std::unique_ptr<Ledger> ledger_;
   bool already_done_ = false;

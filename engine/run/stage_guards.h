@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "engine/plan.h"
@@ -34,6 +35,12 @@ struct StageGuards {
     for (const PlanSource& source : plan.sources) breakers.emplace_back(source.breaker);
     for (const PlanNode& node : plan.nodes) breakers.emplace_back(node.breaker);
   }
+
+  // A stage that is unchanged since `failure`, with all above it, counts on from where its breaker stood then.
+  // `identity`: of the pipeline now. Before workers run.
+  void ResumeBreakers(const Plan& plan, const std::string& identity, const Failure& failure);
+  // Writes down what the breakers have counted.
+  void NoteBreakers(const Plan& plan, Failure* failure) const;
 
   size_t output_bytes = size_t{64} << 20;  // CallContext::output_bytes; set before workers open
   StageCosts costs;

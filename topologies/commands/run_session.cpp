@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "engine/printable.h"
-#include "engine/run/runner.h"
+#include "engine/run/pipeline.h"
 #include "topologies/commands/run_view.h"
 #include "topologies/commands/stop_signals.h"
 
@@ -182,9 +182,10 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
   observer.tick = [&](const RunSnapshot& snapshot) { view->Tick(snapshot); };
   observer.warn = [&](const std::string& line) { view->Warn(line); };
   StartGuard start(cancel, io);
-  observer.started = [&] { start.Started(); };
-  const RunSummary summary = RunPlan(plan, io.registry, options, cancel, observer);
+  Pipeline pipeline(plan, io.registry, options, observer, &cancel);
+  (void)pipeline.Start();  // the summary says why it did not start
   start.Started();
+  const RunSummary summary = pipeline.Finish();
   const bool as_json = args.log.format == "json";
   if (!as_json) view.reset();
   std::ostringstream lines;

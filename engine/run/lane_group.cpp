@@ -1,0 +1,59 @@
+#include "engine/run/lane_group.h"
+
+#include <utility>
+
+namespace anabranch {
+
+void LaneGroup::Add(std::unique_ptr<Lane> lane) {
+  lanes_.push_back(std::make_unique<LaneThread>());
+  lanes_.back()->lane = std::move(lane);
+}
+
+void LaneGroup::Start() {
+  running_ = lanes_.size();
+  for (auto& lane : lanes_) {
+    lane->thread = std::thread([this, lane = lane.get()] {
+      lane->status = lane->lane->Run();
+      const std::lock_guard lock(mutex_);
+      --running_;
+      ended_.notify_all();
+    });
+  }
+}
+
+bool LaneGroup::Wait(std::chrono::nanoseconds at_most, size_t left) {
+  std::unique_lock lock(mutex_);
+  return ended_.wait_for(lock, at_most, [&] { return running_ <= left; });
+}
+
+size_t LaneGroup::TakeOver(const std::string& stage, const Status& why) {
+  size_t taken = 0;
+  for (auto& lane : lanes_) taken += lane->lane->TakeOver(stage, why) ? 1 : 0;
+  return taken;
+}
+
+void LaneGroup::Join() {
+  for (auto& lane : lanes_) lane->thread.join();
+}
+
+void LaneGroup::Collect(RunSummary* summary) const {
+  for (const auto& lane : lanes_) {
+    const Failure& failure = lane->lane->failure();
+    if (lane->status.ok() && !summary->stuck) continue;
+    if (!lane->status.ok() && summary->status.ok()) summary->status = lane->status;
+    if (failure.stage.empty()) continue;
+    // The first one names the failure; what the others kept belongs to it.
+    if (!summary->failure) {
+      summary->failure = failure;
+      if (summary->stuck) continue;
+      summary->status = lane->status;
+      summary->failure->message = lane->status.message();
+      continue;
+    }
+    summary->failure->kept_rows += failure.kept_rows;
+    summary->failure->kept_bytes += failure.kept_bytes;
+    if (summary->failure->not_kept.empty()) summary->failure->not_kept = failure.not_kept;
+  }
+}
+
+}  // namespace anabranch

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/run/lane.h"
+#include "engine/run/run_summary.h"
+#include "engine/status.h"
+
+namespace anabranch {
+
+// The lanes of a run, each on a thread of its own, and how they ended. Used by one thread. A group that started must be
+// joined before it is destroyed; with a lane that was taken over it cannot be, and must be leaked.
+class LaneGroup {
+ public:
+  void Add(std::unique_ptr<Lane> lane);
+  size_t size() const { return lanes_.size(); }
+
+  void Start();
+  // Waits at most `at_most`, until at most `left` lanes run. False: more of them run.
+  bool Wait(std::chrono::nanoseconds at_most, size_t left = 0);
+  // When a call of `stage` never returns: how many lanes waited for it and were taken over (Lane::TakeOver).
+  size_t TakeOver(const std::string& stage, const Status& why);
+  void Join();
+
+  // After Join(), or with summary->stuck after TakeOver() took a lane: adds how the lanes ended, which is the first
+  // failure that names a stage, with what all lanes kept for it. Without one, the first error.
+  void Collect(RunSummary* summary) const;
+
+ private:
+  struct LaneThread {
+    std::unique_ptr<Lane> lane;
+    std::thread thread;
+    Status status;  // final once the thread is counted out of running_
+  };
+
+  std::vector<std::unique_ptr<LaneThread>> lanes_;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  size_t running_ = 0;  // guarded by mutex_
+};
+
+}  // namespace anabranch

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "engine/run/run_counts.h"
+
+namespace anabranch {
+
+// What a caller sees of a run while it runs. An empty function is not called.
+struct RunObserver {
+  std::function<void(const RunSnapshot&)> tick;  // about each RunOptions::tick_ns, on one thread of the pipeline
+  std::function<void(const std::string&)> warn;  // one line for the operator's log; any thread
+};
+
+}  // namespace anabranch
