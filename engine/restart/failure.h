@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/plan.h"
+#include "engine/restart/error_class.h"
 #include "engine/status.h"
 
 namespace anabranch {
@@ -27,14 +28,10 @@ struct PlanFacts {
 };
 PlanFacts FactsOf(const Plan& plan, const std::string& identity);
 
-// The class of a failure whose cure is a restart that accepts the loss of positions.
-inline constexpr char kLostClass[] = "lost_position";
-
 // Why a pipeline stopped in a stage. Written to the ledger with the kept results; read by status and restart.
 struct Failure {
   std::string stage;
-  std::string error_class;  // "stage" | "transient" | "timeout" | "breaker" | "contract" | "crash" | "target" |
-                            // "source" | kLostClass
+  ErrorClass error_class = ErrorClass::kNone;
   std::string message;
   int attempts = 1;
   int64_t at_ms = 0;                 // wall clock, since 1970

@@ -30,10 +30,12 @@ Json ToJson(const Failure::Breaker& breaker) {
 Json ToJson(const Failure& failure) {
   Json breakers = Json::array();
   for (const Failure::Breaker& breaker : failure.breakers) breakers.push_back(ToJson(breaker));
-  return {{"stage", failure.stage},         {"class", failure.error_class},     {"message", failure.message},
-          {"attempts", failure.attempts},   {"at_ms", failure.at_ms},           {"records", failure.records},
-          {"kept_rows", failure.kept_rows}, {"kept_bytes", failure.kept_bytes}, {"not_kept", failure.not_kept},
-          {"breakers", breakers},           {"rounds", failure.rounds},         {"plan", ToJson(failure.plan)}};
+  return {{"stage", failure.stage},         {"class", std::string(TextOf(failure.error_class))},
+          {"message", failure.message},     {"attempts", failure.attempts},
+          {"at_ms", failure.at_ms},         {"records", failure.records},
+          {"kept_rows", failure.kept_rows}, {"kept_bytes", failure.kept_bytes},
+          {"not_kept", failure.not_kept},   {"breakers", breakers},
+          {"rounds", failure.rounds},       {"plan", ToJson(failure.plan)}};
 }
 
 // at() and get_to() throw on what is missing or of another type.
@@ -59,7 +61,8 @@ PlanFacts FactsFrom(const Json& json) {
 Failure FailureFrom(const Json& json) {
   Failure failure;
   json.at("stage").get_to(failure.stage);
-  json.at("class").get_to(failure.error_class);
+  const Result<ErrorClass> error_class = ErrorClassFrom(json.at("class").get_ref<const std::string&>());
+  failure.error_class = error_class.ok() ? *error_class : ErrorClass::kStage;  // a later version has more of them
   json.at("message").get_to(failure.message);
   json.at("attempts").get_to(failure.attempts);
   json.at("at_ms").get_to(failure.at_ms);

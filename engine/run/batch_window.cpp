@@ -6,11 +6,6 @@
 #include "engine/keep/kept_batch.h"
 
 namespace anabranch {
-namespace {
-
-constexpr std::string_view kSplitClass = "split";
-
-}  // namespace
 
 BatchWindow::BatchWindow(RunShared& shared, const LaneParts& parts, UncommittedCounts& counts)
     : shared_(shared),
@@ -56,7 +51,7 @@ Result<const BatchWindow::Flight*> BatchWindow::Finished(bool wait) {
     if (std::exchange(oldest.waits, false)) ComputeHere(oldest);
     if (wait || flights_.size() >= most_flights_) Await(oldest);
     if (!oldest.done.load(std::memory_order_acquire)) break;
-    if (oldest.status.ok() || oldest.failed_class != kSplitClass) return &oldest;
+    if (oldest.status.ok() || !oldest.too_large) return &oldest;
     RETURN_IF_ERROR(Split());
   }
   return nullptr;
@@ -102,6 +97,7 @@ void BatchWindow::Compute(Flight& flight, PlanWorker& worker) {
   if (timed) flight.busy_ns = shared_.clock.NowNs() - begin;
   flight.failed_stage = worker.failed_stage();
   flight.failed_class = worker.failed_class();
+  flight.too_large = worker.too_large();
   flight.attempts = worker.failed_attempts();
   flight.done.store(true, std::memory_order_release);
   flight.done.notify_all();

@@ -35,7 +35,8 @@ class BatchWindow {
     int64_t busy_ns = 0;
     Status status;
     StageId failed_stage;
-    std::string failed_class;
+    ErrorClass failed_class = ErrorClass::kNone;
+    bool too_large = false;  // PlanWorker::too_large()
     int attempts = 1;
     std::atomic<bool> done{false};
   };

@@ -24,7 +24,7 @@ Result<std::optional<Failure>> BlameCrash(const AttemptSlots& slots, Ledger& led
     }
     failure.emplace();
     failure->stage = call.stage;
-    failure->error_class = "crash";
+    failure->error_class = ErrorClass::kCrash;
     failure->attempts = now.back().count;
     failure->records = {record};
     failure->message = "the process died " + std::to_string(now.back().count) + " times in a row while stage \"" +

@@ -85,7 +85,7 @@ void PutDigest(const std::string& name, std::string_view bytes, LetterHeaders* h
 }
 
 std::string_view ClassOf(const RecordBatch& batch, StageId stage, const RowError& error) {
-  if (error.code == "given_up") return "stage";
+  if (error.code == "given_up") return TextOf(ErrorClass::kStage);
   return batch.stages[stage].outcome[error.row] == Outcome::kTimedOut ? "timed_out" : "record";
 }
 
@@ -155,7 +155,7 @@ void DeadLetterWriter::AppendOne(const RecordBatch& batch, std::span<const Faile
     }
   } else if (given_up_ != nullptr && error->code == "given_up") {
     const std::string at = FormatInstant(given_up_->at_ms);
-    PutOrigin({given_up_->stage, given_up_->error_class, given_up_->message, at}, &headers);
+    PutOrigin({given_up_->stage, TextOf(given_up_->error_class), given_up_->message, at}, &headers);
   }
   AppendList("behind", batch, of_row.first(index), out);
   AppendList("beside", batch, of_row.subspan(index + 1), out);

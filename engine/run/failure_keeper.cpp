@@ -33,14 +33,14 @@ void FailureKeeper::NoteStopped(const BatchWindow::Flight& flight) {
 void FailureKeeper::NoteRefused(const RefusedRow& row) {
   if (row.target == shared_.plan.dead_letters()) return;
   failure_.stage = shared_.plan.targets[row.target].id;
-  failure_.error_class = "target";
+  failure_.error_class = ErrorClass::kTarget;
   stage_ = FindStage(shared_.plan, failure_.stage);
 }
 
 void FailureKeeper::NoteStuck(const std::string& stage, const Status& why) {
   stage_ = FindStage(shared_.plan, stage);
   failure_.stage = stage;
-  failure_.error_class = "timeout";
+  failure_.error_class = ErrorClass::kTimeout;
   failure_.message = why.message();
   for (const auto& flight : window_.flights()) {
     if (flight->done.load(std::memory_order_acquire)) continue;
@@ -55,7 +55,7 @@ void FailureKeeper::NoteStuck(const std::string& stage, const Status& why) {
 Status FailureKeeper::Keep(Status status) {
   NameOutside();
   // An input that cannot be reached stops nothing for good: the next run continues where this one was.
-  if (failure_.error_class == "source" && status.code() == Code::kUnavailable) {
+  if (failure_.error_class == ErrorClass::kSource && status.code() == Code::kUnavailable) {
     failure_ = {};
     return status;
   }
@@ -84,7 +84,7 @@ void FailureKeeper::NameOutside() {
   failure_.stage = of_target ? parts_.committer_stages[target] : parts_.source_id;
   const auto one = of_target ? parts_.committers[target]->FailedTarget() : std::nullopt;
   if (one && *one != shared_.plan.dead_letters()) failure_.stage = shared_.plan.targets[*one].id;
-  failure_.error_class = lost ? kLostClass : of_target ? "target" : "source";
+  failure_.error_class = lost ? ErrorClass::kLostPosition : of_target ? ErrorClass::kTarget : ErrorClass::kSource;
   stage_ = FindStage(shared_.plan, failure_.stage);
 }
 
@@ -113,7 +113,7 @@ Status FailureKeeper::KeepRest() {
     frames.push_back(outputs(batch, rows));
     failure_.kept_rows += rows;
     for (const PositionRange& range : batch.positions) {
-      if (failure_.error_class == "target") NoteRecord(parts_.partitions->at(range.partition), range.first);
+      if (failure_.error_class == ErrorClass::kTarget) NoteRecord(parts_.partitions->at(range.partition), range.first);
     }
   });
   for (const auto& flight : window_.flights()) {

@@ -166,7 +166,7 @@ Status PlanWorker::Run(RecordBatch& batch, BranchRunner* branches) {
     return ran;
   });
   if (returned) return status;
-  return StopAt(at_, {{Code::kStage, "\"" + plan_.StageName(at_) + "\": " + status.message()}, "stage"});
+  return StopAt(at_, {{Code::kStage, "\"" + plan_.StageName(at_) + "\": " + status.message()}, ErrorClass::kStage});
 }
 
 Status PlanWorker::RunBatch(RecordBatch& batch, BranchRunner* branches) {
@@ -214,7 +214,7 @@ Status PlanWorker::RunSource(RecordBatch& batch) {
   LeaveOut(batch);
   SortByRow(&stage.errors);
   if (Status tripped = guards_.breakers[batch.source].Note(stage, &batch); !tripped.ok()) {
-    return StopAt(batch.source, {tripped.WithContext("source \"" + source.id + "\""), "breaker"});
+    return StopAt(batch.source, {tripped.WithContext("source \"" + source.id + "\""), ErrorClass::kBreaker});
   }
   stage.busy_ns = static_cast<uint64_t>(clock_.NowNs() - begin);
   stage.done = true;
@@ -299,7 +299,7 @@ StageEnd PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
     ApplyWhen(batch, stage);
     return Status::Ok();
   });
-  if (!asked.ok()) return {{Code::kInternal, "\"when\" of this node: " + asked.message()}, "stage"};
+  if (!asked.ok()) return {{Code::kInternal, "\"when\" of this node: " + asked.message()}, ErrorClass::kStage};
   StageRows& rows = batch.stages[stage];
   if (stages_[stage].encoder && batch.give_up != stage && !guards_.refused.empty()) {
     guards_.refused.FailRows(batch, stage);
@@ -431,7 +431,7 @@ StageEnd PlanWorker::ApplyErrorPolicy(RecordBatch& batch, StageId id) {
   SortByRow(&rows.errors);
   if (node.on_record_error == RecordPolicy::kDeadLetter) {
     Status tripped = guards_.breakers[id].Note(rows, &batch);
-    if (!tripped.ok()) return {tripped.WithContext("node \"" + node.id + "\""), "breaker"};
+    if (!tripped.ok()) return {tripped.WithContext("node \"" + node.id + "\""), ErrorClass::kBreaker};
   }
   if (rows.errors.empty()) return {};
   if (node.on_record_error == RecordPolicy::kStop) {
@@ -440,7 +440,7 @@ StageEnd PlanWorker::ApplyErrorPolicy(RecordBatch& batch, StageId id) {
     return {{Code::kStage, "node \"" + node.id + "\": record " + from.topic + "/" + std::to_string(from.partition) +
                                "/" + std::to_string(batch.offset[error.row]) + ": " + error.message +
                                " (\"on_error\" is \"stop\")"},
-            "contract"};
+            ErrorClass::kContract};
   }
   if (node.on_record_error == RecordPolicy::kDefault || node.on_record_error == RecordPolicy::kNull) {
     for (const RowError& error : rows.errors) PassFailedRow(batch, id, error.row);
@@ -478,6 +478,7 @@ void PlanWorker::MarkSkipped(RecordBatch& batch, StageId id) {
 Status PlanWorker::StopAt(StageId stage, StageEnd end) {
   failed_stage_ = stage;
   failed_class_ = end.error_class;
+  too_large_ = end.too_large;
   failed_attempts_ = end.attempts;
   return std::move(end.status);
 }

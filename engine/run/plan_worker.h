@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "engine/cancel.h"
@@ -60,7 +59,9 @@ class PlanWorker {
 
   // Of the last Run() that was not Ok: the stage, why it stops (see StageEnd), how often it was tried.
   StageId failed_stage() const { return failed_stage_; }
-  std::string_view failed_class() const { return failed_class_; }
+  ErrorClass failed_class() const { return failed_class_; }
+  // The batch stopped only because its results are too large: see StageEnd.
+  bool too_large() const { return too_large_; }
   int failed_attempts() const { return failed_attempts_; }
 
  private:
@@ -102,7 +103,8 @@ class PlanWorker {
   std::unique_ptr<DeadLetterWriter> dead_letters_;  // made when the first row fails
   StageId at_;                                      // the stage that Run() is in
   StageId failed_stage_;
-  std::string_view failed_class_;
+  ErrorClass failed_class_ = ErrorClass::kNone;
+  bool too_large_ = false;
   int failed_attempts_ = 1;
 };
 

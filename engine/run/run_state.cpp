@@ -1,9 +1,11 @@
 #include "engine/run/run_state.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <string_view>
 
 #include "engine/codec/instant.h"
 #include "engine/fault_point.h"
@@ -18,6 +20,17 @@ constexpr const char* kGeneration = "generation";
 constexpr const char* kFailure = "failure";
 constexpr const char* kGenerationFile =
     "/generation";  // of the state folder: the fact once more, should the ledger be lost
+
+constexpr std::array<std::string_view, 6> kPhases = {"", "running", "restarting", "stopped", "done", "failed"};
+static_assert(kPhases.size() == static_cast<size_t>(RunPhase::kFailed) + 1);
+
+std::string TextOf(RunPhase phase) { return std::string(kPhases[static_cast<size_t>(phase)]); }
+
+Result<RunPhase> PhaseIn(Ledger& ledger) {
+  ASSIGN_OR_RETURN(const auto text, ledger.Get(kState));
+  const auto phase = std::ranges::find(kPhases, text.value_or(""));
+  return phase == kPhases.end() ? RunPhase::kStopped : static_cast<RunPhase>(phase - kPhases.begin());
+}
 
 std::string InputFact(const PlanSource& source) { return "source:" + source.id; }
 
@@ -61,10 +74,20 @@ Result<std::optional<Failure>> RunState::FailureIn(Ledger& ledger) {
   return std::optional<Failure>(std::move(failure));
 }
 
+Result<StateReport> RunState::Read(Ledger& ledger) {
+  StateReport report;
+  ASSIGN_OR_RETURN(report.phase, PhaseIn(ledger));
+  ASSIGN_OR_RETURN(const auto ended, ledger.Get(kFinishedAt));
+  const bool runs = report.phase == RunPhase::kRunning || report.phase == RunPhase::kRestarting;
+  if (!runs) report.ended_at = ended.value_or("");
+  if (auto failure = FailureIn(ledger); failure.ok()) report.failure = std::move(failure).value();
+  return report;
+}
+
 Status RunState::CheckFailure() {
-  ASSIGN_OR_RETURN(const auto state, ledger_->Get(kState));
-  crashed_ = state == "running" || state == "restarting";
-  restarts_anew_ = state == "failed";
+  ASSIGN_OR_RETURN(const RunPhase phase, PhaseIn(*ledger_));
+  crashed_ = phase == RunPhase::kRunning || phase == RunPhase::kRestarting;
+  restarts_anew_ = phase == RunPhase::kFailed;
   ASSIGN_OR_RETURN(failure_, FailureIn(*ledger_));
   if (!mode_.restarts() && !failure_) return Status::Ok();
   if (!failure_) {
@@ -74,8 +97,9 @@ Status RunState::CheckFailure() {
   }
   if (mode_.restarts()) return Status::Ok();
   return {Code::kStage, "stage \"" + failure_->stage + "\" failed at " + FormatInstant(failure_->at_ms) + ": " +
-                            failure_->message + (state == "restarting" ? "; a restart of it was interrupted" : "") +
-                            (failure_->error_class == kLostClass
+                            failure_->message +
+                            (phase == RunPhase::kRestarting ? "; a restart of it was interrupted" : "") +
+                            (failure_->error_class == ErrorClass::kLostPosition
                                  ? ". Then: anabranch restart " + plan_.file + " --accept-loss"
                                  : ". Its records are kept: fix the cause, then: anabranch restart " + plan_.file)};
 }
@@ -142,8 +166,8 @@ Status RunState::CheckSameInput(Ledger& ledger, const Plan& plan, const PlanSour
 
 Status RunState::CheckInputs() {
   ASSIGN_OR_RETURN(const auto hash, ledger_->Get(kHash));
-  ASSIGN_OR_RETURN(const auto state, ledger_->Get(kState));
-  bool all_finished = state == "done";
+  ASSIGN_OR_RETURN(const RunPhase phase, PhaseIn(*ledger_));
+  bool all_finished = phase == RunPhase::kDone;
   for (const PlanSource& source : plan_.sources) {
     bool known = false, grown = false;
     RETURN_IF_ERROR(CheckSameInput(*ledger_, plan_, source, &known, &grown));
@@ -176,7 +200,8 @@ Status RunState::Begin(bool unchanged) {
   }
   if (!mode_.has_history()) return Status::Ok();
   const bool restart = mode_.restarts();
-  std::map<std::string, std::string> facts = {{kState, restart ? "restarting" : "running"}, {kHash, plan_.hash}};
+  std::map<std::string, std::string> facts = {{kState, TextOf(restart ? RunPhase::kRestarting : RunPhase::kRunning)},
+                                              {kHash, plan_.hash}};
   for (const PlanSource& source : plan_.sources) {
     ASSIGN_OR_RETURN(const std::string identity, source.program->Identity());
     if (!identity.empty()) facts[InputFact(source)] = identity;
@@ -191,7 +216,7 @@ Status RunState::Begin(bool unchanged) {
 
 Status RunState::Restarted() {
   FaultPoint("state.restarted");
-  RETURN_IF_ERROR(ledger_->Put({{kState, "running"}, {kFailure, ""}}));
+  RETURN_IF_ERROR(ledger_->Put({{kState, TextOf(RunPhase::kRunning)}, {kFailure, ""}}));
   failure_.reset();
   return Status::Ok();
 }
@@ -225,14 +250,16 @@ Status RunState::End(RunSummary* summary, bool input_ended) {
     const bool again = summary->failure->stage == restarts_stage_ && summary->totals.rows_committed == 0;
     if (unchanged_ && again) summary->failure->rounds = rounds_ + 1;
     FaultPoint("failure.record");
-    return ledger_->Put({{kState, "failed"},
+    return ledger_->Put({{kState, TextOf(RunPhase::kFailed)},
                          {kFinishedAt, FormatInstant(summary->failure->at_ms)},
                          {kFailure, PrintFailure(*summary->failure)}});
   }
   // An interrupted restart stays one.
-  const std::string state = failure_ ? "restarting" : !summary->status.ok() || !input_ended ? "stopped" : "done";
+  const RunPhase phase = failure_                                ? RunPhase::kRestarting
+                         : !summary->status.ok() || !input_ended ? RunPhase::kStopped
+                                                                 : RunPhase::kDone;
   FaultPoint("state.end");
-  return ledger_->Put({{kState, state}, {kFinishedAt, FormatInstant(clock_.WallMs())}});
+  return ledger_->Put({{kState, TextOf(phase)}, {kFinishedAt, FormatInstant(clock_.WallMs())}});
 }
 
 }  // namespace anabranch

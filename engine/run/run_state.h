@@ -14,6 +14,21 @@
 
 namespace anabranch {
 
+// Where a pipeline stands, as its ledger has it.
+enum class RunPhase : uint8_t {
+  kNone,        // nothing was run
+  kRunning,     // or its process ended without a word
+  kRestarting,  // as kRunning, from a failed stage; also a restart that was stopped
+  kStopped,
+  kDone,  // the input ended
+  kFailed,
+};
+struct StateReport {
+  RunPhase phase = RunPhase::kNone;
+  std::string ended_at;            // RFC 3339; empty while it runs
+  std::optional<Failure> failure;  // that waits for a restart; empty also where it cannot be read
+};
+
 // What the state folder says before a run, and what this run tells it: who owns the name, whether a
 // bounded input is finished, grown or another one, which identity outputs have. One per run; one thread.
 class RunState {
@@ -24,7 +39,9 @@ class RunState {
   // Plan, options and mode outlive the state.
   static Result<std::unique_ptr<RunState>> Open(const Plan& plan, const RunOptions& options, const RunMode& mode);
 
-  // For readers: the failure that waits for a restart; the name of groups, transactional ids and progress.
+  // For readers: where the pipeline stands; the failure that waits for a restart; the name of groups, transactional ids
+  // and progress.
+  static Result<StateReport> Read(Ledger& ledger);
   static Result<std::optional<Failure>> FailureIn(Ledger& ledger);
   static Result<std::string> IdentityIn(Ledger& ledger, const Plan& plan);
   // kInvalid, with the cure, when a bounded input is not the one that was read before. `*grown`: it goes on behind it.

@@ -45,7 +45,7 @@ class StageCall {
   StageEnd Run(int64_t now_ns) {
     StageEnd end = CallWithRetries(now_ns);
     if (callee_.encoder != nullptr && end.status.ok()) return JudgeSizes(std::move(end));
-    const bool whole = end.error_class == "stage" || end.error_class == "transient" || end.error_class == "timeout";
+    const bool whole = end.error_class != ErrorClass::kNone;
     if (!whole || fault_ || callee_.node == nullptr || callee_.node->judges_rows() || rows_.active_count < 2)
       return end;
     return CallWithoutBadRows(std::move(end));
@@ -57,7 +57,7 @@ class StageCall {
   StageEnd JudgeSizes(StageEnd end) {
     if (encoded().full) {
       Forget();
-      return {{Code::kStage, "its results are more than a batch may hold"}, "split", end.attempts};
+      return {{Code::kStage, "its results are more than a batch may hold"}, ErrorClass::kNone, end.attempts, true};
     }
     const NodeRun run{batch_, stage_, rows_.active, rows_.active_count, kNoDeadline};
     for (const EncodedRows::TooLarge& large : encoded().too_large) {
@@ -77,13 +77,15 @@ class StageCall {
       const bool timed_out = status.code() == Code::kTimedOut;
       if (attempt > node_.retry_max) {
         return {{Code::kStage, status.message() + " (after " + std::to_string(attempt) + " attempts)"},
-                timed_out ? "timeout" : "transient",
+                timed_out ? ErrorClass::kTimeout : ErrorClass::kTransient,
                 attempt};
       }
       using std::chrono::nanoseconds;
       if (!backoff) backoff.emplace(nanoseconds(node_.retry_backoff_ns), nanoseconds(node_.retry_max_backoff_ns));
       if (!backoff->Wait(context_.cancel)) {
-        return {{Code::kCancelled, "stopped while it waited to try again: " + status.message()}, "", attempt};
+        return {{Code::kCancelled, "stopped while it waited to try again: " + status.message()},
+                ErrorClass::kNone,
+                attempt};
       }
       ++rows_.retried;
       Forget();
@@ -93,7 +95,7 @@ class StageCall {
 
   static StageEnd End(Status status, int attempt) {
     const bool failed = !status.ok() && status.code() != Code::kCancelled;
-    return {std::move(status), failed ? "stage" : "", attempt};
+    return {std::move(status), failed ? ErrorClass::kStage : ErrorClass::kNone, attempt};
   }
 
   // One call with some of the active rows.
@@ -136,8 +138,9 @@ class StageCall {
   }
 
   StageEnd CallWithoutBadRows(StageEnd failed) {
-    const bool found = FindBadRows(failed.error_class == "stage");
-    if (context_.cancel.now()) return {{Code::kCancelled, "stopped: " + failed.status.message()}, "", failed.attempts};
+    const bool found = FindBadRows(failed.error_class == ErrorClass::kStage);
+    if (context_.cancel.now())
+      return {{Code::kCancelled, "stopped: " + failed.status.message()}, ErrorClass::kNone, failed.attempts};
     if (!found) return failed;
     Forget();
     std::vector<uint8_t> good = rows_.active;
@@ -149,7 +152,7 @@ class StageCall {
     }
     const NodeRun run{batch_, stage_, rows_.active, rows_.active_count, kNoDeadline};
     for (RowError& bad : bad_) run.FailRow(bad.row, bad.code, std::move(bad.message));
-    return {Status::Ok(), "", failed.attempts};
+    return {Status::Ok(), ErrorClass::kNone, failed.attempts};
   }
 
   // Halves what fails until single rows are left; each failing part holds at least one bad row. False: too many.

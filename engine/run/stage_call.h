@@ -1,13 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 
 #include "engine/cancel.h"
 #include "engine/clock.h"
 #include "engine/node.h"
 #include "engine/plan.h"
 #include "engine/record_batch.h"
+#include "engine/restart/error_class.h"
 #include "engine/run/attempts.h"
 #include "engine/run/guarded.h"
 #include "engine/status.h"
@@ -15,18 +15,13 @@
 
 namespace anabranch {
 
-// How a stage ended for one batch. `error_class` says what kind of failure stops the stage; empty while the status is
-// Ok or kCancelled:
-//   "stage"      every row would fail, or too many to tell the bad ones
-//   "transient"  it could not be done now, after the last retry
-//   "timeout"    it took longer than `timeout_ms`, after the last retry
-//   "breaker"    too many rows failed
-//   "split"      its encoded rows are more than one batch may hold: to be computed again in two parts
-//   "contract"   a row failed, and its node's "on_error" is "stop"
+// How a stage ended for one batch.
 struct StageEnd {
   Status status;
-  std::string_view error_class;  // a literal
-  int attempts = 1;              // calls of the whole batch
+  ErrorClass error_class = ErrorClass::kNone;  // of a status that is neither Ok nor kCancelled
+  int attempts = 1;                            // calls of the whole batch
+  // The encoded rows are more than one batch may hold: the batch is to be computed again in two parts (kStage).
+  bool too_large = false;
 };
 
 // What a stage is: one of the two.

@@ -26,16 +26,21 @@ std::string Entry(const std::string& label, const std::string& value) {
   return text + "\n";
 }
 
-std::string ClassText(const std::string& error_class) {
-  if (error_class == "transient") return "transient: trying again did not help";
-  if (error_class == "timeout") return "timeout: it did not end within its time";
-  if (error_class == "contract") return "contract: the topology or its data are not as they were said to be";
-  if (error_class == "breaker") return "breaker: too many of its records failed";
-  if (error_class == "crash") return "crash: the process died in it again and again";
-  if (error_class == "target") return "target: what it writes to refused or is gone";
-  if (error_class == kLostClass) return "lost_position: the records at a stored position cannot be read any more";
-  if (error_class == "source") return "source: what it reads from refused or is gone";
-  return error_class == "stage" ? "stage: every record would fail" : error_class;
+std::string ClassText(ErrorClass error_class) {
+  const std::string word(TextOf(error_class));
+  switch (error_class) {
+    case ErrorClass::kNone: return word;
+    case ErrorClass::kStage: return word + ": every record would fail";
+    case ErrorClass::kTransient: return word + ": trying again did not help";
+    case ErrorClass::kTimeout: return word + ": it did not end within its time";
+    case ErrorClass::kBreaker: return word + ": too many of its records failed";
+    case ErrorClass::kContract: return word + ": the topology or its data are not as they were said to be";
+    case ErrorClass::kCrash: return word + ": the process died in it again and again";
+    case ErrorClass::kTarget: return word + ": what it writes to refused or is gone";
+    case ErrorClass::kSource: return word + ": what it reads from refused or is gone";
+    case ErrorClass::kLostPosition: return word + ": the records at a stored position cannot be read any more";
+  }
+  return word;
 }
 
 std::string RecordsText(const Failure& failure) {
@@ -80,7 +85,7 @@ std::string BytesText(int64_t bytes) {
 }
 
 std::string NextOf(const Failure& failure, const NextCommands& next) {
-  return next.restart + (failure.error_class == kLostClass ? " --accept-loss" : "");
+  return next.restart + (failure.error_class == ErrorClass::kLostPosition ? " --accept-loss" : "");
 }
 
 std::string FailureText(const Failure& failure, const NextCommands& next) {
@@ -90,7 +95,7 @@ std::string FailureText(const Failure& failure, const NextCommands& next) {
   text += Entry("since", FormatInstant(failure.at_ms));
   if (!failure.records.empty()) text += Entry("records", RecordsText(failure));
   text += Entry("kept", KeptText(failure));
-  if (failure.error_class == kLostClass) {
+  if (failure.error_class == ErrorClass::kLostPosition) {
     return text + "To go on at the first record that can be read:\n  " + NextOf(failure, next) + "\n";
   }
   text += "Fix the cause, then go on from this stage:\n  " + NextOf(failure, next) + "\n";

@@ -8,6 +8,7 @@
 
 #include "engine/run/ledger.h"
 #include "engine/run/restart_outlook.h"
+#include "engine/run/run_state.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/run_session.h"
 #include "topologies/commands/stop_signals.h"
@@ -56,7 +57,7 @@ bool ChooseStart(const RunArgs& args, const Plan& plan, RunOptions* options, Com
   return true;
 }
 
-// Until somebody mended the failed stage (`restart --once`, `dlq skip`). False when a signal ends the wait.
+// Until somebody restarted the failed stage (`restart --once`, `dlq skip`). False when a signal ends the wait.
 bool AwaitRestart(const std::string& state_dir) {
   CancelToken cancel;
   const StopSignals signals(cancel);
@@ -68,8 +69,10 @@ bool AwaitRestart(const std::string& state_dir) {
     if (!owner.ok() || *owner != 0) continue;
     const auto ledger = Ledger::OpenReadOnly(state_dir);
     if (!ledger.ok()) continue;
-    const auto state = (*ledger)->Get("state");
-    if (state.ok() && *state && **state != "failed" && **state != "restarting") return true;
+    const Result<StateReport> state = RunState::Read(**ledger);
+    const bool waits = !state.ok() || state->phase == RunPhase::kNone || state->phase == RunPhase::kFailed ||
+                       state->phase == RunPhase::kRestarting;
+    if (!waits) return true;
   }
 }
 

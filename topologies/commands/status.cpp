@@ -75,15 +75,7 @@ Status ReadLedger(const std::string& state_dir, const Plan* plan, const std::vec
                   StatusFacts* facts) {
   ASSIGN_OR_RETURN(facts->owner, Ledger::Owner(state_dir));
   ASSIGN_OR_RETURN(const auto ledger, Ledger::OpenReadOnly(state_dir));
-  ASSIGN_OR_RETURN(const auto state, ledger->Get("state"));
-  facts->stored_state = state.value_or("");
-  ASSIGN_OR_RETURN(const auto ended, ledger->Get("finished_at"));
-  if (facts->stored_state != "running" && facts->stored_state != "restarting") facts->ended_at = ended.value_or("");
-  ASSIGN_OR_RETURN(const auto failure, ledger->Get("failure"));
-  if (failure && !failure->empty()) {
-    const Result<Failure> parsed = ParseFailure(*failure);
-    if (parsed.ok()) facts->failure = *parsed;
-  }
+  ASSIGN_OR_RETURN(facts->state, RunState::Read(*ledger));
   ASSIGN_OR_RETURN(facts->counters, ledger->GetCounters());
   for (const auto& [node, counters] : facts->counters) {
     if (std::find(sources.begin(), sources.end(), node) == sources.end()) AddNode(node, &facts->nodes);
@@ -136,7 +128,7 @@ int CommandStatus(const StatusArgs& args, CommandIo& io) {
     io.err << "anabranch status: " << PrintableLines(read.message()) << "\n";
     return ExitCode(read.code());
   }
-  if (facts.stored_state.empty() && facts.owner == 0) return SayNothingRan(args, facts, state_dir, io);
+  if (facts.state.phase == RunPhase::kNone && facts.owner == 0) return SayNothingRan(args, facts, state_dir, io);
   if (plan != nullptr) facts.outside = AskOutside(*plan, io.registry, facts.identity);
   const NextCommands next = NextOf(args);
   io.out << (args.format == "json" ? StatusJson(facts, next) + "\n" : StatusText(facts, next));

@@ -33,13 +33,15 @@ int64_t CounterOf(const StatusFacts& facts, const std::string& node, const char*
 
 // A process that ended without writing how: it was killed, or it crashed.
 bool Died(const StatusFacts& facts) {
-  return facts.owner == 0 && (facts.stored_state == "running" || facts.stored_state == "restarting");
+  const RunPhase phase = facts.state.phase;
+  return facts.owner == 0 && (phase == RunPhase::kRunning || phase == RunPhase::kRestarting);
 }
 
 std::string NoteOf(const StatusFacts& facts) {
   if (!Died(facts)) return {};
-  return facts.failure ? "a restart ended without a word (killed, or it crashed); nothing is lost: restart again"
-                       : "the process ended without a word (killed, or it crashed); nothing is lost: run it again";
+  return facts.state.failure
+             ? "a restart ended without a word (killed, or it crashed); nothing is lost: restart again"
+             : "the process ended without a word (killed, or it crashed); nothing is lost: run it again";
 }
 
 std::string TableText(const StatusFacts& facts) {
@@ -110,7 +112,7 @@ std::string MissingJson(const MissingCounts& missing) {
 
 std::string FailedJson(const Failure& failure, const NextCommands& next) {
   JsonObject json;
-  json.AddText("node", failure.stage).AddText("class", failure.error_class).AddText("message", failure.message);
+  json.AddText("node", failure.stage).AddText("class", TextOf(failure.error_class)).AddText("message", failure.message);
   json.AddNumber("records", failure.kept_rows).AddNumber("kept_bytes", failure.kept_bytes);
   json.AddText("next", NextOf(failure, next)).AddNumber("attempts", failure.attempts);
   json.AddText("at", FormatInstant(failure.at_ms)).AddJson("record_ids", JsonStrings(failure.records));
@@ -121,19 +123,21 @@ std::string FailedJson(const Failure& failure, const NextCommands& next) {
 
 std::string StateWord(const StatusFacts& facts) {
   if (facts.owner != 0) return "running";
-  if (facts.stored_state == "failed" || (facts.stored_state == "restarting" && facts.failure)) return "failed";
-  return facts.stored_state == "done" ? "done" : "stopped";
+  const StateReport& state = facts.state;
+  const bool interrupted = state.phase == RunPhase::kRestarting && state.failure;
+  if (state.phase == RunPhase::kFailed || interrupted) return "failed";
+  return state.phase == RunPhase::kDone ? "done" : "stopped";
 }
 
 std::string StatusText(const StatusFacts& facts, const NextCommands& next) {
   const std::string state = StateWord(facts);
   std::string text = facts.name + ": " + state;
   if (facts.owner != 0) text += " (process " + std::to_string(facts.owner) + ")";
-  if (facts.owner == 0 && !facts.ended_at.empty()) text += " since " + facts.ended_at;
+  if (facts.owner == 0 && !facts.state.ended_at.empty()) text += " since " + facts.state.ended_at;
   text += "\n";
   if (const std::string note = NoteOf(facts); !note.empty()) text += note + "\n";
-  if (state == "failed" && facts.failure) {
-    text += FailureText(*facts.failure, next);
+  if (state == "failed" && facts.state.failure) {
+    text += FailureText(*facts.state.failure, next);
   } else if (state == "stopped") {
     text += "Go on with:\n  " + next.run + "\n";
   }
@@ -177,7 +181,7 @@ std::string StatusJson(const StatusFacts& facts, const NextCommands& next) {
   const std::string state = StateWord(facts);
   JsonObject json;
   json.AddText("name", facts.name).AddText("state", state);
-  json.AddJson("failed", state == "failed" && facts.failure ? FailedJson(*facts.failure, next) : "null");
+  json.AddJson("failed", state == "failed" && facts.state.failure ? FailedJson(*facts.state.failure, next) : "null");
   json.AddJson("nodes", nodes.text()).AddJson("sources", sources.text());
   json.AddJson("lag", LagJson(facts.outside.lag));
   if (!facts.outside.missing.empty()) json.AddText("missing_topics", facts.outside.missing);

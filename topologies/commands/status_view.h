@@ -2,11 +2,10 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "engine/restart/failure.h"
+#include "engine/run/run_state.h"
 #include "topologies/commands/failure_view.h"
 #include "topologies/commands/outside_view.h"
 
@@ -15,10 +14,8 @@ namespace anabranch {
 // What a ledger says, by names. Pure data: made by ReadStatus, shown by the functions below.
 struct StatusFacts {
   std::string name;
-  std::string stored_state;  // as the ledger has it: running | stopped | done | failed | restarting; empty: none
-  int64_t owner = 0;         // pid of the process that owns the state; 0: none
-  std::string ended_at;
-  std::optional<Failure> failure;
+  StateReport state;                                                // as the ledger has it
+  int64_t owner = 0;                                                // pid of the process that owns the state; 0: none
   std::vector<std::string> nodes;                                   // in the order of the file
   std::map<std::string, std::map<std::string, int64_t>> counters;   // by stage
   std::map<std::string, std::map<std::string, int64_t>> positions;  // by source: next position by "topic/partition"

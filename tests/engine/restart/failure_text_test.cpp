@@ -8,7 +8,7 @@ namespace {
 Failure Sample() {
   Failure failure;
   failure.stage = "score";
-  failure.error_class = "stage";
+  failure.error_class = ErrorClass::kStage;
   failure.message = "the model's \"input\"\nis gone";
   failure.attempts = 4;
   failure.at_ms = 1'700'000'000'123;

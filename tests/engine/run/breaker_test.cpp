@@ -171,7 +171,7 @@ TEST_F(BreakerClass, IsToldToTheLaneAndIsSharedByTheWorkers) {
   Fill(&batch, 4, 1);
   ASSERT_EQ(two->Run(batch, nullptr).code(), Code::kStage);
   EXPECT_EQ(two->failed_stage(), bad);
-  EXPECT_EQ(two->failed_class(), "breaker");
+  EXPECT_EQ(two->failed_class(), ErrorClass::kBreaker);
   EXPECT_FALSE(batch.stages[bad].done);
 }
 

@@ -302,7 +302,7 @@ TEST_F(DeadLetters, OfRecordsThatWereGivenUpSayWhyTheirStageStopped) {
   ASSERT_TRUE(worker->Run(batch, nullptr).ok());
   Failure failure;
   failure.stage = "score";
-  failure.error_class = "breaker";
+  failure.error_class = ErrorClass::kBreaker;
   failure.message = "too many";
   failure.at_ms = 1'700'000'000'000;
   const RowError given_up{0, "given_up", "the operator"}, plain{1, "model", "it does not like it"};
@@ -329,7 +329,7 @@ TEST_F(DeadLetters, HaveHeadersOfBoundedLength) {
   ASSERT_TRUE(table.Find({std::string(5000, 't'), 0}).ok());
   batch.partitions = &table;
   Failure failure;
-  failure.stage = failure.message = failure.error_class = std::string(5000, 'f');
+  failure.stage = failure.message = std::string(5000, 'f');
   std::string message;
   for (int i = 0; i < 2000; ++i) message += "\u00e4";
   const RowError error{0, "given_up", message};

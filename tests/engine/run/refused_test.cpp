@@ -88,7 +88,7 @@ TEST_F(Refused, AMassOfThemTripsTheBreaker) {
   EXPECT_EQ(run.status.code(), Code::kStage);
   ASSERT_TRUE(run.failure.has_value());
   EXPECT_EQ(run.failure->stage, "out");
-  EXPECT_EQ(run.failure->error_class, "breaker");
+  EXPECT_EQ(run.failure->error_class, ErrorClass::kBreaker);
   EXPECT_LT(plan.dead_letters()->committed().size(), 5u);
 }
 

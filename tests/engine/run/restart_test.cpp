@@ -126,7 +126,7 @@ TEST_F(Restart, ATargetThatRefusesKeepsWhatWasEncoded) {
   const RunSummary run = Start(RunStart::kRun);
   ASSERT_TRUE(run.failure) << run.status.message();
   EXPECT_EQ(run.failure->stage, "out");
-  EXPECT_EQ(run.failure->error_class, "target");
+  EXPECT_EQ(run.failure->error_class, ErrorClass::kTarget);
   EXPECT_FALSE(output->bytes_gone);
   above_calls = 0;
   ASSERT_TRUE(Start(RunStart::kRestart).status.ok());

@@ -107,7 +107,7 @@ TEST_F(StageCalls, ThePolicyOfTheNodeHoldsForTheRowsThatWereFound) {
   plan.node(stage).on_record_error = RecordPolicy::kStop;
   const Status status = Run(8);
   EXPECT_EQ(status.code(), Code::kStage);
-  EXPECT_EQ(worker->failed_class(), "contract");
+  EXPECT_EQ(worker->failed_class(), ErrorClass::kContract);
   EXPECT_NE(status.message().find("memory/0/2: row 2"), std::string::npos) << status.message();
 }
 
@@ -117,7 +117,7 @@ TEST_F(StageCalls, WhenEveryRowFailsItIsTheStageAndItIsFoundOutSoon) {
   Build(Refuses(all));
   EXPECT_EQ(Run(256).code(), Code::kStage);
   EXPECT_EQ(worker->failed_stage(), stage);
-  EXPECT_EQ(worker->failed_class(), "stage");
+  EXPECT_EQ(worker->failed_class(), ErrorClass::kStage);
   EXPECT_LT(calls, 64);
   EXPECT_TRUE(DeadLetters(batch).rows.empty());
 }
@@ -148,7 +148,7 @@ TEST_F(StageCalls, AnOutageIsNotSearchedForLong) {
   plan.node(stage).retry_max = 2;
   const Status status = Run(256);
   EXPECT_EQ(status.code(), Code::kStage);
-  EXPECT_EQ(worker->failed_class(), "transient");
+  EXPECT_EQ(worker->failed_class(), ErrorClass::kTransient);
   EXPECT_EQ(worker->failed_attempts(), 3);
   EXPECT_NE(status.message().find("no answer (after 3 attempts)"), std::string::npos) << status.message();
   EXPECT_EQ(calls, 5);
@@ -187,7 +187,7 @@ TEST_F(StageCalls, ANodeThatIsAlwaysLateStopsItsStageByTime) {
   plan.node(stage).timeout_ns = 1'000'000;
   plan.node(stage).retry_max = 1;
   const Status status = Run(4);
-  EXPECT_EQ(worker->failed_class(), "timeout");
+  EXPECT_EQ(worker->failed_class(), ErrorClass::kTimeout);
   EXPECT_NE(status.message().find("timeout_ms is 1 ms (after 2 attempts)"), std::string::npos) << status.message();
 }
 
@@ -241,7 +241,7 @@ TEST_F(StageCallsOnTheCrew, TheClassOfAFailureInAnotherBranchComesBack) {
     EXPECT_EQ(status.ok(), i == 0);
   }
   EXPECT_EQ(worker->failed_stage(), b);
-  EXPECT_EQ(worker->failed_class(), "contract");
+  EXPECT_EQ(worker->failed_class(), ErrorClass::kContract);
   EXPECT_TRUE(batch.stages[a].done);
   EXPECT_FALSE(batch.stages[b].done);
 }

@@ -17,7 +17,7 @@ const NextCommands kNext = {"anabranch run t.json", "anabranch restart t.json", 
 Failure ModelIsGone() {
   Failure failure;
   failure.stage = "score";
-  failure.error_class = "stage";
+  failure.error_class = ErrorClass::kStage;
   failure.message = "models/gbt.onnx cannot be read: no such file";
   failure.attempts = 4;
   failure.at_ms = 1'700'000'000'000;
@@ -100,10 +100,10 @@ TEST(BytesText, UsesTheUnitThatReadsBest) {
   EXPECT_EQ(BytesText(2'500'000'000), "2.5 GB");
 }
 
-StatusFacts Facts(const std::string& state) {
+StatusFacts Facts(RunPhase phase) {
   StatusFacts facts;
   facts.name = "payments";
-  facts.stored_state = state;
+  facts.state.phase = phase;
   facts.nodes = {"check", "score"};
   facts.counters["check"] = {{"invocations", 2}, {"rows_in", 512}, {"rows_out", 500}, {"failed", 12}};
   facts.positions["payments"] = {{"payments/0", 17}};
@@ -111,31 +111,31 @@ StatusFacts Facts(const std::string& state) {
 }
 
 TEST(StatusView, TheStateIsWhatTheLedgerAndItsOwnerSay) {
-  StatusFacts facts = Facts("running");
+  StatusFacts facts = Facts(RunPhase::kRunning);
   facts.owner = 4711;
   EXPECT_EQ(StateWord(facts), "running");
   facts.owner = 0;  // nobody wrote how it ended
   EXPECT_EQ(StateWord(facts), "stopped");
   EXPECT_NE(StatusText(facts, kNext).find("without a word"), std::string::npos);
   EXPECT_TRUE(HasLine(StatusText(facts, kNext), "  anabranch run t.json"));
-  EXPECT_EQ(StateWord(Facts("done")), "done");
-  EXPECT_EQ(StateWord(Facts("stopped")), "stopped");
-  facts = Facts("failed");
-  facts.failure = ModelIsGone();
+  EXPECT_EQ(StateWord(Facts(RunPhase::kDone)), "done");
+  EXPECT_EQ(StateWord(Facts(RunPhase::kStopped)), "stopped");
+  facts = Facts(RunPhase::kFailed);
+  facts.state.failure = ModelIsGone();
   EXPECT_EQ(StateWord(facts), "failed");
   EXPECT_TRUE(HasLine(StatusText(facts, kNext), "  anabranch restart t.json"));
 }
 
 TEST(StatusView, ARestartThatWasKilledStillWaitsForARestart) {
-  StatusFacts facts = Facts("restarting");
-  facts.failure = ModelIsGone();
+  StatusFacts facts = Facts(RunPhase::kRestarting);
+  facts.state.failure = ModelIsGone();
   EXPECT_EQ(StateWord(facts), "failed");
   EXPECT_TRUE(HasLine(StatusText(facts, kNext), "  anabranch restart t.json"));
 }
 
 TEST(StatusView, JsonHasTheMembersThatScriptsRelyOn) {
-  StatusFacts facts = Facts("failed");
-  facts.failure = ModelIsGone();
+  StatusFacts facts = Facts(RunPhase::kFailed);
+  facts.state.failure = ModelIsGone();
   json shown = json::parse(StatusJson(facts, kNext));
   EXPECT_EQ(shown["name"], "payments");
   EXPECT_EQ(shown["state"], "failed");
@@ -152,7 +152,7 @@ TEST(StatusView, JsonHasTheMembersThatScriptsRelyOn) {
   EXPECT_EQ(shown["nodes"]["check"]["failed"], 12);
   EXPECT_EQ(shown["nodes"]["score"]["invocations"], 0);
   EXPECT_EQ(shown["sources"]["payments"]["payments/0"], 17);
-  facts.stored_state = "done";
+  facts.state.phase = RunPhase::kDone;
   EXPECT_TRUE(json::parse(StatusJson(facts, kNext))["failed"].is_null()) << "a failure that was mended is over";
 }
 

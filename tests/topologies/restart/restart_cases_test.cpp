@@ -76,7 +76,7 @@ Change Load(const std::string& name) {
   change.cut = std::make_unique<KeptCut>(*change.before);
   KeepRows(change.json["kept"], change.cut.get());
   change.failure.stage = change.json["failed"];
-  change.failure.error_class = "stage";
+  change.failure.error_class = ErrorClass::kStage;
   change.failure.kept_rows = change.cut->rows();
   change.failure.plan = FactsOf(*change.before, "payment-scoring");
   return change;

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "engine/status.h"
+
+namespace anabranch {
+
+// What kind of failure stopped a stage.
+enum class ErrorClass : uint8_t {
+  kNone,
+  kStage,         // every row would fail, or too many to tell the bad ones
+  kTransient,     // it could not be done now, after the last retry
+  kTimeout,       // it took longer than `timeout_ms`, after the last retry
+  kBreaker,       // too many rows failed
+  kContract,      // a row failed, and its node's "on_error" is "stop"
+  kCrash,         // the process died in it again and again
+  kTarget,        // what it writes to refused, or is gone
+  kSource,        // what it reads from refused, or is gone
+  kLostPosition,  // records at a stored position cannot be read any more: the cure is a restart that accepts the loss
+};
+
+// The word in the ledger, in dead letters and in `status`: "stage", "lost_position"; empty for kNone.
+std::string_view TextOf(ErrorClass error_class);
+// kInvalid: no such word.
+Result<ErrorClass> ErrorClassFrom(std::string_view text);
+
+}  // namespace anabranch
