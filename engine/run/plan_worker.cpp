@@ -1,15 +1,14 @@
 #include "engine/run/plan_worker.h"
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <optional>
 
 #include "engine/codec/instant.h"
-#include "engine/codec/json_text.h"
 #include "engine/fault_point.h"
 #include "engine/plan_graph.h"
 #include "engine/run/dead_letter.h"
+#include "engine/run/default_cells.h"
 #include "engine/run/row_key.h"
 
 namespace anabranch {
@@ -21,58 +20,6 @@ constexpr uint64_t kWorthAThreadNs = 200'000;
 
 void SortByRow(std::vector<RowError>* errors) {
   std::sort(errors->begin(), errors->end(), [](const RowError& a, const RowError& b) { return a.row < b.row; });
-}
-
-// Sets the values of a tensor's row from canonical JSON text ("[0.5,0.5]").
-template <typename T>
-void SetValues(const std::string& text, std::span<T> values) {
-  const char* p = text.data();
-  const char* end = p + text.size();
-  for (T& value : values) {
-    if (p != end) ++p;  // the bracket or comma
-    if constexpr (std::is_same_v<T, uint8_t>) {
-      value = p != end && *p == 't' ? 1 : 0;
-    } else {
-      std::from_chars(p, end, value);
-    }
-    p = std::find(p, end, ',');
-  }
-}
-
-void SetDefaultTensor(const std::string& text, Column& column, uint32_t row) {
-  const auto width = static_cast<size_t>(column.type().Elements());
-  const auto set = [&](auto values) { SetValues(text, values.subspan(row * width, width)); };
-  switch (column.type().element) {
-    case Kind::kFloat32: return set(column.values<float>());
-    case Kind::kFloat64: return set(column.values<double>());
-    case Kind::kBool: return set(column.values<uint8_t>());
-    default: return set(column.values<int64_t>());
-  }
-}
-
-// Sets a cell from canonical JSON text ("0.5", "true", "\"x\"", "[0.5,0.5]").
-void SetDefault(const std::string& text, Column& column, uint32_t row) {
-  column.states()[row] = kValid;
-  const char* begin = text.data();
-  const char* end = begin + text.size();
-  switch (column.type().kind) {
-    case Kind::kBool: column.values<uint8_t>()[row] = text == "true" ? 1 : 0; break;
-    case Kind::kInt64:
-    case Kind::kTimestamp: std::from_chars(begin, end, column.values<int64_t>()[row]); break;
-    case Kind::kFloat32: std::from_chars(begin, end, column.values<float>()[row]); break;
-    case Kind::kFloat64: std::from_chars(begin, end, column.values<double>()[row]); break;
-    case Kind::kString: {
-      const std::string_view inside =
-          text.size() >= 2 ? std::string_view(text).substr(1, text.size() - 2) : std::string_view();
-      std::string_view& value = column.values<std::string_view>()[row];
-      if (inside.find('\\') == std::string_view::npos || !UnescapeJson(inside, &column.text(), &value)) {
-        value = column.text().Copy(inside);
-      }
-      break;
-    }
-    case Kind::kTensor: return SetDefaultTensor(text, column, row);
-    case Kind::kList: column.states()[row] = kNull;  // `check` takes no default for a list
-  }
 }
 
 }  // namespace
@@ -94,6 +41,7 @@ void NodeRun::TimeOutRow(uint32_t row, std::string message) const {
 struct PlanWorker::Stage {
   std::unique_ptr<Node> node;
   std::unique_ptr<RowEncoder> encoder;
+  DefaultCells defaults;
   Evaluator evaluator;
   Column when;
   std::vector<ExpressionError> when_errors;
@@ -126,6 +74,7 @@ Result<std::unique_ptr<PlanWorker>> PlanWorker::Open(const Plan& plan, const Clo
   for (size_t i = 0; i < plan.nodes.size(); ++i) {
     const PlanNode& node = plan.nodes[i];
     Stage& stage = worker->stages_[first + i];
+    stage.defaults = DefaultCells(plan, node);
     if (auto target = node.program->target()) {
       stage.encoder = target->MakeEncoder(IdentityOf(plan, StageId(first + i)));
     } else {
@@ -455,7 +404,7 @@ void PlanWorker::PassFailedRow(RecordBatch& batch, StageId id, uint32_t row) {
   Mark mark = rows.outcome[row] == Outcome::kTimedOut ? Mark::kTimeout : Mark::kError;
   if (node.on_record_error == RecordPolicy::kDefault) {
     mark = Mark::kDefaulted;
-    for (const auto& [column, text] : node.default_values) SetDefault(text, batch.columns[column], row);
+    stages_[id].defaults.Apply(batch, row);
   }
   rows.outcome[row] = mark == Mark::kDefaulted ? Outcome::kDefaulted : Outcome::kMissed;
   for (const ColumnId column : node.makes) {
