@@ -1,7 +1,8 @@
 #include "engine/run/batch_pacer.h"
 
 #include <algorithm>
-#include <cstdio>
+
+#include "engine/durations.h"
 
 namespace anabranch {
 namespace {
@@ -15,12 +16,6 @@ int64_t PlanNs(const Plan& plan, uint32_t rows) {
   int64_t ns = 0;
   for (const PlanNode& node : plan.nodes) ns += node.program->EstimateNs(rows);
   return ns;
-}
-
-std::string Ms(int64_t ns) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%g ms", static_cast<double>(ns / 1000) / 1000);
-  return text;
 }
 
 }  // namespace
@@ -50,16 +45,16 @@ std::string WhyTooSlow(const Plan& plan, const BatchChoice& choice) {
   const int64_t target = plan.batch.latency_target_ns;
   if (target <= 0 || 2 * choice.record_ns <= target) return {};
   const PlanNode& node = plan.nodes[choice.slowest];
-  return "batch.latency_target_ms: " + Ms(target) + " cannot be met: one record takes " + Ms(choice.record_ns) +
-         " in the models (node \"" + node.id + "\" " + Ms(node.program->EstimateNs(1)) +
-         ") and may wait as long for the one before it; a target of " + Ms(2 * choice.record_ns) +
-         " or more, or a smaller model, can be";
+  return "batch.latency_target_ms: " + MillisecondsText(target) + " cannot be met: one record takes " +
+         MillisecondsText(choice.record_ns) + " in the models (node \"" + node.id + "\" " +
+         MillisecondsText(node.program->EstimateNs(1)) + ") and may wait as long for the one before it; a target of " +
+         MillisecondsText(2 * choice.record_ns) + " or more, or a smaller model, can be";
 }
 
 std::string TooSlowNow(const Plan& plan, const BatchMiss& miss) {
   const std::string records = miss.rows == 1 ? "a single record" : std::to_string(miss.rows) + " records";
-  return "batch.latency_target_ms: " + Ms(plan.batch.latency_target_ns) + " is not met: batches of " + records +
-         " take " + Ms(miss.ns) +
+  return "batch.latency_target_ms: " + MillisecondsText(plan.batch.latency_target_ns) + " is not met: batches of " +
+         records + " take " + MillisecondsText(miss.ns) +
          " here, smaller ones would be no quicker, and a record may wait as long for the one before it";
 }
 

@@ -76,7 +76,7 @@ bool InList(std::string_view list, std::string_view name) {
   return false;
 }
 
-// What stands for bytes that were left out: how many, and XXH3 of them.
+// What stands for omitted bytes: their number, and XXH3 of them.
 void PutDigest(const std::string& name, std::string_view bytes, LetterHeaders* headers) {
   char hex[17];
   std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(XXH3_64bits(bytes.data(), bytes.size())));
@@ -202,7 +202,7 @@ void DeadLetterWriter::AppendRecord(const RecordBatch& batch, uint32_t r, Encode
   AppendRecordHeaders(batch, r, out);
 }
 
-// What was left out is told by headers.
+// Headers say what is omitted.
 void DeadLetterWriter::AppendReduced(const RecordBatch& batch, uint32_t r, const LetterForm& form, EncodedRows* out,
                                      EncodedRows::Row* row) const {
   row->partition = batch.partition[r];

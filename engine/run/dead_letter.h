@@ -27,7 +27,7 @@ namespace anabranch {
 //   timestamp                 the record's, in milliseconds since 1970; the letter has the time at which it was written
 //   value_bytes, value_xxh3   length and XXH3 (64 bits, 16 hex digits) of the value; the letter's is empty
 //   key_bytes, key_xxh3       the same of the key; the letter's is topic/partition/offset
-//   headers_dropped           how many headers of the record were left out
+//   headers_dropped           how many headers of the record are omitted
 inline constexpr std::string_view kErrorPrefix = "anabranch.error.";
 inline constexpr std::string_view kOriginalPrefix = "anabranch.error.original.";
 
@@ -36,12 +36,12 @@ std::optional<std::string> RecordHeaderName(std::string_view name);
 
 // Writes dead letters: the record's key, value, timestamp and headers byte for byte, then the anabranch.error.*
 // headers. Each of these is at most 1 KiB long, all together at most 8 KiB: the texts that are written last are cut,
-// then left out. `behind` and `results` do not count: cut, they would say something else. Results stay out where they
+// then omitted. `behind` and `results` do not count: cut, they would say something else. Results stay out where they
 // are larger than 64 KiB (the value: 512 KiB), and where no node made any that the stage needs: a replay then computes
 // from the record. One per compute thread; the plan, `refused` and `given_up` outlive it.
 class DeadLetterWriter {
  public:
-  // `given_up`: why the stage stopped whose rows an operator gives up; null: none is given up.
+  // `given_up`: why the stage stopped whose rows the operator gave up; null: none is given up.
   DeadLetterWriter(const Plan& plan, const RefusedRows& refused, const Failure* given_up = nullptr);
 
   struct Failed {

@@ -17,8 +17,8 @@ class KeptFeed {
   KeptFeed(const Plan& plan, const RestoreRules& rules, KeptStore* store, std::string source_id,
            SourceTable& partitions);
 
-  // The lane was assigned `partitions` and would go on at `next`: claims the kept rows that follow there.
-  // Live input goes on at the `next` of the result.
+  // The lane was assigned `partitions` and would continue at `next`: claims the kept rows that follow there. Live input
+  // continues at next().
   Status Claim(const std::vector<PartitionId>& partitions, std::vector<int64_t> next);
   // An assignment waits for its kept rows to be fed (may be none) and settled.
   bool pending() const { return pending_; }

@@ -85,7 +85,7 @@ Status Lane::Loop() {
   Status drained = ReleaseAll();
   if (drained.ok()) drained = feed_.SettleReleased();
   if (patience_.group_changed()) return OnRevoked(true);
-  return writer_.refuses() ? DropOpen() : drained;  // the next run reads those rows and hears of them again
+  return writer_.refuses() ? DropOpen() : drained;  // the next run reads those rows, and they are refused again
 }
 
 Status Lane::Step() {

@@ -21,7 +21,7 @@ struct LaneParts {
   std::unique_ptr<SourceTable> partitions;
   std::unique_ptr<Source> source;
   std::vector<std::unique_ptr<Committer>> committers;  // in commit order
-  std::vector<std::string> committer_stages;           // whose rows each commits: a persist node, or the source
+  std::vector<std::string> committer_stages;           // whose rows each commits: a stage that writes, or the source
   std::unique_ptr<LiveInput> live;
   std::unique_ptr<PlanWorker> worker;
 };

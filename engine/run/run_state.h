@@ -17,7 +17,7 @@ namespace anabranch {
 // Where a pipeline stands, as its ledger has it.
 enum class RunPhase : uint8_t {
   kNone,        // nothing was run
-  kRunning,     // or its process ended without a word
+  kRunning,     // or its process was killed, or crashed
   kRestarting,  // as kRunning, from a failed stage; also a restart that was stopped
   kStopped,
   kDone,  // the input ended
@@ -44,7 +44,7 @@ class RunState {
   static Result<StateReport> Read(Ledger& ledger);
   static Result<std::optional<Failure>> FailureIn(Ledger& ledger);
   static Result<std::string> IdentityIn(Ledger& ledger, const Plan& plan);
-  // kInvalid, with the cure, when a bounded input is not the one that was read before. `*grown`: it goes on behind it.
+  // kInvalid, with the cure, when a bounded input is not the one that was read before. `*grown`: more came behind it.
   static Status CheckSameInput(Ledger& ledger, const Plan& plan, const PlanSource& source, bool* known, bool* grown);
 
   Ledger& ledger() { return *ledger_; }
@@ -52,7 +52,7 @@ class RunState {
   const std::string& note() const { return note_; }  // why it is done
   // The stage failure that this run restarts from.
   const std::optional<Failure>& failure() const { return failure_; }
-  // The owner before this one ended without a word.
+  // The owner before this one was killed, or crashed.
   bool crashed() const { return crashed_; }
   // The name under which groups, transactional ids and progress are kept: the topology's, with a
   // generation after `--new-identity`.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/durations.h"
 #include "engine/fault_point.h"
 #include "engine/run/backoff.h"
 
@@ -18,12 +19,6 @@ constexpr size_t kMostBadRows = 16;
 constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 
 bool Transient(const Status& status) { return status.code() == Code::kRetry || status.code() == Code::kTimedOut; }
-
-std::string Milliseconds(int64_t ns) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%g ms", static_cast<double>(ns / 1000) / 1000);
-  return text;
-}
 
 class StageCall {
  public:
@@ -120,8 +115,8 @@ class StageCall {
     if (callee_.node != nullptr && callee_.node->judges_rows()) return Status::Ok();
     const int64_t now = context_.clock.NowNs();
     if (now <= deadline) return Status::Ok();
-    return {Code::kTimedOut,
-            "the batch took " + Milliseconds(now - begin_ns) + "; timeout_ms is " + Milliseconds(node_.timeout_ns)};
+    return {Code::kTimedOut, "the batch took " + MillisecondsText(now - begin_ns) + "; timeout_ms is " +
+                                 MillisecondsText(node_.timeout_ns)};
   }
 
   // As if the rows had not been worked on.

@@ -1,20 +1,9 @@
 #include "topologies/commands/latency_view.h"
 
-#include <cstdio>
-
+#include "engine/durations.h"
 #include "engine/run/batch_pacer.h"
 
 namespace anabranch {
-namespace {
-
-std::string Ms(int64_t ns) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%g ms", static_cast<double>(ns / 1000) / 1000);
-  return text;
-}
-
-}  // namespace
-
 std::string LatencyText(const Plan& plan) {
   const int64_t target = plan.batch.latency_target_ns;
   if (target <= 0) return {};
@@ -27,19 +16,19 @@ std::string LatencyText(const Plan& plan) {
   }
   const BatchChoice choice = ChooseBatch(plan);
   const std::string rows = std::to_string(choice.limits.max_rows);
-  out += "   target " + Ms(target) + ": batches of up to " + rows + " rows; one that is not full waits at most " +
-         Ms(choice.limits.linger_ns) + "\n";
+  out += "   target " + MillisecondsText(target) + ": batches of up to " + rows +
+         " rows; one that is not full waits at most " + MillisecondsText(choice.limits.linger_ns) + "\n";
   for (const PlanNode& node : plan.nodes) {
     const int64_t one = node.program->EstimateNs(1);
     if (one == 0) continue;
-    out += "   node " + node.id + ": " + Ms(one) + " for one record, " +
-           Ms(node.program->EstimateNs(choice.limits.max_rows)) + " for " + rows + "\n";
+    out += "   node " + node.id + ": " + MillisecondsText(one) + " for one record, " +
+           MillisecondsText(node.program->EstimateNs(choice.limits.max_rows)) + " for " + rows + "\n";
   }
   if (const std::string slow = WhyTooSlow(plan, choice); !slow.empty()) out += "   " + slow + "\n";
   out += "   measured on this machine just now; a run measures again and corrects itself\n";
   if (plan.delivery == Delivery::kExactlyOnce) {
-    out +=
-        "   not part of it: results are seen when their epoch is committed, every " + Ms(plan.epoch.commit_ns) + "\n";
+    out += "   not part of it: results are seen when their epoch is committed, every " +
+           MillisecondsText(plan.epoch.commit_ns) + "\n";
   }
   return out;
 }

@@ -121,7 +121,7 @@ RunOptions OptionsOf(const StateArgs& args, const Plan& plan) {
 namespace {
 
 // While a run starts: ends the process when a stop was asked for and the step that is under way does not end for it. No
-// record was taken in yet, so that is as safe as waiting.
+// record was read yet, so that is as safe as waiting.
 class StartGuard {
  public:
   StartGuard(const CancelToken& cancel, CommandIo& io) : thread_([this, &cancel, &io] { Watch(cancel, io); }) {}

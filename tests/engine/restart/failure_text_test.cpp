@@ -21,6 +21,16 @@ Failure Sample() {
   return failure;
 }
 
+TEST(FailureText, EachClassHasATextOfItsOwn) {
+  for (int i = 0; i <= static_cast<int>(ErrorClass::kLostPosition); ++i) {
+    const auto each = static_cast<ErrorClass>(i);
+    const Result<ErrorClass> read = ErrorClassFrom(TextOf(each));
+    ASSERT_TRUE(read.ok());
+    EXPECT_EQ(*read, each);
+  }
+  EXPECT_EQ(ErrorClassFrom("cold").status().code(), Code::kInvalid);
+}
+
 TEST(FailureText, BringsBackWhatWasWritten) {
   const std::string text = PrintFailure(Sample());
   const Result<Failure> read = ParseFailure(text);

@@ -68,7 +68,7 @@ TEST_F(Attempts, AProcessKilledInsideACallLeavesItsStageAndRecordsBehind) {
   EXPECT_EQ(slots->left()[0].stage, "deadly");
   EXPECT_EQ(slots->left()[0].partition, (SourcePartition{"memory", 0}));
   EXPECT_EQ(slots->left()[0].first, 4711);
-  EXPECT_TRUE(OpenSlots()->left().empty()) << "it is told once";
+  EXPECT_TRUE(OpenSlots()->left().empty()) << "it is reported once";
 }
 
 TEST_F(Attempts, AProcessThatEndsBetweenCallsIsNotBlamed) {

@@ -107,19 +107,19 @@ TEST_F(BatchPacing, WhatIsWaitedLeavesRoomForTheBatch) {
 }
 
 // What a call costs whatever its rows is not saved by smaller batches, which would only hold the others up.
-TEST_F(BatchPacing, BatchesDoNotShrinkWhereThatDoesNotHelpAndTheMissIsToldOnce) {
+TEST_F(BatchPacing, BatchesDoNotShrinkWhereThatDoesNotHelpAndTheMissIsReportedOnce) {
   PlanOf(10 * kMs, {});
   BatchPacer pacer(plan.plan(), ChooseBatch(plan.plan()));
-  BatchMiss told;
+  BatchMiss reported;
   for (int i = 0; i < 200; ++i) {
     pacer.Note(pacer.limits().max_rows, 6 * kMs);
     const BatchMiss miss = pacer.TakeMiss();
     if (miss.rows == 0) continue;
-    EXPECT_EQ(told.rows, 0u) << "told twice";
-    told = miss;
+    EXPECT_EQ(reported.rows, 0u) << "reported twice";
+    reported = miss;
   }
-  EXPECT_EQ(told.rows, 256u);
-  EXPECT_EQ(told.ns, 6 * kMs);
+  EXPECT_EQ(reported.rows, 256u);
+  EXPECT_EQ(reported.ns, 6 * kMs);
   EXPECT_EQ(pacer.limits().max_rows, 256u);
 }
 

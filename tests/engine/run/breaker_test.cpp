@@ -71,10 +71,10 @@ TEST(RowBreakerWindow, GoesOnCountingInTheNextProcessSoThatAFloodLeavesOnlyOnce)
     left = next.Count();
     EXPECT_EQ(left, 3U);
   }
-  RowBreaker mended({100, 5});
-  mended.Resume(left, "model", "model says no");
-  EXPECT_TRUE(mended.Note(Worked(100, {})).ok());
-  EXPECT_TRUE(mended.Note(Worked(10, {0, 1, 2})).ok()) << "the window has moved on";
+  RowBreaker fixed({100, 5});
+  fixed.Resume(left, "model", "model says no");
+  EXPECT_TRUE(fixed.Note(Worked(100, {})).ok());
+  EXPECT_TRUE(fixed.Note(Worked(10, {0, 1, 2})).ok()) << "the window has moved on";
 }
 
 TEST(RowBreakerWindow, OnceTrippedStopsEveryBatchWithAFailureAndNoOther) {

@@ -7,7 +7,7 @@
 namespace anabranch {
 namespace {
 
-// above -> breaks -> below -> out; `breaks` fails from `fail_from` on until it is mended.
+// above -> breaks -> below -> out; `breaks` fails from `fail_from` on until it is fixed.
 class Restart : public RunTest {
  protected:
   Restart() {

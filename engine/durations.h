@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace anabranch {
+
+// "12.5 ms": to the microsecond, without zeros at the end.
+inline std::string MillisecondsText(int64_t ns) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g ms", static_cast<double>(ns / 1000) / 1000);
+  return text;
+}
+
+}  // namespace anabranch
