@@ -12,9 +12,9 @@
 
 namespace anabranch {
 
-// Which stage each thread is in, written where a SIGKILL cannot take it back: STATE_DIR/attempts, mapped and shared,
-// one fixed slot per thread. The next process reads there what its forerunner died in; a watchdog of this process,
-// which call is late. Not for a power loss: nothing is synced, and a file that cannot be read says nothing.
+// Records which stage each thread is in, where it survives a SIGKILL: STATE_DIR/attempts, mapped and shared, one fixed
+// slot per thread. The next process reads there which calls the dead one was in; a watchdog of this process reads which
+// call is late. It does not survive a power loss: nothing is synced, and a file that cannot be read counts as empty.
 class AttemptSlots {
  public:
   static constexpr size_t kStageBytes = 128;
@@ -62,11 +62,11 @@ class AttemptSlots {
 
   // The calls that a dead process never came back from; empty after an orderly end.
   const std::vector<Call>& left() const { return left_; }
-  // A slot that nobody has yet; null when all are taken. Thread-safe.
+  // A free slot; null when all are taken. Thread-safe.
   Slot* Take();
   // The calls that are more than `grace_ns` past their deadline. Thread-safe.
   std::vector<Call> Overdue(int64_t now_ns, int64_t grace_ns) const;
-  // Empties every slot: who reported a stuck call and ends the process does not want it blamed again.
+  // Empties every slot, so that the next process does not blame a call that was reported already.
   void Clear();
 
  private:

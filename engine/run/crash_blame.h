@@ -13,7 +13,7 @@ namespace anabranch {
 // Crashes of one stage at one place after which it counts as failed: a restart by a supervisor would only repeat it.
 inline constexpr int kMostCrashes = 3;
 
-// The process before this one died: counts in the ledger what it was working on. A failure (without plan and time) when
+// The process before this one died: counts its calls in the ledger. A failure (without plan and time) when
 // a stage died kMostCrashes times in a row over records that begin at the same position; before that, `warn` gets a
 // line for each call that the process died in.
 Result<std::optional<Failure>> BlameCrash(const AttemptSlots& slots, Ledger& ledger,

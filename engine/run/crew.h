@@ -14,8 +14,8 @@
 namespace anabranch {
 
 // Compute threads beyond the lanes' own, each with its own PlanWorker. Lanes hand whole batches, and
-// workers hand independent expensive branches, to threads that are idle right now; there is no queue
-// to wait in, so nobody waits for work that has not begun. Thread-safe.
+// workers hand independent expensive branches, to threads that are idle at that moment. There is no
+// queue, so nothing waits for work that has not begun. Thread-safe.
 class Crew : public BranchRunner {
  public:
   // A task gets the thread's own worker. Tasks must not throw.

@@ -7,7 +7,7 @@
 
 namespace anabranch {
 
-// What `work` answers. What it throws becomes kInternal, or kStage where memory could not be had.
+// The result of `work`. An exception becomes kInternal, or kStage where memory could not be allocated.
 template <typename Work>
 Status Guarded(Work work) {
   try {

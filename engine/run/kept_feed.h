@@ -9,11 +9,11 @@
 
 namespace anabranch {
 
-// What one lane takes up from kept results before live input: claimed at an assignment, fed batch by batch, done when
-// all of it is durable. Lane thread only.
+// The kept rows that one lane computes before live input: claimed at an assignment, fed batch by batch, done when all
+// of them are durable. Lane thread only.
 class KeptFeed {
  public:
-  // `store` null: there is nothing, ever. All outlive the feed.
+  // `store` null: there are never kept rows. All outlive the feed.
   KeptFeed(const Plan& plan, const RestoreRules& rules, KeptStore* store, std::string source_id,
            SourceTable& partitions);
 

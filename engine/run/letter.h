@@ -17,9 +17,9 @@
 
 namespace anabranch {
 
-// What the headers of a dead letter say (engine/run/dead_letter.h). Views into the batch it was read from.
+// The headers of a dead letter (engine/run/dead_letter.h), parsed. Views into the batch that it was read from.
 struct DeadLetter {
-  bool ours = false;  // it bears the headers that say where it comes from
+  bool ours = false;  // it has the headers that name its record
   std::string_view node, kind, error_class, code, message, attempts, failed_at, source, behind, beside, results;
   // Of its first failure: `origin.*`, or, when this is the first, the same as above.
   std::string_view first_node, first_code, first_message, first_failed_at;
@@ -31,7 +31,7 @@ struct DeadLetter {
 };
 DeadLetter ReadDeadLetter(const RecordBatch& batch, uint32_t row);
 
-// Which dead letters are meant; empty: any.
+// Selects dead letters; an empty member accepts any.
 struct LetterFilter {
   std::string node, code, id;
   bool Takes(const DeadLetter& letter) const;

@@ -41,7 +41,8 @@ class Patience {
   void DropHeld() { held_.clear(); }
   void ForgetEnd() { end_heard_ = false; }
 
-  // The partitions are about to go: a target in trouble does not hold the group up, so Try() returns kRetry after some tries.
+  // The partitions are about to go: a target in trouble does not hold the group up, so Try() returns kRetry after some
+  // tries.
   void set_leaving(bool leaving) { leaving_ = leaving; }
   // The lane has failed: a target in trouble is not waited for without end, so Try() makes the run drain.
   void set_failing() { failing_ = true; }

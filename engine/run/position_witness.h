@@ -18,14 +18,14 @@ namespace anabranch {
 inline constexpr char kAcceptLoss[] =
     ". To go on at the first record that can be read, restart with --accept-loss; what lies between is lost";
 
-// What the ledger knows of one lane's positions: where the `start` rule began, the last positions that were seen
-// committed, and which positions were lost. The outside's stored position is the truth; this is its witness: a group
-// that forgot would be read again from its start, so the run stops instead. Everything is known per owner (the group's
-// name): positions of another group prove nothing about this one.
+// The ledger's own record of one lane's positions: where the `start` rule began, the last positions that were seen
+// committed, and which positions were lost. The position that the outside stores counts; this record shows when it was
+// lost. A group without its position would be read again from its start, so the run stops instead. Records are kept per
+// owner (the group's name): positions of another group prove nothing about this one.
 class PositionWitness {
  public:
   // `ledger` null: nothing is known, nothing is noted. `owner` as Source::position_owner(); empty: the outside keeps no
-  // positions, so there is nothing to bear witness to. `warn` may be called from any thread. All outlive the witness.
+  // positions, so nothing is recorded. `warn` may be called from any thread. All outlive the witness.
   PositionWitness(Ledger* ledger, const Clock& clock, std::function<void(const std::string&)> warn,
                   std::string source_id, const SourceTable& partitions, std::string owner);
   ~PositionWitness() = default;  // waits for a note under way

@@ -20,9 +20,10 @@ struct LetterForm {
   bool bare = false;          // both, under the record's id as key, without the record's own headers
 };
 
-// The rows that targets refused (RefusedRow) and that are not committed otherwise yet. The lane notes them and computes
-// them again; a plan worker fails them in their persist stage, or writes their letter in a smaller form. Shared by the
-// lanes and workers of a run. Thread-safe; while there are none, asking costs one relaxed load.
+// The rows that targets refused (RefusedRow) and that have not been committed in another way yet. The lane notes them
+// and computes them again. A plan worker then fails them in the stage that writes them, or writes their letter in a
+// smaller form. Shared by the lanes and workers of a run. Thread-safe; while there are none, a check costs one relaxed
+// load.
 class RefusedRows {
  public:
   static constexpr size_t kMost = 10'000;
@@ -31,13 +32,13 @@ class RefusedRows {
 
   enum class Noted : uint8_t {
     kNew,
-    kAgain,  // it was noted before: whoever wrote it did not ask here, or nothing is left to leave out
+    kAgain,  // it was noted before: its writer did not check here, or its letter cannot get smaller
     kFull,
   };
   Noted Note(const RefusedRow& row);
   bool empty() const { return count_.load(std::memory_order_relaxed) == 0; }
 
-  // Fails the active rows of `batch` that the target of this persist stage refused, as "refused_by_target".
+  // Fails the active rows of `batch` that the target of this stage refused, as "refused_by_target".
   void FailRows(RecordBatch& batch, StageId stage) const;
   // How the letter of this record is to be written.
   LetterForm FormOf(const SourcePartition& partition, int64_t offset) const;
