@@ -5,11 +5,12 @@
 #include <span>
 #include <vector>
 
-#include "engine/connector.h"
+#include "engine/committer.h"
 #include "engine/run/lane_parts.h"
 #include "engine/run/patience.h"
 #include "engine/run/position_witness.h"
 #include "engine/run/run_shared.h"
+#include "engine/source.h"
 #include "engine/status.h"
 
 namespace anabranch {

@@ -6,10 +6,10 @@
 #include <tuple>
 #include <utility>
 
+#include "engine/connector.h"
+
 namespace anabranch {
 namespace {
-
-constexpr int kPositionsRank = 4;
 
 // Source positions that no target's commit carries: stored after the targets are durable.
 class PositionsCommitter : public Committer {
@@ -28,7 +28,7 @@ class PositionsCommitter : public Committer {
   Status Abort() override { return Status::Ok(); }
   bool ShowsAtCommit() const override { return false; }  // readers see no positions
   bool CarriesPositions() const override { return true; }
-  int rank() const override { return kPositionsRank; }  // after every target has the rows
+  CommitOrder commit_order() const override { return CommitOrder::kSourcePositions; }
   void Close() override {}
 
  private:
@@ -116,9 +116,9 @@ Status LaneOpener::OpenCommitters(const LaneContext& context, const LaneInput& i
   if (!carried) opened.push_back({std::make_unique<PositionsCommitter>(*parts->source), last});
   // Positions that no target carries come last in any case.
   const auto place = [this](const Opened& each) {
-    const int rank = each.committer->rank();
+    const CommitOrder order = each.committer->commit_order();
     const bool after_results = mode_.commits_letters_last() && each.dead_letters;
-    return std::make_tuple(rank == kPositionsRank, after_results, rank, each.dead_letters);
+    return std::make_tuple(order == CommitOrder::kSourcePositions, after_results, order, each.dead_letters);
   };
   std::ranges::stable_sort(opened, {}, place);
   for (Opened& each : opened) {

@@ -3,7 +3,7 @@
 #include <memory>
 #include <vector>
 
-#include "engine/connector.h"
+#include "engine/lane_context.h"
 #include "engine/registry.h"
 #include "engine/run/lane.h"
 #include "engine/run/run_mode.h"

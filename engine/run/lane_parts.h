@@ -4,10 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "engine/connector.h"
+#include "engine/committer.h"
 #include "engine/ids.h"
 #include "engine/run/plan_worker.h"
 #include "engine/run/run_mode.h"
+#include "engine/source.h"
 
 namespace anabranch {
 

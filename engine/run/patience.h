@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "engine/cancel.h"
-#include "engine/connector.h"
 #include "engine/record_batch.h"
 #include "engine/run/batch_window.h"
 #include "engine/run/epoch_writer.h"
+#include "engine/source.h"
 #include "engine/status.h"
 
 namespace anabranch {

@@ -7,13 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "engine/connector.h"
 #include "engine/keep/kept_store.h"
 #include "engine/plan.h"
 #include "engine/restart/failure.h"
 #include "engine/run/attempts.h"
 #include "engine/run/restart_decision.h"
 #include "engine/run/run_options.h"
+#include "engine/source.h"
 #include "engine/status.h"
 
 namespace anabranch {
