@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/record_id.h"
+
 namespace anabranch {
 
 Result<std::optional<Failure>> BlameCrash(const AttemptSlots& slots, Ledger& ledger,
@@ -14,8 +16,7 @@ Result<std::optional<Failure>> BlameCrash(const AttemptSlots& slots, Ledger& led
       return each.stage == call.stage && each.partition == call.partition && each.first == call.first;
     });
     now.push_back({call.stage, call.partition, call.first, same == before.end() ? 1 : same->count + 1});
-    const std::string record =
-        call.partition.topic + "/" + std::to_string(call.partition.partition) + "/" + std::to_string(call.first);
+    const std::string record = RecordId(call.partition, call.first);
     if (now.back().count < kMostCrashes || failure) {
       warn("the process before this one died while stage \"" + call.stage + "\" worked on the records from " + record +
            ": a crash in a model or a library, or a kill from outside (out of memory?). It was time " +

@@ -9,6 +9,7 @@
 #include "engine/codec/instant.h"
 #include "engine/keep/kept_batch.h"
 #include "engine/plan_graph.h"
+#include "engine/record_id.h"
 
 namespace anabranch {
 namespace {
@@ -211,7 +212,7 @@ void DeadLetterWriter::AppendReduced(const RecordBatch& batch, uint32_t r, const
   const bool has_key = batch.record_key_present[r] != 0;
   const std::string_view key = has_key ? batch.record_key[r] : std::string_view();
   const SourcePartition& from = batch.partitions->at(batch.partition[r]);
-  const std::string id = from.topic + "/" + std::to_string(from.partition) + "/" + std::to_string(batch.offset[r]);
+  const std::string id = RecordId(from, batch.offset[r]);
   if (has_key || form.bare) {
     const std::string_view shown = form.bare ? std::string_view(id) : key;
     row->key = AppendBytes(out, shown);

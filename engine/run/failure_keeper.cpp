@@ -6,6 +6,7 @@
 #include "engine/fault_point.h"
 #include "engine/keep/kept_batch.h"
 #include "engine/plan_graph.h"
+#include "engine/record_id.h"
 #include "engine/run/guarded.h"
 
 namespace anabranch {
@@ -90,7 +91,7 @@ void FailureKeeper::NameOutside() {
 
 void FailureKeeper::NoteRecord(const SourcePartition& from, int64_t offset) {
   if (failure_.records.size() >= kRecordsNamed) return;
-  failure_.records.push_back(from.topic + "/" + std::to_string(from.partition) + "/" + std::to_string(offset));
+  failure_.records.push_back(RecordId(from, offset));
 }
 
 // What the failed stage and the stages below it need, and nothing that they will make again.

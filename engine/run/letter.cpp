@@ -6,6 +6,7 @@
 #include <map>
 
 #include "engine/lane_context.h"
+#include "engine/record_id.h"
 #include "engine/run/dead_letter.h"
 #include "engine/run/ledger.h"
 #include "engine/run/run_mode.h"
@@ -52,9 +53,7 @@ Status AssignAll(Source& source, const SourceTable& table, const Replayed& repla
 
 }  // namespace
 
-std::string DeadLetter::Id() const {
-  return from.topic + "/" + std::to_string(from.partition) + "/" + std::to_string(offset);
-}
+std::string DeadLetter::Id() const { return RecordId(from, offset); }
 
 DeadLetter ReadDeadLetter(const RecordBatch& batch, uint32_t row) {
   DeadLetter letter;

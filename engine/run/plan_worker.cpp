@@ -7,6 +7,7 @@
 #include "engine/codec/instant.h"
 #include "engine/fault_point.h"
 #include "engine/plan_graph.h"
+#include "engine/record_id.h"
 #include "engine/run/dead_letter.h"
 #include "engine/run/default_cells.h"
 #include "engine/run/row_key.h"
@@ -385,10 +386,9 @@ StageEnd PlanWorker::ApplyErrorPolicy(RecordBatch& batch, StageId id) {
   if (rows.errors.empty()) return {};
   if (node.on_record_error == RecordPolicy::kStop) {
     const RowError& error = rows.errors.front();
-    const SourcePartition& from = batch.partitions->at(batch.partition[error.row]);
-    return {{Code::kStage, "node \"" + node.id + "\": record " + from.topic + "/" + std::to_string(from.partition) +
-                               "/" + std::to_string(batch.offset[error.row]) + ": " + error.message +
-                               " (\"on_error\" is \"stop\")"},
+    const std::string record = RecordId(batch.partitions->at(batch.partition[error.row]), batch.offset[error.row]);
+    return {{Code::kStage,
+             "node \"" + node.id + "\": record " + record + ": " + error.message + " (\"on_error\" is \"stop\")"},
             ErrorClass::kContract};
   }
   if (node.on_record_error == RecordPolicy::kDefault || node.on_record_error == RecordPolicy::kNull) {

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "engine/codec/json_writer.h"
+#include "engine/record_id.h"
 
 namespace anabranch {
 namespace {
@@ -19,9 +20,7 @@ void AppendCell(const Column& column, uint32_t row, std::string* out) {
 }
 
 void AppendPosition(const RecordBatch& batch, uint32_t row, std::string* out) {
-  const SourcePartition& from = batch.partitions->at(batch.partition[row]);
-  out->append(from.topic).append("/").append(std::to_string(from.partition));
-  out->append("/").append(std::to_string(batch.offset[row]));
+  AppendRecordId(batch.partitions->at(batch.partition[row]), batch.offset[row], out);
 }
 
 std::string Hex(XXH128_hash_t hash) {

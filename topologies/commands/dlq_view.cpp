@@ -6,6 +6,7 @@
 #include "engine/codec/json_writer.h"
 #include "engine/keep/kept_batch.h"
 #include "engine/printable.h"
+#include "engine/record_id.h"
 #include "engine/run/dead_letter.h"
 #include "engine/run/replay.h"
 #include "topologies/commands/failure_view.h"
@@ -41,8 +42,7 @@ std::string Padded(std::string text, size_t width) {
 }
 
 std::string LetterPlace(const RecordBatch& batch, uint32_t row) {
-  const SourcePartition& at = batch.partitions->at(batch.partition[row]);
-  return at.topic + "/" + std::to_string(at.partition) + "/" + std::to_string(batch.offset[row]);
+  return RecordId(batch.partitions->at(batch.partition[row]), batch.offset[row]);
 }
 
 // stage → column → JSON text of the value.
