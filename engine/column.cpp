@@ -27,7 +27,7 @@ char* Arena::Allocate(size_t size) {
 }
 
 std::string_view Arena::Copy(std::string_view text) {
-  if (text.empty()) return {"", 0};
+  if (text.empty()) return "";
   char* p = Allocate(text.size());
   std::memcpy(p, text.data(), text.size());
   return {p, text.size()};

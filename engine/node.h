@@ -62,7 +62,7 @@ class BindContext {
   // that does not ask stores what it said to Make(); one that asks must obey. May be null: as was said to Make().
   virtual std::shared_ptr<const Type> Storage(ColumnId /*column*/) { return nullptr; }
   // Names the values of a vector that this node made, in their order: the classes of a classifier.
-  virtual void NameClasses(ColumnId /*column*/, std::vector<std::string> /*classes*/) {}
+  virtual void NameClasses(ColumnId /*column*/, const std::vector<std::string>& /*classes*/) {}
   // Changes what is visible below this node, never data.
   virtual void Rename(std::string_view from, std::string_view to) = 0;
   virtual void Drop(std::string_view name) = 0;

@@ -79,7 +79,9 @@ class [[nodiscard]] Result {
 
 // Evaluates a Result; returns its status or assigns its value.
 #define ASSIGN_OR_RETURN(lhs, expr) ASSIGN_OR_RETURN_(ANABRANCH_CONCAT(result_, __LINE__), lhs, expr)
+// NOLINTBEGIN(bugprone-macro-parentheses): `lhs` may declare a variable
 #define ASSIGN_OR_RETURN_(result, lhs, expr) \
   auto result = (expr);                      \
   if (!result.ok()) return result.status();  \
   lhs = std::move(result).value()
+// NOLINTEND(bugprone-macro-parentheses)

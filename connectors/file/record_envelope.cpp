@@ -199,7 +199,7 @@ Status EnvelopeReader::Read(std::string_view line, Arena* text, EnvelopeRecord* 
   const simdjson::padded_string_view padded(line.data(), line.size(), line.size() + Chunk::kPadding);
   const simdjson::error_code error = parser_->parser.iterate(padded).get(document);
   MemberReader members(text, record);
-  const Status status = error == simdjson::SUCCESS ? ReadMembers(document, &members) : NotJson(error);
+  Status status = error == simdjson::SUCCESS ? ReadMembers(document, &members) : NotJson(error);
   if (status.ok()) return status;
   *code = status.code() == Code::kInvalid ? "envelope" : "json";
   return {Code::kInvalid, status.message()};

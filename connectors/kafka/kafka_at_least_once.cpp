@@ -161,7 +161,7 @@ Status KafkaAtLeastOnceCommitter::Flush() {
 
 // The client may still refer to rows: it has to go before the caller hears of the failure.
 Status KafkaAtLeastOnceCommitter::StartAgain(const Status& cause) {
-  const Status kept = cause;  // may be the producer's own
+  Status kept = cause;  // may be the producer's own
   const std::string gone = failed_ == 0 ? WhichIsGone(producer_.client(), targets_) : std::string();
   if (!gone.empty() && lane_.warn) lane_.warn(gone);
   producer_.Stop();

@@ -175,7 +175,7 @@ Status KafkaTransactionCommitter::Begin() {
 
 Status KafkaTransactionCommitter::Write(const EncodedBatch& batch) {
   RETURN_IF_ERROR(Begin());
-  const Status written = producer_.Write(batch, WrittenBelow(batch), timeout_ns_);
+  Status written = producer_.Write(batch, WrittenBelow(batch), timeout_ns_);
   FaultPoint("kafka.produced", transactional_id_);
   if (written.ok() && !producer_.refuses()) return written;
   const bool fatal = producer_.client().FatalError(nullptr) != 0;

@@ -184,7 +184,7 @@ void PositionWitness::Committed(const std::vector<PositionRange>& positions) {
   try {
     note_ = std::async(std::launch::async, [this, facts = PendingFacts()] { Put(facts); });
     pending_.clear();
-  } catch (const std::system_error&) {
+  } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch): see below
     // No thread to be had: the positions wait for the next note.
   }
 }

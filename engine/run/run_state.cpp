@@ -136,7 +136,7 @@ Status RunState::StartOver(const Plan& plan, const RunOptions& options, int64_t*
 
 // Groups, transactional ids and progress rows have the generation in their names, so it must outlive the ledger.
 Status RunState::SetLedgerAside(const std::string& state_dir, int64_t* generation) {
-  const Status found = Ledger::Check(state_dir);
+  Status found = Ledger::Check(state_dir);
   if (found.ok()) {
     return {Code::kInvalid, state_dir + " holds no damaged ledger: leave --new-ledger out (--fresh starts over)"};
   }

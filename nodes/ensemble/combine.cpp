@@ -15,7 +15,7 @@ constexpr size_t kCauses = kCauseNames.size() - 1;  // without kPresent
 
 class EnsembleNode : public Node {
  public:
-  EnsembleNode(std::shared_ptr<const EnsemblePlan> plan, std::shared_ptr<MissingWatch> watch)
+  EnsembleNode(const std::shared_ptr<const EnsemblePlan>& plan, std::shared_ptr<MissingWatch> watch)
       : plan_(plan), watch_(std::move(watch)), members_(plan), votes_(plan, &members_), when_(plan->members.size()) {}
 
   Status Process(const NodeRun& run) override {

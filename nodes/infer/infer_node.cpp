@@ -123,7 +123,7 @@ class InferNode : public Node {
     for (const uint32_t& row : rows) {
       if (time.call_ended()) time.Restart();
       time.NextCall();
-      const Status status = time.over() ? refused : CallRows(run, {&row, 1});
+      Status status = time.over() ? refused : CallRows(run, {&row, 1});
       if (status.code() == Code::kInvalid) return status;
       if (status.ok()) continue;
       if (time.over()) {

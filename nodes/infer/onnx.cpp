@@ -236,7 +236,7 @@ Status ReadMetadata(const OrtSession& session, ModelSignature* signature) {
     ORT_CALL(api->ModelMetadataLookupCustomMetadataMap(raw, allocator, key.c_str(), &text));
     signature->metadata[key] = TakeText(text);
   }
-  if (keys != nullptr) ORT_CALL(api->AllocatorFree(allocator, keys));
+  if (keys != nullptr) ORT_CALL(api->AllocatorFree(allocator, static_cast<void*>(keys)));
   return Status::Ok();
 }
 

@@ -171,7 +171,7 @@ void Log(std::ostringstream* gathered, RunView& view, void (RunView::*say)(const
 
 }  // namespace
 
-SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateArgs& args, RunOptions options,
+SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateArgs& args, const RunOptions& options,
                       CommandIo& io) {
   ForbidCoreFiles();
   CancelToken cancel;

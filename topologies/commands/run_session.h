@@ -35,7 +35,7 @@ struct SessionEnd {
 
 // Runs `plan` as `options` say, shows it on io.err from its start to what an operator must know at its end. When a
 // stage never came back, this ends the process: its thread cannot be.
-SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateArgs& args, RunOptions options,
+SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateArgs& args, const RunOptions& options,
                       CommandIo& io);
 
 // The options that follow from the arguments.

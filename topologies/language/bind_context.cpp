@@ -83,9 +83,9 @@ ColumnId NodeBinding::Make(const ConfigValue& at, std::string_view name, const T
   return id;
 }
 
-void NodeBinding::NameClasses(ColumnId column, std::vector<std::string> classes) {
+void NodeBinding::NameClasses(ColumnId column, const std::vector<std::string>& classes) {
   for (Change& change : changes_) {
-    if (change.kind == Change::Kind::kMake && change.column.id == column) change.column.classes = std::move(classes);
+    if (change.kind == Change::Kind::kMake && change.column.id == column) change.column.classes = classes;
   }
 }
 

@@ -38,7 +38,7 @@ class NodeBinding final : public BindContext {
   std::shared_ptr<const Type> Storage(ColumnId column) override { return columns_.Adapt(column); }
   void Rename(std::string_view from, std::string_view to) override;
   void Drop(std::string_view name) override;
-  void NameClasses(ColumnId column, std::vector<std::string> classes) override;
+  void NameClasses(ColumnId column, const std::vector<std::string>& classes) override;
   std::vector<std::shared_ptr<const RecordSchema>> TakeSchemas() override;
 
   // `pending`: by source, whether its schema reaches this node unchecked; changed by TakeSchemas.
