@@ -9,7 +9,8 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
-#include <mutex>
+
+#include "engine/mutex.h"
 
 namespace anabranch {
 namespace {
@@ -24,9 +25,9 @@ struct Trap {
   uint64_t passed = 0;
 };
 
-std::mutex mutex;
-std::vector<Trap> traps;  // guarded
-int log_fd = -1;          // guarded
+Mutex mutex;
+std::vector<Trap> traps GUARDED_BY(mutex);
+int log_fd GUARDED_BY(mutex) = -1;
 
 [[noreturn]] void BadSetting(const std::string& text) {
   std::fprintf(stderr, "ANABRANCH_FAULT: \"%s\" is not NAME[:SUBJECT]@N=kill|stop|hang|fail|failing\n", text.c_str());
@@ -75,7 +76,7 @@ void Act(Action action) {
 bool fault_internal::armed = false;
 
 void ArmFaultPoints(const std::string& faults, const std::string& log) {
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   traps.clear();
   if (log_fd >= 0) close(log_fd);
   log_fd = -1;
@@ -92,7 +93,7 @@ Status fault_internal::Pass(std::string_view name, std::string_view subject, uin
   Action action = Action::kFail;
   bool hit = false;
   {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     if (log_fd >= 0) {
       const std::string line =
           std::string(name) + " " + std::string(subject.empty() ? "-" : subject) + " " + std::to_string(count) + "\n";

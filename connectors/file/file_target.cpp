@@ -305,7 +305,7 @@ Result<std::shared_ptr<const SourceProgram>> MakeDeadLetterFileSource(const Targ
 
 Result<std::shared_ptr<OutputFile>> OpenFiles::Get(const std::string& path, const std::string& unit,
                                                    const LaneContext& lane, mode_t mode) {
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   if (std::shared_ptr<OutputFile> file = files_[path].lock()) return file;
   std::shared_ptr<OutputFile> file;
   if (IsStandardStream(path)) {

@@ -2,12 +2,12 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "connectors/file/output_file.h"
 #include "engine/committer.h"
 #include "engine/lane_context.h"
+#include "engine/mutex.h"
 #include "engine/target.h"
 
 namespace anabranch {
@@ -45,7 +45,7 @@ class OpenFiles {
                                           mode_t mode);
 
  private:
-  std::mutex mutex_;
+  Mutex mutex_;
   std::map<std::string, std::weak_ptr<OutputFile>> files_;
 };
 

@@ -39,7 +39,7 @@ size_t CsvRowEnd(std::string_view text, char delimiter) {
 }  // namespace
 
 Chunk* ChunkPool::Take(size_t capacity) {
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   if (capacity <= kChunkBytes && !free_.empty()) {
     Chunk* chunk = free_.back();
     free_.pop_back();
@@ -56,12 +56,12 @@ Chunk* ChunkPool::Take(size_t capacity) {
 }
 
 void ChunkPool::Hold(Chunk* chunk) {
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   ++chunk->users;
 }
 
 void ChunkPool::Drop(Chunk* chunk) {
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   if (--chunk->users > 0) return;
   if (chunk->capacity == kChunkBytes) {
     free_.push_back(chunk);

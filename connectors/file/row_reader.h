@@ -2,13 +2,13 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "connectors/file/file_bytes.h"
+#include "engine/mutex.h"
 #include "engine/status.h"
 
 namespace anabranch {
@@ -31,7 +31,7 @@ class ChunkPool {
   void Drop(Chunk* chunk);
 
  private:
-  std::mutex mutex_;
+  Mutex mutex_;
   std::vector<std::unique_ptr<Chunk>> all_;
   std::vector<Chunk*> free_;
 };

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <mutex>
 #include <optional>
 
 #include "connectors/file/output_file.h"
+#include "engine/mutex.h"
 
 namespace anabranch {
 namespace {
@@ -22,13 +22,13 @@ class StandardOutput : public OutputFile {
       : unit_(std::move(unit)), ledger_(ledger), cancel_(cancel) {}
 
   std::vector<int64_t> Progress(const std::vector<SourcePartition>& partitions) override {
-    const std::lock_guard guard(mutex_);
+    const MutexLock guard(mutex_);
     const auto row = ledger_->GetTarget(unit_);
     return PositionsIn(row.ok() ? row->value_or(Ledger::TargetProgress()) : Ledger::TargetProgress(), partitions);
   }
 
   Status MoveProgress(const std::vector<std::pair<SourcePartition, int64_t>>& next) override {
-    const std::lock_guard guard(mutex_);
+    const MutexLock guard(mutex_);
     ASSIGN_OR_RETURN(std::optional<Ledger::TargetProgress> row, ledger_->GetTarget(unit_));
     if (!row) return {};
     MoveTo(next, &*row);
@@ -37,7 +37,7 @@ class StandardOutput : public OutputFile {
 
   Status Append(std::string_view header, std::string_view bytes,
                 const std::vector<std::pair<SourcePartition, int64_t>>& next) override {
-    const std::lock_guard guard(mutex_);
+    const MutexLock guard(mutex_);
     if (!begun_ && !bytes.empty()) RETURN_IF_ERROR(Write(header));
     begun_ = begun_ || !bytes.empty();
     RETURN_IF_ERROR(Write(bytes));
@@ -76,8 +76,8 @@ class StandardOutput : public OutputFile {
   const std::string unit_;
   Ledger* const ledger_;
   const CancelToken* const cancel_;
-  std::mutex mutex_;
-  bool begun_ = false;  // guarded
+  Mutex mutex_;
+  bool begun_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace

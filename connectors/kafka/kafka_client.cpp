@@ -295,7 +295,7 @@ void KafkaClient::NoteError(int error, const char* reason) {
   const int64_t now = Clock::Real().NowNs();
   std::string line;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     // "All brokers down" follows the reason why and says less.
     if (error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || reason_.empty()) {
       error_ = error;
@@ -311,7 +311,7 @@ void KafkaClient::NoteError(int error, const char* reason) {
 }
 
 void KafkaClient::NoteCertificate(int x509_error, const char* broker) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   certificate_ = CertificateFault(x509_error, broker);
 }
 
@@ -320,7 +320,7 @@ void KafkaClient::NoteLog(int level, const char* text) {
   // Of a transaction that failed its owner says more.
   if (level > kError || !hooks_.warn || std::strstr(text, kFailedTransaction) != nullptr) return;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const int64_t now = Clock::Real().NowNs();
     if (now < next_warning_ns_) return;
     next_warning_ns_ = now + kWarningGapNs;
@@ -329,7 +329,7 @@ void KafkaClient::NoteLog(int level, const char* text) {
 }
 
 std::string KafkaClient::Complaint() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   switch (error_) {
     case 0: return "no answer";
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
@@ -12,6 +11,7 @@
 
 #include "connectors/kafka/kafka_options.h"
 #include "engine/cancel.h"
+#include "engine/mutex.h"
 #include "engine/status.h"
 
 // Handles of the client library; its header stays in the source files.
@@ -133,11 +133,11 @@ class KafkaClient {
   std::atomic<bool> refused_{false};
   std::atomic<int> ends_{0}, positions_{0};  // sent
   std::atomic<bool> asked_metadata_{false};
-  mutable std::mutex mutex_;
-  int error_ = 0;            // guarded by mutex_, as below
-  std::string reason_;       // of the newest error of a broker
-  std::string certificate_;  // what is wrong with a broker's certificate, and the cure
-  int64_t next_warning_ns_ = 0;
+  mutable Mutex mutex_;
+  int error_ GUARDED_BY(mutex_) = 0;
+  std::string reason_ GUARDED_BY(mutex_);       // of the newest error of a broker
+  std::string certificate_ GUARDED_BY(mutex_);  // what is wrong with a broker's certificate, and the cure
+  int64_t next_warning_ns_ GUARDED_BY(mutex_) = 0;
 };
 
 // How many partitions each topic has; 0: it does not exist. Waits at most `wait_ns` for the brokers; kUnavailable when

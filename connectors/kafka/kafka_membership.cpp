@@ -131,19 +131,19 @@ void KafkaSource::CloseClient() {
 }
 
 void KafkaSource::RememberMembership() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   metadata_.reset(rd_kafka_consumer_group_metadata(client_->get()));
   // A lane without partitions joins again without being asked, and may get another id.
   member_id_ = told_partitions_.empty() ? "" : MemberId();
 }
 
 void KafkaSource::ForgetMembership() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   member_id_.clear();
 }
 
 KafkaGroupMetadata KafkaSource::GroupMetadata() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (metadata_ == nullptr) return nullptr;
   // The library has no copy function but writes and reads the same bytes.
   const void* bytes = nullptr;
@@ -185,7 +185,7 @@ Status KafkaSource::CheckName() {
 }
 
 std::string KafkaSource::HeldId() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return member_id_;
 }
 

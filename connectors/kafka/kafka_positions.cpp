@@ -120,7 +120,7 @@ Result<std::vector<int64_t>> KafkaSource::StartPositions(std::span<const Partiti
     const SourcePartition& partition = lane_.partitions->at(id);
     PositionRule rule = settings_->start;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       const auto first = first_counts_.find(partition.topic);
       if (first != first_counts_.end() && partition.partition >= first->second) rule = PositionRule::Earliest();
     }
@@ -133,11 +133,11 @@ Result<std::vector<int64_t>> KafkaSource::StartPositions(std::span<const Partiti
 Status KafkaSource::LearnCounts() {
   for (const auto& [topic, count] : counts_) {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       if (first_counts_.contains(topic)) continue;
     }
     ASSIGN_OR_RETURN(const int first, FirstCount(topic, count));
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     first_counts_[topic] = first;
   }
   return Status::Ok();
@@ -174,7 +174,7 @@ Result<int> KafkaSource::FirstCount(const std::string& topic, int count) const {
 }
 
 std::string KafkaSource::PositionNote(const std::string& topic) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto count = first_counts_.find(topic);
   return count == first_counts_.end() ? std::string() : std::string(kCountNote) + std::to_string(count->second);
 }

@@ -394,7 +394,7 @@ void KafkaSource::Close() {
   // A client that gives lost partitions back joins anew, under a name that may be another's by now.
   if (joined_ && !fenced_ && rd_kafka_assignment_lost(client_->get()) == 0) LeaveGroup();
   CloseClient();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   metadata_.reset();
 }
 

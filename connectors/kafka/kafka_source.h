@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +11,7 @@
 
 #include "connectors/kafka/kafka_client.h"
 #include "engine/lane_context.h"
+#include "engine/mutex.h"
 #include "engine/source.h"
 
 struct rd_kafka_queue_s;
@@ -200,10 +200,10 @@ class KafkaSource : public Source {
   int32_t last_partition_ = -1;
   size_t last_found_ = 0;
 
-  mutable std::mutex mutex_;
-  KafkaGroupMetadata metadata_;              // guarded by mutex_
-  std::string member_id_;                    // guarded by mutex_; of the partitions that are held, else empty
-  std::map<std::string, int> first_counts_;  // guarded by mutex_; partitions per topic when the group first read it
+  mutable Mutex mutex_;
+  KafkaGroupMetadata metadata_ GUARDED_BY(mutex_);
+  std::string member_id_ GUARDED_BY(mutex_);                    // of the partitions that are held, else empty
+  std::map<std::string, int> first_counts_ GUARDED_BY(mutex_);  // partitions per topic when the group first read it
   std::atomic<uint64_t> tombstones_{0}, repeated_{0};
 };
 
@@ -232,9 +232,9 @@ class KafkaSourceProgram : public SourceProgram {
 
  private:
   const std::shared_ptr<const KafkaSourceSettings> settings_;
-  mutable std::mutex mutex_;
-  mutable int partitions_ = 0;  // guarded by mutex_; 0 = not asked yet
-  mutable Status unavailable_;  // guarded by mutex_; what Lanes() heard last
+  mutable Mutex mutex_;
+  mutable int partitions_ GUARDED_BY(mutex_) = 0;  // 0 = not asked yet
+  mutable Status unavailable_ GUARDED_BY(mutex_);  // what Lanes() heard last
 };
 
 }  // namespace anabranch

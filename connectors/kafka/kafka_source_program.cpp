@@ -13,7 +13,7 @@ KafkaSourceProgram::KafkaSourceProgram(std::shared_ptr<const KafkaSourceSettings
     : settings_(std::move(settings)) {}
 
 int KafkaSourceProgram::Lanes(int workers) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (partitions_ == 0) {
     const Result<std::vector<int>> counts =
         CountPartitions(settings_->options, settings_->topics, kConnectWaitNs, nullptr, nullptr);
@@ -26,7 +26,7 @@ int KafkaSourceProgram::Lanes(int workers) const {
 
 Result<std::unique_ptr<Source>> KafkaSourceProgram::OpenLane(const LaneContext& lane) const {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!unavailable_.ok()) return unavailable_;
   }
   return std::unique_ptr<Source>(std::make_unique<KafkaSource>(settings_, lane));

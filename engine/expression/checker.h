@@ -60,7 +60,7 @@ class Checker {
   Id CheckConcat(const Ast::Node& node, std::vector<Id> args);
   Id CheckLength(const Ast::Node& node, std::vector<Id> args);
   Id CheckMatches(const Ast::Node& node, std::vector<Id> args);
-  Id CheckHeader(const Ast::Node& node, const std::vector<Id>& args);
+  Id CheckHeader(const Ast::Node& node, std::vector<Id> args);
   Id CheckNumbers(const Ast::Node& node, std::vector<Id> args);
 
   // ---- lists and tables

@@ -224,7 +224,8 @@ Checker::Id Checker::CheckMatches(const Ast::Node& node, std::vector<Id> args) {
   return AddCall(node, MatchesKernel, kBoolType, {args[0]}, false, true, std::move(compiled));
 }
 
-Checker::Id Checker::CheckHeader(const Ast::Node& node, const std::vector<Id>& args) {
+// NOLINTNEXTLINE(performance-unnecessary-value-param): as all that the table of calls names
+Checker::Id Checker::CheckHeader(const Ast::Node& node, std::vector<Id> args) {
   if (args.size() != 1 || ast_.nodes[node.args[0]].kind != Ast::Kind::kString) {
     if (!AnyFaulty(args)) WrongArguments(node, args, "the header's name written as a string");
     return Faulty(node, kStringType);

@@ -31,7 +31,7 @@ KeptLogs::KeptLogs(uint64_t cap_bytes, MakePath make_path, std::function<uint64_
       others_(std::move(others)) {}
 
 uint64_t KeptLogs::bytes() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return bytes_;
 }
 
@@ -43,22 +43,22 @@ bool KeptLogs::Full() const {
 }
 
 KeptLogs::Lane& KeptLogs::LaneOf(int lane) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::unique_ptr<Lane>& found = lanes_[lane];
   if (found == nullptr) found = std::make_unique<Lane>();
   return *found;
 }
 
 Status KeptLogs::WaitForRoom(const CancelToken& stop) {
-  std::unique_lock lock(mutex_);
-  if (Full()) RETURN_IF_ERROR(RemoveCommitted(lock));
+  const MutexLock lock(mutex_);
+  if (Full()) RETURN_IF_ERROR(RemoveCommitted());
   const auto until = std::chrono::steady_clock::now() + kRoomWait;
   while (bytes_ > 0 && Full()) {
     if (std::chrono::steady_clock::now() >= until) {
       return {Code::kRetry, "limits.kept_bytes is reached by rows that are not committed yet"};
     }
     if (stop.draining()) return {Code::kCancelled, "stopped while waiting for room for kept results"};
-    room_.wait_for(lock, kLookForStop);
+    room_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kLookForStop);
   }
   return Status::Ok();
 }
@@ -66,7 +66,7 @@ Status KeptLogs::WaitForRoom(const CancelToken& stop) {
 // The file to append to. The frame counts from here on, so that no commit meanwhile removes the file.
 Result<std::shared_ptr<KeptLogs::File>> KeptLogs::Enter(int lane, size_t frame_bytes,
                                                         const std::vector<KeptHeader::Range>& ranges) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::shared_ptr<File>& active = lanes_[lane]->active;
   if (active != nullptr && active->bytes >= rotate_) {
     active->active = false;
@@ -92,7 +92,7 @@ Result<std::shared_ptr<KeptLogs::File>> KeptLogs::Enter(int lane, size_t frame_b
 Status KeptLogs::Append(int lane, std::string_view frame, const std::vector<KeptHeader::Range>& ranges,
                         const CancelToken& stop) {
   RETURN_IF_ERROR(WaitForRoom(stop));
-  const std::lock_guard appending(LaneOf(lane).appending);
+  const MutexLock appending(LaneOf(lane).appending);
   ASSIGN_OR_RETURN(const std::shared_ptr<File> file, Enter(lane, frame.size(), ranges));
   return file->writer->Append(frame);
 }
@@ -101,7 +101,7 @@ Status KeptLogs::Sync(int lane) {
   std::vector<std::shared_ptr<File>> dirty;
   std::string unsynced_name;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     for (const auto& [of, file] : files_) {
       if (of != lane || !file->dirty) continue;
       dirty.push_back(file);
@@ -114,7 +114,7 @@ Status KeptLogs::Sync(int lane) {
     if (status.ok()) status = file->writer->Sync();
   }
   if (status.ok() && !unsynced_name.empty()) status = SyncFolderOf(unsynced_name);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const auto& file : dirty) {
     file->in_folder = file->in_folder || status.ok();
     file->dirty = file->dirty || !status.ok();
@@ -123,21 +123,21 @@ Status KeptLogs::Sync(int lane) {
 }
 
 Status KeptLogs::Committed(std::span<const KeptHeader::Range> positions) {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const auto& [lane, file] : files_) {
     for (const KeptHeader::Range& position : positions) {
       const auto open = file->open.find(position.partition);
       if (open != file->open.end() && open->second <= position.next) file->open.erase(open);
     }
   }
-  return RemoveCommitted(lock);
+  return RemoveCommitted();
 }
 
 // A file that still grows is left as long as there is room: making a new one for every epoch would cost more.
-Status KeptLogs::RemoveCommitted(std::unique_lock<std::mutex>& lock) {
+Status KeptLogs::RemoveCommitted() {
   const bool pressed = bytes_ >= cap_ / 4 || Full();
   std::vector<std::shared_ptr<File>> gone;
-  std::erase_if(files_, [&](const auto& entry) {
+  std::erase_if(files_, [&](const auto& entry) REQUIRES(mutex_) {
     const std::shared_ptr<File>& file = entry.second;
     if (!file->open.empty() || (file->active && !pressed && file->bytes < rotate_)) return false;
     if (file->active) lanes_[entry.first]->active = nullptr;
@@ -145,30 +145,31 @@ Status KeptLogs::RemoveCommitted(std::unique_lock<std::mutex>& lock) {
     return true;
   });
   if (gone.empty()) return Status::Ok();
-  lock.unlock();
   Status status;
-  for (const auto& file : gone) {
-    if (Status removed = RemoveKeptFile(file->path); !removed.ok()) status = std::move(removed);
+  {
+    const MutexUnlock unlock(mutex_);
+    for (const auto& file : gone) {
+      if (Status removed = RemoveKeptFile(file->path); !removed.ok()) status = std::move(removed);
+    }
   }
-  lock.lock();
   for (const auto& file : gone) bytes_ -= file->bytes;
-  room_.notify_all();
+  room_.NotifyAll();
   return status;
 }
 
 KeptLogs::~KeptLogs() {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const auto& entry : files_) entry.second->active = false;
   lanes_.clear();
-  (void)RemoveCommitted(lock);
+  (void)RemoveCommitted();
 }
 
 void KeptLogs::Abandon() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const auto& [lane, file] : files_) lanes_[lane]->active = nullptr;
   files_.clear();
   bytes_ = 0;
-  room_.notify_all();
+  room_.NotifyAll();
 }
 
 }  // namespace anabranch

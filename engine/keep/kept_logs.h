@@ -1,10 +1,8 @@
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,6 +10,7 @@
 #include "engine/cancel.h"
 #include "engine/keep/kept_batch.h"
 #include "engine/keep/segment.h"
+#include "engine/mutex.h"
 
 namespace anabranch {
 
@@ -33,37 +32,38 @@ class KeptLogs {
   // Forgets all files: the caller removes them.
   void Abandon();
   uint64_t bytes() const;
-  void OthersShrank() { room_.notify_all(); }
+  void OthersShrank() { room_.NotifyAll(); }
 
  private:
+  // A file and what a lane writes to are guarded by mutex_, paths and writers apart.
   struct File {
     std::string path;
     std::unique_ptr<SegmentWriter> writer;
-    std::map<SourcePartition, int64_t> open;  // guarded: where each partition's rows end that are not committed
-    uint64_t bytes = 0;                       // guarded
-    bool active = true;                       // guarded: its lane appends to it
-    bool dirty = true;                        // guarded: not all is synced
-    bool in_folder = false;                   // guarded: its name is synced
+    std::map<SourcePartition, int64_t> open;  // where each partition's rows end that are not committed
+    uint64_t bytes = 0;
+    bool active = true;      // its lane appends to it
+    bool dirty = true;       // not all is synced
+    bool in_folder = false;  // its name is synced
   };
   struct Lane {
-    std::mutex appending;          // taken before mutex_
-    std::shared_ptr<File> active;  // guarded by mutex_
+    Mutex appending;  // taken before mutex_
+    std::shared_ptr<File> active;
   };
 
   Lane& LaneOf(int lane);
   Status WaitForRoom(const CancelToken& stop);
   Result<std::shared_ptr<File>> Enter(int lane, size_t frame_bytes, const std::vector<KeptHeader::Range>& ranges);
-  bool Full() const;
-  Status RemoveCommitted(std::unique_lock<std::mutex>& lock);
+  bool Full() const REQUIRES(mutex_);
+  Status RemoveCommitted() REQUIRES(mutex_);  // releases it meanwhile
 
   const uint64_t cap_, rotate_;
   const MakePath make_path_;
   const std::function<uint64_t()> others_;
-  mutable std::mutex mutex_;
-  std::condition_variable room_;
-  std::map<int, std::unique_ptr<Lane>> lanes_;                // guarded
-  std::vector<std::pair<int, std::shared_ptr<File>>> files_;  // guarded: with their lanes
-  uint64_t bytes_ = 0;                                        // guarded
+  mutable Mutex mutex_;
+  Condition room_;
+  std::map<int, std::unique_ptr<Lane>> lanes_ GUARDED_BY(mutex_);
+  std::vector<std::pair<int, std::shared_ptr<File>>> files_ GUARDED_BY(mutex_);  // with their lanes
+  uint64_t bytes_ GUARDED_BY(mutex_) = 0;
 };
 
 // Removes one file of kept results, between its fault points. The folder is not synced.

@@ -7,7 +7,6 @@
 #include <charconv>
 #include <cstdio>
 #include <map>
-#include <mutex>
 #include <tuple>
 #include <utility>
 
@@ -15,6 +14,7 @@
 #include "engine/keep/kept_claim.h"
 #include "engine/keep/kept_logs.h"
 #include "engine/keep/segment.h"
+#include "engine/mutex.h"
 
 namespace anabranch {
 namespace {
@@ -89,23 +89,24 @@ class FileKeptStore : public KeptStore {
  private:
   std::string PathOf(const std::string& name) const { return folder_ + "/" + name; }
   std::string NewPath(int lane, std::string_view end);
-  Status LoadFile(const std::string& name);
-  Status SetAside(const std::string& name);
-  Entry EntryOf(size_t found, size_t id) const;
-  Status FinishBehind(const std::map<SourcePartition, int64_t>& next, const std::string* source);
-  Status FinishReplaced(const std::string& source);
-  bool BeginsSurely(const std::vector<ClaimCandidate>& candidates, const SourcePartition& partition) const;
-  Status FinishRange(size_t found, const SourcePartition& partition);
-  Status Finish(size_t found);
+  Status LoadFile(const std::string& name) REQUIRES(mutex_);
+  Status SetAside(const std::string& name) REQUIRES(mutex_);
+  Entry EntryOf(size_t found, size_t id) const REQUIRES(mutex_);
+  Status FinishBehind(const std::map<SourcePartition, int64_t>& next, const std::string* source) REQUIRES(mutex_);
+  Status FinishReplaced(const std::string& source) REQUIRES(mutex_);
+  bool BeginsSurely(const std::vector<ClaimCandidate>& candidates, const SourcePartition& partition) const
+      REQUIRES(mutex_);
+  Status FinishRange(size_t found, const SourcePartition& partition) REQUIRES(mutex_);
+  Status Finish(size_t found) REQUIRES(mutex_);
 
   const std::string folder_;
   std::atomic<uint64_t> other_bytes_{0};  // of found files and of segments that this process kept
   std::atomic<uint64_t> number_{1};       // of the next file
-  mutable std::mutex mutex_;              // never held when logs_ is called
-  std::vector<std::string> damaged_;      // guarded, as all below
-  std::vector<FoundFile> files_;
-  std::vector<Found> found_;  // oldest first
-  std::vector<ClaimedPart> claims_;
+  mutable Mutex mutex_;                   // never held when logs_ is called
+  std::vector<std::string> damaged_ GUARDED_BY(mutex_);
+  std::vector<FoundFile> files_ GUARDED_BY(mutex_);
+  std::vector<Found> found_ GUARDED_BY(mutex_);  // oldest first
+  std::vector<ClaimedPart> claims_ GUARDED_BY(mutex_);
   KeptLogs logs_;
 };
 
@@ -118,6 +119,7 @@ std::string FileKeptStore::NewPath(int lane, std::string_view end) {
 // -------------------------------------------------------------------------------------------- open
 
 Status FileKeptStore::ReadFolder() {
+  const MutexLock lock(mutex_);
   if (mkdir(folder_.c_str(), 0700) != 0 && errno != EEXIST) return DiskFailure("make", folder_, errno);
   std::error_code error;
   std::vector<std::string> names;
@@ -179,7 +181,7 @@ KeptStore::Entry FileKeptStore::EntryOf(size_t found, size_t id) const {
 }
 
 std::vector<KeptStore::Entry> FileKeptStore::entries() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::vector<Entry> entries;
   for (size_t i = 0; i < found_.size(); ++i) {
     if (!found_[i].done) entries.push_back(EntryOf(i, i));
@@ -188,7 +190,7 @@ std::vector<KeptStore::Entry> FileKeptStore::entries() const {
 }
 
 std::vector<std::string> FileKeptStore::damaged() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return damaged_;
 }
 
@@ -196,7 +198,7 @@ Result<std::shared_ptr<const std::string>> FileKeptStore::Load(size_t entry) con
   std::shared_ptr<const SegmentReader> reader;
   size_t frame = 0;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const size_t found = entry >= kFirstClaim ? claims_[entry - kFirstClaim].entry : entry;
     reader = files_[found_[found].file].reader;
     frame = found_[found].frame;
@@ -220,7 +222,7 @@ Status FileKeptStore::Keep(int lane, const std::vector<std::string>& frames) {
 Status FileKeptStore::Committed(std::span<const KeptHeader::Range> positions) {
   Status status;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     std::map<SourcePartition, int64_t> next;
     for (const KeptHeader::Range& position : positions) next[position.partition] = position.next;
     status = FinishBehind(next, nullptr);
@@ -285,7 +287,7 @@ Status FileKeptStore::Finish(size_t found) {
 }
 
 Status FileKeptStore::Done(size_t entry) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (entry < kFirstClaim) return Finish(entry);
   const auto& claim = claims_[entry - kFirstClaim];
   for (const KeptHeader::Range& range : claim.ranges) RETURN_IF_ERROR(FinishRange(claim.entry, range.partition));
@@ -313,7 +315,7 @@ bool FileKeptStore::BeginsSurely(const std::vector<ClaimCandidate>& candidates,
 Result<std::vector<KeptStore::Entry>> FileKeptStore::Claim(const std::string& source,
                                                            std::span<const SourcePartition> partitions,
                                                            std::vector<int64_t>* next) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::map<SourcePartition, int64_t> stored;
   for (size_t i = 0; i < partitions.size(); ++i) stored[partitions[i]] = (*next)[i];
   RETURN_IF_ERROR(FinishBehind(stored, &source));
@@ -346,7 +348,7 @@ Result<std::vector<KeptStore::Entry>> FileKeptStore::Claim(const std::string& so
 
 Status FileKeptStore::Discard() {
   logs_.Abandon();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (Found& at : found_) at.done = true;
   for (FoundFile& file : files_) file.reader = nullptr;
   damaged_.clear();

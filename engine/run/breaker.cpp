@@ -6,7 +6,7 @@
 namespace anabranch {
 
 Status RowBreaker::NoteErrors(const StageRows& rows, const RecordBatch* batch) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!tripped_.ok()) return tripped_;
   // A row that failed before the stage's work (by `when`) is not active; it counts as the others do.
   uint32_t worked = 0;
@@ -51,18 +51,18 @@ bool RowBreaker::Add(uint64_t at, const RowError& error, const Record& record) {
 }
 
 uint32_t RowBreaker::Count() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return static_cast<uint32_t>(window_.size()) - stopped_;
 }
 
 void RowBreaker::Resume(uint32_t failed, const std::string& code, const std::string& message) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   rows_seen_ = failed;
   for (uint32_t row = 0; row < failed; ++row) (void)Add(row + 1, {row, code, message}, {nullptr, 0});
 }
 
 std::pair<std::string, std::string> RowBreaker::Most() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (reasons_.empty()) return {};
   const auto most = MostFrequent();
   return {most->first, most->second.first_message};

@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <deque>
 #include <map>
-#include <mutex>
 #include <set>
 #include <string>
 #include <utility>
 
+#include "engine/mutex.h"
 #include "engine/plan.h"
 #include "engine/record_batch.h"
 #include "engine/status.h"
@@ -56,18 +56,18 @@ class RowBreaker {
 
   Status NoteErrors(const StageRows& rows, const RecordBatch* batch);
   // False: it is in the window already.
-  bool Add(uint64_t at, const RowError& error, const Record& record);
-  Status Trip(uint64_t at) const;
-  std::map<std::string, Reason>::const_iterator MostFrequent() const;  // wants mutex_ held and a reason
+  bool Add(uint64_t at, const RowError& error, const Record& record) REQUIRES(mutex_);
+  Status Trip(uint64_t at) const REQUIRES(mutex_);
+  std::map<std::string, Reason>::const_iterator MostFrequent() const REQUIRES(mutex_);  // there is a reason
 
   const Breaker limits_;
   std::atomic<uint64_t> rows_seen_{0};
-  mutable std::mutex mutex_;
-  uint32_t stopped_ = 0;                   // of window_: rows of the batch that tripped it; guarded by mutex_
-  std::deque<Failed> window_;              // guarded by mutex_
-  std::map<std::string, Reason> reasons_;  // guarded by mutex_; by error code
-  std::set<Record> records_;               // guarded by mutex_; of the window
-  Status tripped_;                         // guarded by mutex_
+  mutable Mutex mutex_;
+  uint32_t stopped_ GUARDED_BY(mutex_) = 0;  // of window_: rows of the batch that tripped it
+  std::deque<Failed> window_ GUARDED_BY(mutex_);
+  std::map<std::string, Reason> reasons_ GUARDED_BY(mutex_);  // by error code
+  std::set<Record> records_ GUARDED_BY(mutex_);               // of the window
+  Status tripped_ GUARDED_BY(mutex_);
 };
 
 }  // namespace anabranch

@@ -67,7 +67,7 @@ Counters::Reasons Counters::ReasonsOf(const std::vector<RowError>& errors) {
 }
 
 void Counters::AddReasons(size_t stage, const Reasons& added, int64_t times) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const auto& [code, reason] : added) {
     const auto at = reasons_[stage].try_emplace(code, StageCounts::Reason{0, reason.example}).first;
     at->second.count += reason.count * times;
@@ -94,7 +94,7 @@ RunSnapshot Counters::Snapshot(int64_t elapsed_ns) const {
       if (const int64_t sum = stage.tallies[i].load(); sum > 0) counts.tallies[stage.tally_names[i]] = sum;
     }
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       counts.reasons = reasons_[id];
     }
     snapshot.stages.push_back(std::move(counts));

@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "engine/mutex.h"
 #include "engine/plan.h"
 #include "engine/record_batch.h"
 #include "engine/run/run_counts.h"
@@ -52,8 +52,8 @@ class Counters {
 
   const Plan& plan_;
   std::vector<Stage> stages_;
-  mutable std::mutex mutex_;
-  std::vector<Reasons> reasons_;  // by StageId; guarded by mutex_
+  mutable Mutex mutex_;
+  std::vector<Reasons> reasons_ GUARDED_BY(mutex_);  // by StageId
   std::atomic<int64_t> rows_read_{0};
   std::atomic<int64_t> rows_committed_{0};
   std::atomic<int64_t> epochs_{0};

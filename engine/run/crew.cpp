@@ -10,34 +10,35 @@ Crew::Crew(std::vector<std::unique_ptr<PlanWorker>> workers) : workers_(std::mov
 
 Crew::~Crew() {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stop_ = true;
   }
-  wake_.notify_all();
+  wake_.NotifyAll();
   for (std::thread& thread : threads_) thread.join();
 }
 
 bool Crew::TryRun(Task task) {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (idle_ == 0) return false;
     --idle_;
     tasks_.push_back(std::move(task));
   }
-  wake_.notify_one();
+  wake_.NotifyOne();
   return true;
 }
 
 void Crew::Loop(PlanWorker& worker) {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stop_ || !tasks_.empty(); });
+    wake_.Wait(mutex_, [this]() REQUIRES(mutex_) { return stop_ || !tasks_.empty(); });
     if (tasks_.empty()) return;
     Task task = std::move(tasks_.front());
     tasks_.pop_front();
-    lock.unlock();
-    task(worker);
-    lock.lock();
+    {
+      const MutexUnlock unlock(mutex_);
+      task(worker);
+    }
     ++idle_;
   }
 }

@@ -1,14 +1,13 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "engine/mutex.h"
 #include "engine/run/plan_worker.h"
 
 namespace anabranch {
@@ -34,11 +33,11 @@ class Crew : public BranchRunner {
   void Loop(PlanWorker& worker);
 
   std::vector<std::unique_ptr<PlanWorker>> workers_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Task> tasks_;  // guarded by mutex_; never longer than the idle threads
-  size_t idle_ = 0;         // guarded by mutex_: threads with neither a task nor a claim on one
-  bool stop_ = false;       // guarded by mutex_
+  Mutex mutex_;
+  Condition wake_;
+  std::deque<Task> tasks_ GUARDED_BY(mutex_);  // never longer than the idle threads
+  size_t idle_ GUARDED_BY(mutex_) = 0;         // threads with neither a task nor a claim on one
+  bool stop_ GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };
 

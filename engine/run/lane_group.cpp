@@ -10,20 +10,23 @@ void LaneGroup::Add(std::unique_ptr<Lane> lane) {
 }
 
 void LaneGroup::Start() {
-  running_ = lanes_.size();
+  {
+    const MutexLock lock(mutex_);
+    running_ = lanes_.size();
+  }
   for (auto& lane : lanes_) {
     lane->thread = std::thread([this, lane = lane.get()] {
       lane->status = lane->lane->Run();
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       --running_;
-      ended_.notify_all();
+      ended_.NotifyAll();
     });
   }
 }
 
 bool LaneGroup::Wait(std::chrono::nanoseconds at_most, size_t left) {
-  std::unique_lock lock(mutex_);
-  return ended_.wait_for(lock, at_most, [&] { return running_ <= left; });
+  const MutexLock lock(mutex_);
+  return ended_.WaitFor(mutex_, at_most, [&]() REQUIRES(mutex_) { return running_ <= left; });
 }
 
 size_t LaneGroup::TakeOver(const std::string& stage, const Status& why) {

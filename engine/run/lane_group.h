@@ -1,13 +1,12 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "engine/mutex.h"
 #include "engine/run/lane.h"
 #include "engine/run/run_summary.h"
 #include "engine/status.h"
@@ -40,9 +39,9 @@ class LaneGroup {
   };
 
   std::vector<std::unique_ptr<LaneThread>> lanes_;
-  std::mutex mutex_;
-  std::condition_variable ended_;
-  size_t running_ = 0;  // guarded by mutex_
+  Mutex mutex_;
+  Condition ended_;
+  size_t running_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace anabranch

@@ -7,10 +7,10 @@
 
 #include <cerrno>
 #include <filesystem>
-#include <mutex>
 #include <sstream>
 
 #include "engine/disk.h"
+#include "engine/mutex.h"
 #include "engine/run/ledger_lock.h"
 #include "engine/run/ledger_progress.h"
 #include "engine/run/sqlite.h"
@@ -82,10 +82,10 @@ class SqliteLedger : public Ledger {
   Result<std::vector<std::string>> Actions() override;
 
  private:
-  // Each wants mutex_ held.
-  Result<std::optional<std::string>> GetLocked(const std::string& name);
-  Status PutLocked(const std::map<std::string, std::string>& facts);
-  Result<int64_t> CounterLocked(SqliteStatement& read, const std::string& node, const std::string& name);
+  Result<std::optional<std::string>> GetLocked(const std::string& name) REQUIRES(mutex_);
+  Status PutLocked(const std::map<std::string, std::string>& facts) REQUIRES(mutex_);
+  Result<int64_t> CounterLocked(SqliteStatement& read, const std::string& node, const std::string& name)
+      REQUIRES(mutex_);
 
   Status Damaged(const std::string& what) const { return Unusable(state_dir_, "is damaged (" + what + ")"); }
   // Tells what a damaged file means; other errors as they are.
@@ -99,12 +99,12 @@ class SqliteLedger : public Ledger {
 
   const std::string state_dir_;
   const std::unique_ptr<StateLock> lock_;  // null: read only
-  std::mutex mutex_;
-  const std::unique_ptr<SqliteDatabase> db_;  // guarded by mutex_
+  Mutex mutex_;
+  const std::unique_ptr<SqliteDatabase> db_ GUARDED_BY(mutex_);
 };
 
 Status SqliteLedger::Prepare() {
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   auto statement = db_->Prepare("PRAGMA user_version");
   if (!statement.ok()) return Explain(statement.status());
   const Result<bool> row = statement->Step();
@@ -124,7 +124,7 @@ Status SqliteLedger::Prepare() {
 }
 
 Status SqliteLedger::Claim(const std::string& topology_path) {
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   std::error_code ignored;
   const fs::path topology = fs::weakly_canonical(topology_path, ignored);
   const std::string from_state = topology.lexically_relative(fs::weakly_canonical(state_dir_, ignored)).string();
@@ -140,7 +140,7 @@ Status SqliteLedger::Claim(const std::string& topology_path) {
 }
 
 Result<std::optional<std::string>> SqliteLedger::Get(const std::string& name) {
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   return GetLocked(name);
 }
 
@@ -158,7 +158,7 @@ Result<std::optional<std::string>> SqliteLedger::GetLocked(const std::string& na
 
 Status SqliteLedger::Put(const std::map<std::string, std::string>& facts) {
   RETURN_IF_ERROR(Writable());
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   return PutLocked(facts);
 }
 
@@ -177,7 +177,7 @@ Status SqliteLedger::PutLocked(const std::map<std::string, std::string>& facts) 
 }
 
 Result<std::map<std::string, std::string>> SqliteLedger::Facts(const std::string& prefix) {
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   auto read = db_->Prepare("SELECT name, value, checksum FROM fact WHERE substr(name, 1, ?) = ?");
   if (!read.ok()) return Explain(read.status());
   read->Bind(1, static_cast<int64_t>(prefix.size()));
@@ -194,7 +194,7 @@ Result<std::map<std::string, std::string>> SqliteLedger::Facts(const std::string
 }
 
 Result<std::vector<std::string>> SqliteLedger::Targets() {
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   auto read = db_->Prepare("SELECT name FROM target ORDER BY name");
   if (!read.ok()) return Explain(read.status());
   std::vector<std::string> names;
@@ -207,7 +207,7 @@ Result<std::vector<std::string>> SqliteLedger::Targets() {
 }
 
 Result<std::optional<Ledger::TargetProgress>> SqliteLedger::GetTarget(const std::string& target) {
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   auto read = db_->Prepare("SELECT length, next, checksum FROM target WHERE name = ?");
   if (!read.ok()) return Explain(read.status());
   read->BindText(1, target);
@@ -226,7 +226,7 @@ Result<std::optional<Ledger::TargetProgress>> SqliteLedger::GetTarget(const std:
 
 Status SqliteLedger::PutTarget(const std::string& target, const TargetProgress& progress) {
   RETURN_IF_ERROR(Writable());
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   const std::string next = PrintProgress(progress.next);
   SqliteTransaction transaction(*db_);
   RETURN_IF_ERROR(transaction.Begin());
@@ -258,7 +258,7 @@ Result<int64_t> SqliteLedger::CounterLocked(SqliteStatement& read, const std::st
 
 Status SqliteLedger::PutCounters(const std::map<std::string, std::map<std::string, int64_t>>& by_node) {
   RETURN_IF_ERROR(Writable());
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   SqliteTransaction transaction(*db_);
   RETURN_IF_ERROR(transaction.Begin());
   auto read = db_->Prepare("SELECT value, checksum FROM counter WHERE node = ? AND name = ?");
@@ -279,7 +279,7 @@ Status SqliteLedger::PutCounters(const std::map<std::string, std::map<std::strin
 }
 
 Result<std::map<std::string, std::map<std::string, int64_t>>> SqliteLedger::GetCounters() {
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   std::map<std::string, std::map<std::string, int64_t>> by_node;
   auto read = db_->Prepare("SELECT node, name, value, checksum FROM counter");
   if (!read.ok()) return Explain(read.status());
@@ -298,7 +298,7 @@ Result<std::map<std::string, std::map<std::string, int64_t>>> SqliteLedger::GetC
 
 Status SqliteLedger::ResetCounters() {
   RETURN_IF_ERROR(Writable());
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   return Explain(db_->Execute("DELETE FROM counter"));
 }
 
@@ -315,7 +315,7 @@ Status SqliteLedger::PutCrashes(const std::vector<Crashes>& crashes) {
 
 Status SqliteLedger::AddAction(const std::string& line) {
   RETURN_IF_ERROR(Writable());
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   ASSIGN_OR_RETURN(const std::optional<std::string> before, GetLocked(kActions));
   std::string text = before.value_or("") + line + "\n";
   while (text.size() > kActionBytes && text.find('\n') + 1 < text.size()) text.erase(0, text.find('\n') + 1);

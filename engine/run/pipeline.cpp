@@ -1,8 +1,6 @@
 #include "engine/run/pipeline.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -10,6 +8,7 @@
 #include "engine/codec/instant.h"
 #include "engine/fault_point.h"
 #include "engine/keep/kept_store.h"
+#include "engine/mutex.h"
 #include "engine/plan_graph.h"
 #include "engine/run/counters.h"
 #include "engine/run/crash_blame.h"
@@ -98,9 +97,9 @@ class Pipeline::Core {
   bool restarting_ = false;           // supervisor
   RunSummary summary_;                // Start(), then the supervisor; anybody once the state is kEnded or kStuck
 
-  mutable std::mutex mutex_;
-  mutable std::condition_variable changed_;
-  State state_ = State::kNew;  // guarded by mutex_
+  mutable Mutex mutex_;
+  mutable Condition changed_;
+  State state_ GUARDED_BY(mutex_) = State::kNew;
   std::thread supervisor_;
 };
 
@@ -292,27 +291,28 @@ void Pipeline::Core::Record(bool input_ended) {
 }
 
 void Pipeline::Core::SetState(State state) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   state_ = state;
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 Pipeline::State Pipeline::Core::state() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return state_;
 }
 
 RunSnapshot Pipeline::Core::Snapshot() const { return counters_.Snapshot(begin_ns_ == 0 ? 0 : Elapsed()); }
 
 std::optional<Failure> Pipeline::Core::failure() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const bool ended = state_ == State::kEnded || state_ == State::kStuck;
   return ended ? summary_.failure : std::nullopt;
 }
 
 bool Pipeline::Core::Wait(std::chrono::nanoseconds at_most) const {
-  std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, at_most, [this] { return state_ == State::kEnded || state_ == State::kStuck; });
+  const MutexLock lock(mutex_);
+  return changed_.WaitFor(mutex_, at_most,
+                          [this]() REQUIRES(mutex_) { return state_ == State::kEnded || state_ == State::kStuck; });
 }
 
 RunSummary Pipeline::Core::End() {

@@ -16,7 +16,7 @@ bool RefusedRows::Shrink(RefusedRow::Why why, LetterForm* form) {
 }
 
 RefusedRows::Noted RefusedRows::Note(const RefusedRow& row) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Records& records = records_[row.partition];
   const bool known = records.contains(row.offset);
   if (!known && count_.load(std::memory_order_relaxed) >= kMost) return Noted::kFull;
@@ -41,7 +41,7 @@ const RefusedRows::Record* RefusedRows::Find(const SourcePartition& partition, i
 void RefusedRows::FailRows(RecordBatch& batch, StageId stage) const {
   StageRows& rows = batch.stages[stage];
   const NodeRun run{batch, stage, rows.active, rows.active_count, INT64_MAX};
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (uint32_t row = 0; row < batch.rows(); ++row) {
     if (!rows.active[row]) continue;
     const Record* record = Find(batch.partitions->at(batch.partition[row]), batch.offset[row]);
@@ -56,14 +56,14 @@ void RefusedRows::FailRows(RecordBatch& batch, StageId stage) const {
 
 LetterForm RefusedRows::FormOf(const SourcePartition& partition, int64_t offset) const {
   if (empty()) return {};
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const Record* record = Find(partition, offset);
   return record == nullptr ? LetterForm() : record->letter;
 }
 
 void RefusedRows::Forget(const SourcePartition& partition, int64_t next) {
   if (empty()) return;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto records = records_.find(partition);
   if (records == records_.end()) return;
   const auto end = records->second.lower_bound(next);

@@ -3,11 +3,11 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "engine/committer.h"
+#include "engine/mutex.h"
 #include "engine/plan.h"
 #include "engine/record_batch.h"
 
@@ -53,12 +53,12 @@ class RefusedRows {
   using Records = std::map<int64_t, Record>;  // by offset
 
   static bool Shrink(RefusedRow::Why why, LetterForm* form);
-  const Record* Find(const SourcePartition& partition, int64_t offset) const;
+  const Record* Find(const SourcePartition& partition, int64_t offset) const REQUIRES(mutex_);
 
   const Plan& plan_;
   std::atomic<size_t> count_{0};
-  mutable std::mutex mutex_;
-  std::map<SourcePartition, Records> records_;  // guarded by mutex_
+  mutable Mutex mutex_;
+  std::map<SourcePartition, Records> records_ GUARDED_BY(mutex_);
 };
 
 }  // namespace anabranch

@@ -2,8 +2,8 @@
 
 #include <cstdint>
 #include <deque>
-#include <mutex>
 
+#include "engine/mutex.h"
 #include "engine/record_batch.h"
 #include "engine/run/counters.h"
 
@@ -28,8 +28,8 @@ class UncommittedCounts {
   };
 
   Counters& counters_;
-  std::mutex mutex_;
-  std::deque<Counted> counted_;  // guarded by mutex_; in the order of the batches
+  Mutex mutex_;
+  std::deque<Counted> counted_ GUARDED_BY(mutex_);  // in the order of the batches
 };
 
 }  // namespace anabranch

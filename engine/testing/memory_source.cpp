@@ -17,8 +17,8 @@ class MemorySource : public Source {
       told_ = true;
       return SourceEvent::kAssigned;
     }
-    std::unique_lock lock(input_->mutex);
-    input_->changed.wait_for(lock, std::chrono::nanoseconds(wait_ns), [this] {
+    const MutexLock lock(input_->mutex);
+    input_->changed.WaitFor(input_->mutex, std::chrono::nanoseconds(wait_ns), [this] {
       return next_ < input_->records.size() || input_->ended || !input_->events.empty();
     });
     if (!input_->events.empty()) {
@@ -29,7 +29,7 @@ class MemorySource : public Source {
     if (!assigned_) return SourceEvent::kIdle;
     if (next_ >= input_->records.size()) return input_->ended ? SourceEvent::kEnd : SourceEvent::kIdle;
     const auto first = static_cast<int64_t>(next_);
-    input_->changed.wait_for(lock, std::chrono::nanoseconds(limits.linger_ns), [&] {
+    input_->changed.WaitFor(input_->mutex, std::chrono::nanoseconds(limits.linger_ns), [&] {
       return input_->records.size() - next_ >= limits.max_rows || input_->ended || !input_->events.empty();
     });
     while (next_ < input_->records.size() && batch.rows() < limits.max_rows) {
@@ -46,12 +46,12 @@ class MemorySource : public Source {
   std::string position_owner() const override { return input_->keeps_position ? "memory" : ""; }
 
   Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId>) override {
-    std::lock_guard lock(input_->mutex);
+    const MutexLock lock(input_->mutex);
     return std::vector<int64_t>{input_->stored};
   }
 
   Status Assign(std::span<const PartitionId>, std::span<const int64_t> next) override {
-    std::lock_guard lock(input_->mutex);
+    const MutexLock lock(input_->mutex);
     next_ = next[0] == kNoPosition ? 0 : static_cast<size_t>(next[0]);
     input_->assigned = static_cast<int64_t>(next_);
     assigned_ = true;
@@ -64,7 +64,7 @@ class MemorySource : public Source {
   }
 
   Status CommitPositions(std::span<const PositionRange> positions) override {
-    std::lock_guard lock(input_->mutex);
+    const MutexLock lock(input_->mutex);
     input_->stored = positions[0].next;
     return Status::Ok();
   }
@@ -83,21 +83,21 @@ class MemorySource : public Source {
 }  // namespace
 
 void MemoryInput::Push(std::string key, std::string payload) {
-  std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   records.push_back({std::move(key), std::move(payload)});
-  changed.notify_all();
+  changed.NotifyAll();
 }
 
 void MemoryInput::End() {
-  std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   ended = true;
-  changed.notify_all();
+  changed.NotifyAll();
 }
 
 void MemoryInput::Revoke(bool lost) {
-  std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   events.push_back(lost ? SourceEvent::kLost : SourceEvent::kRevoked);
-  changed.notify_all();
+  changed.NotifyAll();
 }
 
 Result<std::unique_ptr<Source>> MemorySourceProgram::OpenLane(const LaneContext& lane) const {

@@ -1,14 +1,13 @@
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "engine/lane_context.h"
+#include "engine/mutex.h"
 #include "engine/source.h"
 
 namespace anabranch {
@@ -26,10 +25,10 @@ class MemoryInput {
   void Revoke(bool lost);  // the next poll reports kRevoked / kLost; then the partition is assigned again
 
   bool keeps_position = false;     // as a Kafka group does: the run keeps a witness of it
-  int64_t stored = kNoPosition;    // what StoredPositions answers and CommitPositions writes; guarded by mutex
+  int64_t stored = kNoPosition;    // what StoredPositions returns and CommitPositions writes
   int64_t assigned = kNoPosition;  // where the last Assign began
-  std::mutex mutex;
-  std::condition_variable changed;
+  Mutex mutex;                     // of all above and below, once the program runs
+  Condition changed;
   std::deque<Record> records;
   bool ended = false;
   std::deque<SourceEvent> events;

@@ -38,13 +38,13 @@ class MemoryCommitter : public Committer {
 
   Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override {
     MemoryOutput& first = *outputs_.front().second;
-    std::lock_guard lock(first.mutex);
+    const MutexLock lock(first.mutex);
     return std::vector<int64_t>(partitions.size(), first.keeps_progress ? first.next : kNoPosition);
   }
 
   Status Write(const EncodedBatch& batch) override {
     for (auto& [target, output] : outputs_) {
-      std::lock_guard lock(output->mutex);
+      const MutexLock lock(output->mutex);
       const EncodedRows& rows = batch.targets[target];
       for (const EncodedRows::Row& row : rows.rows) {
         if (AlreadyWritten(batch.ReadAt(row).offset, output->next)) continue;
@@ -66,13 +66,15 @@ class MemoryCommitter : public Committer {
 
   Status Commit(const EpochEnd& end) override {
     for (auto& [target, output] : outputs_) {
-      std::unique_lock lock(output->mutex);
-      while (output->corked && !cancel_->now()) output->changed.wait_for(lock, std::chrono::milliseconds(5));
+      const MutexLock lock(output->mutex);
+      while (output->corked && !cancel_->now()) {
+        output->changed.WaitUntil(output->mutex, std::chrono::steady_clock::now() + std::chrono::milliseconds(5));
+      }
       if (output->corked) return {Code::kCancelled, "stopped while corked"};
       if (!output->failures.empty()) {
         Status failure = std::move(output->failures.front());
         output->failures.pop_front();
-        lock.unlock();
+        const MutexUnlock unlock(output->mutex);
         DropAll();
         if (failure.code() == Code::kAborted) written_.clear();
         return failure;
@@ -81,7 +83,7 @@ class MemoryCommitter : public Committer {
       output->open.clear();
       output->next = end.positions.front().next;
       ++output->commit_count;
-      output->changed.notify_all();
+      output->changed.NotifyAll();
     }
     written_.clear();
     return Status::Ok();
@@ -96,14 +98,14 @@ class MemoryCommitter : public Committer {
   bool ShowsAtCommit() const override { return outputs_.front().second->shows_at_commit; }
   void SendNow() override {
     for (auto& [target, output] : outputs_) {
-      const std::lock_guard lock(output->mutex);
+      const MutexLock lock(output->mutex);
       output->sent_count = output->open.size();
     }
   }
   CommitOrder commit_order() const override { return CommitOrder::kLocalFile; }
   void Close() override {
     MemoryOutput& first = *outputs_.front().second;
-    std::lock_guard lock(first.mutex);
+    const MutexLock lock(first.mutex);
     for (const auto& [bytes, copy] : written_) first.bytes_gone |= bytes != copy;
     written_.clear();
   }
@@ -111,7 +113,7 @@ class MemoryCommitter : public Committer {
  private:
   void DropAll() {
     for (auto& [target, output] : outputs_) {
-      const std::lock_guard lock(output->mutex);
+      const MutexLock lock(output->mutex);
       output->dropped.insert(output->dropped.end(), output->open.begin(), output->open.end());
       output->open.clear();
     }
@@ -157,38 +159,38 @@ class MemoryConnector : public Connector {
 }  // namespace
 
 void MemoryOutput::Cork() {
-  std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   corked = true;
 }
 
 void MemoryOutput::Uncork() {
-  std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   corked = false;
-  changed.notify_all();
+  changed.NotifyAll();
 }
 
 void MemoryOutput::FailNextCommit(Status status) {
-  std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   failures.push_back(std::move(status));
 }
 
 std::vector<MemoryOutput::Row> MemoryOutput::committed() {
-  std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   return rows;
 }
 
 std::vector<MemoryOutput::Row> MemoryOutput::aborted() {
-  std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   return dropped;
 }
 
 size_t MemoryOutput::sent() {
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   return sent_count;
 }
 
 size_t MemoryOutput::commits() {
-  std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   return commit_count;
 }
 

@@ -1,14 +1,13 @@
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "engine/connector.h"
+#include "engine/mutex.h"
 
 namespace anabranch {
 
@@ -39,8 +38,8 @@ class MemoryOutput {
   bool refuses_timestamps = false;  // refuses rows that bear one
   bool bytes_gone = false;          // what a committer may refer to until it is closed was no longer there
 
-  std::mutex mutex;
-  std::condition_variable changed;
+  Mutex mutex;
+  Condition changed;
   bool corked = false;
   std::deque<Status> failures;
   std::vector<Row> rows, open, dropped;

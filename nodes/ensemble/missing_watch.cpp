@@ -23,7 +23,7 @@ std::string MissingWatch::Note(std::span<const Cause> causes, std::span<const ui
                                bool some) {
   const uint64_t before = seen_.fetch_add(active_count, std::memory_order_relaxed);
   if (!some && !told_.load(std::memory_order_relaxed)) return {};
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!stop_.empty()) return stop_;
   std::string said;
   bool told = false;

@@ -3,10 +3,10 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
-#include <mutex>
 #include <span>
 #include <string>
 
+#include "engine/mutex.h"
 #include "nodes/ensemble/program.h"
 
 namespace anabranch {
@@ -38,9 +38,9 @@ class MissingWatch {
   const size_t limit_;  // of records in which a member is missing
   std::atomic<uint64_t> seen_{0};
   std::atomic<bool> told_{false};  // some member
-  std::mutex mutex_;
-  std::vector<Member> members_;  // guarded by mutex_
-  std::string stop_;             // guarded by mutex_; why, once a member stopped the stage
+  Mutex mutex_;
+  std::vector<Member> members_ GUARDED_BY(mutex_);
+  std::string stop_ GUARDED_BY(mutex_);  // why, once a member stopped the stage
 };
 
 }  // namespace anabranch

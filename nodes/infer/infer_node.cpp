@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <exception>
-#include <mutex>
 #include <optional>
 
+#include "engine/mutex.h"
 #include "nodes/infer/probe.h"
 #include "nodes/infer/program.h"
 #include "nodes/infer/rows.h"
@@ -192,7 +192,7 @@ class InferProgram : public NodeProgram {
 
   std::map<std::string, std::string> Facts() const override {
     std::map<std::string, std::string> facts = {{"model", plan_->label}};
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (plan_->fixed_rows != 0) facts["rows_per_call"] = std::to_string(plan_->fixed_rows);
     if (plan_->max_rows != 0 && plan_->fixed_rows == 0) facts["rows_per_call"] = std::to_string(plan_->max_rows);
     if (!shape_) return facts;
@@ -205,7 +205,7 @@ class InferProgram : public NodeProgram {
   }
 
   int64_t EstimateNs(uint32_t rows) const override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return shape_ ? shape_->EstimateNs(rows) : 0;
   }
 
@@ -245,7 +245,7 @@ class InferProgram : public NodeProgram {
 
   // Probed by the first thread that opens the program, for all.
   Result<CallShape> Settle(ModelCall* call, const Watchdog::Guard& guard) const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (shape_) return *shape_;
     auto shape = ProbeModel(call);
     if (guard.expired()) return Status(Code::kStage, SlowWarmup());
@@ -255,8 +255,8 @@ class InferProgram : public NodeProgram {
   }
 
   const std::shared_ptr<const InferPlan> plan_;
-  mutable std::mutex mutex_;
-  mutable std::optional<CallShape> shape_;  // guarded by mutex_
+  mutable Mutex mutex_;
+  mutable std::optional<CallShape> shape_ GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -85,7 +85,7 @@ Result<ModelSignature> ReadSignature(const std::string& path) {
 }
 
 Result<std::shared_ptr<const ModelFile>> ModelCache::Get(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Entry& entry = entries_[path];
   const auto same = [](const auto& stamp) { return !stamp.second.empty() && Stamp(stamp.first) == stamp.second; };
   if (entry.file && std::ranges::all_of(entry.stamps, same)) return entry.file;

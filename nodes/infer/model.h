@@ -3,10 +3,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "engine/mutex.h"
 #include "engine/status.h"
 #include "nodes/infer/onnx.h"
 
@@ -50,8 +50,8 @@ class ModelCache {
     std::map<std::string, std::string> stamps;  // path of each file of the model → what tells that it was changed
     std::shared_ptr<const ModelFile> file;
   };
-  std::mutex mutex_;
-  std::map<std::string, Entry> entries_;  // guarded by mutex_
+  Mutex mutex_;
+  std::map<std::string, Entry> entries_ GUARDED_BY(mutex_);
 };
 
 }  // namespace anabranch

@@ -19,7 +19,7 @@ Watchdog& Watchdog::Process() {
 Watchdog::Guard::Guard(Watchdog& watchdog, int64_t deadline_ns, std::function<void()> late)
     : watchdog_(watchdog), deadline_ns_(deadline_ns), armed_(deadline_ns != INT64_MAX), late_(std::move(late)) {
   if (!armed_) return;
-  const std::lock_guard lock(watchdog_.mutex_);
+  const MutexLock lock(watchdog_.mutex_);
   if (!watchdog_.started_) {
     sigset_t all;
     sigset_t before;
@@ -30,17 +30,17 @@ Watchdog::Guard::Guard(Watchdog& watchdog, int64_t deadline_ns, std::function<vo
     watchdog_.started_ = true;
   }
   place_ = watchdog_.guards_.insert(watchdog_.guards_.end(), this);
-  if (deadline_ns < watchdog_.wakes_at_ns_) watchdog_.changed_.notify_one();
+  if (deadline_ns < watchdog_.wakes_at_ns_) watchdog_.changed_.NotifyOne();
 }
 
 Watchdog::Guard::~Guard() {
   if (!armed_) return;
-  const std::lock_guard lock(watchdog_.mutex_);
+  const MutexLock lock(watchdog_.mutex_);
   if (!expired()) watchdog_.guards_.erase(place_);
 }
 
 void Watchdog::Watch() {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   while (true) {
     const int64_t now = Clock::Real().NowNs();
     int64_t next = INT64_MAX;
@@ -58,9 +58,9 @@ void Watchdog::Watch() {
     }
     wakes_at_ns_ = next;
     if (next == INT64_MAX) {
-      changed_.wait(lock);
+      changed_.Wait(mutex_);
     } else {
-      changed_.wait_for(lock, std::chrono::nanoseconds(next - now));
+      changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() + std::chrono::nanoseconds(next - now));
     }
   }
 }

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <list>
-#include <mutex>
+
+#include "engine/mutex.h"
 
 namespace anabranch {
 
@@ -40,11 +40,11 @@ class Watchdog {
  private:
   void Watch();
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::list<Guard*> guards_;  // guarded by mutex_, as all below
-  int64_t wakes_at_ns_ = INT64_MAX;
-  bool started_ = false;
+  Mutex mutex_;
+  Condition changed_;
+  std::list<Guard*> guards_ GUARDED_BY(mutex_);
+  int64_t wakes_at_ns_ GUARDED_BY(mutex_) = INT64_MAX;
+  bool started_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace anabranch

@@ -4,34 +4,35 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <string_view>
 #include <thread>
+
+#include "engine/mutex.h"
 
 namespace anabranch {
 
 struct BoundedOutput::State {
   State(int descriptor, size_t most) : fd(descriptor), max_bytes(most) {}
 
-  void Append(std::string_view text);
-  void TakeOpenLine();
+  void Append(std::string_view text) REQUIRES(mutex);
+  void TakeOpenLine() REQUIRES(mutex);
+  bool Idle() const REQUIRES(mutex) { return lines.empty() && !busy; }
   void WriteAll();
   void Write(std::string_view text);
 
   const int fd;
   const size_t max_bytes;
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::string open;               // guarded, as all below: a line without its end
-  std::deque<std::string> lines;  // to be written
-  size_t bytes = 0;               // of lines
-  size_t dropped = 0;             // lines since the last that was written
-  size_t written = 0;             // pieces, for Drain() to see that it goes on
-  bool busy = false;
-  bool started = false;
-  bool ended = false;
+  Mutex mutex;
+  Condition changed;
+  std::string open GUARDED_BY(mutex);               // a line without its end
+  std::deque<std::string> lines GUARDED_BY(mutex);  // to be written
+  size_t bytes GUARDED_BY(mutex) = 0;               // of lines
+  size_t dropped GUARDED_BY(mutex) = 0;             // lines since the last that was written
+  size_t written GUARDED_BY(mutex) = 0;             // pieces, for Drain() to see that it goes on
+  bool busy GUARDED_BY(mutex) = false;
+  bool started GUARDED_BY(mutex) = false;
+  bool ended GUARDED_BY(mutex) = false;
 };
 
 void BoundedOutput::State::Append(std::string_view text) {
@@ -66,16 +67,16 @@ void BoundedOutput::State::Write(std::string_view text) {
     }
     if (count < 0 && errno != EINTR) return;  // nobody is there any more
     if (count > 0) text.remove_prefix(static_cast<size_t>(count));
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     ++written;
-    changed.notify_all();
+    changed.NotifyAll();
   }
 }
 
 void BoundedOutput::State::WriteAll() {
-  std::unique_lock lock(mutex);
+  const MutexLock lock(mutex);
   while (true) {
-    changed.wait(lock, [this] { return ended || !lines.empty(); });
+    changed.Wait(mutex, [this]() REQUIRES(mutex) { return ended || !lines.empty(); });
     if (lines.empty()) return;
     std::string text;
     if (dropped > 0) text = "(" + std::to_string(dropped) + " lines were dropped: standard error is not being read)\n";
@@ -84,11 +85,12 @@ void BoundedOutput::State::WriteAll() {
     bytes -= lines.front().size();
     lines.pop_front();
     busy = true;
-    lock.unlock();
-    Write(text);
-    lock.lock();
+    {
+      const MutexUnlock unlock(mutex);
+      Write(text);
+    }
     busy = false;
-    changed.notify_all();
+    changed.NotifyAll();
   }
 }
 
@@ -96,18 +98,19 @@ BoundedOutput::BoundedOutput(int fd, size_t max_bytes) : state_(std::make_shared
 
 BoundedOutput::~BoundedOutput() {
   Drain();
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   state_->ended = true;
-  state_->changed.notify_all();
+  state_->changed.NotifyAll();
 }
 
 void BoundedOutput::Drain(std::chrono::milliseconds patience) {
   sync();
-  std::unique_lock lock(state_->mutex);
-  const auto done = [this] { return state_->lines.empty() && !state_->busy; };
-  while (!done()) {
-    const size_t before = state_->written;
-    const bool moved = state_->changed.wait_for(lock, patience, [&] { return done() || state_->written != before; });
+  State& state = *state_;
+  const MutexLock lock(state.mutex);
+  while (!state.Idle()) {
+    const size_t before = state.written;
+    const bool moved = state.changed.WaitFor(
+        state.mutex, patience, [&]() REQUIRES(state.mutex) { return state.Idle() || state.written != before; });
     if (!moved) return;
   }
 }
@@ -119,21 +122,21 @@ int BoundedOutput::overflow(int character) {
 }
 
 std::streamsize BoundedOutput::xsputn(const char* text, std::streamsize size) {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   if (!state_->started) {
     state_->started = true;
     std::thread([state = state_] { state->WriteAll(); }).detach();
   }
   state_->Append({text, static_cast<size_t>(size)});
-  if (!state_->lines.empty()) state_->changed.notify_all();
+  if (!state_->lines.empty()) state_->changed.NotifyAll();
   return size;
 }
 
 // A line that has no end yet: a question, or a painted block.
 int BoundedOutput::sync() {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   state_->TakeOpenLine();
-  if (!state_->lines.empty()) state_->changed.notify_all();
+  if (!state_->lines.empty()) state_->changed.NotifyAll();
   return 0;
 }
 

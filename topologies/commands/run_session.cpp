@@ -4,14 +4,13 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <filesystem>
 #include <iostream>
-#include <mutex>
 #include <optional>
 #include <sstream>
 #include <thread>
 
+#include "engine/mutex.h"
 #include "engine/printable.h"
 #include "engine/run/pipeline.h"
 #include "topologies/commands/run_view.h"
@@ -129,10 +128,10 @@ class StartGuard {
 
   void Started() {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       started_ = true;
     }
-    changed_.notify_all();
+    changed_.NotifyAll();
     if (thread_.joinable()) thread_.join();
   }
 
@@ -142,8 +141,8 @@ class StartGuard {
 
   void Watch(const CancelToken& cancel, CommandIo& io) {
     std::optional<std::chrono::steady_clock::time_point> asked;
-    std::unique_lock lock(mutex_);
-    while (!changed_.wait_for(lock, kLook, [this] { return started_; })) {
+    const MutexLock lock(mutex_);
+    while (!changed_.WaitFor(mutex_, kLook, [this]() REQUIRES(mutex_) { return started_; })) {
       if (!cancel.draining()) continue;
       const auto now = std::chrono::steady_clock::now();
       if (!asked) asked = now;
@@ -154,9 +153,9 @@ class StartGuard {
     }
   }
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool started_ = false;  // guarded
+  Mutex mutex_;
+  Condition changed_;
+  bool started_ GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

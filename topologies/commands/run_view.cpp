@@ -4,12 +4,12 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <mutex>
 #include <ostream>
 
 #include "engine/clock.h"
 #include "engine/codec/instant.h"
 #include "engine/codec/json_writer.h"
+#include "engine/mutex.h"
 #include "engine/printable.h"
 
 namespace anabranch {
@@ -58,7 +58,7 @@ class TerminalView : public RunView {
   explicit TerminalView(CommandIo& io) : io_(io) {}
 
   void Tick(const RunSnapshot& snapshot) override {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     rates_.Move(snapshot);
     size_t width = NameWidth(snapshot);
     block_.clear();
@@ -83,33 +83,33 @@ class TerminalView : public RunView {
   void Error(const std::string& line) override { Above(Printable(line)); }
 
  private:
-  std::string Glyph(const StageCounts& stage, size_t index) const {
+  std::string Glyph(const StageCounts& stage, size_t index) const REQUIRES(mutex_) {
     if (stage.failed > 0) return io_.err_colour ? "\x1b[31m!\x1b[0m" : "!";
     if (rates_.In(index) > 0) return io_.err_colour ? "\x1b[32m>\x1b[0m" : ">";
     return "-";
   }
   // A line of its own, above the block.
   void Above(const std::string& line) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     Erase();
     io_.err << line << "\n";
     Paint();
   }
-  void Erase() {
+  void Erase() REQUIRES(mutex_) {
     if (painted_ > 0) io_.err << "\x1b[" << painted_ << "A\x1b[J";
     painted_ = 0;
   }
-  void Paint() {
+  void Paint() REQUIRES(mutex_) {
     for (const std::string& line : block_) io_.err << line << "\n";
     painted_ = block_.size();
     io_.err.flush();
   }
 
   CommandIo& io_;
-  std::mutex mutex_;
-  Rates rates_;  // guarded by mutex_, as all below
-  std::vector<std::string> block_;
-  size_t painted_ = 0;
+  Mutex mutex_;
+  Rates rates_ GUARDED_BY(mutex_);
+  std::vector<std::string> block_ GUARDED_BY(mutex_);
+  size_t painted_ GUARDED_BY(mutex_) = 0;
 };
 
 // One line of the log as JSON, for collectors.
