@@ -10,8 +10,7 @@
 #include <vector>
 
 #include "bench/measure.h"
-#include "engine/codec/json_writer.h"
-#include "engine/codec/number_list.h"
+#include "engine/text/number_list.h"
 
 namespace anabranch::bench {
 namespace {

@@ -1,6 +1,8 @@
 #include "connectors/file/csv_rows.h"
 
 #include "engine/codec/json_writer.h"
+#include "engine/text/base64.h"
+#include "engine/text/utf8.h"
 
 namespace anabranch {
 namespace {

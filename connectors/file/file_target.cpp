@@ -11,6 +11,9 @@
 #include "connectors/file/record_envelope.h"
 #include "engine/codec/json_writer.h"
 #include "engine/run/ledger.h"
+#include "engine/text/base64.h"
+#include "engine/text/json_literals.h"
+#include "engine/text/utf8.h"
 
 namespace anabranch {
 namespace {

@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "connectors/file/row_reader.h"
-#include "engine/codec/json_writer.h"
+#include "engine/text/base64.h"
+#include "engine/text/json_literals.h"
+#include "engine/text/utf8.h"
 
 namespace anabranch {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "engine/codec/json_writer.h"
+#include "engine/text/timestamp.h"
 
 namespace anabranch {
 

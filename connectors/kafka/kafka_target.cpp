@@ -5,6 +5,7 @@
 #include "connectors/kafka/kafka_source.h"
 #include "engine/codec/json_writer.h"
 #include "engine/model_sets.h"
+#include "engine/text/timestamp.h"
 
 namespace anabranch {
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/codec/json_writer.h"
+#include "engine/text/timestamp.h"
 
 namespace anabranch {
 namespace {

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "connectors/sqlite/row_codec.h"
-#include "engine/codec/json_writer.h"
+#include "engine/text/utf8.h"
 
 namespace anabranch {
 namespace {

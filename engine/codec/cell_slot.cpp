@@ -1,8 +1,8 @@
 #include "engine/codec/cell_slot.h"
 
-#include "engine/codec/json_writer.h"
-#include "engine/codec/number_list.h"
 #include "engine/json_type.h"
+#include "engine/text/number_list.h"
+#include "engine/text/timestamp.h"
 
 namespace anabranch {
 namespace {

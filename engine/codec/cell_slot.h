@@ -4,8 +4,8 @@
 #include <string_view>
 
 #include "engine/codec/decoder.h"
-#include "engine/codec/number.h"
 #include "engine/column.h"
+#include "engine/text/read_element.h"
 
 namespace anabranch {
 
@@ -60,19 +60,6 @@ struct CellSlot {
   CellState StoreEpoch(uint32_t row, const ScannedNumber& number);
   CellState StoreCsv(uint32_t row, std::string_view text);
 };
-
-// One element of a list or tensor.
-inline CellState ReadElement(const ScannedNumber& number, double* out) {
-  return ToDouble(number, out) ? kValid : kOutOfRange;
-}
-inline CellState ReadElement(const ScannedNumber& number, float* out) {
-  return ToFloat(number, out) ? kValid : kOutOfRange;
-}
-inline CellState ReadElement(const ScannedNumber& number, int64_t* out) {
-  const IntegerFit fit = ToInt64(number, out);
-  if (fit == IntegerFit::kFits) return kValid;
-  return fit == IntegerFit::kTooLarge ? kOutOfRange : kWrongType;
-}
 
 inline CellState CellSlot::StoreNumber(uint32_t row, const ScannedNumber& number) {
   switch (form) {

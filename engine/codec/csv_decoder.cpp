@@ -3,10 +3,10 @@
 
 #include "engine/codec/cell_slot.h"
 #include "engine/codec/decoder.h"
-#include "engine/codec/json_writer.h"
-#include "engine/codec/number_list.h"
 #include "engine/codec/row_faults.h"
 #include "engine/json_type.h"
+#include "engine/text/number_list.h"
+#include "engine/text/utf8.h"
 
 namespace anabranch {
 namespace {

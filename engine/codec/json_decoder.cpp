@@ -6,6 +6,7 @@
 #include "engine/codec/json_walk.h"
 #include "engine/codec/key_tree.h"
 #include "engine/codec/row_faults.h"
+#include "engine/text/utf8.h"
 
 namespace anabranch {
 namespace {

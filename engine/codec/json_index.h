@@ -31,7 +31,4 @@ class JsonIndex {
   const uint32_t* end_ = nullptr;
 };
 
-// About where the first byte stands that is not UTF-8 (within three bytes).
-size_t FirstBadUtf8(std::string_view text);
-
 }  // namespace anabranch

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "engine/codec/json_text.h"
+#include "engine/text/utf8.h"
 
 namespace anabranch {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/codec/json_index.h"
-#include "engine/codec/number.h"
+#include "engine/text/number.h"
 
 namespace anabranch {
 

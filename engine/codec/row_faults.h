@@ -32,11 +32,4 @@ class RowFaults {
   const size_t earlier_;
 };
 
-// At most `bytes` of a UTF-8 text, cut between characters.
-inline std::string_view CutText(std::string_view text, size_t bytes) {
-  if (text.size() <= bytes) return text;
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
-  return text.substr(0, bytes);
-}
-
 }  // namespace anabranch

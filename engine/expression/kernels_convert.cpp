@@ -1,11 +1,12 @@
 #include <charconv>
 #include <cmath>
 
-#include "engine/codec/json_writer.h"
-#include "engine/codec/number_list.h"
 #include "engine/codec/row_faults.h"
 #include "engine/expression/kernel_loops.h"
 #include "engine/expression/kernels.h"
+#include "engine/text/number_list.h"
+#include "engine/text/timestamp.h"
+#include "engine/text/utf8.h"
 
 namespace anabranch::expression {
 namespace {

@@ -6,10 +6,10 @@
 #include <charconv>
 #include <cstdio>
 
-#include "engine/codec/instant.h"
 #include "engine/keep/kept_batch.h"
 #include "engine/plan_graph.h"
 #include "engine/record_id.h"
+#include "engine/text/instant.h"
 
 namespace anabranch {
 namespace {

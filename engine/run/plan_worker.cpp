@@ -4,13 +4,13 @@
 #include <limits>
 #include <optional>
 
-#include "engine/codec/instant.h"
 #include "engine/fault_point.h"
 #include "engine/plan_graph.h"
 #include "engine/record_id.h"
 #include "engine/run/dead_letter.h"
 #include "engine/run/default_cells.h"
 #include "engine/run/row_key.h"
+#include "engine/text/instant.h"
 
 namespace anabranch {
 namespace {

@@ -7,8 +7,8 @@
 #include <map>
 #include <string_view>
 
-#include "engine/codec/instant.h"
 #include "engine/fault_point.h"
+#include "engine/text/instant.h"
 
 namespace anabranch {
 namespace {

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "engine/codec/json_writer.h"
 #include "engine/schema/field_words.h"
+#include "engine/text/json_literals.h"
 
 namespace anabranch {
 namespace {

@@ -2,13 +2,17 @@
 
 #include <algorithm>
 
-#include "engine/codec/instant.h"
 #include "engine/codec/json_writer.h"
 #include "engine/keep/kept_batch.h"
 #include "engine/printable.h"
 #include "engine/record_id.h"
 #include "engine/run/dead_letter.h"
 #include "engine/run/replay.h"
+#include "engine/text/base64.h"
+#include "engine/text/instant.h"
+#include "engine/text/json_literals.h"
+#include "engine/text/timestamp.h"
+#include "engine/text/utf8.h"
 #include "topologies/commands/failure_view.h"
 #include "topologies/commands/json_text.h"
 

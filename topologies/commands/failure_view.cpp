@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <iterator>
 
-#include "engine/codec/instant.h"
 #include "engine/printable.h"
+#include "engine/text/instant.h"
 #include "topologies/commands/json_text.h"
 
 namespace anabranch {

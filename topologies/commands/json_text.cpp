@@ -1,6 +1,6 @@
 #include "topologies/commands/json_text.h"
 
-#include "engine/codec/json_writer.h"
+#include "engine/text/json_literals.h"
 
 namespace anabranch {
 

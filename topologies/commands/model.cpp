@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <ostream>
 
-#include "engine/codec/json_writer.h"
 #include "engine/printable.h"
+#include "engine/text/json_literals.h"
 #include "topologies/commands/command.h"
 
 namespace anabranch {

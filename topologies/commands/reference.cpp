@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "engine/codec/json_writer.h"
 #include "engine/expression/expression.h"
+#include "engine/text/json_literals.h"
 #include "topologies/commands/command_line.h"
 #include "topologies/language/topology_spec.h"
 

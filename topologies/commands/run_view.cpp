@@ -7,10 +7,10 @@
 #include <ostream>
 
 #include "engine/clock.h"
-#include "engine/codec/instant.h"
-#include "engine/codec/json_writer.h"
 #include "engine/mutex.h"
 #include "engine/printable.h"
+#include "engine/text/instant.h"
+#include "engine/text/json_literals.h"
 
 namespace anabranch {
 namespace {

@@ -5,7 +5,7 @@
 #include <map>
 #include <string_view>
 
-#include "engine/codec/instant.h"
+#include "engine/text/instant.h"
 #include "topologies/commands/json_text.h"
 
 namespace anabranch {

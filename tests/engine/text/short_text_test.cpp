@@ -1,4 +1,4 @@
-#include "engine/codec/short_text.h"
+#include "engine/text/short_text.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <random>
 #include <string>
 
-#include "tests/engine/codec/scaled.h"
+#include "tests/engine/text/scaled.h"
 
 namespace anabranch {
 namespace {

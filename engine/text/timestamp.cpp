@@ -1,8 +1,9 @@
+#include "engine/text/timestamp.h"
+
 #include <chrono>
 #include <cstdio>
 
-#include "engine/codec/instant.h"
-#include "engine/codec/json_writer.h"
+#include "engine/text/instant.h"
 
 namespace anabranch {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/codec/short_text.h"
+#include "engine/text/short_text.h"
 
 #include <bit>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "engine/codec/number.h"
+#include "engine/text/number.h"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/codec/number_list.h"
-#include "tests/engine/codec/scaled.h"
+#include "engine/text/number_list.h"
+#include "tests/engine/text/scaled.h"
 
 namespace anabranch {
 namespace {

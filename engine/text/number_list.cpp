@@ -1,10 +1,9 @@
-#include "engine/codec/number_list.h"
+#include "engine/text/number_list.h"
 
 #include <array>
 #include <string>
 
-#include "engine/codec/cell_slot.h"
-#include "engine/codec/number.h"
+#include "engine/text/read_element.h"
 
 namespace anabranch {
 namespace {

@@ -1,6 +1,6 @@
-#include <array>
+#include "engine/text/base64.h"
 
-#include "engine/codec/json_writer.h"
+#include <array>
 
 namespace anabranch {
 namespace {
