@@ -5,15 +5,16 @@
 #include <string>
 #include <vector>
 
-#include "engine/codec/decoder.h"
 #include "engine/delivery.h"
-#include "engine/expression/expression.h"
+#include "engine/format.h"
 #include "engine/node.h"
 #include "engine/scope.h"
 #include "engine/source.h"
 #include "engine/target.h"
 
 namespace anabranch {
+
+class Expression;
 
 // What happens to a row that fails in a node.
 enum class RecordPolicy : uint8_t {
@@ -45,7 +46,7 @@ struct PlanSource {
   std::string position_owner;  // what its stored positions belong to: connector, what it reads, under which group
   std::string connector;
   std::shared_ptr<const SourceProgram> program;
-  std::string format = "json";
+  const Format* format = nullptr;              // how values are written; the registry's
   std::shared_ptr<const RecordSchema> schema;  // null: raw pass-through only
   DecodePlan decode;                           // empty fields: nothing is decoded
   bool enforce_schema = false;                 // not every path below has a node that does it

@@ -50,10 +50,14 @@ std::vector<std::string> Names(const std::vector<std::unique_ptr<T>>& items) {
 void Registry::Add(std::unique_ptr<NodeKind> kind) { Insert(kinds_, std::move(kind), "node kind"); }
 void Registry::Add(std::unique_ptr<Connector> connector) { Insert(connectors_, std::move(connector), "connector"); }
 
+void Registry::Add(std::unique_ptr<Format> format) { Insert(formats_, std::move(format), "format"); }
+
 const NodeKind* Registry::FindKind(std::string_view name) const { return FindIn(kinds_, name); }
 const Connector* Registry::FindConnector(std::string_view name) const { return FindIn(connectors_, name); }
+const Format* Registry::FindFormat(std::string_view name) const { return FindIn(formats_, name); }
 std::vector<const NodeKind*> Registry::kinds() const { return All(kinds_); }
 std::vector<const Connector*> Registry::connectors() const { return All(connectors_); }
+std::vector<const Format*> Registry::formats() const { return All(formats_); }
 Status Registry::CheckOutside(std::span<const OutsideNeed> needs, const CancelToken* cancel) const {
   Status all;
   for (const auto& connector : connectors_) {
@@ -65,5 +69,6 @@ Status Registry::CheckOutside(std::span<const OutsideNeed> needs, const CancelTo
 
 std::vector<std::string> Registry::KindNames() const { return Names(kinds_); }
 std::vector<std::string> Registry::ConnectorNames() const { return Names(connectors_); }
+std::vector<std::string> Registry::FormatNames() const { return Names(formats_); }
 
 }  // namespace anabranch

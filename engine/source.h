@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/codec/csv_dialect.h"
 #include "engine/ids.h"
 #include "engine/record_batch.h"
+#include "engine/row_layout.h"
 #include "engine/status.h"
 
 namespace anabranch {
@@ -113,7 +113,7 @@ class SourceProgram {
   virtual bool ForgetsUnderNewIdentity() const { return true; }
   // How CSV input is written, with the names of its header row, read when the source was bound; no names for other
   // formats.
-  virtual CsvDialect csv() const { return {}; }
+  virtual RowLayout row_layout() const { return {}; }
   // Whether records can be read again after a crash. False for a stream that passes by, such as standard input: it
   // is assigned behind what every target has.
   virtual bool CanRepeat() const { return true; }

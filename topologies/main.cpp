@@ -7,6 +7,7 @@
 #include "connectors/catalog.h"
 #include "connectors/kafka/kafka_client.h"
 #include "engine/fault_point.h"
+#include "engine/formats/catalog.h"
 #include "nodes/catalog.h"
 #include "topologies/commands/bounded_output.h"
 #include "topologies/commands/command_line.h"
@@ -25,6 +26,7 @@ int main(int argc, char** argv) {
   anabranch::Registry registry;
   anabranch::RegisterAllNodes(registry);
   anabranch::RegisterAllConnectors(registry);
+  anabranch::RegisterAllFormats(registry);
   bool colour = Environment("NO_COLOR").empty();
   bool err_terminal = isatty(STDERR_FILENO) == 1;
   bool asks = err_terminal && isatty(STDIN_FILENO) == 1;

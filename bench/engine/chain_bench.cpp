@@ -9,6 +9,7 @@
 #include "bench/measure.h"
 #include "bench/pipeline.h"
 #include "connectors/catalog.h"
+#include "engine/formats/catalog.h"
 #include "nodes/catalog.h"
 
 namespace anabranch::bench {
@@ -39,6 +40,7 @@ int Main() {
   Registry registry;
   RegisterAllNodes(registry);
   RegisterAllConnectors(registry);
+  RegisterAllFormats(registry);
   const std::vector<std::string> payloads = {R"({"a": 12.25, "b": 0.5})"};
   Pipeline one(folder, registry, Chain(1), "in", payloads);
   Pipeline ten(folder, registry, Chain(10), "in", payloads);

@@ -12,6 +12,7 @@
 #include "bench/measure.h"
 #include "bench/pipeline.h"
 #include "connectors/catalog.h"
+#include "engine/formats/catalog.h"
 #include "nodes/catalog.h"
 
 namespace anabranch::bench {
@@ -90,6 +91,7 @@ int Main() {
   Registry registry;
   RegisterAllNodes(registry);
   RegisterAllConnectors(registry);
+  RegisterAllFormats(registry);
   const std::vector<std::string> records = Records();
   const std::string combine = R"("both": {"kind": "ensemble", "inputs": ["a", "b"], "method": "weighted_mean",
     "members": {"y_a": 2, "y_b": 1}, "missing": "renormalise", "outputs": {"score": "value"}},)";

@@ -37,6 +37,7 @@
 #include "bench/load/relay_loop.h"
 #include "bench/measure.h"
 #include "connectors/catalog.h"
+#include "engine/formats/catalog.h"
 #include "engine/run/runner.h"
 #include "nodes/catalog.h"
 #include "topologies/language/check.h"
@@ -99,6 +100,7 @@ void Engine(Shared* shared, const std::string& name, const std::string& topology
   Registry registry;
   RegisterAllNodes(registry);
   RegisterAllConnectors(registry);
+  RegisterAllFormats(registry);
   CheckOptions check;
   check.allow_paths.push_back(ANABRANCH_ROOT);
   check.env = [&](const std::string& wanted) -> std::optional<std::string> {

@@ -102,7 +102,7 @@ class FileConnector : public Connector {
                                                   BindServices& services, FaultSink& faults) const override {
     FileTargetOptions options;
     options.csv = at.Text("format", "json") == "csv";
-    CsvDialect dialect;
+    RowLayout dialect;
     if (!ReadDialect(at, options.csv, faults, &dialect)) return nullptr;
     options.delimiter = dialect.delimiter;
     if (!Resolve(at, services, faults, &options.place) || !CheckWritable(at, options.place.path, faults))
@@ -148,7 +148,7 @@ class FileConnector : public Connector {
 
  private:
   // False after a fault.
-  static bool ReadDialect(const ConfigValue& at, bool csv, FaultSink& faults, CsvDialect* dialect) {
+  static bool ReadDialect(const ConfigValue& at, bool csv, FaultSink& faults, RowLayout* dialect) {
     const ConfigValue* delimiter = at.Find("delimiter");
     const ConfigValue* nulls = at.Find("null");
     for (const ConfigValue* field : {delimiter, nulls}) {

@@ -282,7 +282,7 @@ Result<SourceEvent> FileSource::Poll(RecordBatch& batch, const BatchLimits& limi
 
 bool FileSource::StillWritten(const FileRow& row) const {
   if (!row.open_end || row.cut) return false;
-  const CsvDialect& dialect = options_.dialect;
+  const RowLayout& dialect = options_.dialect;
   const bool inside =
       options_.csv ? EndsInsideCsv(row.text, dialect.delimiter, header_.size()) : EndsInsideJson(row.text);
   if (!inside || IsStandardStream(options_.path)) return false;
@@ -333,8 +333,8 @@ class FileSourceProgram : public SourceProgram {
   bool bounded() const override { return true; }
   std::string Describe() const override { return CanRepeat() ? "file " + options_.path : "standard input"; }
   std::string PlaceInProject() const override { return "file " + options_.in_project; }
-  CsvDialect csv() const override {
-    CsvDialect dialect = options_.dialect;
+  RowLayout row_layout() const override {
+    RowLayout dialect = options_.dialect;
     dialect.header = header_;
     return dialect;
   }

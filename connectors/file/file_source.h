@@ -21,7 +21,7 @@ struct FileSourceOptions {
   std::string path;        // absolute
   std::string in_project;  // as seen from the topology's folder
   bool csv = false;
-  CsvDialect dialect;            // its header is the file's
+  RowLayout dialect;             // its header is the file's
   bool record_envelope = false;  // record_envelope.h
   // Reads back what a target wrote, up to the committed length (-1: nothing is known of it, the file's end) as it is
   // when the source is assigned. A file that is not there is empty. Null: no such file.

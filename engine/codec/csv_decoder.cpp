@@ -22,7 +22,7 @@ class CsvDecoder final : public Decoder {
   // `cell_of[i]` is the place of plan.fields[i] in a row, or kNone.
   static constexpr size_t kNone = SIZE_MAX;
 
-  CsvDecoder(DecodePlan plan, std::vector<size_t> cell_of, const CsvDialect& dialect)
+  CsvDecoder(DecodePlan plan, std::vector<size_t> cell_of, const RowLayout& dialect)
       : plan_(std::move(plan)),
         cell_of_(std::move(cell_of)),
         width_(dialect.header.size()),
@@ -134,7 +134,7 @@ Status CheckHeader(const DecodePlan& plan, const std::vector<std::string>& heade
 
 }  // namespace
 
-Result<std::unique_ptr<Decoder>> MakeCsvDecoder(DecodePlan plan, const CsvDialect& dialect) {
+Result<std::unique_ptr<Decoder>> MakeCsvDecoder(DecodePlan plan, const RowLayout& dialect) {
   std::vector<std::string> names = dialect.header;
   if (!names.empty() && names[0].starts_with("\xEF\xBB\xBF")) names[0].erase(0, 3);
   RETURN_IF_ERROR(CheckHeader(plan, names));

@@ -4,12 +4,14 @@
 #include <limits>
 #include <optional>
 
+#include "engine/expression/expression.h"
 #include "engine/fault_point.h"
 #include "engine/plan_graph.h"
 #include "engine/record_id.h"
 #include "engine/run/dead_letter.h"
 #include "engine/run/default_cells.h"
 #include "engine/run/row_key.h"
+#include "engine/schema/record_schema.h"
 #include "engine/text/instant.h"
 
 namespace anabranch {
@@ -64,10 +66,8 @@ Result<std::unique_ptr<PlanWorker>> PlanWorker::Open(const Plan& plan, const Clo
   std::unique_ptr<PlanWorker> worker(new PlanWorker(plan, clock, guards, cancel));
   for (const PlanSource& source : plan.sources) {
     std::unique_ptr<Decoder> decoder;
-    if (source.format == "csv" && source.schema) {
-      ASSIGN_OR_RETURN(decoder, MakeCsvDecoder(source.decode, source.program->csv()));
-    } else if (source.schema) {
-      decoder = MakeJsonDecoder(source.decode);
+    if (source.schema) {
+      ASSIGN_OR_RETURN(decoder, source.format->MakeDecoder(source.decode, source.program->row_layout()));
     }
     worker->decoders_.push_back(std::move(decoder));
   }

@@ -77,10 +77,10 @@ std::string FaultsPage() {
 }
 
 // The format's own keys; what a kind or connector adds stands on its page.
-std::string TopologyPage() {
+std::string TopologyPage(const Registry& registry) {
   std::string text = "# The topology file\n";
   AppendFieldSection("Keys of the file", TopologyFields(), &text);
-  AppendFieldSection("Keys of a source, beside its connector", CommonSourceFields(), &text);
+  AppendFieldSection("Keys of a source, beside its connector", CommonSourceFields(registry), &text);
   AppendFieldSection("Keys of every node", CommonNodeFields(), &text);
   return text;
 }
@@ -166,7 +166,7 @@ std::string FunctionsPage() {
 std::map<std::string, std::string> ReferencePages(const Registry& registry) {
   std::map<std::string, std::string> pages;
   pages["README.md"] = Headed("nodes/ and connectors/", IndexPage(registry));
-  pages["topology.md"] = Headed("topologies/language/topology_spec.cpp", TopologyPage());
+  pages["topology.md"] = Headed("topologies/language/topology_spec.cpp", TopologyPage(registry));
   pages["commands.md"] = Headed("topologies/commands/command_line.cpp", CommandsPage());
   pages["faults.md"] = Headed("engine/fault.cpp", FaultsPage());
   pages["functions.md"] = Headed("engine/expression/", FunctionsPage());

@@ -7,7 +7,9 @@
 #include <unordered_set>
 #include <utility>
 
+#include "engine/expression/expression.h"
 #include "engine/json_type.h"
+#include "engine/schema/record_schema.h"
 #include "topologies/language/bind_context.h"
 #include "topologies/language/cascade.h"
 #include "topologies/language/delivery.h"
@@ -141,7 +143,7 @@ void Compiler::BindSource(size_t source) {
   PlanSource plan_source;
   plan_source.id = entry.name;
   source_ids_.push_back(entry.name);
-  plan_source.format = entry.Text("format", "json");
+  plan_source.format = registry_.FindFormat(entry.Text("format", kDefaultFormat));
   if (const auto schema = BindSchema(entry, out)) {
     schemas_.schemas[source] = schema;
     MakeSourceColumns(source, *schema, out);
@@ -151,10 +153,9 @@ void Compiler::BindSource(size_t source) {
   if (broken_.count(&entry) == 0) {
     const ConfigValue* member = ConnectorMember(entry, registry_);
     plan_source.connector = member->name;
-    const Connector& connector = *registry_.FindConnector(member->name);
-    plan_source.program = connector.BindSource(*member, entry.name, services_, faults_);
+    plan_source.program = registry_.FindConnector(member->name)->BindSource(*member, entry.name, services_, faults_);
     BindKey(entry, out.scope, out.sound, plan_source);
-    FingerprintSource(root_, entry, *member, connector, plan_source);
+    if (plan_source.format != nullptr) FingerprintSource(root_, entry, *member, registry_, plan_source);
   }
   out.suspect = misshapen_.count(entry.name) != 0 && entry.Find("schema") == nullptr;
   out.blind = out.blind || out.suspect;

@@ -82,14 +82,14 @@ std::string ConnectionOf(const ConfigValue& root, const ConfigValue& member) {
 }  // namespace
 
 void FingerprintSource(const ConfigValue& root, const ConfigValue& entry, const ConfigValue& member,
-                       const Connector& connector, PlanSource& out) {
-  const std::vector<FieldSpec>& fields = connector.spec().source;
+                       const Registry& registry, PlanSource& out) {
+  const std::vector<FieldSpec>& fields = registry.FindConnector(member.name)->spec().source;
   const std::string connection = ConnectionOf(root, member);
   const std::string on = connection.empty() ? "" : " on connection " + connection;
   const ConfigValue position = Only(member, fields, {Affects::kResults, Affects::kPosition});
   out.position_owner = member.name + " " + position.Canonical() + on;
   std::string text = member.name + " " + Only(member, fields, {Affects::kResults}).Canonical() + on + "\n";
-  text += out.format + "\n" + std::string(entry.Text("envelope")) + "\n";
+  text += out.format->spec().name + "\n" + std::string(entry.Text("envelope")) + "\n";
   const ConfigValue* schemas = root.Find("schemas");
   if (const ConfigValue* schema = schemas != nullptr ? schemas->Find(entry.Text("schema")) : nullptr) {
     ConfigValue content = *schema;
@@ -98,7 +98,7 @@ void FingerprintSource(const ConfigValue& root, const ConfigValue& entry, const 
   }
   const ConfigValue* key = entry.Find("key");
   text += "\n" + (key != nullptr ? key->Canonical() : "\"record\"");
-  const std::vector<FieldSpec> common = CommonSourceFields();
+  const std::vector<FieldSpec> common = CommonSourceFields(registry);
   for (const ConfigValue& more : entry.children) {
     const bool counts = more.name != member.name && AffectsOf(common, more.name) == Affects::kResults;
     if (counts) text += "\n" + more.name + "=" + more.Canonical();

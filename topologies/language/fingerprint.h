@@ -13,9 +13,9 @@ namespace anabranch {
 // (`affects`); a key without a spec counts. Ids never count.
 
 // Of a source: the connector and what it reads, format, envelope, schema, key. Also fills `position_owner`.
-// `member` is the object under the connector's name.
+// `member` is the object under the connector's name; `out` has its format.
 void FingerprintSource(const ConfigValue& root, const ConfigValue& entry, const ConfigValue& member,
-                       const Connector& connector, PlanSource& out);
+                       const Registry& registry, PlanSource& out);
 
 // Of a node by itself: kind and its version, configuration, join, the `on_error` that applies; then a dash and another
 // one of what the configuration's text does not hold (model bytes), where there is any. `out` is bound and its settings

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/expression/expression.h"
 #include "engine/printable.h"
+#include "engine/schema/record_schema.h"
 #include "topologies/language/delivery.h"
 
 namespace anabranch {

@@ -101,7 +101,7 @@ Json ConnectorSchema(const Registry& registry, ConnectorUse use) {
 }
 
 Json SourceSchema(const Registry& registry) {
-  Json schema = ObjectSchema(CommonSourceFields());
+  Json schema = ObjectSchema(CommonSourceFields(registry));
   Json one_of = Json::array();
   for (const std::string& name : ConnectorsFor(registry, ConnectorUse::kSource)) {
     const Connector& connector = *registry.FindConnector(name);

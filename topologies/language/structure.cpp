@@ -185,7 +185,7 @@ bool StructureCheck::CheckSource(ConfigValue& source) {
   DropNotes(source);
   bool usable = true;
   const std::vector<std::string> connectors = ConnectorsFor(registry_, ConnectorUse::kSource);
-  std::vector<FieldSpec> fields = CommonSourceFields();
+  std::vector<FieldSpec> fields = CommonSourceFields(registry_);
   for (const std::string& name : connectors) fields.push_back({name, Shape::Any(), false, "", ""});
   const auto is_field = [&](const ConfigValue& member) {
     return std::any_of(fields.begin(), fields.end(), [&](const FieldSpec& field) { return field.name == member.name; });

@@ -176,10 +176,14 @@ std::vector<FieldSpec> NodeFields(const NodeKind& kind) {
   return fields;
 }
 
-std::vector<FieldSpec> CommonSourceFields() {
+std::vector<FieldSpec> CommonSourceFields(const Registry& registry) {
+  std::string format_doc = "How a record's value is written";
+  for (const Format* format : registry.formats()) {
+    if (format->spec().needs_header) format_doc += "; " + format->spec().name + " needs a header row";
+  }
   return {
-      {"format", Shape::Enum({"json", "csv"}), false, "\"json\"", "How a record's value is written; csv is for files.",
-       Affects::kSeparately},
+      {"format", Shape::Enum(registry.FormatNames()), false, "\"" + std::string(kDefaultFormat) + "\"",
+       format_doc + ".", Affects::kSeparately},
       {"envelope", Shape::Enum({"record"}), false, "",
        "\"record\": a line of a file is {\"key\", \"value\", \"headers\", \"timestamp\"}.", Affects::kSeparately},
       {"schema", Shape::String(), false, "", "Name of the schema; without one no field can be read.",

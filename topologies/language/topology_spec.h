@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/registry.h"
@@ -17,7 +18,9 @@ std::vector<FieldSpec> CommonNodeFields();
 // The keys of a node of this kind, common ones first.
 std::vector<FieldSpec> NodeFields(const NodeKind& kind);
 // Keys of a source beside its connector's.
-std::vector<FieldSpec> CommonSourceFields();
+std::vector<FieldSpec> CommonSourceFields(const Registry& registry);
+// The format of a source that names none.
+inline constexpr std::string_view kDefaultFormat = "json";
 std::vector<FieldSpec> ModelFields();
 
 // Which of a connector's field lists an object under its name is checked against.

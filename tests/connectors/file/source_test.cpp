@@ -162,7 +162,7 @@ TEST_F(FileSourceTest, CsvKeepsQuotedLineEndsInTheRow) {
   const std::vector<Row> rows = RowsOf("a,b\r\n1,\"x\ny\"\n\n2,\"say \"\"hi\"\"\n\"\r\n3,5\" pipe\n4,", "csv");
   EXPECT_EQ(rows,
             (std::vector<Row>{{5, "1,\"x\ny\""}, {14, "2,\"say \"\"hi\"\"\n\""}, {31, "3,5\" pipe"}, {41, "4,"}}));
-  EXPECT_EQ(Bind("in", "csv")->csv().header, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(Bind("in", "csv")->row_layout().header, (std::vector<std::string>{"a", "b"}));
 }
 
 TEST_F(FileSourceTest, QuoteThatNeverClosesCostsOneRow) {
@@ -173,7 +173,7 @@ TEST_F(FileSourceTest, CsvHeaderMayBeQuotedAndFollowAByteOrderMark) {
   Put("in", "\xEF\xBB\xBF\"a b\",\"c,d\"\r\n1,2\n");
   const auto program = Bind("in", "csv");
   ASSERT_NE(program, nullptr);
-  EXPECT_EQ(program->csv().header, (std::vector<std::string>{"a b", "c,d"}));
+  EXPECT_EQ(program->row_layout().header, (std::vector<std::string>{"a b", "c,d"}));
   EXPECT_EQ(Rows(*OpenAt(*program)), (std::vector<Row>{{16, "1,2"}}));
   EXPECT_TRUE(program->bounded());
   EXPECT_EQ(program->Lanes(8), 1);

@@ -1,4 +1,5 @@
 // What becomes of rows on their way through a plan.
+#include "engine/expression/expression.h"
 #include "tests/engine/run/run_fixture.h"
 
 namespace anabranch {

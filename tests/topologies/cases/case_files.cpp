@@ -7,6 +7,7 @@
 #include <map>
 
 #include "connectors/catalog.h"
+#include "engine/formats/catalog.h"
 #include "nodes/catalog.h"
 
 namespace anabranch {
@@ -41,6 +42,7 @@ const Registry& WholeRegistry() {
     auto* made = new Registry();
     RegisterAllNodes(*made);
     RegisterAllConnectors(*made);
+    RegisterAllFormats(*made);
     return made;
   }();
   return *registry;

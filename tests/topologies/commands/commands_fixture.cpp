@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "connectors/catalog.h"
+#include "engine/formats/catalog.h"
 #include "nodes/catalog.h"
 #include "topologies/commands/command_line.h"
 
@@ -22,6 +23,7 @@ Commands::Commands() {
   folder_ = mkdtemp(pattern.data());
   RegisterAllNodes(registry_);
   RegisterAllConnectors(registry_);
+  RegisterAllFormats(registry_);
 }
 
 Commands::~Commands() {

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "engine/formats/catalog.h"
+
 namespace anabranch {
 
 namespace {
@@ -200,6 +202,7 @@ const Registry& FakeParts() {
     persist.sink = true;
     parts->Add(std::make_unique<FakeKind>(std::move(persist), BindPersist));
     AddConnectors(*parts);
+    RegisterAllFormats(*parts);
     return parts;
   }();
   return *registry;

@@ -5,8 +5,9 @@
 
 namespace anabranch {
 
-// How rows of CSV are written: RFC 4180, but for what is said here.
-struct CsvDialect {
+// How the rows of a text with a header row are written, as the connector that reads them knows it. Formats without a
+// header row ignore it.
+struct RowLayout {
   std::vector<std::string> header;  // the column names, in the order of the cells
   char delimiter = ',';
   std::vector<std::string> nulls;  // cells that mean null, quoted or not; the empty cell always does
