@@ -10,7 +10,7 @@
 
 namespace anabranch {
 
-// What a cell holds. Readers test `state & kValid` only; `validate` tells the rest apart.
+// What a cell holds. Readers test `state & kValid` only; a check of the schema distinguishes the rest.
 enum CellState : uint8_t {
   kNull = 0,  // an explicit null, or a row the maker did not work on
   kValid = 1,

@@ -53,7 +53,7 @@ class BindContext {
   // `as_float32`: this reader is content with float32 storage of a tensor.
   virtual const VisibleColumn* Read(const ConfigValue& at, std::string_view name, bool as_float32 = false) = 0;
   // Notes the reads of an expression compiled against scope() (or a scope derived from it).
-  virtual void NoteReads(std::span<const ColumnId> reads, bool headers) = 0;
+  virtual void NoteReads(std::span<const ColumnId> reads) = 0;
   // A new column of this node, visible below it. `at` is the name's place for faults.
   // Made twice in the topology: a fault; the returned id is usable all the same.
   virtual ColumnId Make(const ConfigValue& at, std::string_view name, const Type& type, bool nullable) = 0;

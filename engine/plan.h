@@ -115,7 +115,6 @@ struct Plan {
   BatchLimits batch;
   EpochLimits epoch;
   Limits limits;
-  bool reads_headers = false;
 
   size_t stages() const { return sources.size() + nodes.size(); }
   TargetId dead_letters() const { return TargetId(targets.size() - 1); }

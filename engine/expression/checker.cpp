@@ -98,7 +98,7 @@ Checker::Id Checker::CheckName(const Ast::Node& node) {
   if (column->type == UnknownType()) return Faulty(node);
   if (IsJson(column->type)) {
     return TypeFault(node, "column \"" + node.text + "\" is an array of objects, which no expression reads",
-                     "it can be written: name it in \"fields\" of a persist node");
+                     "it can only be written as it is");
   }
   Typed typed;
   typed.form = Typed::Form::kColumn;

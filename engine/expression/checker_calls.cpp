@@ -230,7 +230,6 @@ Checker::Id Checker::CheckHeader(const Ast::Node& node, std::vector<Id> args) {
     if (!AnyFaulty(args)) WrongArguments(node, args, "the header's name written as a string");
     return Faulty(node, kStringType);
   }
-  tree_.reads_headers = true;
   return AddCall(node, HeaderKernel, kStringType, {}, true, false, MakeHeaderName(ast_.nodes[node.args[0]].text));
 }
 

@@ -16,7 +16,6 @@ std::shared_ptr<const Expression> Finish(std::string_view text, const expression
   const Typed& root = tree.nodes[tree.root];
   made->type = root.type;
   made->nullable = root.nullable;
-  made->reads_headers = tree.reads_headers;
   made->narrows = root.form == Typed::Form::kCall &&
                   (root.kernel == expression::NumbersKernel || root.kernel == expression::OneHotKernel);
   made->text = text;

@@ -29,7 +29,6 @@ class Expression {
   Type type;
   bool nullable = true;
   std::vector<ColumnId> reads;  // sorted, unique
-  bool reads_headers = false;   // calls header()
   bool narrows = false;         // its float64 tensor can be made as float32 too: see Evaluator::Evaluate
   std::shared_ptr<const ExpressionProgram> program;
   std::string text;

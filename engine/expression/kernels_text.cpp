@@ -5,17 +5,10 @@
 
 #include "engine/expression/kernel_loops.h"
 #include "engine/expression/kernels.h"
+#include "engine/text/utf8.h"
 
 namespace anabranch::expression {
 namespace {
-
-bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
-
-int64_t CodePoints(std::string_view text) {
-  int64_t count = 0;
-  for (char c : text) count += !IsContinuation(c);
-  return count;
-}
 
 // Byte offset of code point `index`, or the size when there are fewer.
 size_t OffsetOf(std::string_view text, int64_t index) {

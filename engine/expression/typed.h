@@ -38,7 +38,6 @@ struct Typed {
 struct TypedTree {
   std::deque<Typed> nodes;
   uint32_t root = 0;
-  bool reads_headers = false;
 };
 
 // Writes `literal` into all rows of `column`.

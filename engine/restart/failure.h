@@ -52,8 +52,6 @@ struct Failure {
 };
 
 // One JSON object each; kInvalid when the text is none.
-std::string PrintPlanFacts(const PlanFacts& facts);
-Result<PlanFacts> ParsePlanFacts(const std::string& text);
 std::string PrintFailure(const Failure& failure);
 Result<Failure> ParseFailure(const std::string& text);
 

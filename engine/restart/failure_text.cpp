@@ -98,10 +98,6 @@ Result<T> Parse(const std::string& text, const char* what, T (*from)(const Json&
 
 }  // namespace
 
-std::string PrintPlanFacts(const PlanFacts& facts) { return Print(ToJson(facts)); }
-
-Result<PlanFacts> ParsePlanFacts(const std::string& text) { return Parse(text, "record of a plan", FactsFrom); }
-
 std::string PrintFailure(const Failure& failure) { return Print(ToJson(failure)); }
 
 Result<Failure> ParseFailure(const std::string& text) { return Parse(text, "record of a failure", FailureFrom); }

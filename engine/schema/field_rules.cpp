@@ -8,6 +8,7 @@
 
 #include "engine/schema/field_words.h"
 #include "engine/text/json_literals.h"
+#include "engine/text/utf8.h"
 
 namespace anabranch {
 namespace {
@@ -23,10 +24,6 @@ bool AllOnes(std::span<const uint8_t> bytes) {
   }
   for (; i < bytes.size(); ++i) differ |= bytes[i] ^ 1U;
   return differ == 0;
-}
-
-int64_t CodePoints(std::string_view text) {
-  return std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
 }
 
 // The least integer that is ≥ (or, strictly, >) the limit; saturated. `none`: there is no such int64.

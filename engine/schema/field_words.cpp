@@ -1,18 +1,12 @@
 #include "engine/schema/field_words.h"
 
 #include "engine/json_type.h"
+#include "engine/text/utf8.h"
 
 namespace anabranch {
 namespace {
 
 constexpr size_t kShown = 64;
-
-std::string_view Cut(std::string_view text) {
-  if (text.size() <= kShown) return text;
-  size_t size = kShown;
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
-  return text.substr(0, size);
-}
 
 std::string Plural(Kind kind) {
   switch (kind) {
@@ -45,7 +39,7 @@ std::string MissingName(const SchemaField& field, size_t step) {
 std::string FieldName(const SchemaField& field) { return "field \"" + field.path + "\""; }
 
 std::string QuoteValue(std::string_view value) {
-  const std::string_view cut = Cut(value);
+  const std::string_view cut = CutText(value, kShown);
   return "\"" + std::string(cut) + (cut.size() < value.size() ? "…\"" : "\"");
 }
 
@@ -63,7 +57,7 @@ std::string Wanted(const SchemaField& field) {
 }
 
 std::string StateFault(const SchemaField& field, uint8_t state, std::string_view misfit) {
-  const std::string_view cut = Cut(misfit);
+  const std::string_view cut = CutText(misfit, kShown);
   const std::string shown = std::string(cut) + (cut.size() < misfit.size() ? "…" : "");
   switch (state & 0x0F) {
     case kNull: return field.null_allowed ? "" : FieldName(field) + " is null; wanted " + Wanted(field);

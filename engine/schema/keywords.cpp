@@ -47,7 +47,7 @@ struct Refused {
   const char* name;
   const char* cure;
 };
-constexpr char kRule[] = "say it as a rule of a validate node, e.g. \"rules\": {\"name\": \"a > b\"}";
+constexpr char kRule[] = "write it as a rule of a node, e.g. \"rules\": {\"name\": \"a > b\"}";
 constexpr char kWriteOut[] = "write the schema out in full";
 constexpr std::array kRefused = {
     Refused{"$ref", kWriteOut},

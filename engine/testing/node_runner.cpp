@@ -72,7 +72,6 @@ struct NodeRunner::State {
   std::shared_ptr<const NodeProgram> program;
   std::vector<MadeColumn> made;
   std::set<ColumnId> reads;
-  bool reads_headers = false;
 
   std::unique_ptr<Node> node;
   SourceTable partitions;
@@ -110,10 +109,7 @@ class NodeRunner::Context : public BindContext {
     return column;
   }
 
-  void NoteReads(std::span<const ColumnId> reads, bool headers) override {
-    state_.reads.insert(reads.begin(), reads.end());
-    state_.reads_headers |= headers;
-  }
+  void NoteReads(std::span<const ColumnId> reads) override { state_.reads.insert(reads.begin(), reads.end()); }
 
   ColumnId Make(const ConfigValue& at, std::string_view name, const Type& type, bool nullable) override {
     const auto same = [&](const auto& column) { return column.name == name; };
@@ -224,7 +220,6 @@ std::string NodeRunner::FaultText() const {
 
 const NodeProgram* NodeRunner::program() const { return state_->program.get(); }
 const std::vector<NodeRunner::MadeColumn>& NodeRunner::made() const { return state_->made; }
-bool NodeRunner::reads_headers() const { return state_->reads_headers; }
 const Scope& NodeRunner::below() const { return state_->below; }
 
 std::vector<std::string> NodeRunner::reads() const {

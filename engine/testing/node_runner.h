@@ -80,8 +80,7 @@ class NodeRunner {
   };
   const std::vector<MadeColumn>& made() const;
   std::vector<std::string> reads() const;  // names of the columns read, sorted, each once
-  bool reads_headers() const;
-  const Scope& below() const;  // what a node below could read
+  const Scope& below() const;              // what a node below could read
 
   // ---- rows, after Bind
   // Adds rows as needed, so that there is one per cell, and sets the column's cells.

@@ -114,7 +114,7 @@ class Binder {
     if (const ConfigValue* when = at.Find("when"); when != nullptr && when->is_string()) {
       member.when = CompileExpression(*when, context_.scope(), true, context_.faults());
       ok_ = ok_ && member.when != nullptr;
-      if (member.when) context_.NoteReads(member.when->reads, member.when->reads_headers);
+      if (member.when) context_.NoteReads(member.when->reads);
     }
     if (const ConfigValue* column = at.Find("member")) BindMember(*column, column->text, std::move(member));
   }

@@ -232,7 +232,7 @@ class Binder {
     for (ColumnId id : expression.reads) {
       if (maker_.count(id) == 0) from_above.push_back(id);
     }
-    context_.NoteReads(from_above, expression.reads_headers);
+    context_.NoteReads(from_above);
   }
 
   std::vector<Step> Ordered() {

@@ -5,6 +5,7 @@
 #include "engine/codec/json_writer.h"
 #include "engine/expression/expression.h"
 #include "engine/schema/record_schema.h"
+#include "engine/text/utf8.h"
 
 namespace anabranch {
 namespace {
@@ -56,12 +57,7 @@ std::string Values(const Rule& rule, const RecordBatch& batch, uint32_t row) {
   for (const Rule::Shown& shown : rule.shown) {
     std::string value;
     AppendJsonCell(&value, batch.columns[shown.column], row);
-    if (value.size() > kShownBytes) {
-      size_t size = kShownBytes;
-      while (size > 0 && (static_cast<unsigned char>(value[size]) & 0xC0) == 0x80) --size;
-      value.resize(size);
-      value += "…";
-    }
+    if (value.size() > kShownBytes) value = std::string(CutText(value, kShownBytes)) + "…";
     text += (text.empty() ? " (" : ", ") + shown.name + " = " + value;
   }
   return text.empty() ? text : text + ")";
@@ -154,7 +150,7 @@ class ValidateKind final : public NodeKind {
         std::shared_ptr<const Expression> expression = CompileExpression(at, context.scope(), true, context.faults());
         faulty |= expression == nullptr;
         if (expression == nullptr) continue;
-        context.NoteReads(expression->reads, expression->reads_headers);
+        context.NoteReads(expression->reads);
         bound->rules.push_back(MakeRule(at.name, std::move(expression), context.scope()));
       }
     }

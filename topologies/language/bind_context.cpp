@@ -55,12 +55,11 @@ std::string NodeBinding::SourcesWithout(std::string_view name) const {
   return some_have ? without : std::string();
 }
 
-void NodeBinding::NoteReads(std::span<const ColumnId> columns, bool headers) {
+void NodeBinding::NoteReads(std::span<const ColumnId> columns) {
   for (const ColumnId column : columns) {
     if (column < columns_.size()) columns_.NoteRead(column, false);
     reads.push_back(column);
   }
-  reads_headers = reads_headers || headers;
 }
 
 ColumnId NodeBinding::Make(const ConfigValue& at, std::string_view name, const Type& type, bool nullable) {

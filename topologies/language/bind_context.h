@@ -33,7 +33,7 @@ class NodeBinding final : public BindContext {
   FaultSink& faults() override { return faults_; }
   BindServices& services() override { return services_; }
   const VisibleColumn* Read(const ConfigValue& at, std::string_view name, bool as_float32) override;
-  void NoteReads(std::span<const ColumnId> reads, bool headers) override;
+  void NoteReads(std::span<const ColumnId> reads) override;
   ColumnId Make(const ConfigValue& at, std::string_view name, const Type& type, bool nullable) override;
   std::shared_ptr<const Type> Storage(ColumnId column) override { return columns_.Adapt(column); }
   void Rename(std::string_view from, std::string_view to) override;
@@ -60,7 +60,6 @@ class NodeBinding final : public BindContext {
 
   std::vector<ColumnId> makes;
   std::vector<ColumnId> reads;
-  bool reads_headers = false;
 
  private:
   struct Change {

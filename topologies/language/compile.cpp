@@ -236,7 +236,6 @@ void Compiler::BindKey(const ConfigValue& source, const Scope& scope, bool compl
   } else {
     out.key.kind = KeyRule::Kind::kHeader;
     out.key.header = key->Text("header");
-    plan_->reads_headers = true;
   }
 }
 
@@ -327,7 +326,7 @@ void Compiler::CompileNode(const ConfigValue& entry, const NodeKind& kind, Scope
   if (const ConfigValue* when = entry.Find("when"); when != nullptr && when->is_string()) {
     binding.SetConditional();
     node.when = CompileExpression(*when, scope, true, faults);
-    if (node.when != nullptr) binding.NoteReads(node.when->reads, node.when->reads_headers);
+    if (node.when != nullptr) binding.NoteReads(node.when->reads);
   }
   const RecordPolicy policy = PolicyOf(entry, root_);
   if (policy == RecordPolicy::kNull) binding.SetConditional();
@@ -352,7 +351,6 @@ void Compiler::CompileNode(const ConfigValue& entry, const NodeKind& kind, Scope
   std::sort(node.reads.begin(), node.reads.end());
   node.reads.erase(std::unique(node.reads.begin(), node.reads.end()), node.reads.end());
   node.expensive = kind.spec().expensive;
-  plan_->reads_headers = plan_->reads_headers || binding.reads_headers;
 }
 
 void Compiler::FinishNode(size_t vertex, const Outflow& out, PlanNode node) {

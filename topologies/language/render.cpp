@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "engine/printable.h"
+#include "engine/text/utf8.h"
 
 namespace anabranch {
 
@@ -13,12 +14,8 @@ constexpr size_t kWidth = 110;  // bytes of a line that are shown
 constexpr size_t kBefore = 50;  // of them before the caret, when the line is cut
 constexpr std::string_view kCut = "…";
 
-bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
-
 // Characters rather than bytes, so that the caret stands under its text.
-size_t Characters(std::string_view text) {
-  return text.size() - static_cast<size_t>(std::count_if(text.begin(), text.end(), IsContinuation));
-}
+size_t Characters(std::string_view text) { return static_cast<size_t>(CodePoints(text)); }
 
 class Painter {
  public:

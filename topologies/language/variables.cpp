@@ -15,6 +15,8 @@ namespace anabranch {
 
 namespace {
 
+constexpr std::string_view kSecretFile = "file:";  // ${file:PATH}: the contents of a secret file
+
 constexpr size_t kMaxSecretBytes = size_t{64} << 10;
 constexpr size_t kMaxExpandedBytes = size_t{1} << 20;
 
@@ -108,7 +110,7 @@ std::optional<std::string> Expander::Evaluate(const ConfigValue& value, const Re
   const std::string name(reference.inside.substr(0, colon));
   const std::string_view rest =
       colon == std::string_view::npos ? std::string_view() : reference.inside.substr(colon + 1);
-  if (name == "file" && colon != std::string_view::npos) {
+  if (reference.inside.starts_with(kSecretFile)) {
     *secret = true;
     return ReadSecret(value, reference, rest);
   }

@@ -253,8 +253,6 @@ TEST_F(ExpressionValues, MetadataComesFromTheRecord) {
   EXPECT_EQ(bench.First("header('none')"), Cell(nullptr));
   EXPECT_EQ(bench.Rows("epoch_ms(event_time())"), (Cells{int64_t{1'700'000'000'123}, nullptr, nullptr}));
   EXPECT_EQ(bench.Rows("position()"), (Cells{"in/3/100", "in/3/101", "in/3/102"}));
-  EXPECT_TRUE(bench.Compile("header('x')").expression->reads_headers);
-  EXPECT_FALSE(bench.Compile("key()").expression->reads_headers);
 }
 
 TEST_F(ExpressionValues, HashIsStableAndNotNegative) {
