@@ -12,6 +12,7 @@
 #include "engine/config.h"
 #include "engine/fault.h"
 #include "engine/ids.h"
+#include "engine/library.h"
 #include "engine/record_batch.h"
 #include "engine/scope.h"
 #include "engine/spec.h"
@@ -92,15 +93,29 @@ struct NodeRun {
   void FilterRow(uint32_t row) const { rows().outcome[row] = Outcome::kFiltered; }
 };
 
-// A node at work on one compute thread: owns scratch memory, model sessions, parsers.
+// A node at work: owns scratch memory, model sessions, parsers.
+//
+// Threads: a worker thread opens its own instance of every node and is the only one to call it. A batch goes to any
+// idle worker, so one instance sees neither all batches nor their order, not even those of one source partition.
+//
+// Calls: a node is a function from one row to one row (NodeKind::Purity::kPure). What it computes for a row depends on
+// that row and on the node's configuration alone, not on the other rows of the batch, on earlier batches or on time.
+// The executor relies on this. It may call Process again with the same batch (after kRetry, kTimedOut or a late
+// result), with parts of that batch (to find the row that makes a call fail), and in a later run with rows that an
+// earlier run processed already. Every call begins anew: the outcomes of the stage are as they were before the first
+// call, and the node resets its columns. What a call keeps in the node may only save time.
 class Node {
  public:
   virtual ~Node() = default;
-  // Works on the active rows of one batch: reads columns, fills the columns it made (Reset() them
-  // first: executor leaves them alone), fails or filters rows. Other rows of its columns stay null; the executor marks
-  // them where that says more (column.h, Mark).
-  // Record errors go to FailRow; a returned Status stops the stage: kRetry/kTimedOut (transient:
-  // the executor may call again with the same batch) or kStage/kInternal.
+  // Works on the active rows of one batch: resets the columns that the node makes (the executor does not), fills them,
+  // fails or filters rows. Rows that are not active stay null in these columns; the executor marks them where that says
+  // more (column.h, Mark).
+  //
+  // The columns that the node reads are complete and do not change during the call. Views into them, and into the
+  // columns it makes, are valid until the batch is cleared; a node must not keep them after the call.
+  //
+  // Record errors go to FailRow. A returned Status stops the stage: kRetry and kTimedOut are transient, so the executor
+  // may call again; kStage and kInternal are not.
   virtual Status Process(const NodeRun& run) = 0;
   // True: it fails single rows where it can by itself, those that are out of time too. Then what it answers stands: no
   // bad rows are looked for in a batch that it failed, and what it finished counts though it came late.
@@ -135,6 +150,10 @@ class NodeKind {
  public:
   virtual ~NodeKind() = default;
 
+  // What a result depends on, beside the row and the configuration. The executor supports kPure only. Keyed state will
+  // be another value here: it needs rows of one key in order, more or fewer rows out than in, and a call that flushes.
+  enum class Purity : uint8_t { kPure };
+
   struct Spec {
     std::string name;               // a verb
     std::string summary;            // one sentence
@@ -142,12 +161,16 @@ class NodeKind {
     std::vector<FieldSpec> fields;  // beside the common ones (kind, inputs, when, on_error, …)
     std::string example;            // a pasteable node object (JSON); a test binds it
     int version = 1;                // raised by hand when the kind's results change
-    bool sink = false;              // its rows end there: no node may read it, and it has a target
-    bool checks_schemas = false;    // it holds rows to the schemas of the sources above it (TakeSchemas)
-    bool results = false;           // its columns are results: a sink writes them by default
-    bool expensive = false;         // worth its own thread when branches are independent (measured at run time)
+    Purity purity = Purity::kPure;
+    bool sink = false;            // its rows end there: no node may read it, and it has a target
+    bool checks_schemas = false;  // it holds rows to the schemas of the sources above it (TakeSchemas)
+    bool results = false;         // its columns are results: a sink writes them by default
+    bool expensive = false;       // worth its own thread when branches are independent (measured at run time)
   };
   virtual const Spec& spec() const = 0;
+
+  // The libraries that this kind uses, in a fixed order; loads them where it must to find out.
+  virtual std::vector<Library> Libraries() const { return {}; }
 
   // Checks the node against its surroundings and compiles it. Reports every fault it can find;
   // null when there was one. Must not touch the network.

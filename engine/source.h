@@ -111,8 +111,8 @@ class SourceProgram {
   virtual bool KeepsPosition() const { return false; }
   // Whether a new identity makes it forget: false when the position has a name of its own (an explicit group).
   virtual bool ForgetsUnderNewIdentity() const { return true; }
-  // How CSV input is written, with the names of its header row, read when the source was bound; no names for other
-  // formats.
+  // How rows with a header row are written. The header was read when the source was bound; it is empty for formats
+  // without one.
   virtual RowLayout row_layout() const { return {}; }
   // Whether records can be read again after a crash. False for a stream that passes by, such as standard input: it
   // is assigned behind what every target has.

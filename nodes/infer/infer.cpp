@@ -4,6 +4,7 @@
 
 #include "engine/printable.h"
 #include "nodes/infer/bind.h"
+#include "nodes/infer/onnx.h"
 #include "nodes/infer/program.h"
 
 namespace anabranch {
@@ -66,6 +67,12 @@ NodeKind::Spec MakeSpec() {
 class InferKind : public NodeKind {
  public:
   const Spec& spec() const override { return spec_; }
+
+  std::vector<Library> Libraries() const override {
+    const Result<OnnxLibrary> found = LoadOnnxLibrary();
+    if (found.ok()) return {{"ONNX Runtime", found->version, "libonnxruntime", {}}};
+    return {{"ONNX Runtime", "", "libonnxruntime", {found.status().code(), "missing: " + found.status().message()}}};
+  }
 
   std::shared_ptr<const NodeProgram> Bind(BindContext& context) const override {
     try {

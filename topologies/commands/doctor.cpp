@@ -9,7 +9,6 @@
 #include "engine/registry.h"
 #include "engine/run/ledger.h"
 #include "engine/run/run_state.h"
-#include "nodes/infer/onnx.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/command_line.h"
 #include "topologies/commands/failure_view.h"
@@ -59,18 +58,15 @@ bool PrintLibraries(const Registry& registry, std::ostream& out) {
   for (const Connector* connector : registry.connectors()) {
     for (const Library& library : connector->Libraries()) ok &= PrintLibrary(library, out);
   }
-  Result<OnnxLibrary> onnx = LoadOnnxLibrary();
-  if (onnx.ok()) {
-    out << "ONNX Runtime: " << onnx->version << "  " << onnx->path << "\n";
-  } else {
-    out << "ONNX Runtime: missing: " << PrintableLines(onnx.status().message()) << "\n";
+  for (const NodeKind* kind : registry.kinds()) {
+    for (const Library& library : kind->Libraries()) ok &= PrintLibrary(library, out);
   }
   PrintLibrary({"SQLite", sqlite3_libversion(), "libsqlite3.so", {}}, out);
   PrintLibrary({"simdjson", "", "libsimdjson.so", {}}, out);
   PrintLibrary({"RE2", "", "libre2.so", {}}, out);
   PrintLibrary({"spdlog", "", "libspdlog.so", {}}, out);
   PrintLibrary({"xxHash", "", "libxxhash.so", {}}, out);
-  return onnx.ok() && ok;
+  return ok;
 }
 
 bool PrintProbe(const std::string& name, const Connector& connector, const Endpoint& endpoint, std::ostream& out) {
