@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "engine/codec/instant.h"
 #include "engine/fault_point.h"
 #include "engine/keep/kept_store.h"
 #include "engine/mutex.h"
@@ -20,6 +19,7 @@
 #include "engine/run/run_shared.h"
 #include "engine/run/run_state.h"
 #include "engine/run/stage_guards.h"
+#include "engine/text/instant.h"
 
 namespace anabranch {
 namespace {
