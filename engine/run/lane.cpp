@@ -122,8 +122,9 @@ Status Lane::OnRows(std::unique_ptr<RecordBatch> batch) {
   RETURN_IF_ERROR(open_.CloseIfDue(false));  // computing may take long
   if (parts_.live->Take(*batch)) {
     // A complete batch is a letter that is only passed on: it is read, and no row of this run.
-    const int64_t rows = batch->rows();
-    RETURN_IF_ERROR(TakeIn(std::move(batch), batch->complete ? 0 : rows, rows));
+    const int64_t read = batch->rows();
+    const int64_t rows = batch->complete ? 0 : read;
+    RETURN_IF_ERROR(TakeIn(std::move(batch), rows, read));
   }
   return parts_.live->AtEnd() ? OnEnd() : Status::Ok();
 }

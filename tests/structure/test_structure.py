@@ -123,6 +123,7 @@ class Planted(unittest.TestCase):
     def test_words(self):
         for line in ("// The run is told", "It is at hand.", "Mend it", "a key left out"):
             self.assertEqual(self.places(checks.check_plain_words, {"docs/a.md": line}), ["docs/a.md:1"], line)
+        self.assertEqual(self.places(checks.check_plain_words, {"engine/a.cpp": 'bool told = false;\nSay("it is told");'}), ["engine/a.cpp:2"])
         for line in ("retold", "what `told` means", "recommended", "amend it"):
             self.assertEqual(self.places(checks.check_plain_words, {"docs/a.md": line}), [], line)
 

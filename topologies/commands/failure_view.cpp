@@ -27,7 +27,7 @@ std::string Entry(const std::string& label, const std::string& value) {
 }
 
 std::string ClassText(ErrorClass error_class) {
-  const std::string word(TextOf(error_class));
+  std::string word(TextOf(error_class));
   switch (error_class) {
     case ErrorClass::kNone: return word;
     case ErrorClass::kStage: return word + ": every record would fail";
