@@ -43,7 +43,7 @@ class Binder {
     if (found != kEnsembleMethods.end()) {
       plan_.method = static_cast<EnsembleMethod>(found - kEnsembleMethods.begin());
     } else if (const ConfigValue* at = config_.Find("method")) {
-      Fault(FaultCode::kBadValue, *at, "\"" + at->text + "\" is no method", Suggest(at->text, kEnsembleMethods));
+      Fault(FaultCode::kBadValue, *at, "\"" + at->text + "\" is not a method", Suggest(at->text, kEnsembleMethods));
     } else {
       ok_ = false;  // a missing key is a fault of the structure
     }
@@ -76,12 +76,12 @@ class Binder {
       Fault(FaultCode::kMembers, members, method_name() + " needs a weight for each member",
             "write an object: {\"column\": weight, …}");
     } else if (IsChoice(plan_.method) && members.is_object()) {
-      Fault(FaultCode::kMembers, members, method_name() + " has no use for weights: the order of a list counts",
+      Fault(FaultCode::kMembers, members, method_name() + " takes no weights: it goes by the order of the list",
             plan_.method == EnsembleMethod::kFirst ? "write a list of columns"
                                                    : "write a list of {\"member\": column, \"when\": condition}");
     } else if (!MayHaveWeights() && members.is_object()) {
-      Fault(FaultCode::kMembers, members, method_name() + " has no use for weights",
-            std::string("write a list of columns, or take \"") +
+      Fault(FaultCode::kMembers, members, method_name() + " takes no weights",
+            std::string("write a list of columns, or use \"") +
                 (IsVote(plan_.method) ? "weighted_vote" : "weighted_mean") + "\"");
     }
   }
@@ -91,7 +91,7 @@ class Binder {
       member->weight = at.is_number() ? at.number : 1;
       if (member->weight > 0 && std::isfinite(member->weight)) return;
       Fault(FaultCode::kBadValue, at, "the weight of member \"" + at.name + "\" must be greater than 0",
-            "leave a member out that should not count");
+            "remove a member that should not count");
       return;
     }
     const VisibleColumn* column = context_.Read(at, at.text);
@@ -108,7 +108,7 @@ class Binder {
 
   void BindChoice(const ConfigValue& at, EnsembleMember member) {
     if (plan_.method != EnsembleMethod::kSelect) {
-      Fault(FaultCode::kMembers, at, method_name() + " takes no conditions", "take \"method\": \"select\"");
+      Fault(FaultCode::kMembers, at, method_name() + " takes no conditions", "use \"method\": \"select\"");
       return;
     }
     if (const ConfigValue* when = at.Find("when"); when != nullptr && when->is_string()) {
@@ -134,7 +134,7 @@ class Binder {
     if (can_miss && config_.Find("missing") == nullptr && !IsChoice(plan_.method)) {
       Fault(FaultCode::kMembers, at,
             "member \"" + name + "\" can be " + (column->nullable ? "null" : "a default, which does not count") +
-                " (made by \"" + column->maker + "\"), and nothing says what then happens",
+                " (made by \"" + column->maker + "\"), and the node does not say what happens then",
             "add \"missing\": \"renormalise\", \"fail\" or {\"default\": …}");
     }
     member.id = column->id;
@@ -172,12 +172,13 @@ class Binder {
       typed_by_ = column.name;
       plan_.member_type = type;
     } else if (type.kind != plan_.member_type.kind || type.shape != plan_.member_type.shape) {
-      Fault(FaultCode::kMembers, at,
-            is + ", \"" + *typed_by_ + "\" is " + plan_.member_type.ToString() + ": all must be of one type");
+      Fault(
+          FaultCode::kMembers, at,
+          is + ", \"" + *typed_by_ + "\" is " + plan_.member_type.ToString() + ": all members must have the same type");
     }
   }
 
-  // Numbers of different types are one as float64.
+  // Numbers of different types are combined as float64.
   void CheckChoice(const ConfigValue& at, const VisibleColumn& column, const std::string& is) {
     Type type = column.type;
     if (type.kind == Kind::kFloat32) type = Type::Scalar(Kind::kFloat64);
@@ -190,8 +191,9 @@ class Binder {
     } else if (type.IsNumeric() && plan_.member_type.IsNumeric()) {
       if (!(type == plan_.member_type)) plan_.member_type = Type::Scalar(Kind::kFloat64);
     } else if (!(type == plan_.member_type)) {
-      Fault(FaultCode::kMembers, at,
-            is + ", \"" + *typed_by_ + "\" is " + plan_.member_type.ToString() + ": all must be of one type");
+      Fault(
+          FaultCode::kMembers, at,
+          is + ", \"" + *typed_by_ + "\" is " + plan_.member_type.ToString() + ": all members must have the same type");
     }
   }
 
@@ -225,8 +227,8 @@ class Binder {
     if (known_[m].empty()) {
       if (given) return;
       Fault(FaultCode::kMembers, *places_[m],
-            "the classes of member \"" + member.name + "\" are not known, those of others are",
-            "name them all, in the order of this member's values: \"classes\": [\"" + plan_.classes[0] + "\", …]");
+            "the classes of member \"" + member.name + "\" are not known, but those of other members are",
+            "list all of them, in the order of this member's values: \"classes\": [\"" + plan_.classes[0] + "\", …]");
       return;
     }
     for (const std::string& name : plan_.classes) {
@@ -250,7 +252,7 @@ class Binder {
     if (missing->is_string()) {
       plan_.missing = MissingPolicy::kRenormalise;
       if (missing->text != "renormalise") {
-        Fault(FaultCode::kBadValue, *missing, "\"" + missing->text + "\" is no policy for missing members",
+        Fault(FaultCode::kBadValue, *missing, "\"" + missing->text + "\" is not a policy for missing members",
               Suggest(missing->text, {"fail", "renormalise"}));
       }
       return;
@@ -263,7 +265,7 @@ class Binder {
     const Kind kind = plan_.member_type.kind;
     bool fits = false;
     if (soft() || IsChoice(plan_.method)) {
-      return Fault(FaultCode::kNotSupported, value, method_name() + " takes no default for a missing member",
+      return Fault(FaultCode::kNotSupported, value, method_name() + " does not accept a default for a missing member",
                    "write \"missing\": \"renormalise\" or \"fail\"");
     }
     if (!IsVote(plan_.method)) {
@@ -293,7 +295,8 @@ class Binder {
       plan_.quorum = static_cast<uint32_t>(std::clamp<int64_t>(quorum->integer, 0, UINT32_MAX));
       if (quorum->integer >= 1 && (static_cast<double>(quorum->integer) <= members || !ok_)) return;
       Fault(FaultCode::kBadValue, *quorum,
-            "a quorum of " + quorum->Canonical() + " members; there are " + std::to_string(plan_.members.size()));
+            "the quorum is " + quorum->Canonical() + " members, but the ensemble has only " +
+                std::to_string(plan_.members.size()));
       return;
     }
     plan_.quorum_share = quorum->number;
@@ -309,13 +312,13 @@ class Binder {
     if (const ConfigValue* tie = config_.Find("tie")) {
       plan_.tie = tie->text == "lowest" ? TieRule::kLowest : tie->text == "fail" ? TieRule::kFail : TieRule::kFirst;
       if (!IsVote(plan_.method) && !soft()) {
-        Fault(FaultCode::kNotSupported, *tie, method_name() + " knows no ties", "\"tie\" is for votes");
+        Fault(FaultCode::kNotSupported, *tie, method_name() + " cannot have a tie", "\"tie\" is for votes");
       }
     }
     if (const ConfigValue* pool = config_.Find("pool")) {
       plan_.log_pool = pool->text == "log";
       if (!soft()) {
-        Fault(FaultCode::kNotSupported, *pool, method_name() + " has no pool", "\"pool\" is for soft_vote");
+        Fault(FaultCode::kNotSupported, *pool, method_name() + " does not pool vectors", "\"pool\" is for soft_vote");
       }
     }
   }
@@ -367,7 +370,7 @@ class Binder {
     EnsemblePlan::Made made;
     const auto found = std::ranges::find(kEnsembleOutputs, at.text);
     if (found == kEnsembleOutputs.end()) {
-      Fault(FaultCode::kBadValue, at, "\"" + at.text + "\" is no output of an ensemble",
+      Fault(FaultCode::kBadValue, at, "\"" + at.text + "\" is not an output of an ensemble",
             Suggest(at.text, kEnsembleOutputs));
     } else {
       made.output = static_cast<Output>(found - kEnsembleOutputs.begin());

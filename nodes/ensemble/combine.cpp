@@ -46,13 +46,13 @@ class EnsembleNode : public Node {
   }
 
  private:
-  // The value is a number that was computed, or chosen among numbers.
+  // The value is a number, computed or chosen.
   bool Numbers() const {
     if (IsChoice(plan_->method)) return plan_->member_type.kind == Kind::kFloat64;
     return !IsVote(plan_->method) && plan_->method != EnsembleMethod::kSoftVote;
   }
 
-  // Counts who is missing and why, and sees to it that somebody hears of it.
+  // Counts who is missing and why, and reports members that are missing too often.
   Status Watch(const NodeRun& run) {
     const bool some = members_.some_missing();
     if (some) {
@@ -127,11 +127,12 @@ class EnsembleNode : public Node {
         const double weight = members_.weight(m, row);
         if (!members_.counts(m, row) || weight == 0) continue;
         if (members_.NumbersOf(m)[row] < 0) {
-          members_.Fail(run, row, "negative",
-                        "member \"" + plan_->members[m].name + "\" is negative: a geometric mean has no place for it");
+          members_.Fail(
+              run, row, "negative",
+              "member \"" + plan_->members[m].name + "\" is negative: a geometric mean needs numbers of at least 0");
           break;
         }
-        logs += weight * std::log(members_.NumbersOf(m)[row]);  // of 0: minus infinity, so the mean is 0
+        logs += weight * std::log(members_.NumbersOf(m)[row]);  // log(0) is minus infinity, so the mean is 0
         weights += weight;
       }
       value_[row] = std::exp(logs / weights);
@@ -184,7 +185,7 @@ class EnsembleNode : public Node {
     }
   }
 
-  // The first member that is meant and present; else the first that is present.
+  // The first present member whose condition is true, or else the first present member.
   size_t Chosen(uint32_t row) const {
     size_t first = members_.size();
     for (size_t m = 0; m < members_.size(); ++m) {

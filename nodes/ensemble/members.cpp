@@ -32,7 +32,7 @@ void Members::Gather(const NodeRun& run) {
 void Members::GatherMember(const RecordBatch& batch, size_t member) {
   const Column& column = batch.columns[plan_->members[member].id];
   const std::span<Cause> causes = Of(causes_, member);
-  if (column.rows() != rows_) {  // made in the branches of another source only
+  if (column.rows() != rows_) {  // made only in branches of another source
     std::ranges::fill(causes, Cause::kNull);
     if (!numbers_.empty()) std::ranges::fill(Of(numbers_, member), 0.0);
   } else {
@@ -87,7 +87,7 @@ void Members::FindNan(const Column& column, size_t member) {
   }
 }
 
-// A weight that is a column counts only where its member does.
+// A weight column counts only where its member counts.
 void Members::GatherWeights(const NodeRun& run, size_t member) {
   const EnsembleMember& at = plan_->members[member];
   const std::span<double> weights = Of(weights_, member);
@@ -129,17 +129,18 @@ void Members::FailIncomplete(const NodeRun& run) {
     if (!HasQuorum(row)) {
       const bool counted = plan_->quorum > 0;
       Fail(run, row, "quorum",
-           counted ? std::to_string(used_[row]) + " of " + std::to_string(size()) + " members are present, quorum is " +
-                         std::to_string(plan_->quorum) + "; missing: " + MissingNames(row)
-                   : "too little of the weight is present for the quorum; missing: " + MissingNames(row));
+           counted
+               ? std::to_string(used_[row]) + " of " + std::to_string(size()) + " members are present, the quorum is " +
+                     std::to_string(plan_->quorum) + "; missing: " + MissingNames(row)
+               : "the members that are present have too little weight for the quorum; missing: " + MissingNames(row));
     } else if (used_[row] == 0) {
       Fail(run, row, "missing_member", "every member of the ensemble is missing");
     } else if (used_[row] < size() && plan_->missing == MissingPolicy::kFail) {
-      Fail(run, row, "missing_member", "the ensemble misses " + MissingNames(row));
+      Fail(run, row, "missing_member", "members are missing: " + MissingNames(row));
     } else if (weighted_) {
       double all = 0;
       for (size_t m = 0; m < size(); ++m) all += counts(m, row) ? weight(m, row) : 0;
-      if (!(all > 0)) Fail(run, row, "weight", "the weights of all members that are present are 0");
+      if (!(all > 0)) Fail(run, row, "weight", "all members that are present have weight 0");
     }
   }
 }

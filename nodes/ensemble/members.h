@@ -9,7 +9,7 @@
 
 namespace anabranch {
 
-// What the members of one batch have to say: scratch memory of one node, used again for every batch.
+// The values of the members in one batch. Scratch memory of one node, reused for every batch.
 // Per-member arrays are member-major: all rows of the first member, then those of the second.
 class Members {
  public:
@@ -27,7 +27,7 @@ class Members {
   const std::vector<uint32_t>& used() const { return used_; }
   bool some_missing() const { return some_missing_; }
 
-  // Takes part in the result: present, or counted with the default.
+  // Whether the member counts: it is present, or it counts with the default.
   bool counts(size_t member, uint32_t row) const { return counts_[member * rows_ + row] != 0; }
   std::span<const uint8_t> CountsOf(size_t member) const { return {counts_.data() + member * rows_, rows_}; }
   std::span<const double> NumbersOf(size_t member) const { return {numbers_.data() + member * rows_, rows_}; }

@@ -7,7 +7,7 @@
 namespace anabranch {
 namespace {
 
-// 0.07 * 100 is a little above 7.
+// In floating point, 0.07 * 100 is a little above 7.
 size_t Limit(const MissingMax& max) {
   return static_cast<size_t>(std::max(1.0, std::ceil(max.share * static_cast<double>(max.rows) - 1e-6)));
 }
@@ -22,11 +22,11 @@ MissingWatch::MissingWatch(std::shared_ptr<const EnsemblePlan> plan)
 std::string MissingWatch::Note(std::span<const Cause> causes, std::span<const uint8_t> active, uint32_t active_count,
                                bool some) {
   const uint64_t before = seen_.fetch_add(active_count, std::memory_order_relaxed);
-  if (!some && !told_.load(std::memory_order_relaxed)) return {};
+  if (!some && !reported_.load(std::memory_order_relaxed)) return {};
   const MutexLock lock(mutex_);
   if (!stop_.empty()) return stop_;
   std::string said;
-  bool told = false;
+  bool reported = false;
   for (size_t m = 0; m < members_.size(); ++m) {
     Member& member = members_[m];
     uint64_t at = before;
@@ -37,19 +37,19 @@ std::string MissingWatch::Note(std::span<const Cause> causes, std::span<const ui
     }
     const uint32_t rows = plan_->missing_max.rows;
     while (!member.window.empty() && member.window.front().at + rows <= at) member.window.pop_front();
-    if (member.window.size() < limit_ / 2 + limit_ % 2) member.told = false;
-    if (member.window.size() >= limit_ && !member.told) {
-      member.told = true;
+    if (member.window.size() < limit_ / 2 + limit_ % 2) member.reported = false;
+    if (member.window.size() >= limit_ && !member.reported) {
+      member.reported = true;
       said += (said.empty() ? "" : "; ") + Describe(member, plan_->members[m].name, at);
     }
-    told = told || member.told;
+    reported = reported || member.reported;
   }
-  told_.store(told, std::memory_order_relaxed);
+  reported_.store(reported, std::memory_order_relaxed);
   if (plan_->missing_max.stops) stop_ = said;
   return said;
 }
 
-// No more than `limit_` are looked at: the oldest goes.
+// Keeps at most `limit_` misses; the oldest one goes.
 void MissingWatch::Add(Member* member, uint64_t at, Cause cause) {
   if (member->window.size() >= limit_) member->window.pop_front();
   member->window.push_back({at, cause});

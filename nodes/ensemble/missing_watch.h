@@ -11,15 +11,15 @@
 
 namespace anabranch {
 
-// Sees to it that no member fails in silence: looks at the last `rows` records of all threads. Thread-safe; a batch in
-// which nobody is missing costs one addition.
+// Reports members that are missing too often, over the last `rows` records of all threads. Thread-safe. A batch in
+// which no member is missing costs one addition.
 class MissingWatch {
  public:
   explicit MissingWatch(std::shared_ptr<const EnsemblePlan> plan);
 
   // Notes one batch. `causes` holds a Cause per member and row, member-major; rows that are not active do not count.
-  // Where a member reaches the limit: one sentence about it. Said once, and again after the member was well for a
-  // while; under "stop" it is said of every batch from then on.
+  // Returns one sentence when a member reaches the limit: once, and again if the member recovered meanwhile. With
+  // "stop" every later batch gets the sentence as well.
   std::string Note(std::span<const Cause> causes, std::span<const uint8_t> active, uint32_t active_count, bool some);
 
  private:
@@ -29,7 +29,7 @@ class MissingWatch {
   };
   struct Member {
     std::deque<Miss> window;
-    bool told = false;
+    bool reported = false;
   };
   void Add(Member* member, uint64_t at, Cause cause);
   std::string Describe(const Member& member, const std::string& name, uint64_t at) const;
@@ -37,7 +37,7 @@ class MissingWatch {
   const std::shared_ptr<const EnsemblePlan> plan_;
   const size_t limit_;  // of records in which a member is missing
   std::atomic<uint64_t> seen_{0};
-  std::atomic<bool> told_{false};  // some member
+  std::atomic<bool> reported_{false};  // some member is
   Mutex mutex_;
   std::vector<Member> members_ GUARDED_BY(mutex_);
   std::string stop_ GUARDED_BY(mutex_);  // why, once a member stopped the stage

@@ -27,7 +27,7 @@ enum class EnsembleMethod : uint8_t {
   kSoftVote,
 };
 
-// Labels are compared, numbers are computed with.
+// Votes compare labels; the other methods compute with numbers.
 inline bool IsVote(EnsembleMethod method) {
   return method == EnsembleMethod::kMajorityVote || method == EnsembleMethod::kWeightedVote;
 }
@@ -36,14 +36,14 @@ inline bool IsChoice(EnsembleMethod method) {
   return method == EnsembleMethod::kFirst || method == EnsembleMethod::kSelect;
 }
 
-// Why a member has no value of its own. The first ones are those of Mark, under the same numbers.
+// Why a member has no value of its own. The first causes are those of Mark, with the same numbers.
 enum class Cause : uint8_t { kPresent, kSkipped, kDefaulted, kError, kTimeout, kNull, kNan };
 inline constexpr std::array<const char*, 7> kCauseNames = {"",        "skipped", "defaulted", "error",
                                                            "timeout", "null",    "nan"};
 
 enum class MissingPolicy : uint8_t {
   kFail,         // the record fails
-  kRenormalise,  // the others decide alone
+  kRenormalise,  // the result is computed from the others
   kDefault,      // the member counts with a declared value
 };
 
@@ -58,16 +58,16 @@ struct EnsembleMember {
   std::string name;
   double weight = 1;
   std::optional<ColumnId> weight_column;            // the weight of each record instead
-  std::shared_ptr<const Expression> when;           // select: the member is meant; null = always
-  std::vector<uint32_t> order;                      // soft_vote: where the value of each class stands; empty = in order
+  std::shared_ptr<const Expression> when;           // select: when the member is considered; null = always
+  std::vector<uint32_t> order;                      // soft_vote: the place of each class's value; empty = in order
   std::array<std::string, kCauseNames.size()> why;  // "p_nn:error", by Cause
 };
 
-// How often members may be missing without a word. A member that `when` skipped is not counted.
+// How often members may be missing without a report. A member that `when` skipped is not counted.
 struct MissingMax {
   double share = 0.05;
   uint32_t rows = 1000;
-  bool stops = false;  // the stage stops; else the log says so
+  bool stops = false;  // true: the stage stops; false: the log warns
 };
 
 // What an ensemble node does, compiled. Immutable.
@@ -116,7 +116,7 @@ std::shared_ptr<const EnsemblePlan> BindEnsemble(BindContext& context);
 
 std::shared_ptr<const NodeProgram> MakeEnsembleProgram(std::shared_ptr<const EnsemblePlan> plan);
 
-// The words of the file, in the order of their enums.
+// The words used in the file, in the order of their enums.
 extern const std::vector<std::string> kEnsembleMethods;
 extern const std::vector<std::string> kEnsembleOutputs;
 

@@ -133,7 +133,7 @@ bool Votes::Pool(const NodeRun& run, uint32_t row) {
   }
   for (double& value : row_) value /= weights;
   if (std::ranges::all_of(row_, [](double value) { return std::isfinite(value); })) return true;
-  members_.Fail(run, row, "non_finite", "the ensemble's means are not finite");
+  members_.Fail(run, row, "non_finite", "the means of the ensemble are not finite");
   return false;
 }
 
@@ -155,7 +155,7 @@ bool Votes::PoolLogs(const NodeRun& run, uint32_t row, double weights) {
   if (!std::isfinite(most)) {
     const bool zero = most < 0;
     members_.Fail(run, row, "non_finite",
-                  zero ? "every class has the probability 0 in some member" : "the logarithms are not finite");
+                  zero ? "every class has the probability 0 in some member" : "a logarithm is not finite");
     return false;
   }
   double sum = 0;

@@ -8,8 +8,8 @@
 
 namespace anabranch {
 
-// Results that are labels or classes. Writes the columns `value`, `index` and `probabilities` of the rows it decides;
-// their states, and the other columns, are written by the node. Scratch memory of one node.
+// Computes results that are labels or classes. Writes the columns `value`, `index` and `probabilities` of the rows that
+// it decides. The node writes their states and the other columns. Scratch memory of one node.
 class Votes {
  public:
   Votes(std::shared_ptr<const EnsemblePlan> plan, Members* members) : plan_(std::move(plan)), members_(*members) {}
@@ -18,7 +18,7 @@ class Votes {
   void Labels(const NodeRun& run);
   // soft_vote
   void Vectors(const NodeRun& run);
-  // first, select of labels: one member's is the value. Call BeginRows() of the batch first.
+  // first, select with labels: the label of one member is the value. Call BeginRows() for the batch first.
   void Take(const NodeRun& run, uint32_t row, size_t chosen);
 
   // Per row of the last batch.

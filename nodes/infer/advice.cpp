@@ -10,7 +10,7 @@ constexpr const char* kExport =
     "X[:1].astype(numpy.float32), options={\"zipmap\": False}), \"model.onnx\"); docs/models.md has the line for each "
     "library";
 
-// Bytes by which a format is known, where they stand, and what it is.
+// Bytes that identify a format, their offset, and what it is.
 struct FormatMark {
   size_t at;
   std::string_view bytes;
@@ -31,7 +31,7 @@ constexpr FormatMark kMarks[] = {
      "export it: torch.onnx.export(model, example, \"model.onnx\", dynamo=True); docs/models.md has the lines"},
     {0, "\x89HDF"sv, "an HDF5 file, as Keras saves models",
      "export it: tf2onnx.convert.from_keras(model, output_path=\"model.onnx\")"},
-    {4, "ORTM"sv, "in ONNX Runtime's own format", "give the .onnx file that it was made of"},
+    {4, "ORTM"sv, "in ONNX Runtime's own format", "use the .onnx file that it was made from"},
     {4, "TFL3"sv, "a TensorFlow Lite model", "export it: python -m tf2onnx.convert --tflite MODEL --output model.onnx"},
     {0, "{L\0\0"sv, "an XGBoost model in its own format",
      "export it: onnxmltools.convert_xgboost(model, initial_types=[(\"X\", FloatTensorType([None, FEATURES]))])"},
@@ -40,7 +40,7 @@ constexpr FormatMark kMarks[] = {
     {0, "tree\n"sv, "a LightGBM model in its own format",
      "export it: onnxmltools.convert_lightgbm(model, initial_types=[(\"X\", FloatTensorType([None, FEATURES]))], "
      "zipmap=False)"},
-    {0, "version https://git-lfs"sv, "a pointer of Git LFS", "fetch the file itself: git lfs pull"},
+    {0, "version https://git-lfs"sv, "a pointer of Git LFS", "fetch the real file: git lfs pull"},
     {0, "<"sv, "a page of HTML or XML", "fetch the model file itself"},
 };
 
@@ -51,13 +51,13 @@ struct Advice {
 
 constexpr Advice kAdvice[] = {
     {"operator (ZipMap)",
-     "a ZipMap takes float32 probabilities: export from float32 rows, to_onnx(model, X[:1].astype(numpy.float32)), or "
+     "a ZipMap needs float32 probabilities: export from float32 rows, to_onnx(model, X[:1].astype(numpy.float32)), or "
      "without the ZipMap, to_onnx(model, X[:1], options={\"zipmap\": False})"},
     {"released onnx opset versions",
      "export for an older operator set: target_opset=17 (to_onnx), opset_version=17 "
      "(torch.onnx.export)"},
     {"Could not find an implementation",
-     "the runtime has this operator for other types only: export from float32 rows, X[:1].astype(numpy.float32)"},
+     "the runtime supports this operator only for other types: export from float32 rows, X[:1].astype(numpy.float32)"},
     {"is not a registered function/op", "operators of other libraries cannot be loaded: export with standard ones"},
     {"No Op registered",
      "the operator is unknown, or newer than this runtime: export for an older operator set, "
@@ -84,7 +84,7 @@ std::string WithoutSourcePlace(std::string_view text) {
 std::string AdviceOnLoad(std::string_view text) {
   constexpr std::string_view kMost = "max supported IR version: ";
   if (const size_t at = text.find(kMost); at != std::string_view::npos) {
-    return "write the model for this runtime: model.ir_version = " + std::string(text.substr(at + kMost.size())) +
+    return "convert the model for this runtime: set model.ir_version = " + std::string(text.substr(at + kMost.size())) +
            ", then onnx.save(model, \"model.onnx\")";
   }
   const auto advice =

@@ -6,8 +6,8 @@
 
 namespace anabranch {
 
-// Memory for a model's numbers, always at the same distance from a cache line: kernels give other last bits to numbers
-// that lie elsewhere. Grows only; growing forgets the content.
+// Memory for a model's numbers, always at the same offset within a cache line: with another alignment, kernels can
+// produce results that differ in the last bits. It only grows, and growing loses the content.
 class AlignedBuffer {
  public:
   static constexpr size_t kAlignment = 64;

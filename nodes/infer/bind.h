@@ -8,13 +8,13 @@ namespace anabranch {
 
 // `features` → the model's inputs (bind_inputs.cpp).
 bool BindInputs(BindContext& context, const ConfigValue& features, InferPlan* plan);
-// Warns of optional fields of the records among the features: each record without one would fail.
+// Warns of optional record fields among the features: each record without such a field would fail.
 void WarnOptionalFields(BindContext& context, const ConfigValue& features, const InferPlan& plan);
-// `features` noted as read although there is no model to judge them by.
+// Marks `features` as read although there is no model to check them against.
 void NoteFeatures(BindContext& context, const ConfigValue& features);
 
-// `outputs` → the columns made (bind_outputs.cpp). Without a model, or where a reference is faulty, the columns are
-// made all the same, so that a reader below gets no second fault.
+// `outputs` → the columns made (bind_outputs.cpp). The columns are made even without a model or with a faulty
+// reference, so that readers below cause no second fault.
 bool BindOutputs(BindContext& context, const ConfigValue& outputs, InferPlan* plan);
 
 }  // namespace anabranch

@@ -15,17 +15,18 @@ bool Accepts(Element element, Kind kind) {
 }
 
 constexpr const char* kTensorHint =
-    "tensors of float16, float32, float64, bool, string and the integers can be fed; cast the input in the export";
+    "tensors of float16, float32, float64, bool, string and integers can be fed; cast the input in the export";
 constexpr const char* kMapHint =
-    "a DictVectorizer takes one: replace it in the export, by OneHotEncoder in a ColumnTransformer, for instance, so "
+    "a DictVectorizer takes such an input: replace it in the export, for example by OneHotEncoder in a "
+    "ColumnTransformer, so "
     "that each column is an input (docs/models.md)";
 
 std::string TypeHint(Element element, const Type& type) {
   if (type.kind == Kind::kList)
     return "a list of fixed length (\"minItems\" = \"maxItems\") is a tensor and can be a feature";
-  if (type.kind == Kind::kTimestamp) return "make a number of it in a transform";
-  if (IsInteger(element) && type.IsNumeric()) return "make an integer of it in a transform";
-  if (element == Element::kBool) return "make a comparison of it in a transform";
+  if (type.kind == Kind::kTimestamp) return "convert it to a number in a transform";
+  if (IsInteger(element) && type.IsNumeric()) return "convert it to an integer in a transform";
+  if (element == Element::kBool) return "compare it with a value in a transform";
   return {};
 }
 
@@ -67,7 +68,7 @@ class InputBinder {
     }
     return Fault(FaultCode::kModelInput, features,
                  "model \"" + plan_.model_name + "\" has " + std::to_string(plan_.model->signature.inputs.size()) +
-                     " inputs (" + names + "); a list feeds a model with one",
+                     " inputs (" + names + "); a list can only feed a model with one input",
                  "write an object: {" + example + "}");
   }
 
@@ -82,7 +83,7 @@ class InputBinder {
         continue;
       }
       context_.faults().AddAtName(FaultCode::kModelInput, member,
-                                  "model \"" + plan_.model_name + "\" has no input \"" + member.name + "\"",
+                                  "model \"" + plan_.model_name + "\" does not have an input \"" + member.name + "\"",
                                   Suggest(member.name, names));
       NoteFeatures(context_, member);
       ok = false;
@@ -103,7 +104,7 @@ class InputBinder {
     }
     if (info.shape.empty()) {
       NoteFeatures(context_, at);
-      return Fault(FaultCode::kModelInput, at, Described(info) + ": it has no row dimension");
+      return Fault(FaultCode::kModelInput, at, Described(info) + ", which has no row dimension");
     }
     ModelInput input{info.name, info.element, {info.shape.begin() + 1, info.shape.end()}, 0, {}};
     std::vector<const VisibleColumn*> columns;
@@ -144,11 +145,13 @@ class InputBinder {
 
   bool FixRows(const ConfigValue& at, const ValueInfo& info) {
     if (info.shape[0] < 0) return true;
-    if (info.shape[0] == 0) return Fault(FaultCode::kModelInput, at, Described(info) + ": a call with no rows");
+    if (info.shape[0] == 0)
+      return Fault(FaultCode::kModelInput, at, Described(info) + ", so every call would have 0 rows");
     const auto rows = static_cast<uint32_t>(info.shape[0]);
     if (plan_.fixed_rows != 0 && plan_.fixed_rows != rows) {
-      return Fault(FaultCode::kModelInput, at,
-                   Described(info) + ", another input " + std::to_string(plan_.fixed_rows) + " rows per call");
+      return Fault(
+          FaultCode::kModelInput, at,
+          Described(info) + ", but another input takes " + std::to_string(plan_.fixed_rows) + " rows per call");
     }
     plan_.fixed_rows = rows;
     return true;
@@ -180,11 +183,11 @@ class InputBinder {
       if (column->type.IsScalar() || column->type.shape.size() == 1) continue;
       return Fault(FaultCode::kModelInput, at,
                    "column \"" + column->name + "\" is " + column->type.ToString() +
-                       "; only flat tensors can stand beside other columns");
+                       "; only flat tensors can be packed with other columns");
     }
     if (input->row_shape.size() > 1) {
       return Fault(FaultCode::kModelInput, at,
-                   Described(info) + "; that needs one tensor column of shape " + ShapeText(input->row_shape));
+                   Described(info) + "; it needs one tensor column of shape " + ShapeText(input->row_shape));
     }
     const int64_t expected = input->row_shape.empty() ? 1 : input->row_shape[0];
     if (expected >= 0 && expected != input->width) {
@@ -207,7 +210,7 @@ bool BindInputs(BindContext& context, const ConfigValue& features, InferPlan* pl
 }
 
 void WarnOptionalFields(BindContext& context, const ConfigValue& features, const InferPlan& plan) {
-  // What the node says about nulls, or `when`, may be what deals with such records.
+  // `nulls` or `when` of the node may already handle such records.
   if (context.config().Find("nulls") != nullptr || context.config().Find("when") != nullptr) return;
   std::string names;
   size_t count = 0;
@@ -225,7 +228,7 @@ void WarnOptionalFields(BindContext& context, const ConfigValue& features, const
       FaultCode::kDoubtful, features,
       (count == 1 ? "field " : "fields ") + names + (count == 1 ? " is" : " are") + " optional, and model \"" +
           plan.model_name + "\" takes no null: a record without " + (count == 1 ? "it" : "them") + " fails here",
-      "write \"nulls\": \"nan\", or \"error\" if this is meant; or add the field to \"required\" of the "
+      "write \"nulls\": \"nan\", or \"error\" if this is intended; or add the field to \"required\" of the "
       "schema; or feed a column made by coalesce(x, 0)");
 }
 

@@ -64,7 +64,7 @@ class OutputBinder {
     if (!reference.ok()) return Fault(at, reference.status().message());
     const auto found = std::ranges::find(known, reference->output, &ValueInfo::name);
     if (found == known.end()) {
-      return Fault(at, "model \"" + plan_.model_name + "\" has no output \"" + reference->output + "\"",
+      return Fault(at, "model \"" + plan_.model_name + "\" does not have an output \"" + reference->output + "\"",
                    Suggest(reference->output, names));
     }
     value->reference = at.text;
@@ -75,7 +75,7 @@ class OutputBinder {
       case ValueInfo::Form::kMap:
       case ValueInfo::Form::kOther: break;
     }
-    return Fault(at, Described(*found) + ": neither a tensor nor maps from class to number");
+    return Fault(at, Described(*found) + ", which is neither a tensor nor maps from class to number");
   }
 
   size_t OutputIndex(const ValueInfo& output) {
@@ -93,7 +93,8 @@ class OutputBinder {
   }
 
   bool ResolveMap(const ConfigValue& at, const ValueInfo& output, const OutputReference& reference, MadeValue* value) {
-    if (output.element != Element::kFloat32) return Fault(at, Described(output) + ": only float32 values can be read");
+    if (output.element != Element::kFloat32)
+      return Fault(at, Described(output) + ", but only float32 values of maps can be read");
     const bool by_number = !reference.has_class && reference.indices.size() == 1 && output.map_key == Element::kInt64;
     if (!reference.has_class && reference.indices.empty() && !output.classes.empty()) {
       value->classes = output.classes;
@@ -103,7 +104,7 @@ class OutputBinder {
     }
     if (!reference.has_class && !by_number) {
       const std::string example = output.classes.empty() ? "class" : output.classes[0];
-      return Fault(at, Described(output) + ": a number for each class, and the file does not name the classes",
+      return Fault(at, Described(output) + ", a number for each class, but the file does not name the classes",
                    "write \"" + output.name + "['" + example + "']\"");
     }
     value->class_name = by_number ? std::to_string(reference.indices[0]) : reference.class_name;
@@ -120,32 +121,32 @@ class OutputBinder {
   bool ResolveTensor(const ConfigValue& at, const ValueInfo& output, const OutputReference& reference,
                      MadeValue* value) {
     const std::optional<Kind> kind = ColumnKind(output.element);
-    if (!kind) return Fault(at, Described(output) + ": a type that no column holds");
+    if (!kind) return Fault(at, Described(output) + ", a type that no column can hold");
     if (reference.has_class) {
-      return Fault(at, Described(output) + ": a tensor has no classes", "write \"" + output.name + "[0]\"");
+      return Fault(at, Described(output) + "; a tensor has no classes", "write \"" + output.name + "[0]\"");
     }
-    // No declared shape at all: one value or one vector per row, told apart when the model is loaded.
+    // No declared shape: one value or one vector per row. Loading the model shows which.
     std::vector<int64_t> row = plan_.outputs[value->output].row_shape;
     if (output.shape.empty() && !reference.indices.empty()) row = {-1};
     if (!Select(at, output, reference, row, value)) return false;
     const std::vector<int64_t> rest(row.begin() + static_cast<std::ptrdiff_t>(reference.indices.size()), row.end());
     value->count = Product(rest);
     if (value->count < 0) {
-      return Fault(at, Described(output) + ": how many values a row has is not known before the run",
-                   "take one of them: \"" + output.name + "[0]\"");
+      return Fault(at, Described(output) + "; the number of values per row is not known before the run",
+                   "use one of them: \"" + output.name + "[0]\"");
     }
     if (value->count != 1 && (*kind == Kind::kString || value->count == 0)) {
-      return Fault(at, Described(output) + ": a column cannot hold that", "take one: \"" + output.name + "[0]\"");
+      return Fault(at, Described(output) + "; a column cannot hold that", "use one value: \"" + output.name + "[0]\"");
     }
     value->type = value->count == 1 ? Type::Scalar(*kind) : Type::Tensor(*kind, rest);
     return true;
   }
 
-  // The first value that the indices lead to.
+  // The first value that the indices select.
   bool Select(const ConfigValue& at, const ValueInfo& output, const OutputReference& reference,
               const std::vector<int64_t>& row, MadeValue* value) {
     if (reference.indices.size() > row.size()) {
-      return Fault(at, Described(output) + ": a row has " + std::to_string(row.size()) + " dimension(s), not " +
+      return Fault(at, Described(output) + "; a row has " + std::to_string(row.size()) + " dimension(s), not " +
                            std::to_string(reference.indices.size()));
     }
     for (size_t i = 0; i < reference.indices.size(); ++i) {
@@ -155,7 +156,7 @@ class OutputBinder {
                              (row[i] == 0 ? "" : ", known: 0 to " + std::to_string(row[i] - 1)));
       }
       const int64_t stride = Product({row.begin() + static_cast<std::ptrdiff_t>(i) + 1, row.end()});
-      if (stride < 0) return Fault(at, Described(output) + ": free dimensions below an index are not supported");
+      if (stride < 0) return Fault(at, Described(output) + "; free dimensions after an index are not supported");
       value->first += index * stride;
     }
     return true;

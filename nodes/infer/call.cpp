@@ -97,7 +97,7 @@ Status ModelCall::ReadOutput(size_t i, uint32_t rows) {
   const ModelOutput& output = plan_.outputs[i];
   const auto wrong_rows = [&](const std::string& shape) {
     return Status(Code::kInvalid, "output \"" + output.name + "\" has " + shape + " for " + std::to_string(rows) +
-                                      " rows: not one result per record");
+                                      " rows; it needs one result per record");
   };
   if (output.form == ValueInfo::Form::kMaps) {
     RETURN_IF_ERROR(ReadMaps(*slot.value, &slot.content.maps));

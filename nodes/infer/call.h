@@ -11,7 +11,7 @@
 namespace anabranch {
 
 // One session with the memory for its calls: fill the inputs, Run, read the outputs. In steady state a call allocates
-// nothing here. One thread, except Terminate().
+// no memory here. For one thread, except Terminate().
 class ModelCall {
  public:
   // Loads the model. Errors as OnnxSession::Load. `plan` must outlive the call.
@@ -19,22 +19,22 @@ class ModelCall {
 
   const InferPlan& plan() const { return plan_; }
 
-  // Where the rows of input `i` are written, row-major: numbers, or texts for a string input. Valid until the next
-  // call of this function for this input.
+  // Memory for the rows of input `i`, row-major: numbers, or texts for a string input. Valid until this function is
+  // called again for this input.
   void* Numbers(size_t i, uint32_t rows);
   std::vector<std::string_view>& Texts(size_t i, uint32_t rows);
-  // Whether memory of others may be used at all: without it Borrow… must not be called. Settled by the probe.
+  // Whether the call may use memory that it does not own. If not, Borrow… must not be called. Set by the probe.
   void SetBorrows(bool borrows) { borrows_ = borrows; }
   bool borrows() const { return borrows_; }
-  // For the next Run only: input `i` is read from there, output `i` written there.
+  // For the next Run only: reads input `i` from this memory, or writes output `i` to it.
   void BorrowInput(size_t i, const void* data) { inputs_[i].borrowed = const_cast<void*>(data); }
   void BorrowOutput(size_t i, void* data) { outputs_[i].borrowed = data; }
-  // Output `i` may be written in place: its shape is as declared. Settled by the probe.
+  // Whether output `i` may be written in place: its shape is as declared. Set by the probe.
   void SetInPlace(size_t i, bool in_place) { outputs_[i].in_place = in_place; }
   bool in_place(size_t i) const { return outputs_[i].in_place; }
 
   // Calls the model with `rows` rows. kStage with the runtime's text when the model refuses; kInvalid when an output
-  // does not have one result per row, so that no call will do.
+  // does not have one result per row: no call can then succeed.
   Status Run(uint32_t rows);
 
   // An output of the last Run, valid until the next.
@@ -57,7 +57,7 @@ class ModelCall {
     std::vector<std::string_view> texts;
     void* borrowed = nullptr;
     OnnxValue value;
-    const void* value_data = nullptr;  // what `value` is a view of
+    const void* value_data = nullptr;  // the memory that `value` refers to
     uint32_t value_rows = 0;
   };
   struct OutputSlot {

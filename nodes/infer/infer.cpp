@@ -16,8 +16,8 @@ NodeKind::Spec MakeSpec() {
   spec.summary = "Runs an ONNX model over the records and adds its outputs as columns.";
   spec.about =
       "Names a model of the topology's `models` section, the columns that feed it, and the columns to make of its "
-      "outputs. The model file is read when the topology is checked: names, numbers and types of features and outputs "
-      "are compared with what it declares.\n\n"
+      "outputs. The model file is read when the topology is checked: the names, numbers and types of features and "
+      "outputs are compared with its declarations.\n\n"
       "`features` as a list packs columns side by side into the model's one input, in this order. As an object it "
       "maps each input of the model to a column or a list of columns. Numbers and flags feed float inputs, integers "
       "and flags integer inputs, texts string inputs; a tensor column feeds an input of its shape, a flat one any "
@@ -26,12 +26,11 @@ NodeKind::Spec MakeSpec() {
       "tensor), `probabilities[1]`, `Y[1][2]`, `output_probability['malignant']` (a ZipMap by its class), "
       "`output_probability` (all its classes as a vector, whose names an ensemble knows).\n\n"
       "A record with a null feature fails, unless `nulls` is `\"nan\"` and the input holds floats. A record whose "
-      "output is not finite fails, unless `allow_nan` is true. A record that the model refuses costs itself only.\n\n"
-      "Records go through the model in calls of up to `batch.max_rows`. The results do not depend on it: no call has "
+      "output is not finite fails, unless `allow_nan` is true. A record that the model refuses fails alone.\n\n"
+      "The model is called with up to `batch.max_rows` records. The results do not depend on that number: no call has "
       "one row, and a model whose results vary with the number of rows is called with one padded size.\n\n"
-      "A call may take 30 s, or what the model's `call_timeout_ms` says, where the node has no `timeout_ms`. A record "
-      "that makes the model take longer fails; if more than one of a call does, the stage stops. A model that draws "
-      "random "
+      "A call may take 30 s, or the model's `call_timeout_ms`, unless the node has a `timeout_ms`. A record that makes "
+      "the model take longer fails; if more than one record of a call does, the stage stops. A model that draws random "
       "numbers is refused unless it is declared `\"nondeterministic\": true`.";
   spec.fields = {
       {"model", Shape::String(), true, "", "the model's name in the topology's `models` section"},
@@ -43,10 +42,10 @@ NodeKind::Spec MakeSpec() {
        "new column → model output, e.g. \"probabilities[1]\" or \"output_probability['spam']\""},
       {"batch",
        Shape::Object({{"max_rows", Shape::Integer(1, 4096), false, "",
-                       "rows per model call; left out, it is measured when the model is loaded"}}),
+                       "rows per model call; if you omit it, the program measures it when it loads the model"}}),
        false, "", "how records are grouped into model calls", Affects::kNothing},
       {"nulls", Shape::Enum({"error", "nan"}), false, "\"error\"",
-       "what a null feature is: an error of its record, or NaN to the model"},
+       "what happens to a null feature: its record fails, or the model gets NaN"},
       {"allow_nan", Shape::Bool(), false, "false", "whether outputs may be NaN or infinite"},
   };
   spec.example = R"({
@@ -95,7 +94,7 @@ int64_t Nanoseconds(const ConfigValue& object, std::string_view milliseconds, in
                               double{kNsPerMs});
 }
 
-// The model's file, with faults placed where the topology names it. Null when there was one.
+// The model's file. Faults point to the topology's reference to it. Null after a fault.
 std::shared_ptr<const ModelFile> FindModel(BindContext& context, ModelCache& models, InferPlan* plan) {
   const ConfigValue* name = context.config().Find("model");
   if (name == nullptr || !name->is_string()) return nullptr;
@@ -124,7 +123,7 @@ std::shared_ptr<const ModelFile> FindModel(BindContext& context, ModelCache& mod
   if (digest != nullptr && digest->is_string() && digest->text != sha256) {
     faults.Add(FaultCode::kModelDigest, *digest,
                "\"" + path->text + "\" has sha256 " + sha256 + ", not the one written here",
-               "the file was replaced: take the right one, or write its digest here");
+               "if the file was replaced on purpose, write this digest here; otherwise restore the right file");
     return nullptr;
   }
   plan->nondeterministic = entry->Flag("nondeterministic", false);
@@ -133,8 +132,8 @@ std::shared_ptr<const ModelFile> FindModel(BindContext& context, ModelCache& mod
   if (!plan->nondeterministic && !(*file)->random.empty()) {
     faults.Add(FaultCode::kModelRandom, *path,
                "\"" + path->text + "\" draws random numbers (" + Printable((*file)->random) +
-                   "): the same record would get another result each time",
-               "export it in evaluation mode, or write \"nondeterministic\": true at the model");
+                   "), so the same record could get another result each time",
+               "export it in evaluation mode, or set \"nondeterministic\": true at the model");
     return nullptr;
   }
   const std::string_view version = entry->Text("version");

@@ -22,10 +22,10 @@ class CallTime {
     Restart();
   }
 
-  // After a call was ended: the next ones may run again.
+  // After a call was ended: allows the next ones.
   void Restart() {
     guard_.reset();
-    call_.ResumeCalls();  // here, as a guard may end a call that is over until it is gone itself
+    call_.ResumeCalls();  // here, because a guard may end a call as long as the guard exists
     const int64_t deadline = each() ? Clock::Real().NowNs() + limit_ns_ : run_.deadline_ns;
     guard_.emplace(Watchdog::Process(), deadline, [this] { call_.Terminate(); });
   }
@@ -37,7 +37,7 @@ class CallTime {
   }
   // The batch's deadline has passed.
   bool over() const { return !each() && (guard_->expired() || Clock::Real().NowNs() >= run_.deadline_ns); }
-  // A call took longer than one may.
+  // A call took longer than its limit.
   bool call_ended() const { return each() && guard_->expired(); }
 
  private:
@@ -114,9 +114,9 @@ class InferNode : public Node {
     return UnpackRows(*call_, rows, run.batch, &bad_);
   }
 
-  // Finds the rows that the model refuses, or that keep it for longer than a call may take: one of these in a call, as
-  // each costs that time. All rows, and the rows that it took when it was loaded too: the model is at fault, not the
-  // records.
+  // Finds the rows that the model refuses, and the row that makes a call too slow: at most one per call, because each
+  // costs the full time limit. If the model refuses all rows, and also the rows that it accepted when it was loaded,
+  // then the model is at fault, not the records.
   Status CallOneByOne(const NodeRun& run, std::span<const uint32_t> rows, CallTime& time, const Status& refused) {
     size_t failed = 0;
     bool kept_long = false;
@@ -145,11 +145,11 @@ class InferNode : public Node {
 
   void TimeOutFrom(size_t first) {
     for (size_t i = first; i < rows_.size(); ++i) {
-      bad_.push_back({rows_[i], "timeout", "model " + plan_->label + " did not answer in time", true});
+      bad_.push_back({rows_[i], "timeout", "model " + plan_->label + " did not respond in time", true});
     }
   }
 
-  // Rows with results get them, the others their errors, in row order.
+  // Writes the results of the rows that have one, and the errors of the others, in row order.
   void Finish(const NodeRun& run) {
     std::ranges::stable_sort(bad_, {}, &BadRow::row);
     for (const MadeValue& value : plan_->values) {
@@ -174,7 +174,7 @@ class InferNode : public Node {
   const std::unique_ptr<ModelCall> call_;
   const CallShape shape_;
   std::vector<uint8_t> usable_;
-  std::vector<uint32_t> rows_;  // that the model is called with
+  std::vector<uint32_t> rows_;  // the rows of the call
   std::vector<BadRow> bad_;
 };
 
@@ -232,18 +232,18 @@ class InferProgram : public NodeProgram {
   std::string SlowWarmup() const {
     return "model " + plan_->label + ": its first calls, with made-up rows, did not end within " +
            std::to_string(plan_->warmup_limit_ns / 1'000'000) +
-           " ms; if the model is that slow, raise its \"warmup_timeout_ms\", otherwise look for a loop in it that does "
+           " ms; if the model is that slow, raise its \"warmup_timeout_ms\", otherwise look for a loop that does "
            "not end";
   }
 
-  // The runtime does not come back though it was told to. Nothing has been read yet, so nothing is lost.
+  // The runtime ignored the request to end the call. No record has been read yet, so none is lost.
   void EndProcess() const {
-    const std::string text = SlowWarmup() + "; its thread cannot be ended, so this process ends\n";
+    const std::string text = SlowWarmup() + "; its thread cannot be stopped, so this process exits\n";
     (void)!write(STDERR_FILENO, text.data(), text.size());
     _exit(1);
   }
 
-  // Probed by the first thread that opens the program, for all.
+  // The first thread that opens the program probes the model for all threads.
   Result<CallShape> Settle(ModelCall* call, const Watchdog::Guard& guard) const {
     const MutexLock lock(mutex_);
     if (shape_) return *shape_;

@@ -16,7 +16,7 @@ std::string FolderOf(const std::string& path) {
   return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// Size, time of change and inode; empty when the file is not there.
+// Size, modification time and inode; empty if the file does not exist.
 std::string Stamp(const std::string& path) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) return {};
@@ -24,13 +24,13 @@ std::string Stamp(const std::string& path) {
          std::to_string(info.st_mtim.tv_nsec) + " " + std::to_string(info.st_ino);
 }
 
-// Puts the values of data files in place, and their digests into the model's.
+// Inserts the contents of the data files, and adds their digests to the model's.
 Status TakeDataFiles(const OnnxFileFacts& facts, ModelFile* file) {
   std::map<std::string, std::string> contents;
   std::string digests = file->sha256 + "\n";
   for (const ExternalTensor& tensor : facts.external) contents[tensor.location];
   for (auto& [location, content] : contents) {
-    // What the runtime takes for an address in memory is no file of the user's.
+    // The runtime would take this location for an address in memory, not for a file.
     if (location.starts_with("*/")) {
       return {Code::kInvalid, "the data file \"" + location + "\" is not a file"};
     }

@@ -9,8 +9,8 @@
 
 namespace anabranch {
 
-// A float16 as models hold it. From a double it rounds once, to the nearest, ties to even; what is too large becomes
-// infinite.
+// A float16 in a model's format. A double is rounded once, to the nearest, ties to even; values that are too large
+// become infinite.
 struct Half {
   static constexpr double kTooLarge = 65520;  // from here on it rounds to infinity
 
@@ -19,7 +19,7 @@ struct Half {
   Half() = default;
   explicit Half(double value) {
     constexpr double kLeastNormal = 0x1p-14;
-    constexpr int kCut = 52 - 10;  // bits of the fraction that go
+    constexpr int kCut = 52 - 10;  // bits of the fraction that are dropped
     constexpr uint64_t kRebias = uint64_t{1023 - 15} << 10;
     const double size = std::fabs(value);
     uint64_t half = 0;
@@ -52,10 +52,10 @@ inline constexpr bool kIsFloat = std::is_floating_point_v<T> || std::is_same_v<T
 inline bool IsFloat(Element element) {
   return element == Element::kFloat32 || element == Element::kFloat64 || element == Element::kFloat16;
 }
-// Any but flags.
+// Every type but flags.
 inline bool IsInteger(Element element) { return element >= Element::kInt64 && element <= Element::kUint64; }
 
-// Calls `work.template operator()<T>()` with the type that numbers of this element have in memory; not for texts.
+// Calls `work.template operator()<T>()` with the in-memory type of this element's numbers; not for texts.
 template <typename Work>
 void WithNumber(Element element, Work work) {
   switch (element) {

@@ -58,19 +58,20 @@ std::string PathOf(void* symbol, const std::string& opened_as) {
 Status UseLibrary(void* handle, const std::string& path, OnnxLibrary* library) {
   using GetApiBase = const OrtApiBase* (*)();
   void* symbol = dlsym(handle, "OrtGetApiBase");
-  if (symbol == nullptr) return {Code::kUnavailable, path + " is no ONNX Runtime (it has no OrtGetApiBase)"};
+  if (symbol == nullptr)
+    return {Code::kUnavailable, path + " is not an ONNX Runtime library (it does not have OrtGetApiBase)"};
   const OrtApiBase* base = reinterpret_cast<GetApiBase>(symbol)();
   library->path = PathOf(symbol, path);
   library->version = base->GetVersionString();
   if (library->version.starts_with("1.26.")) {
-    return {Code::kUnavailable,
-            library->path + ": ONNX Runtime " + library->version + " computes binary random forests wrongly; use 1.28"};
+    return {Code::kUnavailable, library->path + ": ONNX Runtime " + library->version +
+                                    " computes binary random forests incorrectly; use 1.28"};
   }
   api = base->GetApi(ORT_API_VERSION);
   if (api != nullptr) return Status::Ok();
-  return {Code::kUnavailable, library->path + ": found ONNX Runtime " + library->version + ", need one with API " +
-                                  std::to_string(ORT_API_VERSION) + " or newer (1." + std::to_string(ORT_API_VERSION) +
-                                  ")"};
+  return {Code::kUnavailable, library->path + ": this is ONNX Runtime " + library->version +
+                                  ", but the program needs one with API " + std::to_string(ORT_API_VERSION) +
+                                  " or newer (1." + std::to_string(ORT_API_VERSION) + ")"};
 }
 
 Status StartRuntime() {
@@ -95,8 +96,8 @@ LoadedRuntime LoadRuntime() {
     if (runtime.status.ok()) runtime.status = StartRuntime();
     return runtime;
   }
-  runtime.status = {Code::kUnavailable, "ONNX Runtime is not found (looked for " + tried +
-                                            "); run tests/setup/onnxruntime, or name the library in ANABRANCH_ORT_LIB"};
+  runtime.status = {Code::kUnavailable, "ONNX Runtime was not found (searched " + tried +
+                                            "); run tests/setup/onnxruntime, or set ANABRANCH_ORT_LIB to the library"};
   return runtime;
 }
 

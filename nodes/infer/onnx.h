@@ -16,8 +16,8 @@ struct OrtValue;
 
 namespace anabranch {
 
-// The face of ONNX Runtime for the rest of this folder: its headers are seen by onnx.cpp only. The library is loaded
-// at run time, so that a program built with one version's headers runs with another.
+// The interface of this folder to ONNX Runtime; only onnx.cpp includes the runtime's headers. The library is loaded at
+// run time, so that a program built with one version's headers runs with another.
 
 // The runtime in use, for `doctor`.
 struct OnnxLibrary {
@@ -27,10 +27,10 @@ struct OnnxLibrary {
 
 // Loads the library once per process: from $ANABRANCH_ORT_LIB, ../lib beside the program, the folder known at build
 // time, the system. Its telemetry is off before anything else is called. Thread-safe.
-// kUnavailable: not found, too old, or known to be wrong; the text says where it was looked for.
+// kUnavailable: not found, too old, or known to compute wrongly; the text lists the places that were searched.
 Result<OnnxLibrary> LoadOnnxLibrary();
 
-// What a tensor holds, as far as columns can hold it.
+// The element types of tensors that columns can hold.
 enum class Element : uint8_t {
   kFloat32,
   kFloat64,
@@ -57,7 +57,7 @@ struct ValueInfo {
     kTensor,
     kMaps,   // one map class → number per row: what a ZipMap operator makes
     kMap,    // one map for the whole call: what a DictVectorizer takes
-    kOther,  // nothing that this program reads
+    kOther,  // a type that this program does not read
   };
   std::string name;
   Form form = Form::kOther;
@@ -70,7 +70,7 @@ struct ValueInfo {
   std::string ToString() const;  // "float32[N,4]", "map<string, float32>"
 };
 
-// All that a model file says about itself.
+// What a model file declares about itself.
 struct ModelSignature {
   std::vector<ValueInfo> inputs;
   std::vector<ValueInfo> outputs;
@@ -86,7 +86,7 @@ struct OnnxValueDelete {
 };
 using OnnxValue = std::unique_ptr<OrtValue, OnnxValueDelete>;
 
-// A tensor over memory of the caller, which must outlive it.
+// A tensor over the caller's memory, which must outlive it.
 Result<OnnxValue> MakeTensorView(Element element, void* data, std::span<const int64_t> shape);
 // A tensor of strings, copied.
 Result<OnnxValue> MakeStringTensor(std::span<const std::string_view> texts, std::span<const int64_t> shape);
@@ -131,12 +131,12 @@ class OnnxSession {
 
   Result<ModelSignature> Signature() const;
 
-  // Runs the model. A null output is made by the runtime, others are written in place and must have the right shape.
-  // kStage with the runtime's text when it refuses; the outputs that the runtime had made are then gone.
+  // Runs the model. The runtime allocates the outputs that are null; the others are written in place and must have the
+  // right shape. kStage with the runtime's text when it refuses; outputs that the runtime allocated are then freed.
   Status Run(std::span<const char* const> input_names, std::span<const OrtValue* const> inputs,
              std::span<const char* const> output_names, std::span<OrtValue*> outputs);
 
-  // Makes a running call, and those after it, fail soon; until ResumeCalls(). Any thread.
+  // Makes a running call and later ones fail soon, until ResumeCalls(). Any thread.
   void Terminate();
   void ResumeCalls();
 

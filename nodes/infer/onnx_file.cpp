@@ -13,17 +13,17 @@
 namespace anabranch {
 namespace {
 
-constexpr int kMaxDepth = 100;  // of messages, as protocol buffers are read elsewhere
+constexpr int kMaxDepth = 100;  // of messages, as in other readers of protocol buffers
 constexpr uint64_t kMaxBytes = uint64_t{2} << 30;
 
-// The messages of onnx.proto in which a tensor can be, and where they lie in each other.
+// The messages of onnx.proto that can contain a tensor, and how they nest.
 enum class Message : uint8_t { kModel, kTraining, kFunction, kGraph, kNode, kAttribute, kSparse, kTensor };
 
 struct Part {
   Message of;
   uint32_t field;
   Message is;
-  bool single;  // may stand once: readers would merge two
+  bool single;  // may occur once: readers would merge two
 };
 
 constexpr Part kParts[] = {
@@ -80,8 +80,8 @@ Status ReadEntry(std::string_view message, ExternalTensor* tensor, std::set<std:
     if (field.number == kEntryKey) key = field.text;
     if (field.number == kEntryValue) value = field.text;
   }
-  const std::string of = "tensor \"" + tensor->tensor + "\" keeps its values in another file, and its \"" + key + "\"";
-  if (!field.ok() || !keys->insert(key).second) return Invalid(of + " is damaged or written twice");
+  const std::string of = "tensor \"" + tensor->tensor + "\" stores its values in another file, and its \"" + key + "\"";
+  if (!field.ok() || !keys->insert(key).second) return Invalid(of + " is damaged or occurs twice");
   if (key == "location") {
     tensor->location = value;
   } else if (key == "offset" || key == "length") {
@@ -98,7 +98,7 @@ Status ReadEntry(std::string_view message, ExternalTensor* tensor, std::set<std:
   return Status::Ok();
 }
 
-// Nothing when the tensor holds its values itself. The message is sound.
+// Does nothing for a tensor that holds its own values. The message is well-formed.
 Result<std::optional<ExternalTensor>> ReadExternal(std::string_view message) {
   ExternalTensor tensor;
   uint64_t location = 0;
@@ -112,7 +112,7 @@ Result<std::optional<ExternalTensor>> ReadExternal(std::string_view message) {
   std::set<std::string> keys;
   for (const std::string_view entry : entries) RETURN_IF_ERROR(ReadEntry(entry, &tensor, &keys));
   if (location != kExternal || tensor.location.empty()) {
-    return Invalid("tensor \"" + tensor.tensor + "\" does not say in which file its values lie");
+    return Invalid("tensor \"" + tensor.tensor + "\" does not say which file stores its values");
   }
   return std::optional<ExternalTensor>(std::move(tensor));
 }
@@ -184,7 +184,7 @@ bool IsFalseConstant(const NodeText& node) {
   return false;
 }
 
-// Operators that give other values in each call. Of Dropout only what is in training mode.
+// Operators whose results differ from call to call. Dropout counts only in training mode.
 bool DrawsNumbers(const NodeText& node) {
   static constexpr std::string_view kStandard[] = {"RandomNormal",      "RandomNormalLike", "RandomUniform",
                                                    "RandomUniformLike", "Multinomial",      "Bernoulli"};
@@ -192,7 +192,7 @@ bool DrawsNumbers(const NodeText& node) {
   return node.domain == "com.microsoft" && node.type == "Sampling";
 }
 
-// Dropout has its training mode as the third input, its relatives as the last of five.
+// Dropout's training mode is its third input; in its variants it is the last of five.
 std::string_view TrainingMode(const NodeText& node) {
   static constexpr std::string_view kDropouts[] = {"Dropout", "BitmaskDropout", "BiasDropout", "BitmaskBiasDropout"};
   if (std::ranges::count(kDropouts, node.type) == 0) return {};
@@ -222,11 +222,11 @@ class FactReader {
     while (field.Next()) {
       const Part* part = PartAt(type, field);
       if (part == nullptr) continue;
-      if (part->single && !singles.insert(part->field).second) return Invalid("it holds one part twice");
+      if (part->single && !singles.insert(part->field).second) return Invalid("one of its parts occurs twice");
       RETURN_IF_ERROR(Walk(field.text, part->is, depth + 1));
       if (type == Message::kGraph && part->is == Message::kTensor) NoteInitialiser(field.text);
     }
-    if (!field.ok()) return Invalid("its bytes are no protocol buffer");
+    if (!field.ok()) return Invalid("its bytes are not a protocol buffer");
     if (type == Message::kNode) NoteNode(ReadNode(message));
     if (type != Message::kTensor) return Status::Ok();
     ASSIGN_OR_RETURN(auto external, ReadExternal(message));
@@ -254,14 +254,14 @@ class FactReader {
   }
 
   OnnxFileFacts facts_;
-  std::set<std::string_view> false_;  // names of flags that are false wherever they are read
-  std::set<std::string_view> made_;   // names of all other values
+  std::set<std::string_view> false_;                                // names of flags that are always false
+  std::set<std::string_view> made_;                                 // names of all other values
   std::vector<std::pair<std::string_view, std::string>> dropouts_;  // training mode, operator
 };
 
-// ------------------------------------------------------------------ data put in place
+// ------------------------------------------------------------------ inserting data
 
-// Bytes that lie in several places, one behind the other.
+// Bytes that are spread over several places in memory, in order.
 struct Rope {
   std::vector<std::string_view> pieces;
   uint64_t size = 0;
@@ -288,7 +288,7 @@ class DataPlacer {
 
   Result<std::string> Place(std::string_view bytes) {
     ASSIGN_OR_RETURN(const Rope rope, Rewrite(bytes, Message::kModel));
-    if (rope.size > kMaxBytes) return Invalid("the model and its data files are longer than 2 GiB together");
+    if (rope.size > kMaxBytes) return Invalid("the model and its data files together are longer than 2 GiB");
     std::string whole;
     whole.reserve(rope.size);
     for (const std::string_view piece : rope.pieces) whole += piece;
@@ -321,7 +321,7 @@ class DataPlacer {
     const uint64_t length = tensor.length >= 0 ? static_cast<uint64_t>(tensor.length)
                                                : file.size() - std::min<uint64_t>(tensor.offset, file.size());
     if (tensor.offset > file.size() || length > file.size() - tensor.offset) {
-      return Invalid("tensor \"" + tensor.tensor + "\" wants " + std::to_string(length) + " bytes from byte " +
+      return Invalid("tensor \"" + tensor.tensor + "\" needs " + std::to_string(length) + " bytes from byte " +
                      std::to_string(tensor.offset) + " of \"" + tensor.location + "\", which has " +
                      std::to_string(file.size()) + ": the data file belongs to another model, or is incomplete");
     }

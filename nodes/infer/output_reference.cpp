@@ -16,7 +16,7 @@ std::string_view NameOf(std::string_view text, const std::vector<std::string>& o
 
 Status Malformed(std::string_view text) {
   return {Code::kInvalid, "\"" + std::string(text) +
-                              "\" is no reference to an output; write NAME, NAME[1], NAME[1][2] or NAME['class']"};
+                              "\" is not a reference to an output; write NAME, NAME[1], NAME[1][2] or NAME['class']"};
 }
 
 }  // namespace

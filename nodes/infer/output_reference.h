@@ -9,7 +9,7 @@
 
 namespace anabranch {
 
-// What a column takes of a model's outputs: "label", "probabilities[1]", "Y[1][2]", "scores['spam']".
+// The part of a model's outputs that a column gets: "label", "probabilities[1]", "Y[1][2]", "scores['spam']".
 struct OutputReference {
   std::string output;
   std::vector<int64_t> indices;  // of tensors
@@ -17,7 +17,7 @@ struct OutputReference {
   bool has_class = false;
 };
 
-// Reads a reference. `outputs` are the model's names: one of them may hold brackets itself. kInvalid when malformed.
+// Reads a reference. `outputs` are the model's names, which may contain brackets themselves. kInvalid when malformed.
 Result<OutputReference> ParseOutputReference(std::string_view text, const std::vector<std::string>& outputs);
 
 }  // namespace anabranch

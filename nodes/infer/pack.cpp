@@ -48,7 +48,7 @@ void CheckIntegers(const ModelInput& input, const Column& column, size_t element
   });
 }
 
-// Whether a look at each value is needed: one that is greater than a float, infinite or not a number, on any row.
+// Whether each value must be checked: some row has a value that is too large for a float, infinite or not a number.
 bool MayNotFit(std::span<const double> values) {
   constexpr auto kGreatest = std::bit_cast<int64_t>(static_cast<double>(FLT_MAX));
   int64_t found = 0;
@@ -171,7 +171,7 @@ void PackTexts(const RecordBatch& batch, const ModelInput& input, std::span<cons
   }
 }
 
-// The column's memory, when it holds exactly what the call reads.
+// The column's memory, if it holds exactly what the call reads.
 const void* AsItLies(const RecordBatch& batch, const InferPlan& plan, const ModelInput& input,
                      std::span<const uint32_t> rows, uint32_t call_rows) {
   if (input.columns.size() != 1 || rows.size() != call_rows || !Contiguous(rows)) return nullptr;

@@ -13,7 +13,7 @@
 namespace anabranch {
 namespace {
 
-constexpr double kNoise = 1.05;  // of two measurements of the same
+constexpr double kNoise = 1.05;  // ratio of two measurements of the same thing
 constexpr std::array<uint32_t, 12> kSizes = {2, 3, 4, 5, 7, 8, 16, 33, 64, 100, 128, 256};
 constexpr std::array<uint32_t, 5> kCandidates = {4, 8, 16, 64, 256};
 constexpr std::array<size_t, 3> kShifts = {1, 3, 4};
@@ -43,13 +43,13 @@ class Prober {
     }
   }
 
-  // Results of `count` made-up rows, from calls with `records` each (the first with `lead` fewer), padded to `rows`
-  // where that is not 0.
+  // Results of `count` made-up rows, from calls with `records` each (the first has `lead` fewer), padded to `rows`
+  // unless that is 0.
   Result<std::vector<std::string>> Results(uint32_t count, uint32_t records, uint32_t rows, uint32_t lead = 0) {
     return Results(count, records, rows, lead, 0);
   }
 
-  // The same with inputs and outputs `shift` values off their usual place in memory.
+  // The same, with inputs and outputs shifted by `shift` values in memory.
   Result<std::vector<std::string>> ShiftedResults(uint32_t count, uint32_t rows, size_t shift) {
     return Results(count, rows, rows, 0, shift);
   }
@@ -143,8 +143,8 @@ class Prober {
   std::vector<AlignedBuffer> shifted_;
 };
 
-// Lets outputs be written in place where the model's own shapes allow it, and sees that the results stay the same.
-// `before` are the results of `rows` made-up rows without that.
+// Lets outputs be written in place if the model's own shapes allow it, and checks that the results stay the same.
+// `before` are the results of `rows` made-up rows without it.
 void SettleInPlace(const Result<std::vector<std::string>>& before, Prober* prober, uint32_t rows, ModelCall* call,
                    CallShape* shape) {
   const InferPlan& plan = call->plan();
@@ -161,7 +161,7 @@ void SettleInPlace(const Result<std::vector<std::string>>& before, Prober* probe
   }
 }
 
-// Of one call: the least of several. kNever when it fails.
+// Time of one call: the least of several. kNever when it fails.
 int64_t CallTimeNs(ModelCall* call, Prober* prober, uint32_t rows) {
   const Clock& clock = Clock::Real();
   prober->Fill(0, rows, rows);
@@ -225,7 +225,7 @@ void MeasureCosts(ModelCall* call, Prober* prober, uint32_t most, CallShape* sha
   MeasureCost(call, prober, most, shape);
 }
 
-// Of the sizes that were measured: the largest that costs no more per record than the best, but for noise.
+// The largest measured size that costs no more per record than the best one, apart from noise.
 uint32_t FastestSize(const CallShape& shape, uint32_t most) {
   const auto per_row = [](const CallShape::Cost& cost) { return static_cast<double>(cost.ns) / cost.rows; };
   const auto best = std::ranges::min_element(shape.costs, {}, per_row);
@@ -253,7 +253,7 @@ Result<CallShape> ProbeModel(ModelCall* call) {
   const auto first = prober.Results(first_rows, first_rows, first_rows);
   if (first.status().code() == Code::kInvalid) return Status(Code::kStage, first.status().message());
   if (!first.ok()) {
-    // Made-up rows are not to this model's taste: nothing is known of it, so every call has the same size.
+    // The model refuses made-up rows, so the probe learns nothing: every call has the same size.
     shape.fixed_rows = plan.fixed_rows != 0 ? plan.fixed_rows : kPaddedRows;
     shape.records = std::min(shape.fixed_rows, plan.max_rows == 0 ? kPaddedRows : plan.max_rows);
     return shape;
@@ -262,8 +262,8 @@ Result<CallShape> ProbeModel(ModelCall* call) {
   const auto again = prober.Results(first_rows, first_rows, first_rows);
   if (!plan.nondeterministic && again.ok() && *again != *first) {
     return Status(Code::kStage,
-                  "the same rows gave other results when they were computed again; export the model in "
-                  "evaluation mode, or write \"nondeterministic\": true at the model");
+                  "the same rows gave different results when they were computed again; export the model in "
+                  "evaluation mode, or set \"nondeterministic\": true at the model");
   }
   if (const Status fits = CheckOutputs(*call); !fits.ok()) return Status(Code::kStage, fits.message());
   SettleInPlace(again, &prober, first_rows, call, &shape);

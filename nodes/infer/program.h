@@ -17,16 +17,16 @@ struct FeatureColumn {
   int64_t elements = 1;  // values per row
 };
 
-// One input of the model and what feeds it: the columns' values side by side make a row.
+// One input of the model and the columns that feed it: their values side by side make a row.
 struct ModelInput {
   std::string name;
   Element element = Element::kFloat32;
-  std::vector<int64_t> row_shape;  // without the row dimension, no free one left
+  std::vector<int64_t> row_shape;  // without the row dimension; no free dimension remains
   int64_t width = 1;               // values per row
   std::vector<FeatureColumn> columns;
 };
 
-// One output that is asked for.
+// One output that the node uses.
 struct ModelOutput {
   std::string name;
   ValueInfo::Form form = ValueInfo::Form::kTensor;
@@ -35,7 +35,7 @@ struct ModelOutput {
   int64_t width = -1;              // values per row; -1 = not declared
 };
 
-// One column that is made: a part of an output's row.
+// One column that the node makes: a part of an output's row.
 struct MadeValue {
   std::string reference;  // "probabilities[1]"
   ColumnId id;
@@ -44,7 +44,7 @@ struct MadeValue {
   int64_t first = 0;  // values [first, first + count) of the row
   int64_t count = 1;
   std::string class_name;            // maps: the key
-  std::vector<std::string> classes;  // maps that are taken whole: the keys, in the order of the vector
+  std::vector<std::string> classes;  // whole maps: the keys, in the order of the vector
 };
 
 // What an infer node does, compiled. Immutable.
@@ -57,11 +57,11 @@ struct InferPlan {
   std::vector<ModelOutput> outputs;
   std::vector<MadeValue> values;
   uint32_t fixed_rows = 0;  // rows of every call, when the file fixes them; 0 = free
-  uint32_t max_rows = 0;    // rows per call asked for; 0 = to be calibrated
+  uint32_t max_rows = 0;    // requested rows per call; 0 = calibrate
   bool null_is_nan = false;
   bool allow_nan = false;
   bool nondeterministic = false;             // may give other results for the same row
-  int64_t call_limit_ns = 30'000'000'000;    // for one call, where its node has no deadline
+  int64_t call_limit_ns = 30'000'000'000;    // for one call, if its node has no deadline
   int64_t warmup_limit_ns = 60'000'000'000;  // for Open()
 };
 

@@ -48,7 +48,7 @@ Result<std::string> ReadAll(const Descriptor& file, const std::string& path) {
     const ssize_t n = read(file.get(), bytes.data() + done, bytes.size() - done);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return CannotRead(path, std::strerror(errno));
-    if (n == 0) return CannotRead(path, "it became shorter while it was read");
+    if (n == 0) return CannotRead(path, "it was truncated while it was read");
     done += static_cast<size_t>(n);
   }
   return bytes;
@@ -70,7 +70,7 @@ Result<std::string> ReadWholeFileBelow(const std::string& folder, const std::str
   const long fd = whole ? syscall(SYS_openat2, at.get(), path.c_str(), &how, sizeof how) : -1;
   if (!whole || (fd < 0 && errno == EXDEV)) {
     return Status(Code::kInvalid,
-                  "the data file \"" + Printable(path, 256) + "\" is outside of the model's folder " + folder);
+                  "the data file \"" + Printable(path, 256) + "\" is outside the model's folder " + folder);
   }
   return ReadAll(Descriptor(static_cast<int>(fd)), folder + "/" + Printable(path, 256));
 }
@@ -79,7 +79,7 @@ Result<std::string> Sha256(const std::string& bytes) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   if (EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr) != 1) {
-    return Status(Code::kInternal, "SHA-256 is not to be had from the system's libcrypto");
+    return Status(Code::kInternal, "the system's libcrypto does not offer SHA-256");
   }
   std::string hex;
   for (unsigned int i = 0; i < size; ++i) {

@@ -10,8 +10,8 @@ namespace anabranch {
 // directory. kUnavailable names the file and the reason.
 Result<std::string> ReadWholeFile(const std::string& path);
 
-// The same for a path that must not leave `folder`: links are followed below it only.
-// kInvalid: it leads out of the folder.
+// The same for a path that must stay in `folder`: links are followed only below it.
+// kInvalid: the path leads out of the folder.
 Result<std::string> ReadWholeFileBelow(const std::string& folder, const std::string& path);
 
 // 64 lower-case hexadecimal digits. kInternal when the system's libcrypto has no SHA-256.

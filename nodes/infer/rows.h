@@ -21,19 +21,20 @@ struct BadRow {
 // Of ascending rows, at least one.
 inline bool Contiguous(std::span<const uint32_t> rows) { return rows.back() - rows.front() + 1 == rows.size(); }
 
-// Finds the active rows whose features the model can take, ascending; the others go to `bad`: nulls (unless they are
-// NaN to the model) and numbers that the model's type cannot hold. `usable` is scratch memory.
+// Finds the active rows whose features the model can take, ascending; the others go to `bad`: rows with
+// nulls (unless the model gets NaN for them) and with numbers that the model's type cannot hold. `usable` is scratch
+// memory.
 void SelectRows(const NodeRun& run, const InferPlan& plan, std::vector<uint8_t>* usable, std::vector<uint32_t>* rows,
                 std::vector<BadRow>* bad);
 
-// Writes `rows` into the call's inputs, padded with copies of the last one up to `call_rows`. A tensor column that
-// lies in memory as the model wants it is not copied.
+// Writes `rows` into the call's inputs, padded with copies of the last one up to `call_rows`. A tensor column
+// whose memory layout already fits the model is not copied.
 void PackRows(const RecordBatch& batch, std::span<const uint32_t> rows, uint32_t call_rows, ModelCall* call);
 
-// Lets outputs that are exactly one column be written into that column; before Run, for unpadded calls.
+// Lets the model write outputs that are exactly one column into that column. Call it before Run, for unpadded calls.
 void BorrowColumns(RecordBatch& batch, std::span<const uint32_t> rows, uint32_t call_rows, ModelCall* call);
 
-// Whether the outputs of the last call hold what the columns take: numbers of values, classes. kInvalid otherwise.
+// Whether the outputs of the last call match the columns (number of values, classes). kInvalid otherwise.
 Status CheckOutputs(const ModelCall& call);
 
 // Copies the call's results into the columns (values, not states); rows with a number that is not finite go to `bad`

@@ -8,7 +8,7 @@
 namespace anabranch {
 namespace {
 
-// Values of one output → one column. From and To differ for what is narrower than a column.
+// Values of one output → one column. From and To differ for types that are narrower than a column.
 template <typename To, typename From>
 void CopyValues(const ModelCall::Output& output, const MadeValue& value, std::span<const uint32_t> rows,
                 Column* column) {
@@ -32,8 +32,8 @@ void FindNotFinite(const InferPlan& plan, const MadeValue& value, std::span<cons
                    std::vector<BadRow>* bad) {
   const T* values = column.values<T>().data();
   const auto count = static_cast<size_t>(value.count);
-  // x - x is 0 for finite numbers only: one pass without branches, for the common case
-  // (rows between those asked for hold anything: at worst they cost the second pass).
+  // x - x is 0 only for finite numbers: one pass without branches for the common case. Rows between the requested ones
+  // may hold any value; at worst they cost the second pass.
   const auto all = column.values<T>().subspan(rows.front() * count, (rows.back() - rows.front() + 1) * count);
   std::array<T, 8> sums = {};
   for (size_t i = 0; i < all.size(); ++i) sums[i % 8] += all[i] - all[i];
@@ -48,7 +48,7 @@ void FindNotFinite(const InferPlan& plan, const MadeValue& value, std::span<cons
 
 void CopyTexts(const ModelCall::Output& output, const MadeValue& value, std::span<const uint32_t> rows,
                Column* column) {
-  // Columns keep their texts themselves: the model's go with the next call.
+  // Columns copy their texts, because the model's texts are gone after the next call.
   const std::string_view all = column->text().Copy(output.strings.bytes);
   std::string_view* to = column->values<std::string_view>().data();
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -58,7 +58,7 @@ void CopyTexts(const ModelCall::Output& output, const MadeValue& value, std::spa
   }
 }
 
-// The keys that a column takes of a map.
+// The keys of a map that a column gets.
 std::span<const std::string> ClassesOf(const MadeValue& value) {
   if (value.classes.empty()) return {&value.class_name, 1};
   return value.classes;
@@ -122,7 +122,7 @@ bool LiesAsInColumn(Element element) {
          element == Element::kBool;
 }
 
-// A uint64 beyond an int64 has become negative.
+// A uint64 that does not fit an int64 has become negative.
 void FindTooLarge(const InferPlan& plan, const MadeValue& value, std::span<const uint32_t> rows, const Column& column,
                   std::vector<BadRow>* bad) {
   const auto count = static_cast<size_t>(value.count);

@@ -9,14 +9,14 @@
 
 namespace anabranch {
 
-// Ends work that takes too long: one thread per process, started with the first deadline, calls back at most once per
+// Ends work that takes too long. One thread per process, started with the first deadline, calls back at most once per
 // guard. Thread-safe.
 class Watchdog {
  public:
   static Watchdog& Process();
 
-  // Calls `late` from the watchdog's thread when `deadline_ns` (of Clock::Real()) passes before the guard goes.
-  // When the destructor returns, `late` neither runs nor will. INT64_MAX: costs nothing.
+  // Calls `late` from the watchdog's thread when `deadline_ns` (of Clock::Real()) passes before the guard is
+  // destroyed. Once the destructor has returned, `late` is not running and will not run. INT64_MAX costs nothing.
   class Guard {
    public:
     Guard(Watchdog& watchdog, int64_t deadline_ns, std::function<void()> late);
@@ -24,7 +24,7 @@ class Watchdog {
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
     bool expired() const { return expired_.load(std::memory_order_acquire); }
-    // A later deadline instead. Costs a store; nothing after it has expired.
+    // Moves the deadline later. Costs a store; has no effect after it expired.
     void Renew(int64_t deadline_ns) { deadline_ns_.store(deadline_ns, std::memory_order_relaxed); }
 
    private:

@@ -5,7 +5,7 @@
 
 namespace anabranch {
 
-// One message of a protocol buffer, field by field, in order. Views into the message; nothing is copied.
+// Reads one protocol buffer message field by field, in order. Fields are views into the message; nothing is copied.
 class WireFields {
  public:
   explicit WireFields(std::string_view message) : rest_(message) {}
@@ -16,11 +16,13 @@ class WireFields {
   std::string_view text;
   std::string_view whole;  // tag and content, as they lie in the message
 
-  // The next field. False at the end, and where the bytes are no message or hold a group (which nobody writes): ok().
+  // The next field. False at the end, and on bytes that are not a message or that hold a group (which writers avoid);
+  // ok()
+  // tells these cases apart.
   bool Next();
   bool ok() const { return ok_; }
 
-  // Takes a varint off the front of `bytes`.
+  // Removes a varint from the front of `bytes`.
   static bool Varint(std::string_view* bytes, uint64_t* value);
 
  private:

@@ -12,15 +12,14 @@ constexpr std::string_view kRaw = "raw";
 NodeKind::Spec MakeSpec() {
   NodeKind::Spec spec;
   spec.name = "persist";
-  spec.summary = "Writes each row, under the key of its record, to a topic, a file or a table.";
+  spec.summary = "Writes each row to a topic, a file or a table, with the key of its record.";
   spec.about =
       "`to` names the target by its connector: `{\"kafka\": {\"topic\": …}}`, `{\"file\": {\"path\": …}}` or "
-      "`{\"sqlite\": {\"path\": …, \"table\": …}}`. What is written are the columns in `fields`; without it all "
-      "columns "
-      "that models and ensembles above made; `\"*\"` writes every column that is visible here.\n\n"
-      "Rows become visible together with the progress of their source, so that under `exactly_once` each is there "
-      "exactly once, in the order of its source partition. With `\"envelope\": \"raw\"` the record's value goes on as "
-      "it came; it is the only way to write records of a source without a schema.";
+      "`{\"sqlite\": {\"path\": …, \"table\": …}}`. `fields` lists the columns to write. Without it, the node "
+      "writes all columns that models and ensembles above made. `\"*\"` writes every column that is visible here.\n\n"
+      "Rows become visible together with the progress of their source, so that under `exactly_once` each appears "
+      "exactly once, in the order of its source partition. `\"envelope\": \"raw\"` writes the record's value "
+      "unchanged; it is the only way to write records of a source without a schema.";
   const Shape names = Shape::List(Shape::Column(), true);
   const Shape renamed = Shape::Map(Shape::Column(), true);
   spec.fields = {
@@ -28,7 +27,7 @@ NodeKind::Spec MakeSpec() {
       {"fields", Shape::OneOf({names, renamed, Shape::Enum({"*"})}), false, "",
        "Columns to write: a list, an object from written name to column, or \"*\" for all; default: all results."},
       {"envelope", Shape::Enum({"plain", "raw", "cloudevents"}), false, "",
-       "How a row is wrapped; which ones there are depends on the connector."},
+       "How a row is wrapped. The choices depend on the connector."},
   };
   spec.sink = true;
   spec.example = R"({"kind": "persist", "inputs": ["score"], "to": {"file": {"path": "predictions.jsonl"}},)"
@@ -78,7 +77,7 @@ class FieldBinder {
     const VisibleColumn* visible = context_.Read(at, column);
     if (visible == nullptr) return;
     if (!names_.insert(name).second) {
-      context_.faults().Add(FaultCode::kBadValue, at, "\"" + name + "\" is written twice", "name each field once");
+      context_.faults().Add(FaultCode::kBadValue, at, "\"" + name + "\" is written twice", "list each field once");
       return;
     }
     fields_.push_back({name, visible->id, visible->type, visible->nullable, &at});
@@ -91,12 +90,12 @@ class FieldBinder {
     }
     if (!fields_.empty()) return;
     if (columns.empty()) {
-      context_.faults().Add(FaultCode::kBadValue, at, "no column is visible here, so there is nothing to write",
-                            "give the source a \"schema\", or write its records as they come: \"envelope\": \"raw\"");
+      context_.faults().Add(FaultCode::kBadValue, at, "no column is visible here, so the node has nothing to write",
+                            "give the source a \"schema\", or write its records unchanged: \"envelope\": \"raw\"");
     } else {
       context_.faults().Add(FaultCode::kMissingKey, at,
-                            "no model or ensemble above makes a column, so there is nothing to write by default",
-                            "name the columns in \"fields\" (\"*\" for all); " + Suggest("", Names(columns)));
+                            "no model or ensemble above makes a column, so the node has nothing to write by default",
+                            "list the columns in \"fields\" (\"*\" for all); " + Suggest("", Names(columns)));
     }
   }
 
@@ -126,8 +125,8 @@ class PersistKind : public NodeKind {
       fields.fields = FieldBinder(context).Bind();
     } else if (const ConfigValue* given = config.Find("fields")) {
       context.faults().AddAtName(FaultCode::kBadValue, *given,
-                                 "\"envelope\": \"raw\" writes the record as it came, no fields",
-                                 "leave \"fields\" out, or choose another envelope");
+                                 "\"envelope\": \"raw\" writes the record unchanged and takes no fields",
+                                 "remove \"fields\", or choose another envelope");
     }
     const ConfigValue* to = config.Find("to");
     if (to == nullptr) return nullptr;

@@ -25,19 +25,20 @@ NodeKind::Spec MakeSpec() {
       "of the file. A column is made once in a topology: an entry cannot take the name of a column that is there "
       "already.\n\n"
       "`where` keeps the rows for which it is true; rows for which it is false or null leave the stream and are "
-      "counted as filtered. It may use entries of `set`; only the entries that it needs are worked out for rows that "
-      "it filters.\n\n"
+      "counted as filtered. It may use entries of `set`; for rows that it filters out, only the entries that "
+      "it needs are computed.\n\n"
       "`drop` hides columns from the nodes below and `rename` shows them under another name, `drop` first, then the "
       "renames in the order of the file. Neither changes data, and both may name entries of `set`.\n\n"
-      "A record for which an expression fails (integer overflow, division by zero) leaves the stream here under "
-      "`on_error` with the code `expression` and a message that names the entry.\n\n"
-      "An entry that reads a column of a node which failed for the record, and went on with nulls or defaults "
-      "(`on_error`), is no result either: an ensemble below does not count it, even where `coalesce` gave it a value.";
+      "A record for which an expression fails (integer overflow, division by zero) leaves the stream here as "
+      "`on_error` says, with the code `expression` and a message that names the entry.\n\n"
+      "A node may fail for a record and pass it on with nulls or defaults (`on_error`). An entry that reads a column "
+      "of that node is not a result either: an ensemble below does not count it, even if `coalesce` gave it a value.";
   spec.fields = {
-      Field("set", Shape::Map(Shape::Expression()), "New columns: name and expression."),
-      Field("where", Shape::Expression(), "Rows for which it is not true are filtered."),
+      Field("set", Shape::Map(Shape::Expression()), "New columns: name to expression."),
+      Field("where", Shape::Expression(), "Filters out the rows for which this is not true."),
       Field("drop", Shape::List(Shape::Column()), "Columns hidden from the nodes below."),
-      Field("rename", Shape::Map(Shape::String()), "Columns shown below under another name: from and to."),
+      Field("rename", Shape::Map(Shape::String()),
+            "Columns that the nodes below see under another name: old name to new name."),
   };
   spec.example =
       R"json({"kind": "transform", "inputs": ["payments"], )json"
@@ -48,7 +49,7 @@ NodeKind::Spec MakeSpec() {
 struct Step {
   std::string name;  // "set.NAME" or "where", as messages say it
   std::shared_ptr<const Expression> expression;
-  std::optional<ColumnId> column;       // made by the step; none: the step is the filter
+  std::optional<ColumnId> column;       // made by the step; absent for the filter
   std::shared_ptr<const Type> storage;  // of an expression that narrows; may be null
 };
 
@@ -76,8 +77,8 @@ class TransformNode final : public Node {
   }
 
  private:
-  // What was made of a cell without a result of its own is no result either; what was made of a skipped one is, unless
-  // it is null.
+  // A value computed from a cell without a result is not a result either. A value computed from a skipped cell is a
+  // result unless it is null.
   static void HandMarksOn(const RecordBatch& batch, const Expression& expression, Column* out) {
     const std::span<uint8_t> states = out->states();
     for (const ColumnId column : expression.reads) {
@@ -152,8 +153,8 @@ class TransformProgram final : public NodeProgram {
   std::shared_ptr<const std::vector<Step>> steps_;
 };
 
-// Binds one transform node. The order of the steps is that of the file, but the filter goes up to where everything
-// that it reads is made, and the entries that it does not need go below it.
+// Binds one transform node. The steps keep the order of the file, except that the filter runs as soon as everything it
+// reads is made; entries that it does not need run after it.
 class Binder {
  public:
   explicit Binder(BindContext& context)
@@ -195,14 +196,14 @@ class Binder {
     steps_.push_back({"set." + entry.name, compiled.expression, id, nullptr});
   }
 
-  // BindContext knows the columns of the topology; a name that a rename above made visible is known here alone.
+  // BindContext knows the columns of the topology. A name that a rename above made visible is known only here.
   ColumnId Make(const ConfigValue& entry, const Type& type, bool nullable) {
     const size_t before = context_.faults().errors();
     const ColumnId id = context_.Make(entry, entry.name, type, nullable);
     if (context_.faults().errors() == before && context_.scope().Find(entry.name) != nullptr) {
       context_.faults().AddAtName(FaultCode::kColumnMadeTwice, entry,
-                                  "a column is renamed to \"" + entry.name + "\" above this node already",
-                                  "give this one another name");
+                                  "a node above already renames a column to \"" + entry.name + "\"",
+                                  "choose another name for this one");
     }
     return id;
   }
@@ -217,7 +218,7 @@ class Binder {
     where_ = Step{"where", std::move(condition), std::nullopt, nullptr};
   }
 
-  // What an expression of this node reads is read as it was declared.
+  // Expressions of this node read columns with their declared types.
   void AskForStorage() {
     std::vector<bool> read(steps_.size());
     for (const Step& step : steps_) MarkNeeded(*step.expression, &read);
@@ -263,7 +264,7 @@ class Binder {
   // False, with a fault, when the nodes below could not see `name` anyway.
   bool IsVisible(const Scope& below, const ConfigValue& at, const std::string& name, bool at_name) {
     if (below.Find(name) != nullptr) return true;
-    const std::string message = "column \"" + name + "\" is not known here";
+    const std::string message = "column \"" + name + "\" does not exist here";
     const std::string hint = Suggest(name, below.Names());
     if (at_name) {
       context_.faults().AddAtName(FaultCode::kUnknownColumn, at, message, hint);
@@ -293,9 +294,10 @@ class Binder {
         continue;
       }
       if (below.Find(at.text) != nullptr) {
-        context_.faults().Add(FaultCode::kBadValue, at,
-                              "column \"" + at.name + "\" cannot be renamed to \"" + at.text + "\": that name is taken",
-                              "drop or rename the other column first");
+        context_.faults().Add(
+            FaultCode::kBadValue, at,
+            "column \"" + at.name + "\" cannot be renamed to \"" + at.text + "\": that name is already in use",
+            "drop or rename the other column first");
         continue;
       }
       VisibleColumn column = *below.Find(at.name);
@@ -312,7 +314,7 @@ class Binder {
   Scope scope_;  // what the next expression may read
   std::vector<Step> steps_;
   std::optional<Step> where_;
-  std::map<ColumnId, size_t> maker_;  // step that makes the column
+  std::map<ColumnId, size_t> maker_;  // the step that makes the column
 };
 
 class TransformKind final : public NodeKind {

@@ -5,7 +5,7 @@
 namespace anabranch {
 
 // Kind "transform": new columns by expressions (`set`), rows filtered by a condition (`where`), columns hidden (`drop`)
-// or shown under another name (`rename`) to the nodes below.
+// or renamed (`rename`) for the nodes below.
 void RegisterNodeTransform(Registry& registry);
 
 }  // namespace anabranch

@@ -16,17 +16,17 @@ constexpr size_t kShownBytes = 64;
 NodeKind::Spec MakeSpec() {
   NodeKind::Spec spec;
   spec.name = "validate";
-  spec.summary = "Holds records to the schema of their source and to named rules.";
+  spec.summary = "Checks records against the schema of their source and against named rules.";
   spec.about =
-      "Every record that reaches the node is held to the JSON Schema of its source (types, required fields and "
-      "constraints), unless a validate node above did that already; without any validate node the source does it "
-      "itself. "
-      "Records that keep to the schema are then held to the rules, in the order written.\n\n"
+      "Every record that reaches the node is validated against the JSON Schema of its source (types, required fields "
+      "and constraints), unless a validate node above has done so. Without any validate node, the source does it. "
+      "Records that match the schema are then checked against the rules, in the order written.\n\n"
       "A rule is an expression that must be true. A rule that is false or null fails the record: null is not true. Use "
       "`is_null` or `coalesce` where a field may be absent.\n\n"
-      "A record that fails leaves the stream here under `on_error` (dead letters by default) with the code `schema`, "
-      "`rule` or `expression` and a message that names the field or the rule and the values; the records around it go "
-      "on.";
+      "A record that fails leaves the stream here as `on_error` says (dead letters by default), with the code "
+      "`schema`, "
+      "`rule` or `expression` and a message that names the field or the rule and the values. Other records are not "
+      "affected.";
   FieldSpec rules;
   rules.name = "rules";
   rules.shape = Shape::Map(Shape::Expression());
@@ -44,7 +44,7 @@ struct Rule {
   };
   std::string name;
   std::shared_ptr<const Expression> expression;
-  std::vector<Shown> shown;  // what a failure message tells
+  std::vector<Shown> shown;  // the columns that a failure message shows
 };
 
 struct Rules {
@@ -158,7 +158,7 @@ class ValidateKind final : public NodeKind {
     if (bound->rules.empty() && bound->schemas.empty()) {
       context.faults().Add(
           FaultCode::kUnused, context.config(),
-          "node \"" + context.node_id() + "\" checks nothing: it has no rules and no schema to enforce",
+          "node \"" + context.node_id() + "\" checks nothing: it has no rules, and its source has no schema",
           "add \"rules\", or a \"schema\" to the source");
     }
     return std::make_shared<ValidateProgram>(std::move(bound));

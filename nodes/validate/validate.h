@@ -4,7 +4,7 @@
 
 namespace anabranch {
 
-// Kind "validate": holds records to the schema of their source and to named rules.
+// Kind "validate": checks records against the schema of their source and against named rules.
 void RegisterNodeValidate(Registry& registry);
 
 }  // namespace anabranch

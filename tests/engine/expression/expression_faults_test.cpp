@@ -36,9 +36,9 @@ TEST_F(ExpressionFaults, SoundExpressionsHaveTheirTypes) {
 
 TEST_F(ExpressionFaults, UnknownColumnsAreAllReportedAtTheirPlaces) {
   EXPECT_EQ(Check("amout + contry"),
-            "203@0+5: column \"amout\" is not known here (did you mean \"amount\"?); "
-            "203@8+6: column \"contry\" is not known here (did you mean \"country\"?)");
-  EXPECT_EQ(Check("key == 'a'"), "203@0+3: column \"key\" is not known here (\"key\" is a function: write key(…))");
+            "203@0+5: column \"amout\" does not exist here (did you mean \"amount\"?); "
+            "203@8+6: column \"contry\" does not exist here (did you mean \"country\"?)");
+  EXPECT_EQ(Check("key == 'a'"), "203@0+3: column \"key\" does not exist here (\"key\" is a function: write key(…))");
 }
 
 TEST_F(ExpressionFaults, UnknownFunctionsAreReportedWithWhatIsNear) {
@@ -125,15 +125,15 @@ TEST_F(ExpressionFaults, AllFaultsOfOneTextComeAtOnce) {
             "303@13+3: function \"sqr\" is not known (write x * x); "
             "301@24+2: \"**\" is not an operator of this language (write pow(x, y))");
   EXPECT_EQ(Check("amout + ) ln(count"),
-            "203@0+5: column \"amout\" is not known here (did you mean \"amount\"?); "
+            "203@0+5: column \"amout\" does not exist here (did you mean \"amount\"?); "
             "301@8+1: \")\" stands where a value belongs");
   EXPECT_EQ(Check("(contry + lower(amount)"),
-            "203@1+6: column \"contry\" is not known here (did you mean \"country\"?); "
+            "203@1+6: column \"contry\" does not exist here (did you mean \"country\"?); "
             "303@10+5: lower takes (string), not (float64); "
             "301@23+0: the expression ends where \")\" belongs");
   EXPECT_EQ(Check("amount, amout"),
             "301@6+1: \",\" stands where an operator or the end belongs; "
-            "203@8+5: column \"amout\" is not known here (did you mean \"amount\"?)");
+            "203@8+5: column \"amout\" does not exist here (did you mean \"amount\"?)");
   EXPECT_EQ(Check("99999999999999999999 + amout").substr(0, 7), "301@0+2");
   EXPECT_NE(Check("99999999999999999999 + amout").find("203@23+5"), std::string::npos);
 }
@@ -175,7 +175,7 @@ TEST_F(ExpressionFaults, ListsAndTablesSayWhatTheyNeed) {
   EXPECT_EQ(Check("bucket(country, [1])"), "302@0+6: bucket compares numbers, not string");
   EXPECT_EQ(Check("{'a': 1}"), "302@0+1: a table stands only in map (write map(x, {'a': 1}, 0))");
   EXPECT_EQ(Check("map(contry, {'DE': sqr(1)})"),
-            "203@4+6: column \"contry\" is not known here (did you mean \"country\"?); "
+            "203@4+6: column \"contry\" does not exist here (did you mean \"country\"?); "
             "303@19+3: function \"sqr\" is not known (write x * x)");
 }
 

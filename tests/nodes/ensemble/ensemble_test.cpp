@@ -102,7 +102,7 @@ TEST_F(Ensemble, FailFailsTheRowAndNamesTheMember) {
   AddMembers(Kind::kFloat64);
   Run(Config("mean", Abc(), "fail"), {1.0, 1.0}, {2.0, nullptr}, {3.0, 3.0});
   EXPECT_EQ(runner_.Values("value"), (std::vector<Cell>{2.0, nullptr}));
-  EXPECT_EQ(runner_.ErrorText(1), "missing_member: the ensemble misses \"b\" (null)");
+  EXPECT_EQ(runner_.ErrorText(1), "missing_member: members are missing: \"b\" (null)");
 }
 
 TEST_F(Ensemble, DefaultCountsTheMemberWithTheValue) {
@@ -302,7 +302,7 @@ TEST_F(Ensemble, WeightsThatAreAllZeroFailTheRecord) {
   runner_.Fill("c", {nullptr});
   runner_.Fill("w", {0.0});
   ASSERT_TRUE(runner_.Run().ok());
-  EXPECT_EQ(runner_.ErrorText(0), "weight: the weights of all members that are present are 0");
+  EXPECT_EQ(runner_.ErrorText(0), "weight: all members that are present have weight 0");
 }
 
 TEST_F(Ensemble, OutputsThatAMethodDoesNotHaveAreFaults) {
