@@ -53,7 +53,7 @@ TypedTree Checker::Run() {
   }
   tree_.root = CheckNode(ast_.root);
   if (at(tree_.root).form == Typed::Form::kNull) {
-    tree_.root = TypeFault(ast_.nodes[ast_.root], "null alone has no type", "leave the entry out");
+    tree_.root = TypeFault(ast_.nodes[ast_.root], "null alone has no type", "remove the entry");
   }
   return std::move(tree_);
 }
@@ -82,8 +82,9 @@ Checker::Id Checker::CheckNode(uint32_t index) {
   }
   for (uint32_t item : node.args) CheckNode(item);
   if (ast_.broken) return Faulty(node);  // what it belongs to was not read
-  if (node.kind == Ast::Kind::kTable) return TypeFault(node, "a table stands only in map", "write map(x, {'a': 1}, 0)");
-  return TypeFault(node, "a list of values stands only right of \"in\", before an index, and in one_hot and bucket",
+  if (node.kind == Ast::Kind::kTable)
+    return TypeFault(node, "a table is only allowed in map", "write map(x, {'a': 1}, 0)");
+  return TypeFault(node, "a list of values is only allowed after \"in\", before an index, and in one_hot and bucket",
                    "write x in ['a', 'b'], or ['a', 'b'][x]");
 }
 
@@ -97,7 +98,7 @@ Checker::Id Checker::CheckName(const Ast::Node& node) {
   }
   if (column->type == UnknownType()) return Faulty(node);
   if (IsJson(column->type)) {
-    return TypeFault(node, "column \"" + node.text + "\" is an array of objects, which no expression reads",
+    return TypeFault(node, "column \"" + node.text + "\" is an array of objects, which expressions cannot read",
                      "it can only be written as it is");
   }
   Typed typed;
@@ -185,7 +186,7 @@ Checker::Id Checker::CheckTime(const Ast::Node& node, Id left, Id right) {
   if (node.text == "+" && a.IsNumeric())
     return AddCall(node, TimePlusKernel, time, {right, ToFloat64(left)}, false, true);
   return TypeFault(node, "operator " + node.text + " does not take " + a.ToString() + " and " + b.ToString(),
-                   "timestamp - timestamp gives seconds; timestamp + number and timestamp - number move by seconds");
+                   "timestamp - timestamp gives seconds; timestamp + number and timestamp - number shift by seconds");
 }
 
 Checker::Id Checker::CheckComparison(const Ast::Node& node, Id left, Id right) {
@@ -226,8 +227,8 @@ Checker::Id Checker::CheckInSet(const Ast::Node& node, const Ast::Node& list, Id
   Kind kind;
   if (!Unify(&items, &kind)) {
     const std::vector<Id> listed(items.begin() + 1, items.end());
-    TypeFault(node,
-              "operator in needs one type on both sides, not " + type.ToString() + " in [" + TypeNames(listed) + "]");
+    TypeFault(node, "operator in needs the same type on both sides, not " + type.ToString() + " in [" +
+                        TypeNames(listed) + "]");
     return Faulty(node, kBoolType);
   }
   return AddCall(node, InSetKernel, kBoolType, {items[0]}, false, false, MakeSet(kind, Literals(items, 1)));
@@ -256,7 +257,7 @@ Checker::Id Checker::CheckSelect(const Ast::Node& node) {
   if (AnyFaulty(sides)) return Faulty(node);
   const std::string types = TypeName(sides[0]) + " and " + TypeName(sides[1]);
   Kind kind;
-  if (!Unify(&sides, &kind)) return TypeFault(node, "both sides of ?: need one scalar type, not " + types);
+  if (!Unify(&sides, &kind)) return TypeFault(node, "both sides of ?: need the same scalar type, not " + types);
   if (!fits || IsFaulty(condition)) return Faulty(node, Type::Scalar(kind));
   return AddForm(node, Typed::Form::kSelect, Type::Scalar(kind), {condition, sides[0], sides[1]},
                  at(sides[0]).nullable || at(sides[1]).nullable);
@@ -369,7 +370,7 @@ Checker::Id Checker::TypeFault(const Ast::Node& node, std::string message, std::
 bool Checker::RefuseNull(const Ast::Node& node, const std::vector<Id>& args, const std::string& hint) {
   const auto is_null = [this](Id id) { return at(id).form == Typed::Form::kNull; };
   if (std::ranges::none_of(args, is_null)) return true;
-  TypeFault(node, "null has no type here: it stands only in coalesce() and as a side of ?:", hint);
+  TypeFault(node, "null has no type here: it is only allowed in coalesce() and as a side of ?:", hint);
   return false;
 }
 

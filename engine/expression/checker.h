@@ -11,7 +11,7 @@
 
 namespace anabranch::expression {
 
-// The types that checks and messages name often.
+// Types that checks and messages use often.
 inline const Type kBoolType = Type::Scalar(Kind::kBool);
 inline const Type kIntType = Type::Scalar(Kind::kInt64);
 inline const Type kFloatType = Type::Scalar(Kind::kFloat64);
@@ -19,8 +19,8 @@ inline const Type kStringType = Type::Scalar(Kind::kString);
 
 inline bool IsSequence(const Type& type) { return !type.IsScalar(); }
 
-// Types `ast` against `scope` and chooses the kernels. Every fault that can be told apart is reported; what follows
-// from a faulty part is not. The root's form is kFaulty when the tree cannot be run.
+// Types `ast` against `scope` and chooses the kernels. Every independent fault is reported; faults that only
+// follow from a faulty part are not. The root's form is kFaulty when the tree cannot be run.
 TypedTree Check(const Ast& ast, const Scope& scope, std::vector<ExpressionFault>* faults);
 
 // The parts of the check: operators (checker.cpp), calls (checker_calls.cpp), lists and tables (checker_tables.cpp).
@@ -68,7 +68,7 @@ class Checker {
   bool ReadItems(const std::vector<uint32_t>& nodes, std::vector<Id>* items);
   std::vector<Literal> Literals(const std::vector<Id>& items, size_t first) const;
   Id CheckPick(const Ast::Node& node, const Ast::Node& list, uint32_t index_node);
-  // *index: where `value` stands among `keys`. False, with a fault, when they do not go together.
+  // *index: the place of `value` among `keys`. False, with a fault, when their types do not match.
   bool FindKeys(const Ast::Node& node, const std::vector<uint32_t>& keys, Id value, Id* index);
   Id CheckMap(const Ast::Node& node);
   Id CheckOneHot(const Ast::Node& node);
@@ -83,21 +83,21 @@ class Checker {
   bool AnyFaulty(const std::vector<Id>& args) const;
   Id Add(const Ast::Node& node, Typed typed);
   Id AddLiteral(const Ast::Node& node, Literal literal);
-  // A call of `kernel`; folded when all arguments are literals and it gives a scalar. Nullable when an argument is or
-  // `makes_null`.
+  // A call of `kernel`. It is folded when all arguments are literals and the result is a scalar. It is nullable when an
+  // argument is, or when `makes_null`.
   Id AddCall(const Ast::Node& node, Kernel kernel, const Type& type, std::vector<Id> args, bool makes_null = false,
              bool lazy = false, std::shared_ptr<const KernelData> data = nullptr);
   Id AddForm(const Ast::Node& node, Typed::Form form, const Type& type, std::vector<Id> args, bool nullable);
-  // A node whose fault is reported; with the type that it surely has, if any.
+  // A node whose fault has been reported, with its type if that is certain.
   Id Faulty(const Ast::Node& node);
   Id Faulty(const Ast::Node& node, const Type& type);
   void Report(FaultCode code, const Ast::Node& node, std::string message, std::string hint = {});
   Id TypeFault(const Ast::Node& node, std::string message, std::string hint = {});
-  // Reports a `null` that has no type from its neighbours. False when there was one.
+  // Reports each `null` whose type does not follow from its neighbours. False when there was one.
   bool RefuseNull(const Ast::Node& node, const std::vector<Id>& args, const std::string& hint);
   Id ToFloat64(Id id);
-  // Brings all to one scalar kind (numbers to float64 unless all int64; null literals take the others' kind). False
-  // when they differ; nothing is reported.
+  // Converts all to one scalar kind (numbers to float64 unless all are int64; null literals to the kind of the others).
+  // False when they differ; reports nothing.
   bool Unify(std::vector<Id>* args, Kind* kind);
   std::string TypeName(Id id) const;
 

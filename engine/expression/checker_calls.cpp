@@ -7,7 +7,7 @@
 namespace anabranch::expression {
 namespace {
 
-constexpr int64_t kMostNumbers = 1'000'000;  // of one row: a batch has a place for each of its rows
+constexpr int64_t kMostNumbers = 1'000'000;  // per row: a batch reserves memory for each of its rows
 
 std::string KindList(const std::vector<Kind>& kinds) {
   std::string text = "(";
@@ -15,7 +15,7 @@ std::string KindList(const std::vector<Kind>& kinds) {
   return text + ")";
 }
 
-// The kinds that `name` takes, for messages; *result is set when all overloads give one kind.
+// The kinds that `name` takes, for messages. Sets *result when all overloads give the same kind.
 std::string Accepted(std::string_view name, std::optional<Kind>* result) {
   std::string text;
   std::vector<Kind> results;
@@ -105,7 +105,7 @@ Checker::Id Checker::CheckOverloaded(const Ast::Node& node, std::vector<Id> args
   const Id call = AddCall(node, overload->kernel, Type::Scalar(overload->result), std::move(args), overload->nullable,
                           overload->lazy);
   if (written && at(call).form == Typed::Form::kLiteral && at(call).literal.null) {
-    TypeFault(ast_.nodes[node.args[0]], "\"" + ast_.nodes[node.args[0]].text + "\" is no timestamp",
+    TypeFault(ast_.nodes[node.args[0]], "\"" + ast_.nodes[node.args[0]].text + "\" is not a timestamp",
               "write it as '2026-01-01T00:00:00Z'");
     return faulty();
   }
@@ -127,7 +127,8 @@ Checker::Id Checker::CheckCoalesce(const Ast::Node& node, std::vector<Id> args) 
   if (AnyFaulty(args)) return Faulty(node);
   const std::vector<Id> given = args;
   Kind kind;
-  if (args.size() < 2 || !Unify(&args, &kind)) return WrongArguments(node, given, "two or more scalars of one type");
+  if (args.size() < 2 || !Unify(&args, &kind))
+    return WrongArguments(node, given, "two or more scalars of the same type");
   Id result = args.back();
   for (size_t i = args.size() - 1; i-- > 0;) {
     const bool nullable = at(args[i]).nullable && at(result).nullable;
@@ -227,7 +228,7 @@ Checker::Id Checker::CheckMatches(const Ast::Node& node, std::vector<Id> args) {
 // NOLINTNEXTLINE(performance-unnecessary-value-param): as all that the table of calls names
 Checker::Id Checker::CheckHeader(const Ast::Node& node, std::vector<Id> args) {
   if (args.size() != 1 || ast_.nodes[node.args[0]].kind != Ast::Kind::kString) {
-    if (!AnyFaulty(args)) WrongArguments(node, args, "the header's name written as a string");
+    if (!AnyFaulty(args)) WrongArguments(node, args, "the name of the header, written as a string");
     return Faulty(node, kStringType);
   }
   return AddCall(node, HeaderKernel, kStringType, {}, true, false, MakeHeaderName(ast_.nodes[node.args[0]].text));
@@ -241,7 +242,7 @@ Checker::Id Checker::CheckNumbers(const Ast::Node& node, std::vector<Id> args) {
   const auto faulty = [&] { return fits ? Faulty(node, type) : Faulty(node); };
   if (AnyFaulty(args) || !RefuseNull(node, args, {})) return faulty();
   if (!written || at(args[0]).type.kind != Kind::kString) {
-    WrongArguments(node, args, "a string and how many numbers it holds, written as an integer");
+    WrongArguments(node, args, "a string and the number of its values, written as an integer");
     return faulty();
   }
   if (!fits) {

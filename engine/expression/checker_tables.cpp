@@ -2,8 +2,7 @@
 
 #include "engine/expression/checker.h"
 
-// Lists and tables that are written in an expression. Their items are fixed values, so they become the data of a
-// kernel.
+// Lists and tables in an expression. Their items are fixed values, so they become the data of a kernel.
 namespace anabranch::expression {
 bool Checker::ReadItems(const std::vector<uint32_t>& nodes, std::vector<Id>* items) {
   bool sound = true;
@@ -13,7 +12,7 @@ bool Checker::ReadItems(const std::vector<uint32_t>& nodes, std::vector<Id>* ite
     if (IsFaulty(item)) {
       sound = false;
     } else if (at(item).form != Typed::Form::kLiteral && at(item).form != Typed::Form::kNull) {
-      TypeFault(ast_.nodes[index], "a list holds fixed values only", "compare with ==, or write condition ? a : b");
+      TypeFault(ast_.nodes[index], "a list can only hold fixed values", "compare with ==, or write condition ? a : b");
       sound = false;
     }
   }
@@ -35,7 +34,8 @@ Checker::Id Checker::CheckPick(const Ast::Node& node, const Ast::Node& list, uin
     return TypeFault(node, "an index must be int64, not " + at(index).type.ToString(), "write int(x)");
   }
   Kind kind;
-  if (!Unify(&items, &kind)) return TypeFault(list, "the values of a list need one type: " + TypeNames(items));
+  if (!Unify(&items, &kind))
+    return TypeFault(list, "the values of a list must have the same type: " + TypeNames(items));
   return AddCall(node, PickKernel, Type::Scalar(kind), {index}, true, false, MakeValues(kind, Literals(items, 0)));
 }
 
@@ -45,7 +45,7 @@ bool Checker::FindKeys(const Ast::Node& node, const std::vector<uint32_t>& keys,
   const std::string types = TypeNames(items);
   Kind kind;
   if (!Unify(&items, &kind)) {
-    TypeFault(node, node.text + " needs one type for the value and the keys, not " + types);
+    TypeFault(node, node.text + " needs the same type for the value and the keys, not " + types);
     return false;
   }
   for (size_t i = 1; i < items.size(); ++i) {
@@ -53,7 +53,7 @@ bool Checker::FindKeys(const Ast::Node& node, const std::vector<uint32_t>& keys,
       const Literal& a = at(items[i]).literal;
       const Literal& b = at(items[j]).literal;
       if (a.integer != b.integer || a.number != b.number || a.text != b.text) continue;
-      TypeFault(ast_.nodes[keys[i - 1]], "this value stands in the list twice");
+      TypeFault(ast_.nodes[keys[i - 1]], "this value is in the list twice");
       return false;
     }
   }
@@ -64,8 +64,7 @@ bool Checker::FindKeys(const Ast::Node& node, const std::vector<uint32_t>& keys,
 Checker::Id Checker::CheckMap(const Ast::Node& node) {
   const Ast::Node* table = node.args.size() >= 2 ? &ast_.nodes[node.args[1]] : nullptr;
   if (table == nullptr || table->kind != Ast::Kind::kTable || node.args.size() > 3 || table->args.empty()) {
-    return WrongUse(node, "map takes a value, a table and, if you like, a default",
-                    "write map(size, {'S': 1, 'M': 2}, 0)");
+    return WrongUse(node, "map takes a value, a table and an optional default", "write map(size, {'S': 1, 'M': 2}, 0)");
   }
   std::vector<uint32_t> keys;
   std::vector<uint32_t> results;
@@ -82,7 +81,7 @@ Checker::Id Checker::CheckMap(const Ast::Node& node) {
   if (!sound || AnyFaulty(values)) return Faulty(node);
   const std::string types = TypeNames(values);
   Kind kind;
-  if (!Unify(&values, &kind)) return TypeFault(node, "the results of map need one type, not " + types);
+  if (!Unify(&values, &kind)) return TypeFault(node, "the results of map must have the same type, not " + types);
   std::vector<Id> args = {index};
   if (has_default) {
     args.push_back(values.back());
@@ -96,8 +95,7 @@ Checker::Id Checker::CheckMap(const Ast::Node& node) {
 Checker::Id Checker::CheckOneHot(const Ast::Node& node) {
   const Ast::Node* list = node.args.size() == 2 ? &ast_.nodes[node.args[1]] : nullptr;
   if (list == nullptr || list->kind != Ast::Kind::kList || list->args.empty()) {
-    return WrongUse(node, "one_hot takes a value and the list of values that it knows",
-                    "write one_hot(country, ['DE', 'FR'])");
+    return WrongUse(node, "one_hot takes a value and the list of known values", "write one_hot(country, ['DE', 'FR'])");
   }
   const Type type = Type::Tensor(Kind::kFloat64, {static_cast<int64_t>(list->args.size())});
   Id index = 0;
@@ -125,14 +123,14 @@ Checker::Id Checker::CheckBucket(const Ast::Node& node) {
     if (i + 1 == items.size()) break;
     const double edge = at(items[i]).literal.number;
     if (!(i == 0 ? edge == edge : rising.back() < edge)) {
-      return TypeFault(ast_.nodes[list->args[i]], "the edges of bucket must rise, each above the one before it");
+      return TypeFault(ast_.nodes[list->args[i]], "each edge of bucket must be above the one before it");
     }
     rising.push_back(edge);
   }
   return AddCall(node, BucketKernel, kIntType, {items.back()}, false, false, MakeEdges(std::move(rising)));
 }
 
-// The arguments have faults of their own to report; lists and tables have them in their items.
+// Reports the faults of the arguments; for lists and tables, those of their items.
 Checker::Id Checker::WrongUse(const Ast::Node& node, std::string message, std::string hint) {
   for (uint32_t arg : node.args) {
     const Ast::Node& given = ast_.nodes[arg];

@@ -11,7 +11,7 @@ using expression::Operand;
 struct Evaluator::Scratch {
   std::vector<Column> registers;
   std::vector<Column> constants;
-  std::vector<Column> nulls;  // stand in for columns that this batch's source does not have
+  std::vector<Column> nulls;  // replace columns that this batch's source does not have
   std::vector<const Column*> columns;
   std::vector<const Column*> args;
   std::string buffer;
@@ -32,7 +32,7 @@ struct Evaluator::Scratch {
     constant_rows = batch.rows();
   }
 
-  // A column that was not filled for this batch (another source's, at a union) reads as null.
+  // A column that is not filled for this batch (at a union, a column of another source) reads as null.
   void FindColumns(const ExpressionProgram& program, const RecordBatch& batch) {
     columns.clear();
     if (nulls.size() < program.columns.size()) nulls.resize(program.columns.size());

@@ -52,7 +52,7 @@ void ReportFaults(const CompiledExpression& compiled, const ConfigValue& at, Fau
 std::shared_ptr<const Expression> CompileExpression(const ConfigValue& at, const Scope& scope, bool wanted_bool,
                                                     FaultSink& faults) {
   if (!at.is_string()) {
-    faults.Add(FaultCode::kWrongType, at, std::string("an expression is a string, not ") + at.KindName());
+    faults.Add(FaultCode::kWrongType, at, std::string("an expression must be a string, not ") + at.KindName());
     return nullptr;
   }
   CompiledExpression compiled = CompileExpression(at.text, scope);

@@ -21,15 +21,15 @@ struct ExpressionProgram;  // the compiled form; immutable
 // The rules: float32 reads as float64; int64 with float64 gives float64; `/` is float64 and follows
 // IEEE (x / 0 is infinite or NaN), as do all maths functions outside their domain. A null operand gives null, but
 // `false && null` is false and `true || null` is true; a null condition of ?: is not true and takes the else side.
-// && || ?: and coalesce raise no error of a side that does not decide. timestamp - timestamp is float64 seconds,
-// timestamp ± number moves it by seconds. NaN equals nothing. Strings compare by bytes. % takes the dividend's sign.
-// Immutable and thread-safe: share it; evaluate it with one Evaluator per thread.
+// && || ?: and coalesce do not raise errors of an operand that does not decide. timestamp - timestamp is float64
+// seconds, timestamp ± number moves it by seconds. NaN equals nothing. Strings compare by bytes. % takes the dividend's
+// sign. Immutable and thread-safe: share it; evaluate it with one Evaluator per thread.
 class Expression {
  public:
   Type type;
   bool nullable = true;
   std::vector<ColumnId> reads;  // sorted, unique
-  bool narrows = false;         // its float64 tensor can be made as float32 too: see Evaluator::Evaluate
+  bool narrows = false;         // its float64 tensor can also be computed as float32: see Evaluator::Evaluate
   std::shared_ptr<const ExpressionProgram> program;
   std::string text;
 };
@@ -44,7 +44,7 @@ struct ExpressionFault {
 
 struct CompiledExpression {
   std::shared_ptr<const Expression> expression;  // null when there are faults
-  std::optional<Type> likely_type;               // when faulty: the type that it has once mended, where that is clear
+  std::optional<Type> likely_type;               // when faulty: the type it will have once fixed, if certain
   std::vector<ExpressionFault> faults;
 };
 
@@ -56,10 +56,10 @@ CompiledExpression CompileExpression(std::string_view text, const Scope& scope);
 std::shared_ptr<const Expression> CompileExpression(const ConfigValue& at, const Scope& scope, bool wanted_bool,
                                                     FaultSink& faults);
 
-// Hands the faults of compiling the text of `at` on, each at its place inside it.
+// Reports the faults of compiling the text of `at`, each at its place inside the text.
 void ReportFaults(const CompiledExpression& compiled, const ConfigValue& at, FaultSink& faults);
 
-// The type of a column whose maker is faulty: expressions that read it raise no faults of their own about it.
+// The type of a column whose maker is faulty. Expressions that read it report no further faults about it.
 Type UnknownType();
 
 // Row faults of an evaluation ("integer overflow", "division by zero"). The message lives as long as the result column.
@@ -78,9 +78,9 @@ class Evaluator {
 
   // Strings of `out` may point into the columns that were read, never into the evaluator.
   // Writes `expression` for every row into `out` (Reset to the expression's type). Rows whose
-  // `active` byte is 0 hold anything valid-looking or null and raise no error. `errors` gets at most
+  // `active` byte is 0 get null or an arbitrary valid value and raise no error. `errors` gets at most
   // one entry per row, in row order; such rows are null.
-  // `storage`: another type to Reset `out` to: that of an expression that narrows, with float32 elements.
+  // `storage`: for an expression that narrows, the type to Reset `out` to instead: the same with float32 elements.
   void Evaluate(const Expression& expression, const RecordBatch& batch, std::span<const uint8_t> active, Column* out,
                 std::vector<ExpressionError>* errors, const Type* storage = nullptr);
 

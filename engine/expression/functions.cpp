@@ -76,17 +76,17 @@ std::vector<Overload> MakeOverloads() {
 std::vector<FunctionDoc> MakeDocs() {
   return {
       {"is_null", "is_null(x) → bool", "true where x is null; x of any type"},
-      {"coalesce", "coalesce(x, y, …) → type of the arguments", "the first that is not null"},
-      {"abs", "abs(x) → int64 or float64", "magnitude, of the type of x"},
+      {"coalesce", "coalesce(x, y, …) → type of the arguments", "the first argument that is not null"},
+      {"abs", "abs(x) → int64 or float64", "absolute value, with the type of x"},
       {"min", "min(x, y, …) or min(list) → type of the arguments",
-       "smallest; null when any is null or the list is empty"},
+       "the smallest; null if an argument is null or the list is empty"},
       {"max", "max(x, y, …) or max(list) → type of the arguments",
-       "largest; null when any is null or the list is empty"},
-      {"sum", "sum(list) → int64 or float64", "of all elements of a list or tensor; 0 when there is none"},
-      {"mean", "mean(list) → float64", "of all elements of a list or tensor; null when there is none"},
+       "the largest; null if an argument is null or the list is empty"},
+      {"sum", "sum(list) → int64 or float64", "sum of all elements of a list or tensor; 0 if there are none"},
+      {"mean", "mean(list) → float64", "mean of all elements of a list or tensor; null if there are none"},
       {"floor", "floor(x) → float64", "largest whole number not above x"},
       {"ceil", "ceil(x) → float64", "smallest whole number not below x"},
-      {"round", "round(x) → float64", "nearest whole number; halves go away from zero"},
+      {"round", "round(x) → float64", "nearest whole number; halves round away from zero"},
       {"sqrt", "sqrt(x) → float64", "square root; NaN below 0"},
       {"exp", "exp(x) → float64", "e to the power of x"},
       {"expm1", "expm1(x) → float64", "exp(x) - 1, exact near 0"},
@@ -98,41 +98,45 @@ std::vector<FunctionDoc> MakeDocs() {
       {"cos", "cos(x) → float64", "cosine of x in radians"},
       {"tanh", "tanh(x) → float64", "hyperbolic tangent"},
       {"sigmoid", "sigmoid(x) → float64", "1 / (1 + exp(-x))"},
-      {"clamp", "clamp(x, low, high) → type of the arguments", "x, not below low and not above high"},
+      {"clamp", "clamp(x, low, high) → type of the arguments", "x limited to the range from low to high"},
       {"is_nan", "is_nan(x) → bool", "true for NaN; null stays null"},
       {"is_finite", "is_finite(x) → bool", "true unless NaN or infinite"},
-      {"float", "float(x) → float64", "of a number, a bool (0 or 1) or text; text that is no finite number gives null"},
+      {"float", "float(x) → float64",
+       "from a number, a bool (0 or 1) or text; text that is not a finite number gives null"},
       {"int", "int(x) → int64",
-       "of a number (fraction cut off; out of range is a record error), a bool or text; text that is no integer gives "
+       "from a number (the fraction is cut off; out of range is a record error), a bool or text; text that is not an "
+       "integer gives "
        "null"},
       {"numbers", "numbers(s, n) → tensor<float64>[n]",
-       "of text with n numbers and commas between, such as '1.5, 2, -3e4'; n is written in the expression; one comma "
-       "may "
-       "end the text; other text is a record error. Values are range-checked for the type in which they are stored "
-       "(float32 where only float32 model inputs read them)"},
+       "from text with n numbers separated by commas, such as '1.5, 2, -3e4'; n is written in the expression; the text "
+       "may end "
+       "with a comma; other text is a record error. Values are range-checked for the type in which they are stored "
+       "(float32 "
+       "if only float32 model inputs read them)"},
       {"string", "string(x) → string", "shortest text that reads back as x; timestamps as RFC 3339"},
       {"lower", "lower(s) → string", "A-Z to a-z; other letters stay"},
       {"upper", "upper(s) → string", "a-z to A-Z; other letters stay"},
-      {"trim", "trim(s) → string", "without ASCII white space at both ends"},
+      {"trim", "trim(s) → string", "removes ASCII white space at both ends"},
       {"length", "length(x) → int64", "code points of a string, elements of a list or tensor"},
       {"substr", "substr(s, start[, count]) → string",
-       "code points from start (0 = first, below 0 = from the end); what lies outside is left out"},
+       "code points from start (0 = first, negative = from the end); positions outside the text are skipped"},
       {"starts_with", "starts_with(s, prefix) → bool", "byte for byte"},
       {"ends_with", "ends_with(s, suffix) → bool", "byte for byte"},
-      {"contains", "contains(s, part) → bool", "byte for byte; for a list write x in list"},
+      {"contains", "contains(s, part) → bool", "byte for byte; for a list, write x in list"},
       {"matches", "matches(s, 'pattern') → bool",
        "RE2 pattern, found anywhere in s (anchor with ^ and $); the pattern is written in the expression"},
       {"replace", "replace(s, from, to) → string", "every occurrence; an empty from changes nothing"},
-      {"concat", "concat(s, t, …) → string", "one after the other, as s + t"},
+      {"concat", "concat(s, t, …) → string", "joins texts, like s + t"},
       {"map", "map(x, {key: value, …}[, default]) → type of the values",
-       "the value that stands behind x; any other x gives the default, or null without one; null gives null; keys and "
+       "the value for the key x; any other x gives the default, or null without a default; null gives null; keys and "
        "values are written in the expression"},
       {"one_hot", "one_hot(x, [value, …]) → tensor<float64>[n]",
-       "1 at the place of x in the list, else 0; any other x gives only zeros; null gives null. It is a feature like "
-       "any tensor, alone or beside scalar columns"},
+       "1 at the place of x in the list, 0 elsewhere; any other x gives only zeros; null gives null. The result is a "
+       "feature like any tensor, alone or beside scalar columns"},
       {"bucket", "bucket(x, [edge, …]) → int64",
-       "how many edges are not above x: 0 below the first edge, and x equal to an edge counts as above it, as "
-       "numpy.digitize does; the edges rise; NaN counts as above all"},
+       "the number of edges that are not above x: 0 below the first edge; an x equal to an edge counts as above it, as "
+       "in "
+       "numpy.digitize; the edges must rise; NaN counts as above all edges"},
       {"hash", "hash(x) → int64", "XXH3 of x, the same in every run and never negative; hash(x) % n is a bucket"},
       {"year", "year(t) → int64", "calendar year in UTC"},
       {"month", "month(t) → int64", "1 to 12, UTC"},
@@ -142,11 +146,12 @@ std::vector<FunctionDoc> MakeDocs() {
       {"second", "second(t) → int64", "0 to 59; t1 - t2 gives the seconds between two timestamps"},
       {"weekday", "weekday(t) → int64", "1 = Monday to 7 = Sunday, UTC"},
       {"epoch_ms", "epoch_ms(t) → int64", "milliseconds since 1970 UTC, rounded down"},
-      {"timestamp", "timestamp(s) → timestamp", "of RFC 3339 text such as '2026-01-01T00:00:00Z'; null when s is none"},
-      {"key", "key() → string", "the record's key; null when it has none"},
-      {"header", "header('name') → string", "the record's last header of that name; null when it has none"},
-      {"event_time", "event_time() → timestamp", "the record's own time; null when it has none"},
-      {"position", "position() → string", "where the record comes from: topic/partition/offset"},
+      {"timestamp", "timestamp(s) → timestamp",
+       "from RFC 3339 text such as '2026-01-01T00:00:00Z'; null if s is not one"},
+      {"key", "key() → string", "the record's key; null if it has none"},
+      {"header", "header('name') → string", "the record's last header with that name; null if it has none"},
+      {"event_time", "event_time() → timestamp", "the record's own time; null if it has none"},
+      {"position", "position() → string", "where the record was read: topic/partition/offset"},
   };
 }
 
@@ -205,7 +210,7 @@ std::string FunctionHint(std::string_view unknown) {
       {"cut", "write bucket(x, [edges])"},
       {"get_dummies", "write one_hot(x, ['a', 'b'])"},
       {"onehot", "write one_hot(x, ['a', 'b'])"},
-      {"std", "there is no standard deviation here; `anabranch explain functions` lists the functions"},
+      {"std", "this language has no standard deviation; `anabranch explain functions` lists the functions"},
   };
   for (const Other& other : kOthers) {
     if (other.name == unknown) return other.hint;

@@ -8,18 +8,18 @@
 
 namespace anabranch::expression {
 
-// One way to call a function whose result depends on the kinds of its arguments alone. int64 arguments serve where
-// float64 is wanted and no overload takes them as they are.
+// One way to call a function whose result depends only on the kinds of its arguments. int64 arguments are converted to
+// float64 if no overload takes int64.
 struct Overload {
   std::string_view name;
   std::vector<Kind> args;
   Kind result;
   Kernel kernel;          // null: the argument itself
-  bool nullable = false;  // may give null for arguments that are not
-  bool lazy = false;      // raises row errors or is dear: worth skipping rows that do not need it
+  bool nullable = false;  // may give null for arguments that are not null
+  bool lazy = false;      // raises row errors or is expensive: worth skipping rows that do not need it
 };
 
-// A function as users read it.
+// A function as users see it.
 struct FunctionDoc {
   std::string_view name;
   std::string_view usage;  // "log1p(x) → float64"
@@ -30,7 +30,7 @@ const std::vector<Overload>& Overloads();
 const std::vector<FunctionDoc>& FunctionDocs();
 std::vector<std::string> FunctionNames();
 bool IsFunction(std::string_view name);
-// What to write instead of a function that is not known: its name here, the nearest name, or where all are listed.
+// What to write instead of an unknown function: its name here, the nearest name, or where all functions are listed.
 std::string FunctionHint(std::string_view unknown);
 
 }  // namespace anabranch::expression

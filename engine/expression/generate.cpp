@@ -5,8 +5,8 @@
 namespace anabranch::expression {
 namespace {
 
-// One pass over the tree. A register is taken before those of its operands are given back, so that no instruction
-// writes what it reads; constants have registers of their own and keep their values from batch to batch.
+// One pass over the tree. A register is allocated before those of its operands are freed, so that no instruction
+// overwrites its inputs. Constants have registers of their own and keep their values from batch to batch.
 class Generator {
  public:
   explicit Generator(const TypedTree& tree) : tree_(tree), program_(std::make_shared<ExpressionProgram>()) {}
@@ -59,7 +59,7 @@ class Generator {
     return {Operand::Kind::kColumn, index};
   }
 
-  // The second operand is only wanted where `narrow` of the first says so.
+  // The second operand is only needed where `narrow` of the first says so.
   Operand Guarded(const Typed& node, Kernel kernel, Kernel narrow, uint32_t mask) {
     const Operand first = Emit(node.args[0], mask);
     const Operand second = Narrowed(node.args[1], narrow, first, mask);

@@ -53,7 +53,7 @@ void Map2(const Call& call, Op op) {
   States2(call);
 }
 
-// Calls visit(row) for each wanted row whose operands are all valid, and marks it valid; visit may take that back.
+// Calls visit(row) for each requested row whose operands are all valid, and marks it valid; visit may undo that.
 template <typename Visit>
 void ForValid(const Call& call, Visit visit) {
   uint8_t* out = OutState(call);
@@ -66,7 +66,7 @@ void ForValid(const Call& call, Visit visit) {
   }
 }
 
-// Reports the wanted, valid rows for which bad(row) holds. The slow second pass of a kernel that saw a suspect.
+// Reports the requested, valid rows for which bad(row) holds. The slow second pass of a kernel that found a suspect.
 template <typename Bad>
 void ReportRows(const Call& call, const char* message, Bad bad) {
   for (uint32_t row = 0; row < call.rows; ++row) {

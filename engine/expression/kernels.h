@@ -9,9 +9,9 @@ namespace anabranch::expression {
 enum class Arithmetic : uint8_t { kAdd, kSubtract, kMultiply, kDivide, kModulo, kMin, kMax };
 enum class Comparison : uint8_t { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual };
 
-// kInt64 (kDivide excepted), kFloat64; kMin and kMax also kTimestamp. Null when there is none.
+// kInt64 (except kDivide), kFloat64; kMin and kMax also kTimestamp. Null if the kernel does not exist.
 Kernel ArithmeticKernel(Arithmetic op, Kind kind);
-// Any scalar kind but float32.
+// Any scalar kind except float32.
 Kernel ComparisonKernel(Comparison op, Kind kind);
 
 // ---- logic (kernels_logic.cpp)
@@ -23,7 +23,7 @@ void IsNullKernel(const Call& call);
 Kernel SelectKernel(Kind kind);
 // args: a, b: a where it is not null.
 Kernel CoalesceKernel(Kind kind);
-// The row's operand unchanged: any type, also lists and tensors.
+// Copies the operand unchanged: any type, also lists and tensors.
 void CopyKernel(const Call& call);
 // Masks: out's values are call.mask narrowed by the condition args[0].
 void MaskTrueKernel(const Call& call);
@@ -113,13 +113,13 @@ void InSetKernel(const Call& call);
 std::shared_ptr<const KernelData> MakeSet(Kind kind, std::vector<Literal> items);
 
 // ---- lists and tables written in the expression (kernels_table.cpp)
-// args: scalar; data from MakeKeys. Its place in the list; the list's length when it is not there.
+// args: scalar; data from MakeKeys. The place of the scalar in the list, or the list's length if it is absent.
 void FindKeyKernel(const Call& call);
 std::shared_ptr<const KernelData> MakeKeys(Kind kind, std::vector<Literal> items);
-// args: int64 index, and maybe what stands in for an index outside of the list; data from MakeValues.
+// args: int64 index, and optionally the value for an index outside the list; data from MakeValues.
 void PickKernel(const Call& call);
 std::shared_ptr<const KernelData> MakeValues(Kind kind, std::vector<Literal> items);
-// args: int64 index; out: a tensor of float64 or float32, all 0 for an index outside of it.
+// args: int64 index; out: a tensor of float64 or float32, all 0 for an index outside it.
 void OneHotKernel(const Call& call);
 // args: float64; data from MakeEdges.
 void BucketKernel(const Call& call);

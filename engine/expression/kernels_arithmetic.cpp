@@ -52,8 +52,8 @@ struct SubtractInt {
   static int64_t Overflow(int64_t a, int64_t b, int64_t r) { return (a ^ b) & (a ^ r); }
 };
 
-// The sign of Overflow() says that the wrapped result is wrong; the signs of all rows are gathered first, so that the
-// usual batch costs no branch per row.
+// The sign of Overflow() says that the wrapped result is wrong. The signs of all rows are combined first, so that the
+// usual batch has no branch per row.
 template <typename Op>
 void CheckedInt64Kernel(const Call& call) {
   const int64_t* __restrict a = In<int64_t>(call, 0);
@@ -84,7 +84,7 @@ void MultiplyInt64(const Call& call) {
   });
 }
 
-// The sign follows the dividend. -1 apart: the smallest int64 divided by it traps.
+// The sign follows the dividend. -1 is a special case: dividing the smallest int64 by it traps.
 void ModuloInt64(const Call& call) {
   const int64_t* a = In<int64_t>(call, 0);
   const int64_t* b = In<int64_t>(call, 1);

@@ -36,7 +36,7 @@ void NumberToString(const Call& call) {
   });
 }
 
-// Text that is no such value gives null.
+// Text that is not such a value gives null.
 template <typename T, typename Parse>
 void ParseStrings(const Call& call, Parse parse) {
   const std::string_view* in = In<std::string_view>(call, 0);
@@ -51,12 +51,12 @@ std::string Describe(const NumberListResult& result, int64_t wanted, const char*
   const std::string place = "number " + std::to_string(result.read + 1) + " of " + std::to_string(wanted);
   switch (result.fault) {
     case ListFault::kTooFew:
-      return "the text ends behind " + std::to_string(result.read) + " of " + std::to_string(wanted) +
-             " numbers; wanted all, with commas between";
+      return "the text ends after " + std::to_string(result.read) + " of " + std::to_string(wanted) +
+             " numbers; expected all of them, separated by commas";
     case ListFault::kTooMany:
-      return "the text goes on with " + found + " behind " + std::to_string(wanted) + " numbers; wanted no more";
+      return "the text goes on with " + found + " after " + std::to_string(wanted) + " numbers; expected its end";
     case ListFault::kOutOfRange: return place + " is " + found + ", too large for " + type;
-    default: return place + " is " + found + "; wanted a decimal number such as -1.5 or 2e3, with commas between";
+    default: return place + " is " + found + "; expected a decimal number such as -1.5 or 2e3, separated by commas";
   }
 }
 
@@ -68,7 +68,7 @@ void ReadNumbers(const Call& call, const char* type) {
     const NumberListResult result = ReadNumberList(in[row], Out<T>(call) + row * static_cast<size_t>(count), count);
     if (result.fault == ListFault::kNone) return;
     OutState(call)[row] = kNull;
-    // One byte more for the zero behind it.
+    // One more byte for the terminating zero.
     const std::string message = Describe(result, count, type);
     call.errors.push_back({row, call.text.Copy({message.c_str(), message.size() + 1}).data()});
   });

@@ -8,7 +8,7 @@ namespace {
 
 constexpr int64_t kSmallest = INT64_MIN;
 
-// -x or |x| of the smallest int64 does not exist; the loop wraps and the second pass reports.
+// -x and |x| do not exist for the smallest int64. The loop wraps, and the second pass reports it.
 template <typename Op>
 void CheckedInt64(const Call& call, Op op) {
   const int64_t* __restrict in = In<int64_t>(call, 0);

@@ -21,7 +21,7 @@ void KeyKernel(const Call& call) {
   });
 }
 
-// Of several headers with the name the last one counts.
+// If several headers have the name, the last one counts.
 void HeaderKernel(const Call& call) {
   const std::string& name = static_cast<const HeaderName*>(call.data)->name;
   std::string_view* out = Out<std::string_view>(call);

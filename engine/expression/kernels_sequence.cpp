@@ -133,7 +133,7 @@ void InElements(const Call& call) {
 
 template <typename T>
 struct Set : KernelData {
-  // Short sets are searched faster in order than by halves.
+  // For short sets, a linear search is faster than a binary one.
   static constexpr size_t kShort = 8;
   bool Has(const T& value) const {
     if (sorted.size() <= kShort) return std::find(sorted.begin(), sorted.end(), value) != sorted.end();

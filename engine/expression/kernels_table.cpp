@@ -29,7 +29,7 @@ struct Keys : KernelData {
   std::vector<Literal> owner;  // of the texts
   std::vector<std::pair<T, int64_t>> sorted;
 
-  // The place of `key` in the list; the list's length when it is not there.
+  // The place of `key` in the list, or the list's length if it is absent.
   int64_t Find(const T& key) const {
     const auto at = std::lower_bound(sorted.begin(), sorted.end(), key,
                                      [](const auto& entry, const T& wanted) { return entry.first < wanted; });
@@ -103,7 +103,7 @@ void BucketKernel(const Call& call) {
   const std::vector<double>& rising = static_cast<const Edges*>(call.data)->rising;
   const double* in = In<double>(call, 0);
   int64_t* out = Out<int64_t>(call);
-  // NaN is below no edge: it counts as above all of them, as NumPy has it.
+  // NaN is not below any edge, so it counts as above all of them, as in NumPy.
   ForValid(call,
            [&](uint32_t row) { out[row] = std::upper_bound(rising.begin(), rising.end(), in[row]) - rising.begin(); });
 }

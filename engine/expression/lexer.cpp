@@ -16,7 +16,7 @@ bool IsNamePart(char c) { return IsNameStart(c) || IsDigit(c); }
 
 struct Slip {
   std::string_view written;
-  std::string_view meant;  // read on as this
+  std::string_view meant;  // the token that replaces it
   const char* hint;
 };
 
@@ -78,7 +78,7 @@ class Lexer {
     failed_ = true;
   }
 
-  // The same for a value of this length: a token takes its place.
+  // The same for a value of this length, which a token replaces.
   void FailValue(size_t length, std::string message, std::string hint = {}) {
     Fail(at_, length, std::move(message), std::move(hint));
     Advance(Begin(TokenKind::kFaulty), std::min(length, text_.size() - at_));
@@ -94,7 +94,7 @@ class Lexer {
     if (parsed.ec != std::errc() || length == 0) return FailValue(length, "number " + written + " is out of range");
     if (parsed.ptr != end && IsNamePart(*parsed.ptr)) {
       return FailValue(length + 1, "\"" + written + *parsed.ptr + "\" is neither a number nor a name",
-                       "write names that begin with a digit in back-quotes");
+                       "put names that begin with a digit in back-quotes");
     }
     const bool whole = written.find_first_of(".eE") == std::string::npos;
     int64_t integer = 0;
@@ -122,12 +122,12 @@ class Lexer {
     if (token.text == "null") token.kind = TokenKind::kNull;
     if (token.text == "in") token.kind = TokenKind::kIn;
     for (const Slip& slip : kWordSlips) {
-      if (token.text == slip.written) Mend(token, slip);
+      if (token.text == slip.written) Replace(token, slip);
     }
     Advance(token, end - at_);
   }
 
-  void Mend(Token& token, const Slip& slip) {
+  void Replace(Token& token, const Slip& slip) {
     const std::string written(slip.written);
     faults_->push_back({FaultCode::kExpressionSyntax, token.offset, written.size(),
                         "\"" + written + "\" is not an operator of this language", slip.hint});
@@ -137,7 +137,7 @@ class Lexer {
 
   void QuotedName() {
     const size_t end = text_.find('`', at_ + 1);
-    if (end == std::string_view::npos) return FailValue(text_.size() - at_, "a back-quoted name does not end");
+    if (end == std::string_view::npos) return FailValue(text_.size() - at_, "a back-quoted name is not closed");
     if (end == at_ + 1) return FailValue(2, "a back-quoted name is empty");
     Token& token = Begin(TokenKind::kName);
     token.text = text_.substr(at_ + 1, end - at_ - 1);
@@ -158,7 +158,7 @@ class Lexer {
       }
     }
     if (i >= text_.size()) {
-      return sound ? FailValue(text_.size() - at_, "a string does not end", "close it with a quote")
+      return sound ? FailValue(text_.size() - at_, "a string is not closed", "close it with a quote")
                    : Advance(Begin(TokenKind::kFaulty), text_.size() - at_);
     }
     Token& token = Begin(sound ? TokenKind::kString : TokenKind::kFaulty);
@@ -190,7 +190,7 @@ class Lexer {
     const char* digits = text_.data() + *i + 1;
     if (*i + 4 >= text_.size() || std::from_chars(digits, digits + 4, code, 16).ptr != digits + 4 ||
         (code >= 0xD800 && code < 0xE000)) {
-      Fail(*i - 1, 2, "\\u needs four hexadecimal digits of one character", "write other characters as they are");
+      Fail(*i - 1, 2, "\\u needs four hexadecimal digits of one character", "write other characters directly");
       return false;
     }
     *i += 4;
@@ -211,7 +211,7 @@ class Lexer {
     const std::string_view rest = text_.substr(at_);
     for (const Slip& slip : kSymbolSlips) {
       if (!rest.starts_with(slip.written) || IsRealOperator(rest, slip.written)) continue;
-      Mend(Begin(TokenKind::kOperator), slip);
+      Replace(Begin(TokenKind::kOperator), slip);
       Advance(tokens_.back(), slip.written.size());
       return;
     }
@@ -226,7 +226,7 @@ class Lexer {
     ++at_;
   }
 
-  // "==" begins with the slip "=", "&&" with "&": the longer, real operator wins.
+  // "==" begins with the slip "=", and "&&" with "&": the longer, real operator wins.
   static bool IsRealOperator(std::string_view rest, std::string_view slip) {
     for (std::string_view op : kOperators) {
       if (op.size() > slip.size() && rest.starts_with(op) && op.starts_with(slip)) return true;

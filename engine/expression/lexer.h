@@ -11,7 +11,7 @@ namespace anabranch::expression {
 
 enum class TokenKind : uint8_t {
   kEnd,
-  kName,  // text: the column or function name, back-quotes taken off
+  kName,  // text: the column or function name, without back-quotes
   kInteger,
   kNumber,
   kString,    // text: the value, escapes resolved
@@ -33,9 +33,9 @@ struct Token {
   bool quoted = false;  // a name in back-quotes
 };
 
-// Splits an expression into tokens, the last of kind kEnd. Every fault is reported, and reading goes on: slips with one
-// clear meaning (`and`, `or`, `not`, `=`) are read as what was meant, and `**` and `^` stay as the operator "**". After
-// any other fault *whole is false: faults of syntax may then follow from this one.
+// Splits an expression into tokens, the last of kind kEnd. Every fault is reported, and reading continues: slips with
+// one clear meaning (`and`, `or`, `not`, `=`) become the intended operator, and `**` and `^` become the operator "**".
+// After any other fault *whole is false, because syntax faults may then follow from this one.
 std::vector<Token> Tokenise(std::string_view text, std::vector<ExpressionFault>* faults, bool* whole);
 
 }  // namespace anabranch::expression

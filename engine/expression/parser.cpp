@@ -31,8 +31,8 @@ bool IsChoice(std::string_view word) {
   return std::ranges::find(kWords, word) != std::end(kWords);
 }
 
-// Precedence climbing. A method that meets a fault records it and answers kFailed; every caller passes that on. What
-// was read until then stays in the tree.
+// Precedence climbing. A method that finds a fault records it and returns kFailed, and every caller passes that on. The
+// parts read before the fault stay in the tree.
 class Parser {
  public:
   Parser(std::vector<Token> tokens, bool whole, std::vector<ExpressionFault>* faults)
@@ -44,7 +44,7 @@ class Parser {
     const uint32_t root = Expression(kSelectLevel);
     if (root != kFailed && Peek().kind != TokenKind::kEnd) Unexpected("an operator or the end");
     if (ast_.broken) {
-      while (!too_large_ && Peek().kind != TokenKind::kEnd) {  // behind the fault
+      while (!too_large_ && Peek().kind != TokenKind::kEnd) {  // after the fault
         Take();
         (void)Expression(kSelectLevel);
       }
@@ -103,11 +103,12 @@ class Parser {
       return Fail(choice->offset, choice->length, "\"" + choice->text + "\" is not an operator of this language",
                   "write condition ? value : other value");
     }
-    if (token.kind == TokenKind::kEnd) return Fail(token.offset, 0, "the expression ends where " + wanted + " belongs");
+    if (token.kind == TokenKind::kEnd)
+      return Fail(token.offset, 0, "the expression ends, but " + wanted + " is expected");
     std::string shown = token.text;
     if (token.kind == TokenKind::kInteger || token.kind == TokenKind::kNumber) shown = "a number";
     if (token.kind == TokenKind::kString) shown = "a string";
-    return Fail(token.offset, token.length, "\"" + shown + "\" stands where " + wanted + " belongs");
+    return Fail(token.offset, token.length, "\"" + shown + "\" is found where " + wanted + " is expected");
   }
 
   bool Expect(const char* op) {

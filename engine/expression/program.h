@@ -12,18 +12,18 @@
 
 namespace anabranch::expression {
 
-// What an instruction needs beside its operands: a pattern, a set of values, a header's name. Immutable.
+// What an instruction needs besides its operands: a pattern, a set of values, a header's name. Immutable.
 struct KernelData {
   virtual ~KernelData() = default;
 };
 
-// One instruction at work on one batch. All columns have `rows` rows; `out` is none of `args`.
+// One instruction at work on one batch. All columns have `rows` rows; `out` is not one of `args`.
 struct Call {
   const Column* const* args;
   size_t arg_count;
   Column& out;  // Reset to the instruction's type: all null
   uint32_t rows;
-  const uint8_t* mask;  // 1 = the row is wanted: only such rows raise errors, string kernels skip the others
+  const uint8_t* mask;  // 1 = the row is requested: only such rows raise errors, and string kernels skip the others
   Arena& text;          // strings made here live as long as the result
   std::string& buffer;  // scratch
   std::vector<ExpressionError>& errors;
@@ -59,7 +59,7 @@ struct Instruction {
   Kernel kernel = nullptr;
   std::vector<Operand> args;
   uint32_t out = 0;             // register, or kResult
-  uint32_t mask = kActiveMask;  // register whose bool values say which rows are wanted
+  uint32_t mask = kActiveMask;  // register whose bool values say which rows are requested
   Type type;                    // of the output
   std::shared_ptr<const KernelData> data;
 };

@@ -16,8 +16,8 @@ struct Typed {
     kLiteral,
     kColumn,
     kCall,      // kernel over all args
-    kAnd,       // args: left, right; the right one only counts where the left is not false
-    kOr,        // … where the left is not true
+    kAnd,       // args: left, right; the right one counts only if the left is not false
+    kOr,        // … only if the left is not true
     kSelect,    // args: condition, then, else
     kCoalesce,  // args: first, second
   };
@@ -25,7 +25,7 @@ struct Typed {
   Type type;
   bool known = true;
   bool nullable = true;
-  bool lazy = false;  // some instruction below raises errors or is dear
+  bool lazy = false;  // some instruction below raises errors or is expensive
   size_t offset = 0;
   size_t length = 0;
   std::vector<uint32_t> args;
@@ -43,7 +43,7 @@ struct TypedTree {
 // Writes `literal` into all rows of `column`.
 void FillLiteral(const Literal& literal, uint32_t rows, Column* column);
 
-// The value of a call over literals; false when it raises an error (it is then left to the rows).
+// The value of a call over literals; false when it raises an error (the rows then report it).
 bool Fold(const TypedTree& tree, const Typed& call, Literal* value);
 
 // Turns a tree without faults into instructions.

@@ -11,7 +11,7 @@ namespace anabranch {
 
 static_assert(std::endian::native == std::endian::little, "kept results are stored as little-endian memory");
 
-// As a length: the text is null, which is not the same as empty.
+// This length marks a null text, which differs from an empty one.
 inline constexpr uint32_t kNullText = UINT32_MAX;
 
 template <typename T>
@@ -32,8 +32,8 @@ T LoadNumber(const char* p) {
   return value;
 }
 
-// Reads what the functions above wrote, from bytes that nobody vouches for. The first read beyond the end makes it
-// failed for good: it then gives zeros and empty texts.
+// Reads what the functions above wrote, from untrusted bytes. The first read beyond the end makes it fail permanently;
+// it then returns zeros and empty texts.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : rest_(bytes) {}

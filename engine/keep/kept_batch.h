@@ -17,10 +17,10 @@ namespace anabranch {
 
 // One kept frame: a batch at a cut through the plan. It holds what the stages that have not run need, and nothing
 // above them: rows (position, key, headers, timestamp, raw bytes), outcome and errors of every finished stage, the
-// columns that unfinished stages read, the encoded rows of finished targets. By names, not ids: the plan that reads it
-// may be another one. An *outputs* frame holds encoded rows only: its batch had left its stages when its commit failed.
+// columns that unfinished stages read, the encoded rows of finished targets. It uses names, not ids, because another
+// plan may read it. An *outputs* frame holds encoded rows only: its batch had left its stages when its commit failed.
 //
-// What can be known without the rows.
+// The header holds everything that can be known without the rows.
 struct KeptHeader {
   struct Range {
     SourcePartition partition;
@@ -30,7 +30,7 @@ struct KeptHeader {
     std::string id;
     std::string closure;  // fingerprint of it and everything above, when it ran
     uint32_t rows_out = 0;
-    uint64_t bytes = 0;  // of its columns (a persist node: its encoded rows), as kept
+    uint64_t bytes = 0;  // of its columns, as kept; for a node that writes rows, of its encoded rows
   };
   struct Column {
     std::string name;
@@ -40,7 +40,7 @@ struct KeptHeader {
   uint16_t version = 0;   // of the format, as it was read
   std::string topology;   // name@hash
   std::string source;     // id
-  uint64_t sequence = 0;  // of the batch in its lane's run: a later frame of the same batch stands for the earlier
+  uint64_t sequence = 0;  // of the batch in its lane's run: a later frame of the same batch replaces an earlier one
   bool outputs = false;
   uint32_t rows = 0;
   std::vector<Range> ranges;
@@ -52,13 +52,13 @@ struct KeptHeader {
 // finished stages wrote: safe while another thread is stuck in an unfinished one.
 std::string WriteKeptBatch(const Plan& plan, const RecordBatch& batch, const std::vector<bool>& done);
 
-// The same for `count` rows from `first` on, as a batch of their own: parts that follow each other complete, together,
-// exactly the batch's positions.
+// The same for `count` rows from `first` on, as a batch of their own. Consecutive parts together complete exactly the
+// batch's positions.
 std::string WriteKeptPart(const Plan& plan, const RecordBatch& batch, const std::vector<bool>& done, uint32_t first,
                           uint32_t count);
 
-// The same for one row, without encoded rows: what travels with a dead letter. Nor does it hold the record's value and
-// headers, which the letter has, or ranges, since it completes nothing: who restores it sets them.
+// The same for one row, to be stored with a dead letter. It has no encoded rows, no value and headers (the letter has
+// them), and no ranges, because it completes nothing. The reader sets value, headers and ranges.
 std::string WriteKeptRow(const Plan& plan, const RecordBatch& batch, const std::vector<bool>& done, uint32_t row);
 
 // An outputs frame of an epoch's batch: `batch` as its lane encoded it.
@@ -68,28 +68,28 @@ std::string WriteKeptOutputs(const Plan& plan, const SourceTable& partitions, St
 // kInvalid: not a frame, damaged, or a newer version. A frame's beginning is enough when the header is inside.
 Result<KeptHeader> ReadKeptHeader(std::string_view frame);
 
-// How a frame is taken up by a plan.
+// How a plan restores a frame.
 struct RestoreRules {
   // Stages of the plan whose kept results are used → the id they were kept under (another one after "was").
-  // A stage that is not here runs (again). Without the source's own id nothing is reused: the raw records are decoded
-  // anew.
+  // A stage that is not here runs again. Without the source's own id nothing is reused: the raw records are decoded
+  // again.
   std::map<std::string, std::string> reuse;
-  // Rows of this stage that are still to run fail there instead, as dead letters ("given_up"): the operator gave up.
+  // Rows that have not passed this stage fail there as dead letters ("given_up"), because the operator skipped them.
   std::string give_up;
-  // Rows below these offsets are durable already and are left out; a partition that is not named is left out whole.
-  // Unset: every row is taken up. For an entry that KeptStore::Claim gave: NextOf(entry.header).
+  // Rows below these offsets are durable already and are skipped. A partition that is not named is skipped completely.
+  // Unset: every row is restored. For an entry from KeptStore::Claim: NextOf(entry.header).
   std::function<std::optional<int64_t>(const SourcePartition&)> next;
 };
 
-// Takes up exactly the rows of the header's ranges: what Claim cut them to.
+// Restores exactly the rows in the header's ranges, as Claim cut them.
 std::function<std::optional<int64_t>(const SourcePartition&)> NextOf(const KeptHeader& header);
 
-// Bytes from outside (a dead letter) are as safe as our own: every length and reference is checked.
-// Fills a cleared batch: restored stages are `done` and `reused`; batch.positions cover what is left of the frame.
-// The batch keeps `frame` alive. An outputs frame gives a batch with `complete` set and `encoded` filled, whatever is
-// reused, as long as the source is; every target of the plan must have its rows there (by id, or by "was").
-// Not Ok: clear the batch.
-// kInvalid names the stage and column that the plan needs and the frame has not, or has with another type.
+// Untrusted bytes (a dead letter) are safe: every length and reference is checked.
+// Fills a cleared batch: restored stages are `done` and `reused`, and batch.positions cover the rows that remain of the
+// frame. The batch keeps `frame` alive. An outputs frame gives a batch with `complete` set and `encoded` filled,
+// whatever else is reused, if its source is. Every target of the plan must have its rows in it (by id, or by "was").
+// After an error, clear the batch.
+// kInvalid names the stage and column that the plan needs and the frame lacks, or has with another type.
 Status RestoreKeptBatch(const Plan& plan, std::shared_ptr<const std::string> frame, const RestoreRules& rules,
                         SourceTable& partitions, RecordBatch* batch);
 

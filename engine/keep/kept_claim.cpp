@@ -13,7 +13,7 @@ struct Link {
   size_t candidate = 0;
 };
 
-// Gives, for a position that only grows, the newest candidate that holds the row there.
+// Returns the newest candidate that holds the row at a position. Positions only grow.
 class PartitionChain {
  public:
   void Add(Link link) { links_.push_back(link); }
@@ -78,7 +78,7 @@ class Chainer {
   }
 
  private:
-  // In how many partitions the candidate still has rows to give.
+  // The number of partitions in which the candidate still has rows to feed.
   size_t Open(size_t candidate) const {
     size_t open = 0;
     for (const KeptHeader::Range& range : candidates_[candidate].ranges) {

@@ -39,7 +39,7 @@ struct Layout {
     if (!list) width = static_cast<size_t>(column.type().IsScalar() ? 1 : column.type().Elements());
     if (list) offsets = column.list_offsets();
   }
-  // A list column that nothing worked on has no offsets.
+  // A list column that was never filled has no offsets.
   size_t begin(uint32_t row) const { return list ? offsets[std::min<size_t>(row, offsets.size() - 1)] : row * width; }
   size_t end(uint32_t row) const { return begin(row + 1); }
 
@@ -55,7 +55,7 @@ void AppendNumbers(const Column& column, const Layout& layout, std::string* out)
   const size_t begin = layout.begin(layout.first_row), end = layout.begin(layout.first_row + layout.rows);
   const size_t at = out->size();
   out->append(reinterpret_cast<const char*>(values.data() + begin), (end - begin) * sizeof(T));
-  // What is not valid was never written: it must not tell what the memory held before.
+  // Values that are not valid were never written: they must not leak old memory.
   for (uint32_t row = layout.first_row; row < layout.first_row + layout.rows; ++row) {
     if (column.valid(row)) continue;
     std::memset(out->data() + at + (layout.begin(row) - begin) * sizeof(T), 0,
@@ -154,7 +154,7 @@ T Sound(T value) {
   return value;
 }
 
-// Puts one row's values, `load(i)` for i in [0, count), where the column has them.
+// Stores one row's values, `load(i)` for i in [0, count), in the column.
 template <typename T, typename Load>
 void PutRow(Column* column, bool list, uint32_t row, uint64_t count, Load load) {
   if (!list) {
@@ -221,7 +221,7 @@ bool ReadMisfits(ByteReader& in, const RowPick& pick, Column* column) {
 bool ReadColumn(std::string_view bytes, const Type& type, const RowPick& pick, Column* column) {
   ByteReader in(bytes);
   const Kind kind = StoredKind(type);
-  // Before room is made: the bytes must be there that the room is for.
+  // Checked before memory is reserved: the bytes that need it must exist.
   const uint64_t elements = type.kind == Kind::kTensor ? static_cast<uint64_t>(type.Elements()) : 1;
   const uint64_t least = type.kind == Kind::kList || kind == Kind::kString ? sizeof(uint32_t) : KindSize(kind);
   if (pick.total() != 0 && elements > bytes.size() / least / pick.total()) return false;

@@ -93,13 +93,13 @@ Result<KeptHeader> ReadKeptHeader(std::string_view frame) {
   const auto size = in.Number<uint32_t>();
   const auto crc = in.Number<uint32_t>();
   (void)in.Number<uint32_t>();
-  if (!in.ok() || magic != kFrameMagic) return NotAFrame("it does not begin as one");
+  if (!in.ok() || magic != kFrameMagic) return NotAFrame("it has another beginning");
   if (version == 0 || version > kFrameVersion) {
     return Status(Code::kInvalid, "kept results of format version " + std::to_string(version) +
                                       "; this program reads versions up to " + std::to_string(kFrameVersion));
   }
   const std::string_view text = in.Take(size);
-  if (!in.ok()) return NotAFrame("its header is cut off");
+  if (!in.ok()) return NotAFrame("its header is truncated");
   if (Crc32c(text, Crc32c(frame.substr(0, 12))) != crc) return NotAFrame("its header is damaged");
   KeptHeader header;
   header.version = version;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint64_t kMostPerFile = uint64_t{64} << 20;
 constexpr auto kLookForStop = std::chrono::milliseconds(20);
-// The rows that fill it may wait, in order, for the very batch that asks: nobody waits for ever.
+// The wait is bounded: the rows that fill the limit may themselves wait for the batch that asks.
 constexpr auto kRoomWait = std::chrono::seconds(2);
 
 }  // namespace
@@ -35,8 +35,8 @@ uint64_t KeptLogs::bytes() const {
   return bytes_;
 }
 
-// What an earlier process left goes only when its rows are committed, and these may have to be logged first: a
-// quarter of the cap is always for logs.
+// Files of an earlier process are removed only when their rows are committed, and these rows may have to be logged
+// first. So a quarter of the limit is reserved for logs.
 bool KeptLogs::Full() const {
   const uint64_t others = others_();
   return bytes_ >= std::max(cap_ - std::min(cap_, others), cap_ / 4);
@@ -55,15 +55,15 @@ Status KeptLogs::WaitForRoom(const CancelToken& stop) {
   const auto until = std::chrono::steady_clock::now() + kRoomWait;
   while (bytes_ > 0 && Full()) {
     if (std::chrono::steady_clock::now() >= until) {
-      return {Code::kRetry, "limits.kept_bytes is reached by rows that are not committed yet"};
+      return {Code::kRetry, "rows that are not committed yet fill limits.kept_bytes"};
     }
-    if (stop.draining()) return {Code::kCancelled, "stopped while waiting for room for kept results"};
+    if (stop.draining()) return {Code::kCancelled, "stopped while waiting for space for kept results"};
     room_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kLookForStop);
   }
   return Status::Ok();
 }
 
-// The file to append to. The frame counts from here on, so that no commit meanwhile removes the file.
+// The file to append to. The frame is counted before it is written, so that no commit removes the file meanwhile.
 Result<std::shared_ptr<KeptLogs::File>> KeptLogs::Enter(int lane, size_t frame_bytes,
                                                         const std::vector<KeptHeader::Range>& ranges) {
   const MutexLock lock(mutex_);
@@ -133,7 +133,7 @@ Status KeptLogs::Committed(std::span<const KeptHeader::Range> positions) {
   return RemoveCommitted();
 }
 
-// A file that still grows is left as long as there is room: making a new one for every epoch would cost more.
+// A file that still grows stays as long as there is space: a new file for every epoch would cost more.
 Status KeptLogs::RemoveCommitted() {
   const bool pressed = bytes_ >= cap_ / 4 || Full();
   std::vector<std::shared_ptr<File>> gone;

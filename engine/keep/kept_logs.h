@@ -14,32 +14,33 @@
 
 namespace anabranch {
 
-// The logs that this process writes: per lane a file that grows, is followed by another when it is large enough, and
-// goes when the rows of all its frames are committed. Thread-safe.
+// The logs that this process writes. Each lane appends to a file and starts another when it is large enough. A file is
+// removed when the rows of all its frames are committed. Thread-safe.
 class KeptLogs {
  public:
   using MakePath = std::function<std::string(int lane)>;
-  // `make_path` names a new file (called under a lock of this object); `others` = bytes that the cap counts beside.
+  // `make_path` names a new file (called under a lock of this object); `others` = other bytes that count towards the
+  // limit.
   KeptLogs(uint64_t cap_bytes, MakePath make_path, std::function<uint64_t()> others);
 
-  // Removes the files whose rows are all committed: nothing grows any more.
+  // Removes the files whose rows are all committed. Nothing is appended after this.
   ~KeptLogs();
 
   Status Append(int lane, std::string_view frame, const std::vector<KeptHeader::Range>& ranges,
                 const CancelToken& stop);
   Status Sync(int lane);
   Status Committed(std::span<const KeptHeader::Range> positions);
-  // Forgets all files: the caller removes them.
+  // Forgets all files; the caller removes them.
   void Abandon();
   uint64_t bytes() const;
   void OthersShrank() { room_.NotifyAll(); }
 
  private:
-  // A file and what a lane writes to are guarded by mutex_, paths and writers apart.
+  // mutex_ guards a file and the active file of a lane, except paths and writers.
   struct File {
     std::string path;
     std::unique_ptr<SegmentWriter> writer;
-    std::map<SourcePartition, int64_t> open;  // where each partition's rows end that are not committed
+    std::map<SourcePartition, int64_t> open;  // the end of each partition's uncommitted rows
     uint64_t bytes = 0;
     bool active = true;      // its lane appends to it
     bool dirty = true;       // not all is synced

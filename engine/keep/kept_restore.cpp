@@ -9,22 +9,22 @@ namespace {
 constexpr std::string_view kDeadLetters = "dead_letters";  // target id
 
 Status BadFrame(const std::string& what) {
-  return {Code::kInvalid, "the frame of kept results is damaged: " + what + " cannot be read"};
+  return {Code::kInvalid, "a frame of kept results is damaged: " + what + " cannot be read"};
 }
 
-// A wanted column or stage that the frame cannot give.
+// A required column or stage that the frame does not have.
 Status Unfit(const Plan& plan, StageId reader, const ColumnInfo& column, const std::string& why) {
   return {Code::kInvalid, "node \"" + plan.StageName(reader) + "\" reads column \"" + column.name + "\" of \"" +
                               column.maker + "\", " + why + "; restart from \"" + column.maker + "\""};
 }
 
-// The next text of a block: all lengths stand before the first text.
+// The next text of a block. All lengths are stored before the first text.
 std::string_view TakeText(ByteReader& in, const char* size_at) {
   const auto size = LoadNumber<uint32_t>(size_at);
   return size == kNullText ? std::string_view() : in.Take(size);
 }
 
-// Headers are walked without looks at their bounds later: they must end where their row says.
+// Later code reads headers without checking bounds, so they must end where their row says.
 bool SoundHeaders(std::string_view bytes) {
   ByteReader in(bytes);
   while (in.ok() && in.left() > 0) {
@@ -39,7 +39,7 @@ bool SoundSpan(uint32_t begin, uint32_t size, size_t all) {
   return size == EncodedRows::kNone || (begin <= all && size <= all - begin);
 }
 
-// Takes one frame up.
+// Restores one frame.
 class Restorer {
  public:
   Restorer(const Plan& plan, const RestoreRules& rules, SourceTable& partitions, RecordBatch* batch)
@@ -48,11 +48,11 @@ class Restorer {
   Status Run(std::string_view frame);
 
  private:
-  // A partition that rows of the frame speak of.
+  // A partition that rows of the frame refer to.
   struct From {
     bool wanted = false;
     PartitionId id;
-    int64_t next = 0;  // rows below are left out
+    int64_t next = 0;  // rows below are skipped
   };
 
   Status FindSource();
@@ -88,7 +88,7 @@ class Restorer {
   ByteReader in_;
   KeptHeader header_;
   StageId source_;
-  bool reuse_ = false;           // the source's results are used, so others may be
+  bool reuse_ = false;           // the source's results are reused, so others may be too
   std::vector<bool> reused_;     // by StageId
   std::vector<StageId> stages_;  // by place in header_.done: the stage that uses it, or kNoStage
   std::vector<From> from_;       // by the frame's index
@@ -120,7 +120,7 @@ Status Restorer::Run(std::string_view frame) {
     RETURN_IF_ERROR(ReadColumns());
   } else if (!reuse_) {
     return {Code::kInvalid, "only the outputs of these rows of source \"" + header_.source +
-                                "\" were kept, not the records: they must be read from the source again"};
+                                "\" were kept, not the records; the records must be read from the source again"};
   }
   return ReadTargets();
 }
@@ -130,7 +130,7 @@ std::string Restorer::KeptId(StageId stage) const {
   return found != rules_.reuse.end() ? found->second : std::string();
 }
 
-// "was" stays in the file after the rename: rows may have been kept under either id.
+// "was" stays in the file after the rename, so rows may have been kept under either id.
 bool Restorer::KeptAs(const PlanNode& node, std::string_view kept_id) const {
   return node.id == kept_id || (!node.was.empty() && node.was == kept_id);
 }
@@ -151,7 +151,7 @@ Status Restorer::SetGiveUp() {
   if (rules_.give_up.empty()) return Status::Ok();
   batch_.give_up = FindStage(plan_, rules_.give_up);
   if (batch_.give_up != kNoStage) return Status::Ok();
-  return {Code::kInvalid, "no node \"" + rules_.give_up + "\" to give its rows up at"};
+  return {Code::kInvalid, "no node \"" + rules_.give_up + "\" whose rows could be skipped"};
 }
 
 Status Restorer::FindReused() {
@@ -170,7 +170,7 @@ Status Restorer::FindReused() {
     }
   }
   if (reused_[source_]) return Status::Ok();
-  // It was kept before its source was finished.
+  // The frame was kept before its source was finished.
   reuse_ = false;
   reused_.assign(plan_.stages(), false);
   stages_.assign(header_.done.size(), kNoStage);
@@ -212,7 +212,7 @@ Status Restorer::SetPositions() {
 
 // ------------------------------------------------------------------------------------------- rows
 
-// Partitions, offsets and times; says which rows are taken up.
+// Reads partitions, offsets and times, and picks the rows to restore.
 bool Restorer::PickRows() {
   constexpr size_t kRowBytes = 2 + 8 + 8;
   if (header_.rows > in_.left() / kRowBytes) return false;
@@ -290,7 +290,7 @@ Status Restorer::ReadRows() {
   const bool made_keys = in_.Number<uint8_t>() != 0;
   if (!in_.ok() || !PickRows()) return BadFrame("the list of its rows");
   if (!made_keys && reuse_) return BadFrame("the keys of its rows");
-  // As a source fills it: the record's own key is the row's, until the key rule is applied.
+  // The same as a source does: a row has the record's own key until the key rule is applied.
   bool keys = ReadKeys(&batch_.key, &batch_.key_present);
   if (made_keys && reuse_) {
     std::swap(batch_.key, batch_.record_key);

@@ -35,7 +35,7 @@ uint64_t NumberOf(const std::string& name) {
 // A file that was there at Open.
 struct FoundFile {
   std::string name;
-  std::shared_ptr<const SegmentReader> reader;  // null when it is removed
+  std::shared_ptr<const SegmentReader> reader;  // null after it is removed
   size_t open_entries = 0;
 };
 
@@ -48,7 +48,7 @@ struct Found {
   bool done = false;
 };
 
-// A part of one that was given out by Claim().
+// A part of an entry that Claim() returned.
 struct ClaimedPart {
   size_t entry = 0;
   std::vector<KeptHeader::Range> ranges;
@@ -203,7 +203,7 @@ Result<std::shared_ptr<const std::string>> FileKeptStore::Load(size_t entry) con
     reader = files_[found_[found].file].reader;
     frame = found_[found].frame;
   }
-  if (reader == nullptr) return Status(Code::kInternal, "kept results were loaded after they were done");
+  if (reader == nullptr) return Status(Code::kInternal, "kept results were loaded after they were marked as done");
   ASSIGN_OR_RETURN(std::string bytes, reader->Read(frame));
   return std::make_shared<const std::string>(std::move(bytes));
 }
@@ -233,7 +233,7 @@ Status FileKeptStore::Committed(std::span<const KeptHeader::Range> positions) {
 
 // -------------------------------------------------------------------------------------------- done
 
-// Every range that ends at or before its partition's position: durable in every target.
+// Ranges that end at or before their partition's position are durable in every target.
 Status FileKeptStore::FinishBehind(const std::map<SourcePartition, int64_t>& next, const std::string* source) {
   for (size_t i = 0; i < found_.size(); ++i) {
     Found& at = found_[i];
@@ -248,7 +248,7 @@ Status FileKeptStore::FinishBehind(const std::map<SourcePartition, int64_t>& nex
   return Status::Ok();
 }
 
-// The same rows in a later frame: what was made of them since.
+// The same rows in a later frame, with newer results.
 Status FileKeptStore::FinishReplaced(const std::string& source) {
   std::map<std::vector<std::tuple<SourcePartition, int64_t, int64_t>>, size_t> newest;
   for (size_t i = 0; i < found_.size(); ++i) {
@@ -296,8 +296,8 @@ Status FileKeptStore::Done(size_t entry) {
 
 // -------------------------------------------------------------------------------------------- claim
 
-// Whether the first kept rows of a partition without a position are its first: a failure keeps everything, but batches
-// come to a log in any order, and a crash may leave it without those before.
+// Whether the first kept rows of a partition without a position are the partition's first rows. A failure keeps
+// everything. But batches reach a log in any order, so a crash may lose earlier ones.
 bool FileKeptStore::BeginsSurely(const std::vector<ClaimCandidate>& candidates,
                                  const SourcePartition& partition) const {
   const Found* earliest = nullptr;

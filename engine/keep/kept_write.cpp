@@ -44,7 +44,7 @@ class PartitionTable {
  public:
   explicit PartitionTable(const SourceTable& names) : names_(names) {}
   uint16_t Index(PartitionId id) {
-    if (!order_.empty() && id == last_) return last_index_;  // rows of a partition stand together
+    if (!order_.empty() && id == last_) return last_index_;  // rows of one partition are adjacent
     const auto [found, added] = index_.emplace(id, static_cast<uint16_t>(order_.size()));
     if (added) order_.push_back(id);
     last_ = id;
@@ -101,7 +101,7 @@ void AppendEncoded(const std::string& id, const EncodedRows& rows, PartitionTabl
   out->append(rows.bytes);
 }
 
-// The header's line on a finished stage, but for its columns.
+// The header's entry for a finished stage, without its columns.
 KeptHeader::Stage StageLine(const Plan& plan, StageId stage) {
   const bool source = stage < plan.sources.size();
   return {plan.StageName(stage), source ? plan.sources[stage].fingerprint : plan.node(stage).closure, 0, 0};
@@ -263,8 +263,8 @@ void BatchWriter::AppendTargets(bool with_encoded) {
   }
 }
 
-// Where a partition's range is cut when the rows from `cut` on belong to the next part. What no row stands for goes
-// with the row behind it, and behind the last one to the last part.
+// Where a partition's range is cut when the rows from `cut` on belong to the next part. Offsets without a row belong to
+// the part of the next row; those after the last row belong to the last part.
 int64_t CutBefore(const RecordBatch& batch, const PositionRange& range, uint32_t cut) {
   if (cut >= batch.rows()) return range.next;
   const auto partitions = std::span(batch.partition);
@@ -272,7 +272,7 @@ int64_t CutBefore(const RecordBatch& batch, const PositionRange& range, uint32_t
   const auto behind = partitions.subspan(cut);
   const auto row = std::ranges::find(behind, range.partition);
   if (row == behind.end()) return range.next;
-  // Rows beyond the range are not the batch's to complete (given up below a position).
+  // The batch does not complete rows beyond the range (skipped below a position).
   return std::min(range.next, batch.offset[cut + static_cast<size_t>(row - behind.begin())]);
 }
 

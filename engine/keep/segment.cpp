@@ -55,7 +55,8 @@ std::string MakeFooter(uint64_t frames, uint64_t hash) {
   return footer + rest;
 }
 
-// Of the header and every frame's head: the heads hold the sums of all the rest, so that no byte is hashed twice.
+// Hash over the header and every frame's head. The heads hold the checksums of all the rest, so no byte is hashed
+// twice.
 class HeadHash {
  public:
   HeadHash() : state_(XXH3_createState()) { XXH3_64bits_reset(state_); }
@@ -78,17 +79,16 @@ struct SegmentWriter::State {
   Life life = Life::kSegment;
   int fd = -1;
   uint64_t bytes = 0, frames = 0;
-  uint64_t writeback = 0;  // up to here the disk was told to begin
+  uint64_t writeback = 0;  // writeback was started up to here
   HeadHash hash;
-  bool broken = false;    // a write failed and could not be taken back
-  bool finished = false;  // or failed while being made durable: nothing more comes
+  bool broken = false;    // a write failed and could not be undone
+  bool finished = false;  // or failed while being made durable; no further writes
 
   Status Write(std::string_view head, std::string_view payload);
   void BeginWriteback();
 };
 
-// The disk works while the pipeline computes, so that a sync finds little left to wait for. Only a sync tells of
-// errors.
+// The disk writes while the pipeline computes, so that a sync has little left to wait for. Only a sync reports errors.
 void SegmentWriter::State::BeginWriteback() {
   if (bytes - writeback < kWritebackBytes) return;
   (void)sync_file_range(fd, static_cast<off_t>(writeback), static_cast<off_t>(bytes - writeback),
@@ -194,7 +194,7 @@ struct FramePlace {
   uint32_t size = 0, crc = 0;
 };
 
-// Reads a file forwards through one buffer.
+// Reads a file from front to back through one buffer.
 class FileScan {
  public:
   FileScan(int fd, uint64_t size) : fd_(fd), size_(size), buffer_(std::min<uint64_t>(kReadBytes, size + 1), '\0') {}
@@ -227,7 +227,7 @@ class FileScan {
     do {
       n = pread(fd_, buffer_.data(), buffer_.size(), static_cast<off_t>(position_));
     } while (n < 0 && errno == EINTR);
-    if (n <= 0) error_ = n < 0 ? errno : EIO;  // it shrank meanwhile
+    if (n <= 0) error_ = n < 0 ? errno : EIO;  // the file shrank meanwhile
     begin_ = 0;
     end_ = n > 0 ? static_cast<size_t>(n) : 0;
     return n > 0;
@@ -267,7 +267,7 @@ Status SegmentReader::State::ScanHeader(FileScan& scan, HeadHash& hash) {
   if (!scan.Next(std::min<uint64_t>(kHeaderBytes, size), &header)) return DiskFailure("read", path, scan.error());
   log = kLogMagic.substr(0, header.size()) == std::string_view(header).substr(0, kLogMagic.size());
   if (!log && !header.starts_with(kSegmentMagic)) return Damaged(0, "not a file of kept results");
-  if (header.size() < kHeaderBytes) return log ? Status::Ok() : Damaged(0, "the header is cut off");
+  if (header.size() < kHeaderBytes) return log ? Status::Ok() : Damaged(0, "the header is truncated");
   const std::string_view checked = std::string_view(header).substr(0, 12);
   if (Crc32c(checked) != LoadNumber<uint32_t>(header.data() + 12)) return Damaged(0, "the header is damaged");
   if (const auto version = LoadNumber<uint32_t>(header.data() + 8); version != kVersion) {
@@ -278,7 +278,7 @@ Status SegmentReader::State::ScanHeader(FileScan& scan, HeadHash& hash) {
   return Status::Ok();
 }
 
-// In a log the first frame that is not whole ends it; in a segment it is damage.
+// An incomplete frame ends a log; in a segment it is damage.
 Status SegmentReader::State::ScanFrames(FileScan& scan, HeadHash& hash) {
   std::string head;
   while (true) {
@@ -289,7 +289,7 @@ Status SegmentReader::State::ScanFrames(FileScan& scan, HeadHash& hash) {
     if (!scan.Next(kHeadBytes, &head)) return DiskFailure("read", path, scan.error());
     const FramePlace place{scan.position(), LoadNumber<uint32_t>(head.data()), LoadNumber<uint32_t>(head.data() + 4)};
     if (place.size == kFooter && !log) return CheckFooter(scan, head, hash.value());
-    if (place.size > scan.left()) return log ? Status::Ok() : Damaged(at, "a frame reaches beyond the end");
+    if (place.size > scan.left()) return log ? Status::Ok() : Damaged(at, "a frame extends beyond the end of the file");
     uint32_t crc = Crc32c(std::string_view(head).substr(0, 4));
     const auto add = [&crc](std::string_view piece) { crc = Crc32c(piece, crc); };
     if (!scan.Next(place.size, add)) return DiskFailure("read", path, scan.error());
@@ -301,7 +301,7 @@ Status SegmentReader::State::ScanFrames(FileScan& scan, HeadHash& hash) {
 
 Status SegmentReader::State::CheckFooter(FileScan& scan, const std::string& head, uint64_t hash) {
   const uint64_t at = scan.position() - kHeadBytes;
-  if (scan.left() != kFooterBytes - kHeadBytes) return Damaged(at, "the footer is not where the file ends");
+  if (scan.left() != kFooterBytes - kHeadBytes) return Damaged(at, "the footer is not at the end of the file");
   std::string rest;
   if (!scan.Next(kFooterBytes - kHeadBytes, &rest)) return DiskFailure("read", path, scan.error());
   const bool sound = Crc32c(rest) == LoadNumber<uint32_t>(head.data() + 4) &&

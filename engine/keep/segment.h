@@ -13,19 +13,19 @@ namespace anabranch {
 // A file of frames whose every byte is checked: header (magic, version), frames (length, CRC32C, payload), and, in a
 // finished segment, a footer (frame count, hash of everything before). Little-endian. Not thread-safe.
 //
-// Two lives: a *segment* is written aside, synced, renamed and its folder synced: it is there whole or not at all,
-// and one bad byte voids it. A *log* grows under its own name while a pipeline runs; what a crash cut off is dropped,
-// every whole frame before that counts.
+// There are two kinds. A *segment* is written under another name, synced and renamed, and its folder is synced: it
+// exists completely or not at all, and one bad byte invalidates it. A *log* grows under its own name while a pipeline
+// runs. A frame that a crash truncated is dropped; every complete frame before it counts.
 class SegmentWriter {
  public:
   enum class Life : uint8_t { kSegment, kLog };
   // `path` is the final name; it must not exist. kUnavailable names path and cause.
   static Result<std::unique_ptr<SegmentWriter>> Create(const std::string& path, Life life);
-  // Without Finish() a segment leaves nothing behind; a log stays as it is.
+  // Without Finish() a segment leaves no file behind; a log stays as it is.
   ~SegmentWriter();
-  Status Append(std::string_view frame);  // one write(2): survives the death of the process when it returned
-  Status Sync();                          // log: survives the death of the machine; may run beside Append
-  Status Finish();                        // segment: durable under its name when it returned
+  Status Append(std::string_view frame);  // one write(2); survives the death of the process once it has returned
+  Status Sync();                          // log: survives the death of the machine; may run concurrently with Append
+  Status Finish();                        // segment: durable under its name once it has returned
   uint64_t bytes() const;
   uint64_t frames() const;
 
@@ -35,10 +35,10 @@ class SegmentWriter {
   std::unique_ptr<State> state_;
 };
 
-// Reads one of either life. Checks everything at Open: what Read gives is what was appended.
+// Reads a file of either kind. Open checks everything, so Read returns exactly the appended bytes.
 class SegmentReader {
  public:
-  // kInvalid: damaged, no segment, or of a newer version (the message says which and where). kUnavailable: cannot be
+  // kInvalid: damaged, not a segment, or of a newer version (the message says which and where). kUnavailable: cannot be
   // read.
   static Result<std::unique_ptr<SegmentReader>> Open(const std::string& path);
   ~SegmentReader();
@@ -47,7 +47,7 @@ class SegmentReader {
   size_t frames() const;
   uint64_t frame_bytes(size_t frame) const;
   Result<std::string> Read(size_t frame) const;                     // checked again
-  Result<std::string> ReadStart(size_t frame, size_t bytes) const;  // at most so many; as Open found them
+  Result<std::string> ReadStart(size_t frame, size_t bytes) const;  // at most that many bytes; not checked again
 
  private:
   struct State;

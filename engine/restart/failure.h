@@ -10,14 +10,14 @@
 
 namespace anabranch {
 
-// What can be remembered of a plan, by names: kept in the ledger to be compared with the plan of a later start.
+// The facts about a plan that the ledger stores, by name, to compare it with the plan of a later start.
 struct StageFacts {
   std::string id;
   std::string kind;  // "source" for sources
   std::string fingerprint;
   std::string closure;
   std::vector<std::string> inputs;
-  std::string position_owner;  // source: what its stored positions belong to
+  std::string position_owner;  // source: the owner of its stored positions
   std::string target;          // persist: where it writes: commit unit and Describe()
 };
 struct PlanFacts {
@@ -38,20 +38,20 @@ struct Failure {
   std::vector<std::string> records;  // up to 10 ids topic/partition/offset: where it failed
   int64_t kept_rows = 0;
   int64_t kept_bytes = 0;
-  std::string not_kept;  // why nothing could be kept; empty: everything was. The source has the records then
-  // What the breakers had counted, of each stage that had failed rows: a restart in which the stage is as it was goes
-  // on counting there.
+  std::string not_kept;  // why nothing could be kept (the source still has the records); empty: everything was kept
+  // The counts of the breakers, for each stage with failed rows. A restart in which the stage is unchanged continues
+  // from them.
   struct Breaker {
     std::string stage;
     uint32_t failed = 0;
     std::string code, message;  // the most frequent
   };
   std::vector<Breaker> breakers;
-  int rounds = 0;  // restarts in a row, with nothing changed, that ended in this stage again
+  int rounds = 0;  // consecutive restarts without a change that ended in this stage again
   PlanFacts plan;
 };
 
-// One JSON object each; kInvalid when the text is none.
+// Each is one JSON object; kInvalid if the text is not.
 std::string PrintFailure(const Failure& failure);
 Result<Failure> ParseFailure(const std::string& text);
 

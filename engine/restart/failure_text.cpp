@@ -38,7 +38,7 @@ Json ToJson(const Failure& failure) {
           {"rounds", failure.rounds},       {"plan", ToJson(failure.plan)}};
 }
 
-// at() and get_to() throw on what is missing or of another type.
+// at() and get_to() throw for values that are missing or have another type.
 PlanFacts FactsFrom(const Json& json) {
   PlanFacts facts;
   json.at("topology").get_to(facts.topology);
@@ -62,7 +62,7 @@ Failure FailureFrom(const Json& json) {
   Failure failure;
   json.at("stage").get_to(failure.stage);
   const Result<ErrorClass> error_class = ErrorClassFrom(json.at("class").get_ref<const std::string&>());
-  failure.error_class = error_class.ok() ? *error_class : ErrorClass::kStage;  // a later version has more of them
+  failure.error_class = error_class.ok() ? *error_class : ErrorClass::kStage;  // a later version may know more classes
   json.at("message").get_to(failure.message);
   json.at("attempts").get_to(failure.attempts);
   json.at("at_ms").get_to(failure.at_ms);
@@ -84,7 +84,7 @@ Failure FailureFrom(const Json& json) {
   return failure;
 }
 
-// Messages may carry bytes of a record that are no UTF-8.
+// Messages may contain bytes of a record that are not UTF-8.
 std::string Print(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 template <typename T>
@@ -92,7 +92,7 @@ Result<T> Parse(const std::string& text, const char* what, T (*from)(const Json&
   try {
     return from(Json::parse(text));
   } catch (const Json::exception& error) {
-    return Status(Code::kInvalid, std::string("this is no ") + what + " as this version writes it: " + error.what());
+    return Status(Code::kInvalid, std::string("this is not a ") + what + " of this version: " + error.what());
   }
 }
 

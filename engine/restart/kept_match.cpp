@@ -66,7 +66,7 @@ bool KeptMatch::AllHave(StageId stage, const std::string& closure) const {
   });
 }
 
-// What taking the frame up leaves finished: nothing without its source.
+// The stages that are finished after restoring the frame: none without its source.
 std::vector<bool> KeptMatch::Restored(const Frame& frame, const std::vector<bool>& reused) const {
   std::vector<bool> restored(plan_.stages(), false);
   if (frame.source == kNoStage || !reused[frame.source] || frame.stages[frame.source] == nullptr) return restored;
@@ -101,7 +101,7 @@ std::vector<std::string> KeptMatch::Lacks(const std::vector<bool>& reused) const
   return lacks;
 }
 
-// The first of the stages that would run and read it.
+// The first stage that would run and that reads the column.
 StageId KeptMatch::ReaderOf(const Frame& frame, const std::vector<bool>& restored, ColumnId column) const {
   auto stage = StageId(plan_.sources.size());
   for (; stage + 1u < plan_.stages(); ++stage) {
@@ -128,11 +128,11 @@ void KeptMatch::LacksOfRows(const Frame& frame, const std::vector<bool>& reused,
       continue;
     }
     const std::string type = StoredType(plan_, frame.source, id).ToString();
-    if (kept->type != type) AddOnce(what + "kept as " + kept->type + " and is " + type + " now", lacks);
+    if (kept->type != type) AddOnce(what + "kept as " + kept->type + ", but is " + type + " now", lacks);
   }
 }
 
-// Encoded rows are all that there is: none of what made them can run again.
+// Only encoded rows exist, so none of the stages that made them can run again.
 void KeptMatch::LacksOfOutputs(const Frame& frame, const std::vector<bool>& reused,
                                std::vector<std::string>* lacks) const {
   if (!reused[frame.source]) {
@@ -142,9 +142,9 @@ void KeptMatch::LacksOfOutputs(const Frame& frame, const std::vector<bool>& reus
     if (!InFrame(frame, stage) || plan_.node(stage).program->target() == nullptr) continue;
     const std::string what = "rows had left the last node before \"" + plan_.StageName(stage) + "\" ";
     if (frame.stages[stage] == nullptr) {
-      AddOnce(what + "was there", lacks);
+      AddOnce(what + "existed", lacks);
     } else if (!reused[stage]) {
-      AddOnce(what + "or what lies above it changed", lacks);
+      AddOnce(what + "or a stage above it changed", lacks);
     }
   }
 }

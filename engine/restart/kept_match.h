@@ -10,15 +10,15 @@
 
 namespace anabranch {
 
-// Kept frames beside the plan that is to take them up: which stages they hold, whether those results are still the
-// plan's, and what is missing. Entries and plan must outlive it.
+// Compares kept frames with the plan that is to restore them: which stages they hold, whether those results still match
+// the plan, and what is missing. Entries and plan must outlive it.
 class KeptMatch {
  public:
   // The id under which a stage's results would have been kept.
   using KeptId = std::function<std::string(StageId)>;
   KeptMatch(const Plan& plan, const std::vector<KeptStore::Entry>& kept, const KeptId& kept_id);
 
-  // A frame that counts: a later one of the same batch stands for the earlier.
+  // A frame that counts: a later one of the same batch replaces an earlier one.
   struct Frame {
     const KeptHeader* header = nullptr;
     StageId source = kNoStage;                     // kNoStage: the plan has no such source
@@ -27,14 +27,14 @@ class KeptMatch {
   const std::vector<Frame>& frames() const { return frames_; }
   const std::string& kept_id(StageId stage) const { return kept_ids_[stage]; }
 
-  // Some frame holds its results / holds such that another plan made / all of them have this closure.
+  // Some frame holds its results / holds results of it from another plan / all of them have this closure.
   bool Held(StageId stage) const;
   bool Changed(StageId stage) const;
   bool AllHave(StageId stage, const std::string& closure) const;
 
-  // By StageId: some frame's rows run it, when `reused` (by StageId) says whose kept results are used.
+  // By StageId: whether rows of some frame run the stage. `reused` (by StageId) says whose kept results are used.
   std::vector<bool> Running(const std::vector<bool>& reused) const;
-  // Why the frames cannot be taken up so, one text each, without the cure.
+  // Why the frames cannot be restored like this: one text per reason, without the remedy.
   std::vector<std::string> Lacks(const std::vector<bool>& reused) const;
   std::map<std::string, std::string> Reuse(const std::vector<bool>& reused) const;
   bool InFrame(const Frame& frame, StageId stage) const;

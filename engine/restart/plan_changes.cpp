@@ -13,7 +13,7 @@ std::string List(const std::vector<std::string>& names) {
 
 std::string Label(const StageFacts& stage) { return stage.id + " (" + stage.kind + ")"; }
 
-// What stands before and behind the dash of a fingerprint.
+// The parts before and after the dash of a fingerprint.
 std::string OfConfig(const std::string& fingerprint) { return fingerprint.substr(0, fingerprint.find('-')); }
 std::string OfModel(const std::string& fingerprint) {
   const size_t dash = fingerprint.find('-');
@@ -42,7 +42,7 @@ const StageFacts* PlanChanges::Find(const std::string& id) const {
   return found != facts_.stages.end() ? &*found : nullptr;
 }
 
-// Its inputs of now, by the names that they had then.
+// Its present inputs, by the names that they had before.
 std::vector<std::string> PlanChanges::InputsThen(StageId stage) const {
   std::vector<std::string> inputs;
   if (stage < plan_.sources.size()) return inputs;
@@ -112,7 +112,7 @@ std::vector<std::string> PlanChanges::Moved() const {
   }
   for (const StageFacts* stage : gone_) {
     if (stage->kind == "source") moved.push_back("source \"" + stage->id + "\" is gone");
-    if (!stage->target.empty()) moved.push_back("node \"" + stage->id + "\" is gone, which wrote " + stage->target);
+    if (!stage->target.empty()) moved.push_back("node \"" + stage->id + "\" is gone; it wrote " + stage->target);
   }
   return moved;
 }

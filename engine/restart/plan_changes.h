@@ -8,20 +8,20 @@
 
 namespace anabranch {
 
-// What became of a plan that is remembered: stage by stage, "was" followed. Both must outlive it.
+// Compares a stored plan with the present one, stage by stage, following "was". Both must outlive it.
 class PlanChanges {
  public:
   PlanChanges(const PlanFacts& before, const Plan& plan, const std::string& identity);
 
-  // The stage as it was, or null: it is new.
+  // The stage as it was, or null if it is new.
   const StageFacts* Before(StageId stage) const { return before_[stage]; }
-  // The stage itself: configuration, model or inputs; not what lies above it.
+  // Whether the stage itself changed: configuration, model or inputs; stages above it do not count.
   bool Edited(StageId stage) const;
-  // Stages that the plan has no more.
+  // Stages that the plan no longer has.
   const std::vector<const StageFacts*>& gone() const { return gone_; }
   // One line per stage that is new, gone, renamed, edited, or reads or writes elsewhere.
   std::vector<std::string> Lines() const;
-  // What would make stored positions or a target's rows those of another pipeline, one text each.
+  // Changes that would make stored positions or a target's rows those of another pipeline: one text each.
   std::vector<std::string> Moved() const;
 
  private:

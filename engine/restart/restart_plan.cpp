@@ -66,11 +66,11 @@ class Planner {
   const RestartChoices& choices_;
   const PlanChanges changes_;
   const KeptMatch match_;
-  std::vector<bool> forced_;             // by StageId: asked to run again
+  std::vector<bool> forced_;             // by StageId: requested to run again
   std::vector<bool> start_;              // the stage to start from and everything below it
-  std::vector<bool> reused_;             // kept results are used where a frame has them
-  std::vector<std::string> refusals_;    // each with its cure
-  std::vector<std::string> recomputes_;  // the same, cured by recomputing too
+  std::vector<bool> reused_;             // kept results are reused if a frame has them
+  std::vector<std::string> refusals_;    // each with its remedy
+  std::vector<std::string> recomputes_;  // the same; recomputing is a remedy too
   RestartPlan out_;
 };
 
@@ -100,7 +100,7 @@ void Planner::CheckNames() {
     if (stage >= plan_.sources.size()) nodes.push_back(plan_.StageName(stage));
   }
   const auto unknown = [](const std::string& flag, const std::string& id, const std::vector<std::string>& known) {
-    return flag + " names \"" + id + "\", which the topology does not have; " + Suggest(id, known);
+    return flag + " names \"" + id + "\", which is not in the topology; " + Suggest(id, known);
   };
   if (!choices_.from.empty() && !Contains(all, choices_.from)) {
     refusals_.push_back(unknown("--from", choices_.from, nodes));
@@ -129,11 +129,11 @@ void Planner::FindStart() {
 void Planner::CheckMoved() {
   if (choices_.new_identity) return;
   for (const std::string& moved : changes_.Moved()) {
-    refusals_.push_back(moved + ": put it back, or restart with --new-identity");
+    refusals_.push_back(moved + ": undo the change, or restart with --new-identity");
   }
 }
 
-// The ids of a remembered stage and of all that lay above it. Stages are remembered in plan order.
+// The ids of a stored stage and of all stages above it. Stages are stored in plan order.
 std::set<std::string> Planner::Above(const StageFacts& stage) const {
   std::set<std::string> above = {stage.id};
   for (auto each = failure_.plan.stages.rbegin(); each != failure_.plan.stages.rend(); ++each) {
@@ -142,7 +142,7 @@ std::set<std::string> Planner::Above(const StageFacts& stage) const {
   return above;
 }
 
-// Kept rows that nothing but this stage would take.
+// Kept rows that only this stage would read.
 int64_t Planner::Unclaimed(const StageFacts& gone) const {
   const std::set<std::string> above = Above(gone);
   int64_t rows = 0;
@@ -150,7 +150,7 @@ int64_t Planner::Unclaimed(const StageFacts& gone) const {
     const KeptHeader& header = *frame.header;
     const bool had =
         std::any_of(header.done.begin(), header.done.end(), [&](const auto& d) { return d.id == gone.id; });
-    // Encoded rows of a target are not written yet either.
+    // Encoded rows of a target are not written yet, either.
     if (above.count(header.source) != 0 && (!had || !gone.target.empty() || gone.kind == "source")) rows += header.rows;
   }
   return rows;
@@ -163,7 +163,7 @@ void Planner::CheckGone() {
     out_.unclaimed = std::max(out_.unclaimed, rows);
     if (choices_.drop_unclaimed || (rows == 0 && gone->id != failure_.stage)) continue;
     const std::string rename =
-        gone->kind == "source" ? "" : ", or write \"was\": \"" + gone->id + "\" at the node that it became";
+        gone->kind == "source" ? "" : ", or add \"was\": \"" + gone->id + "\" to the node that replaces it";
     refusals_.push_back((gone->kind == "source" ? "source \"" : "node \"") + gone->id + "\" is gone, and " +
                         std::to_string(rows) + " kept rows wait for it: restart with --drop-unclaimed" + rename);
   }
@@ -200,7 +200,7 @@ void Planner::NameEarliest(const std::vector<bool>& usable) {
     const std::string& id = plan_.StageName(stage);
     const bool source = stage < plan_.sources.size();
     recomputes_.push_back(WhyChanged(stage) + ": restart " + (source ? "--on-missing recompute" : "--from " + id) +
-                          ", or use them as they are: --accept-stale " + id);
+                          ", or reuse the results unchanged: --accept-stale " + id);
     return;
   }
 }
@@ -220,7 +220,7 @@ void Planner::Decide() {
   const bool rows = std::any_of(match_.frames().begin(), match_.frames().end(),
                                 [](const auto& frame) { return frame.source != kNoStage; });
   if (match_.frames().empty() && failure_.kept_rows > 0) {
-    out_.changes.push_back("no kept results are left: the rows are read from the source again");
+    out_.changes.push_back("kept results are gone: the rows are read from the source again");
   }
   if (!rows || (choices_.recompute && !recomputes_.empty())) {
     out_.recompute = true;
@@ -250,7 +250,7 @@ void Planner::FillLists() {
   out_.rules.reuse = match_.Reuse(reused_);
 }
 
-// 12 hex digits over the plan, what it was made from, and what it will read.
+// 12 hex digits: a hash over the plan, its inputs, and what it will read.
 std::string Planner::Token() const {
   std::string all;
   const auto add = [&all](const std::string& text) { (all += text) += '\0'; };

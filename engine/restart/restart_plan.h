@@ -12,17 +12,17 @@
 
 namespace anabranch {
 
-// What the operator says to a restart.
+// The operator's choices for a restart.
 struct RestartChoices {
   std::string from;        // a node; empty: the failed stage
-  bool recompute = false;  // --on-missing recompute: what is not kept is computed again, from the raw records
-  std::set<std::string> accept_stale;  // kept results of these edited nodes are used all the same
+  bool recompute = false;  // --on-missing recompute: results that were not kept are computed again from the raw records
+  std::set<std::string> accept_stale;  // kept results of these edited nodes are reused anyway
   bool drop_unclaimed = false;
   bool new_identity = false;
 };
 
-// What a restart will do, before it does it. Printed, hashed to a token, followed to the letter. Batches may have been
-// kept at different cuts: each is taken up at its own, so that a stage may run for some rows and be reused for others.
+// What a restart will do. It is printed, hashed to a token, and carried out exactly. Batches may have been kept at
+// different cuts, and each is restored at its own. So a stage may run for some rows and be reused for others.
 struct RestartPlan {
   std::string from;
   std::vector<std::string> stages_to_run;  // plan order; with `recompute` sources too
@@ -32,26 +32,27 @@ struct RestartPlan {
     int64_t bytes = 0;
   };
   std::vector<Reused> results_reused;
-  int64_t records = 0;               // kept rows that will be fed (where outputs were kept only: written)
-  int64_t unclaimed = 0;             // kept rows that nothing takes any more (--drop-unclaimed)
+  int64_t records = 0;               // kept rows that will be fed (or written, if only outputs were kept)
+  int64_t unclaimed = 0;             // kept rows that no stage reads any more (--drop-unclaimed)
   std::vector<std::string> changes;  // one line each: "score (infer): model file changed", "new node audit"
-  // Neither the stage to start from nor anything below it changed since it failed: without help from outside it will
-  // fail again.
+  // Neither the stage to start from nor anything below it changed since the failure: unless something outside changed,
+  // it will fail again.
   bool unchanged = false;
-  std::optional<std::string> refused;  // every reason, each with its cure, "; " between them
-  bool recompute = false;              // nothing is reused: raw records, or the source where not even those are kept
+  std::optional<std::string> refused;  // every reason with its remedy, separated by "; "
+  bool recompute = false;              // nothing is reused: reads kept raw records, or else the source
   RestoreRules rules;                  // without `next`
   std::string token;                   // of all the above
 };
 
-// Pure. The table of decisions (docs/delivery-and-restart.md): the failed stage and what lies below may be edited,
-// added, rewired; an edited ancestor of a kept result is refused (the earliest one is named; accept_stale overrides);
-// a result that is needed and was not kept is refused unless recompute; a consumer that is gone unless drop_unclaimed;
-// a target removed, a lower guarantee, another source topic, group or identity unless new_identity.
+// A pure function. It implements the table of decisions in docs/delivery-and-restart.md. The failed stage and stages
+// below it may be edited, added and rewired. Refused are: an edited ancestor of a kept result (the earliest one is
+// named), unless accept_stale; a required result that was not kept, unless recompute; a consumer that is gone, unless
+// drop_unclaimed; and a removed target, a lower guarantee, or another source topic, group or identity, unless
+// new_identity.
 RestartPlan MakeRestartPlan(const Failure& failure, const std::vector<KeptStore::Entry>& kept, const Plan& plan,
                             const std::string& identity, const RestartChoices& choices);
 
-// For a start after a crash, when nothing was said to have failed: what may be reused of the logs, nothing refused.
+// For a start after a crash without a recorded failure: says which logged results may be reused, and refuses nothing.
 RestoreRules RulesAfterCrash(const std::vector<KeptStore::Entry>& kept, const Plan& plan);
 
 }  // namespace anabranch

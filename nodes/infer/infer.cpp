@@ -122,7 +122,7 @@ std::shared_ptr<const ModelFile> FindModel(BindContext& context, ModelCache& mod
   const std::string& sha256 = (*file)->sha256;
   if (digest != nullptr && digest->is_string() && digest->text != sha256) {
     faults.Add(FaultCode::kModelDigest, *digest,
-               "\"" + path->text + "\" has sha256 " + sha256 + ", not the one written here",
+               "\"" + path->text + "\" has sha256 " + sha256 + ", which is not the one given here",
                "if the file was replaced on purpose, write this digest here; otherwise restore the right file");
     return nullptr;
   }

@@ -64,8 +64,8 @@ struct ValueInfo {
   Element element = Element::kOther;    // of the tensor, or of the maps' values
   Element map_key = Element::kOther;    // kMaps: kInt64 or kString
   std::vector<int64_t> shape;           // kTensor: with the row dimension, -1 = free
-  std::vector<std::string> dimensions;  // kTensor: the names of free dimensions, "" where there is none
-  std::vector<std::string> classes;     // kMaps: the keys, where the file tells them
+  std::vector<std::string> dimensions;  // kTensor: the names of free dimensions, or ""
+  std::vector<std::string> classes;     // kMaps: the keys, if the file names them
 
   std::string ToString() const;  // "float32[N,4]", "map<string, float32>"
 };

@@ -264,7 +264,7 @@ class Binder {
   // False, with a fault, when the nodes below could not see `name` anyway.
   bool IsVisible(const Scope& below, const ConfigValue& at, const std::string& name, bool at_name) {
     if (below.Find(name) != nullptr) return true;
-    const std::string message = "column \"" + name + "\" does not exist here";
+    const std::string message = "column \"" + name + "\" is not known here";
     const std::string hint = Suggest(name, below.Names());
     if (at_name) {
       context_.faults().AddAtName(FaultCode::kUnknownColumn, at, message, hint);

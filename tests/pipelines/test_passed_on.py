@@ -45,7 +45,7 @@ class PassedOn(harness.PipelineCase):
         run = self.anabranch("check", file, code=EXIT_FAULTY)
         self.assertEqual([fault for fault in run.stdout.splitlines() if fault.startswith("error")], [
             'error[AB104]: a key cannot be made from "lines", a json',
-            'error[AB302]: column "lines" is an array of objects, which no expression reads'])
+            'error[AB302]: column "lines" is an array of objects, which expressions cannot read'])
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ TEST_F(ExpressionFaults, SoundExpressionsHaveTheirTypes) {
 
 TEST_F(ExpressionFaults, UnknownColumnsAreAllReportedAtTheirPlaces) {
   EXPECT_EQ(Check("amout + contry"),
-            "203@0+5: column \"amout\" does not exist here (did you mean \"amount\"?); "
-            "203@8+6: column \"contry\" does not exist here (did you mean \"country\"?)");
-  EXPECT_EQ(Check("key == 'a'"), "203@0+3: column \"key\" does not exist here (\"key\" is a function: write key(…))");
+            "203@0+5: column \"amout\" is not known here (did you mean \"amount\"?); "
+            "203@8+6: column \"contry\" is not known here (did you mean \"country\"?)");
+  EXPECT_EQ(Check("key == 'a'"), "203@0+3: column \"key\" is not known here (\"key\" is a function: write key(…))");
 }
 
 TEST_F(ExpressionFaults, UnknownFunctionsAreReportedWithWhatIsNear) {
@@ -51,7 +51,7 @@ TEST_F(ExpressionFaults, WrongArgumentsNameWhatIsTaken) {
   EXPECT_EQ(Check("substr(country)"), "303@0+6: substr takes (string, int64) or (string, int64, int64), not (string)");
   EXPECT_EQ(Check("min(country, 1)"),
             "303@0+3: min takes one list, or two or more numbers or timestamps, not (string, int64)");
-  EXPECT_EQ(Check("header(country)"), "303@0+6: header takes the header's name written as a string, not (string)");
+  EXPECT_EQ(Check("header(country)"), "303@0+6: header takes the name of the header, written as a string, not (string)");
   EXPECT_EQ(Check("sum(tags)"), "303@0+3: sum takes a list or tensor of numbers, not (list<string>)");
   EXPECT_EQ(Check("clamp(1, 2)"), "303@0+5: clamp takes three numbers or three timestamps, not (int64, int64)");
   EXPECT_EQ(Check("is_null()"), "303@0+7: is_null takes one value, not ()");
@@ -70,9 +70,9 @@ TEST_F(ExpressionFaults, WordsAndSignsOfOtherLanguagesAreNamed) {
 
 TEST_F(ExpressionFaults, NullIsComparedWithIsNull) {
   EXPECT_EQ(Check("country == null"),
-            "302@8+2: null has no type here: it stands only in coalesce() and as a side of ?: (write is_null(x))");
+            "302@8+2: null has no type here: it is only allowed in coalesce() and as a side of ?: (write is_null(x))");
   EXPECT_EQ(Check("country != null").substr(Check("country != null").find('(', 60)), "(write !is_null(x))");
-  EXPECT_EQ(Check("null"), "302@0+4: null alone has no type (leave the entry out)");
+  EXPECT_EQ(Check("null"), "302@0+4: null alone has no type (remove the entry)");
 }
 
 TEST_F(ExpressionFaults, TypesAreNeverConvertedSilently) {
@@ -86,12 +86,12 @@ TEST_F(ExpressionFaults, TypesAreNeverConvertedSilently) {
   EXPECT_EQ(Check("1 < count < 3").substr(0, 9), "302@10+1:");
   EXPECT_EQ(Check("count && flag"), "302@6+2: operator && needs bool on both sides, not int64");
   EXPECT_EQ(Check("count ? 1 : 2"), "302@6+1: the condition of ?: must be bool, not int64");
-  EXPECT_EQ(Check("flag ? 1 : 'x'"), "302@5+1: both sides of ?: need one scalar type, not int64 and string");
-  EXPECT_EQ(Check("count in ['a']"), "302@6+2: operator in needs one type on both sides, not int64 in [string]");
+  EXPECT_EQ(Check("flag ? 1 : 'x'"), "302@5+1: both sides of ?: need the same scalar type, not int64 and string");
+  EXPECT_EQ(Check("count in ['a']"), "302@6+2: operator in needs the same type on both sides, not int64 in [string]");
   EXPECT_EQ(Check("flag < true"), "302@5+1: operator < does not order bool");
   EXPECT_EQ(Check("-country"), "302@0+1: operator - needs a number, not string");
   EXPECT_EQ(Check("timestamp('yesterday')"),
-            "302@10+11: \"yesterday\" is no timestamp (write it as '2026-01-01T00:00:00Z')");
+            "302@10+11: \"yesterday\" is not a timestamp (write it as '2026-01-01T00:00:00Z')");
 }
 
 TEST_F(ExpressionFaults, IndicesMustFitTheirType) {
@@ -109,11 +109,11 @@ TEST_F(ExpressionFaults, WhatCannotBeReadIsOneFault) {
   EXPECT_EQ(Check("amount +"), "301@8+0: the expression ends where a value belongs");
   EXPECT_EQ(Check("(amount"), "301@7+0: the expression ends where \")\" belongs");
   EXPECT_EQ(Check("amount count"), "301@7+5: \"count\" stands where an operator or the end belongs");
-  EXPECT_EQ(Check("'open"), "301@0+5: a string does not end (close it with a quote)");
+  EXPECT_EQ(Check("'open"), "301@0+5: a string is not closed (close it with a quote)");
   EXPECT_EQ(Check("amount # 1"), "301@7+1: unexpected character \"#\"");
   EXPECT_EQ(Check("99999999999999999999").substr(0, 5), "301@0");
   EXPECT_EQ(Check("['a']"),
-            "302@0+1: a list of values stands only right of \"in\", before an index, and in one_hot and bucket "
+            "302@0+1: a list of values is only allowed after \"in\", before an index, and in one_hot and bucket "
             "(write x in ['a', 'b'], or ['a', 'b'][x])");
   EXPECT_EQ(Check("amount # 1 ~"), "301@7+1: unexpected character \"#\"; 301@11+1: unexpected character \"~\"");
   EXPECT_EQ(Check("lower('a\\q')"), "301@8+2: unknown escape in a string (known: \\n \\t \\r \\\\ \\' \\\" \\uXXXX)");
@@ -125,15 +125,15 @@ TEST_F(ExpressionFaults, AllFaultsOfOneTextComeAtOnce) {
             "303@13+3: function \"sqr\" is not known (write x * x); "
             "301@24+2: \"**\" is not an operator of this language (write pow(x, y))");
   EXPECT_EQ(Check("amout + ) ln(count"),
-            "203@0+5: column \"amout\" does not exist here (did you mean \"amount\"?); "
+            "203@0+5: column \"amout\" is not known here (did you mean \"amount\"?); "
             "301@8+1: \")\" stands where a value belongs");
   EXPECT_EQ(Check("(contry + lower(amount)"),
-            "203@1+6: column \"contry\" does not exist here (did you mean \"country\"?); "
+            "203@1+6: column \"contry\" is not known here (did you mean \"country\"?); "
             "303@10+5: lower takes (string), not (float64); "
             "301@23+0: the expression ends where \")\" belongs");
   EXPECT_EQ(Check("amount, amout"),
             "301@6+1: \",\" stands where an operator or the end belongs; "
-            "203@8+5: column \"amout\" does not exist here (did you mean \"amount\"?)");
+            "203@8+5: column \"amout\" is not known here (did you mean \"amount\"?)");
   EXPECT_EQ(Check("99999999999999999999 + amout").substr(0, 7), "301@0+2");
   EXPECT_NE(Check("99999999999999999999 + amout").find("203@23+5"), std::string::npos);
 }
@@ -157,25 +157,25 @@ TEST_F(ExpressionFaults, ListsAndTablesSayWhatTheyNeed) {
   EXPECT_EQ(Check("one_hot(country, ['DE', 'FR'])"), "tensor<float64>[2]");
   EXPECT_EQ(Check("bucket(count, [1, 2.5])"), "int64");
   EXPECT_EQ(Check("['a', 'b'][amount]"), "302@10+1: an index must be int64, not float64 (write int(x))");
-  EXPECT_EQ(Check("['a', 1][count]"), "302@0+1: the values of a list need one type: string, int64");
+  EXPECT_EQ(Check("['a', 1][count]"), "302@0+1: the values of a list must have the same type: string, int64");
   EXPECT_EQ(Check("['a', country][count]"),
-            "302@6+7: a list holds fixed values only (compare with ==, or write condition ? a : b)");
+            "302@6+7: a list can only hold fixed values (compare with ==, or write condition ? a : b)");
   EXPECT_EQ(Check("map(country, 1)"),
-            "303@0+3: map takes a value, a table and, if you like, a default (write map(size, {'S': 1, 'M': 2}, 0))");
+            "303@0+3: map takes a value, a table and an optional default (write map(size, {'S': 1, 'M': 2}, 0))");
   EXPECT_EQ(Check("map(count, {'DE': 1})"),
-            "302@0+3: map needs one type for the value and the keys, not int64, string");
+            "302@0+3: map needs the same type for the value and the keys, not int64, string");
   EXPECT_EQ(Check("map(country, {'DE': 1, 'FR': 'x'})"),
-            "302@0+3: the results of map need one type, not int64, string");
-  EXPECT_EQ(Check("map(country, {'DE': 1, 'DE': 2})"), "302@23+4: this value stands in the list twice");
-  EXPECT_EQ(Check("one_hot(count, [1, 1])"), "302@19+1: this value stands in the list twice");
+            "302@0+3: the results of map must have the same type, not int64, string");
+  EXPECT_EQ(Check("map(country, {'DE': 1, 'DE': 2})"), "302@23+4: this value is in the list twice");
+  EXPECT_EQ(Check("one_hot(count, [1, 1])"), "302@19+1: this value is in the list twice");
   EXPECT_EQ(
       Check("one_hot(country)"),
-      "303@0+7: one_hot takes a value and the list of values that it knows (write one_hot(country, ['DE', 'FR']))");
-  EXPECT_EQ(Check("bucket(amount, [2, 1])"), "302@19+1: the edges of bucket must rise, each above the one before it");
+      "303@0+7: one_hot takes a value and the list of known values (write one_hot(country, ['DE', 'FR']))");
+  EXPECT_EQ(Check("bucket(amount, [2, 1])"), "302@19+1: each edge of bucket must be above the one before it");
   EXPECT_EQ(Check("bucket(country, [1])"), "302@0+6: bucket compares numbers, not string");
-  EXPECT_EQ(Check("{'a': 1}"), "302@0+1: a table stands only in map (write map(x, {'a': 1}, 0))");
+  EXPECT_EQ(Check("{'a': 1}"), "302@0+1: a table is only allowed in map (write map(x, {'a': 1}, 0))");
   EXPECT_EQ(Check("map(contry, {'DE': sqr(1)})"),
-            "203@4+6: column \"contry\" does not exist here (did you mean \"country\"?); "
+            "203@4+6: column \"contry\" is not known here (did you mean \"country\"?); "
             "303@19+3: function \"sqr\" is not known (write x * x)");
 }
 
@@ -200,7 +200,7 @@ TEST_F(ExpressionFaults, DepthAndSizeAreLimited) {
 
 TEST_F(ExpressionFaults, NumbersNeedsTextAndAWrittenCount) {
   const std::string wanted =
-      "303@0+7: numbers takes a string and how many numbers it holds, written as an integer, not ";
+      "303@0+7: numbers takes a string and the number of its values, written as an integer, not ";
   EXPECT_EQ(Check("numbers(country, 784)"), "tensor<float64>[784]");
   EXPECT_EQ(Check("numbers(country)"), wanted + "(string)");
   EXPECT_EQ(Check("numbers(amount, 3)"), wanted + "(float64, int64)");

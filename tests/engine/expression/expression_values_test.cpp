@@ -315,15 +315,15 @@ TEST(ExpressionNumbers, TextThatDoesNotFitIsAnErrorOfItsRowThatSaysWhereAndWhat)
     EXPECT_EQ(rows[0], Cell(nullptr)) << text;
     return bench.ErrorText();
   };
-  const std::string few = " of 3 numbers; wanted all, with commas between;";
+  const std::string few = " of 3 numbers; expected all of them, separated by commas;";
   EXPECT_EQ(error("1, 2"), "0:the text ends behind 2" + few);
   EXPECT_EQ(error("1, 2,"), "0:the text ends behind 2" + few);
   EXPECT_EQ(error(""), "0:the text ends behind 0" + few);
-  const std::string many = " behind 3 numbers; wanted no more;";
+  const std::string many = " behind 3 numbers; expected its end;";
   EXPECT_EQ(error("1,2,3,4"), "0:the text goes on with \"4\"" + many);
   EXPECT_EQ(error("1,2,3, 4 ,5"), "0:the text goes on with \"4\"" + many);
   EXPECT_EQ(error("1,2,3,,"), "0:the text goes on with \"\"" + many);
-  const std::string none = "; wanted a decimal number such as -1.5 or 2e3, with commas between;";
+  const std::string none = "; expected a decimal number such as -1.5 or 2e3, separated by commas;";
   EXPECT_EQ(error("1, two ,3"), "0:number 2 of 3 is \"two\"" + none);
   EXPECT_EQ(error("1,2,3x"), "0:number 3 of 3 is \"3x\"" + none);
   EXPECT_EQ(error("1,,3"), "0:number 2 of 3 is \"\"" + none);

@@ -61,7 +61,7 @@ TEST_F(Transform, NumbersAreStoredAsTheirReadersWantThem) {
   EXPECT_EQ(stored(), "tensor<float32>[2]");
   EXPECT_EQ(runner.Values("t")[0], Cell(Cells{double{0.1F}, 2.0}));
   EXPECT_EQ(runner.ErrorText(1),
-            "expression: set.t: the text ends behind 1 of 2 numbers; wanted all, with commas between in "
+            "expression: set.t: the text ends behind 1 of 2 numbers; expected all of them, separated by commas in "
             "\"numbers(name, 2)\"");
 }
 
@@ -146,8 +146,8 @@ TEST_F(Transform, UnknownAndTakenNamesAreFaults) {
   const std::string faults = Faults(
       {{"drop", ConfigList({"prise"})}, {"rename", ConfigObject({{"nam", "x"}, {"name", "count"}, {"price", ""}})}});
   EXPECT_EQ(faults,
-            "AB203 /drop/0: column \"prise\" does not exist here (did you mean \"price\"?)\n"
-            "AB203 /rename/nam: column \"nam\" does not exist here (did you mean \"name\"?)\n"
+            "AB203 /drop/0: column \"prise\" is not known here (did you mean \"price\"?)\n"
+            "AB203 /rename/nam: column \"nam\" is not known here (did you mean \"name\"?)\n"
             "AB104 /rename/name: column \"name\" cannot be renamed to \"count\": that name is taken "
             "(drop or rename the other column first)\n"
             "AB104 /rename/price: column \"price\" is renamed to an empty name\n");
@@ -161,7 +161,7 @@ TEST_F(Transform, FaultyExpressionsAreReportedAllAtOnceAndOnlyOnce) {
   const std::string faults = Faults(
       {{"set", ConfigObject({{"a", "prise + 1"}, {"b", "lower(a)"}, {"c", "count + name"}})}, {"where", "count"}});
   EXPECT_EQ(faults,
-            "AB203 /set/a: column \"prise\" does not exist here (did you mean \"price\"?)\n"
+            "AB203 /set/a: column \"prise\" is not known here (did you mean \"price\"?)\n"
             "AB302 /set/c: operator + needs two numbers or two strings, not int64 and string "
             "(convert with float(x), int(x) or string(x))\n"
             "AB302 /where: a condition must be bool, but \"count\" is int64 (compare it, e.g. x > 0)\n");
