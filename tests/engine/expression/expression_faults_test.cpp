@@ -105,10 +105,10 @@ TEST_F(ExpressionFaults, BadPatternsAreReportedAtThePattern) {
 }
 
 TEST_F(ExpressionFaults, WhatCannotBeReadIsOneFault) {
-  EXPECT_EQ(Check(""), "301@0+0: the expression ends where a value belongs");
-  EXPECT_EQ(Check("amount +"), "301@8+0: the expression ends where a value belongs");
-  EXPECT_EQ(Check("(amount"), "301@7+0: the expression ends where \")\" belongs");
-  EXPECT_EQ(Check("amount count"), "301@7+5: \"count\" stands where an operator or the end belongs");
+  EXPECT_EQ(Check(""), "301@0+0: the expression ends, but a value is expected");
+  EXPECT_EQ(Check("amount +"), "301@8+0: the expression ends, but a value is expected");
+  EXPECT_EQ(Check("(amount"), "301@7+0: the expression ends, but \")\" is expected");
+  EXPECT_EQ(Check("amount count"), "301@7+5: \"count\" is found where an operator or the end is expected");
   EXPECT_EQ(Check("'open"), "301@0+5: a string is not closed (close it with a quote)");
   EXPECT_EQ(Check("amount # 1"), "301@7+1: unexpected character \"#\"");
   EXPECT_EQ(Check("99999999999999999999").substr(0, 5), "301@0");
@@ -126,13 +126,13 @@ TEST_F(ExpressionFaults, AllFaultsOfOneTextComeAtOnce) {
             "301@24+2: \"**\" is not an operator of this language (write pow(x, y))");
   EXPECT_EQ(Check("amout + ) ln(count"),
             "203@0+5: column \"amout\" is not known here (did you mean \"amount\"?); "
-            "301@8+1: \")\" stands where a value belongs");
+            "301@8+1: \")\" is found where a value is expected");
   EXPECT_EQ(Check("(contry + lower(amount)"),
             "203@1+6: column \"contry\" is not known here (did you mean \"country\"?); "
             "303@10+5: lower takes (string), not (float64); "
-            "301@23+0: the expression ends where \")\" belongs");
+            "301@23+0: the expression ends, but \")\" is expected");
   EXPECT_EQ(Check("amount, amout"),
-            "301@6+1: \",\" stands where an operator or the end belongs; "
+            "301@6+1: \",\" is found where an operator or the end is expected; "
             "203@8+5: column \"amout\" is not known here (did you mean \"amount\"?)");
   EXPECT_EQ(Check("99999999999999999999 + amout").substr(0, 7), "301@0+2");
   EXPECT_NE(Check("99999999999999999999 + amout").find("203@23+5"), std::string::npos);

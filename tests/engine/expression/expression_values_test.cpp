@@ -316,10 +316,10 @@ TEST(ExpressionNumbers, TextThatDoesNotFitIsAnErrorOfItsRowThatSaysWhereAndWhat)
     return bench.ErrorText();
   };
   const std::string few = " of 3 numbers; expected all of them, separated by commas;";
-  EXPECT_EQ(error("1, 2"), "0:the text ends behind 2" + few);
-  EXPECT_EQ(error("1, 2,"), "0:the text ends behind 2" + few);
-  EXPECT_EQ(error(""), "0:the text ends behind 0" + few);
-  const std::string many = " behind 3 numbers; expected its end;";
+  EXPECT_EQ(error("1, 2"), "0:the text ends after 2" + few);
+  EXPECT_EQ(error("1, 2,"), "0:the text ends after 2" + few);
+  EXPECT_EQ(error(""), "0:the text ends after 0" + few);
+  const std::string many = " after 3 numbers; expected its end;";
   EXPECT_EQ(error("1,2,3,4"), "0:the text goes on with \"4\"" + many);
   EXPECT_EQ(error("1,2,3, 4 ,5"), "0:the text goes on with \"4\"" + many);
   EXPECT_EQ(error("1,2,3,,"), "0:the text goes on with \"\"" + many);

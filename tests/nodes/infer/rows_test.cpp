@@ -76,7 +76,7 @@ TEST_F(InferRows, AModelWithoutOneResultPerRecordDoesNotOpen) {
   runner_.Fill("x", {1, 2, 3});
   const Status status = runner_.Run();
   EXPECT_EQ(status.code(), Code::kStage);
-  EXPECT_NE(status.message().find("not one result per record"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("it needs one result per record"), std::string::npos) << status.message();
 }
 
 TEST_F(InferRows, AModelThatMixesRowsIsCalledRecordByRecord) {

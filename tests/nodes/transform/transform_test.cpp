@@ -61,7 +61,7 @@ TEST_F(Transform, NumbersAreStoredAsTheirReadersWantThem) {
   EXPECT_EQ(stored(), "tensor<float32>[2]");
   EXPECT_EQ(runner.Values("t")[0], Cell(Cells{double{0.1F}, 2.0}));
   EXPECT_EQ(runner.ErrorText(1),
-            "expression: set.t: the text ends behind 1 of 2 numbers; expected all of them, separated by commas in "
+            "expression: set.t: the text ends after 1 of 2 numbers; expected all of them, separated by commas in "
             "\"numbers(name, 2)\"");
 }
 
@@ -148,7 +148,7 @@ TEST_F(Transform, UnknownAndTakenNamesAreFaults) {
   EXPECT_EQ(faults,
             "AB203 /drop/0: column \"prise\" is not known here (did you mean \"price\"?)\n"
             "AB203 /rename/nam: column \"nam\" is not known here (did you mean \"name\"?)\n"
-            "AB104 /rename/name: column \"name\" cannot be renamed to \"count\": that name is taken "
+            "AB104 /rename/name: column \"name\" cannot be renamed to \"count\": that name is already in use "
             "(drop or rename the other column first)\n"
             "AB104 /rename/price: column \"price\" is renamed to an empty name\n");
 }
