@@ -1,6 +1,8 @@
 #include "engine/disk.h"
 
+#include <fcntl.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -43,6 +45,19 @@ std::string FullDiskText(const std::string& path, int error, uint64_t needed) {
 Status DiskFailure(const std::string& what, const std::string& path, int error, uint64_t needed) {
   return {Code::kUnavailable,
           "cannot " + what + " " + path + ": " + std::strerror(error) + FullDiskText(path, error, needed)};
+}
+
+Status SyncFolder(const std::string& folder) {
+  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return DiskFailure("open", folder, errno);
+  const int error = fsync(fd) == 0 ? 0 : errno;
+  close(fd);
+  return error == 0 ? Status::Ok() : DiskFailure("sync", folder, error);
+}
+
+Status SyncFolderOf(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return SyncFolder(folder.empty() ? "." : folder);
 }
 
 }  // namespace anabranch

@@ -18,4 +18,9 @@ Status DiskFailure(const std::string& what, const std::string& path, int error, 
 // The second half alone, from "; " on; for errors that are worded elsewhere. Empty unless `error` is one of the two.
 std::string FullDiskText(const std::string& path, int error, uint64_t needed);
 
+// Writes the entries of a folder to the disk: what was made, renamed or removed in it lasts. `path` of the second: a
+// file in the folder.
+Status SyncFolder(const std::string& folder);
+Status SyncFolderOf(const std::string& path);
+
 }  // namespace anabranch

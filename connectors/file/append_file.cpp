@@ -26,14 +26,6 @@ Result<std::optional<Ledger::TargetProgress>> RowOf(Ledger& ledger, const std::s
   return row ? std::move(row) : ledger.GetTarget("file:" + path);
 }
 
-void SyncFolderOf(const std::string& path) {
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  const int fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  (void)fsync(fd);
-  close(fd);
-}
-
 }  // namespace
 
 Result<std::shared_ptr<AppendFile>> AppendFile::Open(const std::string& path, const std::string& unit, Ledger* ledger,
@@ -91,7 +83,7 @@ Status AppendFile::OpenOrCreate() {
   if (committed_.length > 0) return Gone();
   fd_ = open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode_);
   if (fd_ < 0) return Failed("create");
-  SyncFolderOf(path_);
+  (void)SyncFolderOf(path_);
   return {};
 }
 

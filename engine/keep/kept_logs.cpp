@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 
+#include "engine/disk.h"
 #include "engine/fault_point.h"
-#include "engine/keep/files.h"
 
 namespace anabranch {
 namespace {

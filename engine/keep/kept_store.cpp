@@ -4,13 +4,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <tuple>
 #include <utility>
 
-#include "engine/keep/files.h"
+#include "engine/disk.h"
 #include "engine/keep/kept_claim.h"
 #include "engine/keep/kept_logs.h"
 #include "engine/keep/segment.h"

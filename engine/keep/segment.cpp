@@ -11,10 +11,10 @@
 #include <cstring>
 #include <filesystem>
 
+#include "engine/disk.h"
 #include "engine/fault_point.h"
 #include "engine/keep/bytes.h"
 #include "engine/keep/crc32c.h"
-#include "engine/keep/files.h"
 
 namespace anabranch {
 namespace {

@@ -10,6 +10,7 @@
 #include "engine/plan_graph.h"
 #include "engine/record_id.h"
 #include "engine/text/instant.h"
+#include "engine/text/utf8.h"
 
 namespace anabranch {
 namespace {
@@ -18,14 +19,6 @@ constexpr size_t kHeaderBytes = 1024;
 constexpr size_t kAllHeaderBytes = 8192;
 constexpr size_t kResultBytes = size_t{64} << 10;
 constexpr size_t kValueBytes = size_t{512} << 10;  // above, results could make a record of it that no broker takes
-
-// Cuts at a character boundary, so that a header stays UTF-8.
-std::string_view Cut(std::string_view text, size_t most = kHeaderBytes) {
-  if (text.size() <= most) return text;
-  size_t end = most;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return text.substr(0, end);
-}
 
 uint32_t AppendBytes(EncodedRows* out, std::string_view text) {
   const uint32_t at = out->Here();
@@ -40,7 +33,7 @@ class LetterHeaders {
 
   void Put(std::string_view name, std::string_view text) {
     if (text.empty() || left_ <= name.size()) return;
-    const std::string_view cut = Cut(text, std::min(kHeaderBytes, left_ - name.size()));
+    const std::string_view cut = CutText(text, std::min(kHeaderBytes, left_ - name.size()));
     if (cut.empty()) return;
     out_.AppendHeader(name, cut);
     left_ -= name.size() + cut.size();

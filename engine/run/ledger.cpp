@@ -346,13 +346,6 @@ Result<std::unique_ptr<SqliteDatabase>> OpenDatabase(const std::string& path, Sq
   return db;
 }
 
-void SyncFolder(const fs::path& folder) {
-  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  (void)fsync(fd);
-  close(fd);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Ledger>> Ledger::Open(const std::string& state_dir, const std::string& topology_path) {
@@ -407,7 +400,7 @@ Status Ledger::Archive(const std::string& state_dir) {
     if (error) {
       return {Code::kUnavailable, "cannot move " + from.string() + " to " + to.string() + ": " + error.message()};
     }
-    SyncFolder(fs::absolute(from).parent_path());
+    (void)SyncFolderOf(fs::absolute(from).string());
     return {};
   }
 }

@@ -279,9 +279,11 @@ def network(name, widths, output, last):
     return model, compute
 
 
+FLOAT, DOUBLE, INT64, BOOL, STRING = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING)
+
+
 def make_by_hand():
     random = np.random.default_rng(SEED + 1)
-    FLOAT, DOUBLE, INT64, BOOL, STRING = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING)
 
     model, compute = network("mlp_8_64_64_1", [8, 64, 64, 1], "Y", None)
     rows = random.standard_normal((ROWS, 8)).astype(np.float32).round(3)
@@ -312,6 +314,11 @@ def make_by_hand():
         add("log", graph("log", [helper.make_node("Log", ["X"], ["Y"])], [tensor("X", FLOAT, ["N", 1])], [tensor("Y", FLOAT, ["N", 1])]),
             "numpy", {"X": rows}, {"Y": np.log(float32(rows))}, "Y = log X: -inf for 0, NaN below")
 
+    make_inputs_by_hand(random)
+
+
+def make_inputs_by_hand(random):
+    """Models with several inputs, types and widths; `random` goes on where make_by_hand left it."""
     words = np.array([["alpha"], [""], ["naïve"], ["日本"], ["a\nb"], ["x"], ["y"], ["z"], ["\"q\""], ["end"]], dtype=object)
     a = random.standard_normal((ROWS, 1)).astype(np.float32).round(3)
     b = random.standard_normal((ROWS, 1)).round(6)
