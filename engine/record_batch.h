@@ -31,8 +31,10 @@ inline constexpr size_t kOutcomes = 8;
 // The row goes on to the readers of the stage.
 inline bool Passed(Outcome outcome) { return outcome <= Outcome::kSkipped || outcome >= Outcome::kMissed; }
 
-// Why one row failed in one stage. `code` is a stable word ("schema", "expression", "model",
-// "timeout", "json", "utf8", "depth", "key", "duplicate_key", "non_finite", "null_feature", "too_large").
+// Why one row failed in one stage. `code` is a stable word, set where the row fails: by decoders and key rules ("json",
+// "utf8", "depth", "key", "duplicate_key", "csv", …), by nodes ("schema", "rule", "expression", "model",
+// "null_feature", "non_finite", "quorum", …), or by the engine ("timeout", "crash", "too_large", "given_up",
+// "refused_by_target", …).
 struct RowError {
   uint32_t row = 0;
   std::string code;

@@ -13,7 +13,7 @@
 
 namespace anabranch {
 
-// Headers of dead letters (topology.md §4) begin with this. Beyond those named there:
+// Headers of dead letters (docs/records.md) begin with this. Beyond those named there:
 //   source          id of the record's source
 //   results         a kept frame (engine/keep/kept_batch.h) with what the stage needs of the stages above it
 //   behind          stages that the record failed in before this one (a list): what lies below them too is theirs

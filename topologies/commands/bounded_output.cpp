@@ -29,7 +29,7 @@ struct BoundedOutput::State {
   std::deque<std::string> lines GUARDED_BY(mutex);  // to be written
   size_t bytes GUARDED_BY(mutex) = 0;               // of lines
   size_t dropped GUARDED_BY(mutex) = 0;             // lines since the last that was written
-  size_t written GUARDED_BY(mutex) = 0;             // pieces, for Drain() to see that it goes on
+  size_t written GUARDED_BY(mutex) = 0;             // pieces; shows Drain() that output makes progress
   bool busy GUARDED_BY(mutex) = false;
   bool started GUARDED_BY(mutex) = false;
   bool ended GUARDED_BY(mutex) = false;
@@ -65,7 +65,7 @@ void BoundedOutput::State::Write(std::string_view text) {
       (void)poll(&room, 1, 1000);
       continue;
     }
-    if (count < 0 && errno != EINTR) return;  // nobody is there any more
+    if (count < 0 && errno != EINTR) return;  // the reader is gone
     if (count > 0) text.remove_prefix(static_cast<size_t>(count));
     const MutexLock lock(mutex);
     ++written;
@@ -79,7 +79,8 @@ void BoundedOutput::State::WriteAll() {
     changed.Wait(mutex, [this]() REQUIRES(mutex) { return ended || !lines.empty(); });
     if (lines.empty()) return;
     std::string text;
-    if (dropped > 0) text = "(" + std::to_string(dropped) + " lines were dropped: standard error is not being read)\n";
+    if (dropped > 0)
+      text = "(" + std::to_string(dropped) + " lines were dropped because nothing reads standard error)\n";
     dropped = 0;
     text += lines.front();
     bytes -= lines.front().size();
@@ -132,7 +133,7 @@ std::streamsize BoundedOutput::xsputn(const char* text, std::streamsize size) {
   return size;
 }
 
-// A line that has no end yet: a question, or a painted block.
+// A line without an end yet: a question, or a painted block.
 int BoundedOutput::sync() {
   const MutexLock lock(state_->mutex);
   state_->TakeOpenLine();

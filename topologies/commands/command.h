@@ -11,7 +11,7 @@
 
 namespace anabranch {
 
-// What a command may touch: data goes to `out`, talk goes to `err`. Outlives the command.
+// The streams of a command: data goes to `out`, messages go to `err`. Outlives the command.
 struct CommandIo {
   const Registry& registry;
   std::ostream& out;
@@ -19,12 +19,12 @@ struct CommandIo {
   bool out_colour = false;  // stdout is a terminal and NO_COLOR is not set
   bool err_colour = false;
   bool err_terminal = false;   // stderr is a terminal: lines may be repainted
-  std::istream* in = nullptr;  // who is there to be asked; null: nobody
-  // Before a process ends without ado (_exit): `err` may be written by a thread. Takes a bounded time.
+  std::istream* in = nullptr;  // a terminal for questions; null: none
+  // Call before _exit(): a thread may still be writing `err`. Takes a bounded time.
   std::function<void()> drain_err = [] {};
 };
 
-// Exit codes that no Status code stands for (the others: ExitCode in engine/status.h).
+// Exit codes without a Status code (for the others, see ExitCode in engine/status.h).
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitUnavailable = 69;
@@ -36,10 +36,10 @@ struct CheckArgs {
   std::string format = "text";  // text | json | github
   std::vector<std::string> allow_paths;
 };
-// How a run talks on standard error when it is not a terminal, or when one of these is given.
+// How a run reports on standard error if that is not a terminal, or if one of these is set.
 struct LogArgs {
   std::string format;          // text | json; empty: text, and on a terminal a repainted table
-  std::string level = "info";  // info | warn | error: what is below is left out
+  std::string level = "info";  // info | warn | error: lower levels are omitted
 };
 // Which topology, and which state of it.
 struct StateArgs {
@@ -105,7 +105,7 @@ struct ModelArgs {
   std::string format = "text";  // text | json
 };
 struct DoctorArgs {
-  std::string file;     // topology whose brokers are asked; may be empty
+  std::string file;     // topology whose brokers are checked; may be empty
   std::string brokers;  // host:port list; may be empty
   std::vector<std::string> allow_paths;
 };
@@ -121,7 +121,7 @@ struct DeadLetterLimit {
 std::optional<DeadLetterLimit> ParseDeadLetterLimit(const std::string& text);
 
 // One function per command, each in the file of its name (`dlq` in dlq*.cpp). They return the exit code and never throw
-// for what a user can cause.
+// for anything that a user can cause.
 int CommandCheck(const CheckArgs& args, CommandIo& io);
 int CommandRun(const RunArgs& args, CommandIo& io);
 int CommandRestart(const RestartArgs& args, CommandIo& io);
@@ -138,11 +138,11 @@ int CommandModelInspect(const ModelArgs& args, CommandIo& io);
 int CommandDoctor(const DoctorArgs& args, CommandIo& io);
 int CommandDocs(const DocsArgs& args, CommandIo& io);  // hidden: writes docs/reference/
 
-// The checks that stand before every command that works on a plan: faults are rendered to io.err,
-// and the result has no plan when there is an error (exit 78).
+// The checks at the start of every command that works on a plan. Faults are written to io.err, and the
+// result has no plan if there is an error (exit 78).
 CheckedTopology CheckForCommand(const std::string& file, const std::vector<std::string>& allow_paths, CommandIo& io);
 
-// Faults of one file as text blocks, with excerpts where the text is at hand.
+// Faults of one file as text blocks, with excerpts if the text is available.
 void RenderFaults(const CheckedTopology& checked, const std::string& file, bool colour, std::ostream& out);
 
 // "2 errors, 1 warning".

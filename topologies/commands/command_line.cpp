@@ -28,7 +28,7 @@ struct AllArgs {
   std::vector<std::string> help;
 };
 
-// --help with an example before the description.
+// Formats --help with an example before the description.
 class ExampleFirst : public CLI::Formatter {
  public:
   explicit ExampleFirst(std::string example) : example_(std::move(example)) {}
@@ -45,14 +45,14 @@ using Action = std::function<int(CommandIo&)>;
 std::string HelpOf(const CLI::App* app);
 std::vector<std::string> SubcommandNames(const CLI::App* app);
 
-// The whole command line: the parser, where it puts values, and what each command does with them.
+// The whole command line: the parser, the values it sets, and the action of each command.
 class CommandLine {
  public:
   CommandLine() : app_("Checks and runs topologies: models scored on streams of records.", "anabranch") {
     app_.formatter(std::make_shared<ExampleFirst>("anabranch check topology.json"));
     app_.require_subcommand(1);
     app_.set_version_flag("--version", "anabranch " + ProgramVersion());
-    app_.footer("anabranch COMMAND --help tells more about a command.");
+    app_.footer("anabranch COMMAND --help describes a command.");
     AddCheck();
     AddRun();
     AddRestart();
@@ -66,11 +66,11 @@ class CommandLine {
     AddDoctor();
     AddHelp();
     AddDocs();
-    // Behind the commands, which inherit the footer that they find.
+    // Set after the commands, because commands inherit the footer.
     app_.footer(
-        "anabranch COMMAND --help tells more about a command.\n"
+        "anabranch COMMAND --help describes a command.\n"
         "Exit codes: 0 done; 1 a run, restart or test failed; 2 wrong usage; 69 a broker, model or disk is not\n"
-        "available; 70 a fault of this program, please report it; 75 try again; 78 the topology is faulty; 130 "
+        "available; 70 a bug in this program, please report it; 75 try again; 78 the topology is faulty; 130 "
         "stopped\n"
         "at once.");
   }
@@ -91,7 +91,8 @@ class CommandLine {
 
   void AddAllowPath(CLI::App* command, std::vector<std::string>* paths) {
     command
-        ->add_option("--allow-path", *paths, "a folder outside the topology's own that its paths may reach; repeatable")
+        ->add_option("--allow-path", *paths,
+                     "a folder outside the topology's own folder that its paths may use; repeatable")
         ->type_name("DIR")
         ->allow_extra_args(false);
   }
@@ -99,12 +100,12 @@ class CommandLine {
   // Which topology and which state of it.
   void AddState(CLI::App* command, StateArgs* args) {
     AddFile(command, &args->file);
-    command->add_option("--instance", args->instance, "name of the process among those that run the topology")
+    command->add_option("--instance", args->instance, "name of this process among those that run the topology")
         ->type_name("ID")
         ->capture_default_str();
     command
         ->add_option("--state-dir", args->state_dir,
-                     "where the ledger lives; default .anabranch/NAME/INSTANCE beside FILE")
+                     "folder of the ledger; default .anabranch/NAME/INSTANCE beside FILE")
         ->type_name("DIR");
     AddAllowPath(command, &args->allow_paths);
   }
@@ -142,7 +143,7 @@ class CommandLine {
     command->add_option("FILE", args.files, "topology files")->required()->type_name("");
     AddWord(command, "--format", &args.format, {"text", "json", "github"});
     AddAllowPath(command, &args.allow_paths);
-    command->footer("Exit code 0 when all files are sound (warnings allowed), 78 on any error.");
+    command->footer("Exit code 0 if no file has an error (warnings are allowed), 78 otherwise.");
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandCheck(args_.check, io); }; });
   }
 
@@ -152,21 +153,21 @@ class CommandLine {
                                 "anabranch run topology.json --once");
     AddState(command, &args);
     AddLog(command, &args.log);
-    command->add_flag("--once", args.once, "stop at the end of what is there now");
+    command->add_flag("--once", args.once, "stop at the end of the input that exists now");
     AddWorkers(command, &args.workers);
     command->add_flag("--restart-failed", args.restart_failed,
                       "when a stage has failed, restart from it as `restart --yes` would; for supervisors");
     command
         ->add_option("--max-restart-pause", args.most_restart_pause_s,
-                     "with --restart-failed: the longest pause before a restart in which nothing changed; the pause "
+                     "with --restart-failed: the longest pause before a restart without a change; the pause "
                      "doubles with each such restart")
         ->type_name("SECONDS")
         ->check(CLI::Range(0, 86'400))
         ->capture_default_str();
     command
         ->add_option("--max-dead-letters", args.max_dead_letters,
-                     "at the end of the input, exit with 1 when more records than this became dead letters; default: "
-                     "when every record did")
+                     "at the end of the input, exit with 1 if more records than this became dead letters; default: "
+                     "if every record did")
         ->type_name("N|N%")
         ->check(CLI::Validator(
             [](const std::string& text) {
@@ -175,7 +176,7 @@ class CommandLine {
             },
             ""));
     AddWord(command, "--on-stop", &args.on_stop, {"exit", "stay"});
-    CLI::Option* fresh = command->add_flag("--fresh", args.fresh, "set the state aside and start over");
+    CLI::Option* fresh = command->add_flag("--fresh", args.fresh, "move the state aside and start over");
     command
         ->add_flag("--new-identity", args.new_identity,
                    "with --fresh: new consumer group, transactional ids and progress keys")
@@ -183,14 +184,15 @@ class CommandLine {
     command
         ->add_flag(
             "--new-ledger", args.new_ledger,
-            "set a state folder aside whose ledger is damaged or gone, and go on where the source's group and the "
+            "move a state folder with a damaged or missing ledger aside, and resume where the source's group and the "
             "tables say")
         ->excludes(fresh);
     command->footer(
-        "The first SIGINT or SIGTERM drains: what was taken in is finished and committed. The second stops at once;\n"
-        "both lose nothing. When a stage stops: --on-stop exit ends with code 1, stay waits until it was restarted.\n"
+        "The first SIGINT or SIGTERM drains: records that were read are finished and committed. The second stops at "
+        "once;\n"
+        "neither loses anything. When a stage stops, --on-stop exit ends with code 1; stay waits for a restart.\n"
         "Exit code 0 done, 1 a stage stopped or too many records became dead letters, 69 a broker, model or disk is\n"
-        "unavailable, 70 a fault of this program: please report it, 75 try again, 78 the topology is faulty,\n"
+        "unavailable, 70 a bug in this program, please report it, 75 try again, 78 the topology is faulty,\n"
         "130 stopped by the second signal.");
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandRun(args_.run, io); }; });
   }
@@ -198,40 +200,40 @@ class CommandLine {
   void AddRestart() {
     RestartArgs& args = args_.restart;
     CLI::App* command =
-        Command(app_, "restart", "Restarts a pipeline from the stage that failed, with the results that were kept.",
+        Command(app_, "restart", "Restarts a pipeline from the failed stage, reusing the results that were kept.",
                 "anabranch restart topology.json --dry-run");
     AddState(command, &args);
     AddLog(command, &args.log);
     command->add_flag("--dry-run", args.dry_run, "show the plan and do nothing");
     AddWord(command, "--format", &args.format, {"text", "json"});
     CLI::Option* yes = command->add_flag("--yes", args.yes, "do not ask");
-    command->add_option("--plan", args.token, "go on only if the plan still has this token")
+    command->add_option("--plan", args.token, "restart only if the plan still has this token")
         ->type_name("TOKEN")
         ->excludes(yes);
-    command->add_option("--from", args.from, "a stage above the failed one to run again from")->type_name("NODE");
+    command->add_option("--from", args.from, "run again from this stage above the failed one")->type_name("NODE");
     AddWord(command, "--on-missing", &args.on_missing, {"fail", "recompute"});
     command
         ->add_option("--accept-stale", args.accept_stale,
-                     "use the kept results of this node though it was edited; repeatable")
+                     "reuse the kept results of this node although it was edited; repeatable")
         ->type_name("NODE")
         ->allow_extra_args(false);
-    command->add_flag("--drop-unclaimed", args.drop_unclaimed, "drop kept records that nothing takes any more");
-    command->add_flag("--new-identity", args.new_identity, "go on though a target, topic or group changed");
+    command->add_flag("--drop-unclaimed", args.drop_unclaimed, "drop kept records that no node reads any more");
+    command->add_flag("--new-identity", args.new_identity, "restart although a target, topic or group changed");
     command->add_flag("--accept-loss", args.accept_loss,
-                      "where a position is lost (topic deleted, records deleted or unreadable), go on at the first\n"
-                      "record that can be read, in all targets");
-    command->add_flag("--once", args.once, "stop at the end of what is there now");
+                      "if a position is lost (topic deleted, records deleted or unreadable), resume at the first\n"
+                      "readable record, in all targets");
+    command->add_flag("--once", args.once, "stop at the end of the input that exists now");
     AddWorkers(command, &args.workers);
     command->footer(
-        "Shows its plan and asks; without a terminal it needs --yes or --plan. Killing it anywhere loses nothing: say\n"
-        "it again. Exit code 0 done (also when nothing had failed), 1 refused or a stage stopped again, 2 nobody said\n"
-        "yes, 75 a process runs with this state.");
+        "Shows its plan and asks; without a terminal it needs --yes or --plan. You can kill it at any time and run it\n"
+        "again. Exit code 0 done (also if nothing had failed), 1 refused or a stage stopped again, 2 not confirmed,\n"
+        "75 another process uses this state.");
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandRestart(args_.restart, io); }; });
   }
 
   void AddStatus() {
     StatusArgs& args = args_.status;
-    CLI::App* command = Command(app_, "status", "Says what became of a pipeline: running, failed, done or stopped.",
+    CLI::App* command = Command(app_, "status", "Shows the state of a pipeline: running, failed, done or stopped.",
                                 "anabranch status topology.json");
     AddState(command, &args);
     AddWord(command, "--format", &args.format, {"text", "json"});
@@ -248,13 +250,13 @@ class CommandLine {
 
   void AddDlqLook(CLI::App& dlq) {
     DlqArgs& args = args_.dlq;
-    CLI::App* ls = Command(dlq, "ls", "Counts the dead letters that wait, by stage and code, with their age.",
+    CLI::App* ls = Command(dlq, "ls", "Counts the waiting dead letters by stage and code, with their age.",
                            "anabranch dlq ls topology.json --records");
     AddState(ls, &args);
     ls->add_flag("--records", args.records, "list them one by one, with their IDs; as JSON: one object per line");
     AddWord(ls, "--format", &args.format, {"text", "json"});
     ls->callback([this] { action_ = [this](CommandIo& io) { return CommandDlqLs(args_.dlq, io); }; });
-    CLI::App* show = Command(dlq, "show", "Shows one dead letter: why it failed, its record, the results it had.",
+    CLI::App* show = Command(dlq, "show", "Shows one dead letter: the reason, its record, and the results it had.",
                              "anabranch dlq show topology.json payments/0/17");
     AddState(show, &args);
     show->add_option("ID", args.id, "the record: topic/partition/offset")->required()->type_name("");
@@ -264,26 +266,27 @@ class CommandLine {
 
   void AddDlqReplay(CLI::App& dlq) {
     DlqArgs& args = args_.dlq;
-    CLI::App* command = Command(dlq, "replay", "Runs dead letters again, each from the stage that it failed in.",
+    CLI::App* command = Command(dlq, "replay", "Runs dead letters again, each from the stage in which it failed.",
                                 "anabranch dlq replay topology.json --node score --dry-run");
     AddState(command, &args);
     AddLog(command, &args.log);
     command->add_option("--node", args.node, "only those that failed in this stage")->type_name("NODE");
     command->add_option("--code", args.code, "only those that failed with this code")->type_name("CODE");
     command->add_option("--id", args.id, "only those of this record: topic/partition/offset")->type_name("ID");
-    command->add_flag("--dry-run", args.dry_run, "say what would be replayed and do nothing");
+    command->add_flag("--dry-run", args.dry_run, "show what would be replayed and do nothing");
     command->add_flag("--yes", args.yes, "do not ask");
     command->footer(
-        "Results that a letter carries are used, others computed again from its record. Records keep their identity:\n"
-        "a replay doubles no output. A record that fails again is a dead letter again. Exit code 0 done, also when\n"
-        "there was nothing to replay.");
+        "Results stored in a letter are reused; others are computed again from its record. Records keep their "
+        "identity,\n"
+        "so a replay never writes an output twice. A record that fails again becomes a dead letter again. Exit code 0\n"
+        "done, also if there was nothing to replay.");
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandDlqReplay(args_.dlq, io); }; });
   }
 
   void AddDlqSkip(CLI::App& dlq) {
     DlqArgs& args = args_.dlq;
     CLI::App* command =
-        Command(dlq, "skip", "Gives up on the records that wait for a failed stage: they become dead letters.",
+        Command(dlq, "skip", "Skips the records that wait for a failed stage: they become dead letters.",
                 "anabranch dlq skip topology.json");
     AddState(command, &args);
     command->add_flag("--yes", args.yes, "do not ask");
@@ -323,7 +326,7 @@ class CommandLine {
     InitArgs& args = args_.init;
     CLI::App* command = Command(app_, "init", "Writes a new topology to start from; overwrites nothing.",
                                 "anabranch init --template score my-scoring");
-    command->add_option("--template", args.name, "which one")->type_name("NAME")->capture_default_str();
+    command->add_option("--template", args.name, "the template")->type_name("NAME")->capture_default_str();
     command->add_flag("--list", args.list, "list the templates and write nothing");
     command->add_option("PATH", args.path, "a folder, or a file that ends in .json; default topology.json here")
         ->type_name("");
@@ -347,15 +350,15 @@ class CommandLine {
                                 "Shows versions and paths of the libraries in use, and whether brokers "
                                 "answer.",
                                 "anabranch doctor topology.json");
-    command->add_option("FILE", args.file, "a topology whose brokers are asked")->type_name("");
-    command->add_option("--brokers", args.brokers, "brokers to ask instead")->type_name("HOST:PORT,...");
+    command->add_option("FILE", args.file, "a topology whose brokers are checked")->type_name("");
+    command->add_option("--brokers", args.brokers, "brokers to check instead")->type_name("HOST:PORT,...");
     AddAllowPath(command, &args.allow_paths);
-    command->footer("Asks each broker for at most 5 seconds. Exit code 69 when one does not answer.");
+    command->footer("Waits at most 5 seconds for each broker. Exit code 69 if one does not respond.");
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandDoctor(args_.doctor, io); }; });
   }
 
   void AddHelp() {
-    CLI::App* help = Command(app_, "help", "Shows the commands, or one of them.", "anabranch help dlq replay");
+    CLI::App* help = Command(app_, "help", "Shows the help of all commands, or of one.", "anabranch help dlq replay");
     help->add_option("COMMAND", args_.help, "the command to show")->type_name("");
     help->callback([this] { action_ = [this](CommandIo& io) { return Help(io); }; });
     CLI::App* version = Command(app_, "version", "Shows the version.", "anabranch version");
@@ -368,7 +371,7 @@ class CommandLine {
   }
 
   int Help(CommandIo& io) const {
-    CommandLine line;  // CLI11 shows the help of the command that was given, so of one that was given none
+    CommandLine line;  // CLI11 shows the help of the parsed command; this one has none
     const CLI::App* app = &line.app_;
     for (const std::string& name : args_.help) {
       const std::vector<std::string> known = SubcommandNames(app);
@@ -412,7 +415,7 @@ std::vector<std::string> FlagNames(const CLI::App* app) {
   return names;
 }
 
-// The deepest command that was named.
+// The innermost command on the line.
 const CLI::App* NamedCommand(const CLI::App* app) {
   while (!app->get_subcommands().empty()) app = app->get_subcommands().back();
   return app;

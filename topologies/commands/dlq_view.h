@@ -12,7 +12,7 @@
 
 namespace anabranch {
 
-// Dead letters that wait, by stage and code.
+// Waiting dead letters, by stage and code.
 struct LetterGroup {
   int64_t count = 0;
   std::string oldest, newest;  // failed_at
@@ -24,16 +24,17 @@ std::string GroupsText(const LetterGroups& groups);
 // {"letters": n, "groups": [{"node", "code", "count", "oldest", "newest"}]}
 std::string GroupsJson(const LetterGroups& groups);
 
-// One line per letter: when and where it failed, and the ID that the other commands take. `now_ms`: wall clock.
+// One line per letter: when and where it failed, and the ID for the other commands. `now_ms`: wall clock.
 std::string RecordsHead();
 std::string RecordLine(const RecordBatch& batch, uint32_t row, const DeadLetter& letter, int64_t now_ms);
-// {"id", "node", "code", "failed_at", "age_s", "letter": where the letter itself is}; "id" null: not a letter of ours
+// {"id", "node", "code", "failed_at", "age_s", "letter": the position of the letter}; "id" is null if it is not a
+// letter of this program
 std::string RecordJson(const RecordBatch& batch, uint32_t row, const DeadLetter& letter, int64_t now_ms);
 
-// One letter whole; upstream results as columns by stage, as far as this plan can read them.
+// One complete letter; upstream results as columns by stage, as far as this plan can read them.
 std::string LetterText(const Plan& plan, const RecordBatch& batch, uint32_t row, const DeadLetter& letter);
 // {"id", "node", "kind", "class", "code", "message", "attempts", "failed_at", "timestamp", "key", "value",
-//  "headers": [[name, value]], "results": {stage: {column: value}}}; bytes that are no text as {"base64": …}
+//  "headers": [[name, value]], "results": {stage: {column: value}}}; bytes that are not text are {"base64": …}
 std::string LetterJson(const Plan& plan, const RecordBatch& batch, uint32_t row, const DeadLetter& letter);
 
 }  // namespace anabranch

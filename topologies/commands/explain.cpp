@@ -24,7 +24,7 @@ const FaultInfo* FindFault(const std::string& topic) {
   return nullptr;
 }
 
-// The line of one function of expressions; empty when there is none of this name.
+// The help line of one expression function; empty if there is none with this name.
 std::string FunctionHelp(const std::string& name) {
   for (const std::string& line : ExpressionFunctionHelp()) {
     if (line.starts_with(name + "(")) return line;
@@ -65,8 +65,7 @@ int CommandExplain(const ExplainArgs& args, CommandIo& io) {
     if (!checked.ok()) return kExitFaulty;
     io.out << ExplainPlan(*checked.plan) << LatencyText(*checked.plan);
   } else {
-    io.err << "anabranch: nothing is known about \"" << args.topic << "\"; " << Suggest(args.topic, Topics(io.registry))
-           << "\n";
+    io.err << "anabranch: unknown topic \"" << args.topic << "\"; " << Suggest(args.topic, Topics(io.registry)) << "\n";
     return kExitUsage;
   }
   return kExitOk;

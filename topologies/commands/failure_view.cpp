@@ -16,7 +16,7 @@ std::string Joined(const std::vector<std::string>& texts) {
   return joined;
 }
 
-// A label and a value; further lines of the value stand below its first.
+// A label and a value; further lines of the value are aligned below its first.
 std::string Entry(const std::string& label, const std::string& value) {
   std::string text = "  " + label + std::string(label.size() < 10 ? 10 - label.size() : 1, ' ');
   for (const char c : PrintableLines(value)) {
@@ -31,13 +31,13 @@ std::string ClassText(ErrorClass error_class) {
   switch (error_class) {
     case ErrorClass::kNone: return word;
     case ErrorClass::kStage: return word + ": every record would fail";
-    case ErrorClass::kTransient: return word + ": trying again did not help";
-    case ErrorClass::kTimeout: return word + ": it did not end within its time";
+    case ErrorClass::kTransient: return word + ": retries did not help";
+    case ErrorClass::kTimeout: return word + ": it exceeded its time limit";
     case ErrorClass::kBreaker: return word + ": too many of its records failed";
-    case ErrorClass::kContract: return word + ": the topology or its data are not as they were said to be";
-    case ErrorClass::kCrash: return word + ": the process died in it again and again";
-    case ErrorClass::kTarget: return word + ": what it writes to refused or is gone";
-    case ErrorClass::kSource: return word + ": what it reads from refused or is gone";
+    case ErrorClass::kContract: return word + ": a record failed, and its node stops on errors";
+    case ErrorClass::kCrash: return word + ": the process died in it repeatedly";
+    case ErrorClass::kTarget: return word + ": the target refused or is gone";
+    case ErrorClass::kSource: return word + ": the source refused or is gone";
     case ErrorClass::kLostPosition: return word + ": the records at a stored position cannot be read any more";
   }
   return word;
@@ -51,11 +51,11 @@ std::string RecordsText(const Failure& failure) {
 
 std::string KeptText(const Failure& failure) {
   if (!failure.not_kept.empty()) {
-    return "nothing: " + failure.not_kept + ". The records are still at their source and are read again from there";
+    return "nothing: " + failure.not_kept + ". The source still has the records, and they are read again from there";
   }
-  if (failure.kept_rows == 0) return "nothing had to be kept; what was complete is committed";
+  if (failure.kept_rows == 0) return "nothing had to be kept; complete results are committed";
   return Count(failure.kept_rows, "record") + " with the results they had (" + BytesText(failure.kept_bytes) +
-         "); what was complete before is committed";
+         "); earlier complete results are committed";
 }
 
 std::string ReusedText(const RestartPlan& plan) {
@@ -96,10 +96,10 @@ std::string FailureText(const Failure& failure, const NextCommands& next) {
   if (!failure.records.empty()) text += Entry("records", RecordsText(failure));
   text += Entry("kept", KeptText(failure));
   if (failure.error_class == ErrorClass::kLostPosition) {
-    return text + "To go on at the first record that can be read:\n  " + NextOf(failure, next) + "\n";
+    return text + "To resume at the first readable record:\n  " + NextOf(failure, next) + "\n";
   }
-  text += "Fix the cause, then go on from this stage:\n  " + NextOf(failure, next) + "\n";
-  if (failure.kept_rows > 0) text += "Or give its records up, as dead letters:\n  " + next.skip + "\n";
+  text += "Fix the cause, then restart from this stage:\n  " + NextOf(failure, next) + "\n";
+  if (failure.kept_rows > 0) text += "Or skip its records, which then become dead letters:\n  " + next.skip + "\n";
   return text;
 }
 
@@ -107,7 +107,7 @@ std::string UnrecordedText(const Failure& failure, const std::string& why, const
   std::string text = "stage \"" + failure.stage + "\" stopped: " + PrintableLines(failure.message) + "\n";
   text += Entry("class", ClassText(failure.error_class));
   text += "This failure could not be recorded: " + PrintableLines(why) + ".\n";
-  text += "Nothing is lost: what is not committed is read from its source again. Then go on with:\n  " + next + "\n";
+  text += "Nothing is lost: uncommitted records are read from their source again. Then run:\n  " + next + "\n";
   return text;
 }
 
@@ -118,12 +118,12 @@ std::string RestartPlanText(const Failure& failure, const RestartPlan& plan) {
   text += Entry("runs", Joined(plan.stages_to_run));
   text += Entry("reuses", plan.recompute ? "nothing: everything is computed again from the records" : ReusedText(plan));
   text += Entry("records", std::to_string(plan.records) + ", then live input");
-  if (plan.unclaimed > 0) text += Entry("drops", Count(plan.unclaimed, "record") + " that nothing takes any more");
+  if (plan.unclaimed > 0) text += Entry("drops", Count(plan.unclaimed, "record") + " that no node reads any more");
   text += Entry("changes", plan.changes.empty() ? "none" : Joined(plan.changes));
   if (plan.unchanged) {
     text += Entry("warning",
-                  "nothing changed in this stage or below it since it failed. It will fail again, unless\n"
-                  "the cause was outside. Its dead letters are counted on from where they were.");
+                  "nothing changed in this stage or below it since it failed. It will fail again unless the\n"
+                  "cause was outside. Its breaker continues from the dead letters already counted.");
   }
   text += Entry("token", plan.token);
   if (plan.refused) text += "refused: " + *plan.refused + "\n";

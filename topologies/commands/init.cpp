@@ -26,7 +26,7 @@ std::filesystem::path FileToWrite(const std::string& path) {
   return std::filesystem::path(path) / "topology.json";
 }
 
-// O_EXCL: what stands there already is never touched.
+// O_EXCL: an existing file is never touched.
 int WriteNew(const std::filesystem::path& path, const std::string& text, CommandIo& io) {
   std::error_code error;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
@@ -34,7 +34,7 @@ int WriteNew(const std::filesystem::path& path, const std::string& text, Command
   if (file < 0) {
     bool exists = errno == EEXIST;
     io.err << "anabranch init: " << path.string() << ": "
-           << (exists ? "exists already and is left as it is; name another folder or file" : std::strerror(errno))
+           << (exists ? "already exists and was not changed; choose another folder or file" : std::strerror(errno))
            << "\n";
     return exists ? kExitUsage : 1;
   }
@@ -57,7 +57,7 @@ int CommandInit(const InitArgs& args, CommandIo& io) {
   if (found == templates.end()) {
     std::vector<std::string> names;
     for (const TopologyTemplate& known : templates) names.push_back(known.name);
-    io.err << "anabranch init: no template \"" << args.name << "\"; " << Suggest(args.name, names) << "\n";
+    io.err << "anabranch init: unknown template \"" << args.name << "\"; " << Suggest(args.name, names) << "\n";
     return kExitUsage;
   }
   std::filesystem::path path = FileToWrite(args.path);

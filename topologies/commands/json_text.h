@@ -13,7 +13,7 @@ class JsonObject {
   JsonObject& AddText(std::string_view name, std::string_view text);
   JsonObject& AddNumber(std::string_view name, int64_t number);
   JsonObject& AddFlag(std::string_view name, bool flag);
-  JsonObject& AddJson(std::string_view name, std::string_view json);  // as it stands
+  JsonObject& AddJson(std::string_view name, std::string_view json);  // added verbatim
   std::string text() const { return text_ + "}"; }
 
  private:

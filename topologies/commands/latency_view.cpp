@@ -25,9 +25,9 @@ std::string LatencyText(const Plan& plan) {
            MillisecondsText(node.program->EstimateNs(choice.limits.max_rows)) + " for " + rows + "\n";
   }
   if (const std::string slow = WhyTooSlow(plan, choice); !slow.empty()) out += "   " + slow + "\n";
-  out += "   measured on this machine just now; a run measures again and corrects itself\n";
+  out += "   measured on this machine just now; a run measures again and adjusts\n";
   if (plan.delivery == Delivery::kExactlyOnce) {
-    out += "   not part of it: results are seen when their epoch is committed, every " +
+    out += "   not included: results become visible when their epoch is committed, every " +
            MillisecondsText(plan.epoch.commit_ns) + "\n";
   }
   return out;

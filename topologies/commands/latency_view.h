@@ -6,8 +6,8 @@
 
 namespace anabranch {
 
-// What was chosen for the latency target of a plan, for `explain`: opens the nodes, so that models are loaded and
-// measured here. Empty when there is no target.
+// The batch limits chosen for the latency target of a plan, for `explain`. Opens the nodes, so models are loaded and
+// measured. Empty if there is no target.
 std::string LatencyText(const Plan& plan);
 
 }  // namespace anabranch

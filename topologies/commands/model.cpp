@@ -20,7 +20,7 @@ void PrintValues(const char* title, const std::vector<ValueInfo>& values, std::o
   }
 }
 
-// A file that sets no version is read as one with the largest number.
+// If a file sets no version, the runtime reports the largest number.
 std::string VersionText(const ModelSignature& signature, const char* unset) {
   return signature.version == INT64_MAX ? unset : std::to_string(signature.version);
 }

@@ -26,7 +26,7 @@ OutsideFacts AskOutside(const Plan& plan, const Registry& registry, const std::s
       reached = false;
     }
   }
-  if (!reached) return facts;  // what cannot be asked is not missing
+  if (!reached) return facts;  // unreachable is not the same as missing
   const Status there = registry.CheckOutside(NeedsOf(plan), nullptr);
   if (!there.ok()) facts.missing = there.message();
   return facts;

@@ -11,19 +11,20 @@
 
 namespace anabranch {
 
-// How far a source is behind; `problem` when the brokers do not say.
+// How far a source is behind; `problem` if the brokers do not say.
 struct SourceLag {
   std::vector<PartitionLag> partitions;
   std::string problem;
 };
 
-// What the world outside says about a plan, for `status` and `doctor`.
+// What the brokers report about a plan, for `status` and `doctor`.
 struct OutsideFacts {
-  std::map<std::string, SourceLag> lag;  // by source, Kafka sources only
-  std::string missing;                   // Registry::CheckOutside's text; empty: all is there
+  std::map<std::string, SourceLag> lag;  // by source; Kafka sources only
+  std::string missing;                   // the text of Registry::CheckOutside; empty: nothing is missing
 };
 
-// Asks; each answer is awaited for a few seconds at most. `identity`: under which name positions are kept.
+// Asks the brokers and waits a few seconds at most for each response. `identity`: the name under which positions are
+// kept.
 OutsideFacts AskOutside(const Plan& plan, const Registry& registry, const std::string& identity);
 
 // The lines below a source's heading: one per partition.

@@ -34,7 +34,7 @@ std::string ObjectText(const std::vector<FieldSpec>& fields) {
   return "{" + Joined(fields, ", ", [](const FieldSpec& field) { return "\"" + field.name + "\""; }) + "}";
 }
 
-// The objects below a shape whose members deserve lines of their own.
+// The objects below a shape whose members get lines of their own.
 void CollectFields(const Shape& shape, std::vector<const FieldSpec*>* fields) {
   for (const FieldSpec& field : shape.fields) fields->push_back(&field);
   for (const Shape& element : shape.element) CollectFields(element, fields);
@@ -76,7 +76,7 @@ std::string FaultsPage() {
   return text;
 }
 
-// The format's own keys; what a kind or connector adds stands on its page.
+// The format's own keys. The keys of kinds and connectors are on their own pages.
 std::string TopologyPage(const Registry& registry) {
   std::string text = "# The topology file\n";
   AppendFieldSection("Keys of the file", TopologyFields(), &text);
@@ -168,7 +168,7 @@ std::map<std::string, std::string> ReferencePages(const Registry& registry) {
   pages["README.md"] = Headed("nodes/ and connectors/", IndexPage(registry));
   pages["topology.md"] = Headed("topologies/language/topology_spec.cpp", TopologyPage(registry));
   pages["commands.md"] = Headed("topologies/commands/command_line.cpp", CommandsPage());
-  pages["faults.md"] = Headed("engine/fault.cpp", FaultsPage());
+  pages["faults.md"] = Headed("engine/fault_catalogue.cpp", FaultsPage());
   pages["functions.md"] = Headed("engine/expression/", FunctionsPage());
   for (const NodeKind* kind : registry.kinds()) {
     const std::string& name = kind->spec().name;

@@ -9,7 +9,7 @@
 
 namespace anabranch {
 
-// Markdown made from the specs, for `explain` and for docs/reference: one source for both.
+// Markdown made from the specs, for both `explain` and docs/reference.
 std::string KindPage(const NodeKind::Spec& spec);
 std::string ConnectorPage(const Connector::Spec& spec);
 std::string FaultSection(const FaultInfo& info);

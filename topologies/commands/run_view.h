@@ -10,8 +10,8 @@
 
 namespace anabranch {
 
-// What a user sees of a run, on io.err: on a terminal one repainted line per node, otherwise one log
-// line per interval. Tick is called each second from one thread, Warn from any; thread-safe.
+// Shows a run on io.err: on a terminal one repainted line per node, otherwise one log line
+// per interval. Tick is called each second from one thread, Warn from any; thread-safe.
 class RunView {
  public:
   virtual ~RunView() = default;

@@ -11,22 +11,22 @@
 
 namespace anabranch {
 
-// What a ledger says, by names. Pure data: made by ReadStatus, shown by the functions below.
+// The content of a ledger, by names. Pure data: made by ReadStatus, shown by the functions below.
 struct StatusFacts {
   std::string name;
-  StateReport state;                                                // as the ledger has it
+  StateReport state;                                                // from the ledger
   int64_t owner = 0;                                                // pid of the process that owns the state; 0: none
   std::vector<std::string> nodes;                                   // in the order of the file
   std::map<std::string, std::map<std::string, int64_t>> counters;   // by stage
   std::map<std::string, std::map<std::string, int64_t>> positions;  // by source: next position by "topic/partition"
   std::vector<std::string> actions;                                 // newest last
-  std::string identity;  // under which positions are kept; empty: the topology is faulty
-  OutsideFacts outside;  // what the brokers say now
+  std::string identity;  // name under which positions are kept; empty: the topology is faulty
+  OutsideFacts outside;  // what the brokers report now
 };
 
 // running | failed | done | stopped.
 std::string StateWord(const StatusFacts& facts);
 std::string StatusText(const StatusFacts& facts, const NextCommands& next);
-std::string StatusJson(const StatusFacts& facts, const NextCommands& next);  // topology.md §3
+std::string StatusJson(const StatusFacts& facts, const NextCommands& next);
 
 }  // namespace anabranch

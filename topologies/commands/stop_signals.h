@@ -6,9 +6,9 @@
 
 namespace anabranch {
 
-// While alive, SIGINT and SIGTERM ask for a stop: the first drains, the second stops at once. A process
-// that has not unwound two seconds after the second, or gets a third, ends without ado (exit code 130):
-// that is as safe as SIGKILL. SIGPIPE is ignored. One at a time; restores what it found.
+// While an object exists, SIGINT and SIGTERM request a stop: the first drains, the second stops at once. A process
+// that has not ended two seconds after the second, or gets a third, exits immediately (exit code 130),
+// which is as safe as SIGKILL. SIGPIPE is ignored. One object at a time; restores the previous handlers.
 class StopSignals {
  public:
   explicit StopSignals(CancelToken& cancel);

@@ -5,7 +5,7 @@
 
 namespace anabranch {
 
-// A ready topology, built into the program from topologies/templates/NAME.json.
+// A complete topology, built into the program from topologies/templates/NAME.json.
 struct TopologyTemplate {
   std::string name;
   std::string text;
