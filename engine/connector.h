@@ -36,7 +36,7 @@ class Connector {
   virtual ~Connector() = default;
 
   struct Spec {
-    std::string name;  // a noun: "file"
+    std::string name;  // a noun
     std::string summary;
     std::string about;
     std::vector<FieldSpec> source;               // fields inside {"NAME": {…}} of a source; empty = no source

@@ -8,9 +8,9 @@ namespace anabranch {
 
 // A library of others that this program uses, as `doctor` prints it.
 struct Library {
-  std::string name;     // "SQLite"
+  std::string name;     // "simdjson"
   std::string version;  // empty: it does not say
-  std::string file;     // how the file name of its shared object begins: "libsqlite3.so"
+  std::string file;     // how the file name of its shared object begins: "libsimdjson.so"
   Status status;        // not OK: it is missing or cannot be used; the text names the cure
 };
 

@@ -18,7 +18,7 @@ namespace anabranch {
 class Ledger;
 class SourceProgram;
 
-// What a persist node writes.
+// What a sink node writes.
 struct TargetFields {
   struct Field {
     std::string name;
@@ -30,7 +30,7 @@ struct TargetFields {
   std::string node_id;
   std::vector<Field> fields;
   std::string envelope;                 // "", "plain", "raw", "cloudevents": the connector decides what it supports
-  const ConfigValue* config = nullptr;  // the persist node's object
+  const ConfigValue* config = nullptr;  // the sink node's object
 };
 
 // Encodes rows of a batch for one target; one per compute thread.
@@ -43,7 +43,7 @@ class RowEncoder {
 
 // Constants that encoders put on every record.
 struct ResultIdentity {
-  // A model above the persist node. It scored the rows whose outcome in its stage is kOk, and no others.
+  // A model above the sink node. It scored the rows whose outcome in its stage is kOk, and no others.
   struct Model {
     StageId stage;
     std::string name;  // name@version
