@@ -54,7 +54,7 @@ class Background(threading.Thread):
         try:
             while not self.over.is_set():
                 self.step()
-        except Exception as error:  # told by close()
+        except Exception as error:  # reported by close()
             self.error = error
 
     def close(self):

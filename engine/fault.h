@@ -56,7 +56,7 @@ enum class FaultCode : uint16_t {
 struct FaultInfo {
   FaultCode code;
   const char* title;  // "unknown column"
-  const char* about;  // what it means and how to mend it, one paragraph
+  const char* about;  // what it means and how to fix it, one paragraph
 };
 
 // All codes, ascending.

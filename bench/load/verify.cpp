@@ -14,7 +14,7 @@
 namespace anabranch::bench {
 namespace {
 
-constexpr int kNamed = 5;           // faults of a kind that are told one by one
+constexpr int kNamed = 5;           // faults of a kind that are reported one by one
 constexpr int kSilenceMs = 30'000;  // no record and no end in this time: the broker is gone
 
 class Tally {

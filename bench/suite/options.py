@@ -62,7 +62,7 @@ class Options:
         ]
         for side in wanted:
             if not usable(side):
-                talk(f"-- {side.label}: left out, systems.json has none of {side.workload}, {side.guarantee}")
+                talk(f"-- {side.label}: omitted, systems.json has none of {side.workload}, {side.guarantee}")
         return [s for s in wanted if usable(s)]
 
     def command(self, arguments: list) -> str:

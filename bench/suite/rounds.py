@@ -23,7 +23,7 @@ class Bench:
     """What the runs of a session share: broker, data, peers, a folder."""
 
     def __init__(self, may_be_cold=True):
-        self.may_be_cold = may_be_cold  # a JVM in a run of few records: told on the page instead of a failure
+        self.may_be_cold = may_be_cold  # a JVM in a run of few records: reported on the page instead of a failure
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="anabranch-bench-"))
         self.setup = Setup()
         self._broker, self._data, self._inputs = None, None, {}

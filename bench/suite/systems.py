@@ -99,7 +99,7 @@ class Setup:
 
 
 def fill(command: list, setup: Setup) -> list:
-    """{root} and {python} of a command of systems.json; what it needs is made by the way."""
+    """{root} and {python} of a command of systems.json; what it needs is made first."""
     filled = []
     for part in command:
         text = str(part).replace("{root}", str(ROOT))

@@ -44,7 +44,7 @@ class EpochWriter {
   Status Push(EncodedBatch&& batch, int64_t rows);
   // Ends the open epoch: what was pushed since the last end is committed together.
   Status CloseEpoch();
-  // Nothing more is at hand: what was pushed need not wait for company. Does not wait.
+  // Nothing more is available: what was pushed need not wait for company. Does not wait.
   void SendNow();
   // Waits until everything pushed is committed (or failed).
   Status WaitIdle();

@@ -135,7 +135,7 @@ FieldCheck::FieldCheck(const SchemaField& /*field*/, FieldRules rules) : rules_(
     integers_.high = std::min(integers_.high, GreatestInteger(*limit, true, &none));
   }
   if (none) integers_ = {1, 0};
-  // A value stored as float32 was rounded: so are the limits that it is held to.
+  // A value stored as float32 was rounded: so are the limits that it is checked against.
   if (rules_.minimum) floats_.low = static_cast<float>(rules_.minimum->number);
   if (rules_.maximum) floats_.high = static_cast<float>(rules_.maximum->number);
   if (const auto& limit = rules_.exclusive_minimum) {

@@ -9,7 +9,7 @@
 
 namespace anabranch {
 
-// The words in which a record's faults are told.
+// The words in which a record's faults are reported.
 
 std::string FieldName(const SchemaField& field);  // field "a.b"
 // In quotes, cut at 64 bytes.

@@ -85,7 +85,7 @@ class BrokerAway(stream.StreamKafkaCase):
         self.start_pipeline("--instance", "silent")
         silent = self.run_
         self.recovered("a second member", time.monotonic())
-        # Until the group gives up the member that is silent, all others wait for their partitions.
+        # Until the group drops the member that is silent, all others wait for their partitions.
         silent.send(signal.SIGSTOP)
         self.start_pipeline("--instance", "third")
         third = self.run_

@@ -1,4 +1,4 @@
-"""What a user is told when something is wrong, without a broker: exit code, message, and that nothing was touched."""
+"""What a user reads when something is wrong, without a broker: exit code, message, and that nothing was touched."""
 import json
 import os
 import signal

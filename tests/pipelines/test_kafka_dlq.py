@@ -86,7 +86,7 @@ class KafkaDeadLetters(harness.KafkaCase):
         self.assertEqual(shown["key"], letter.key().decode())
         self.assertEqual(shown["results"]["twice"], {"double": 0})
 
-        self.replay(code=EXIT_OK)  # not mended yet
+        self.replay(code=EXIT_OK)  # not fixed yet
         self.assertEqual(self.letters()["letters"], len(BAD))
         again = self.broker.read(f"{self.name}.dead")[-1]
         self.assertEqual([h for h in again.headers() if h[0] == "trace"], [("trace", b"\x00\xff"), ("trace", b"again")])

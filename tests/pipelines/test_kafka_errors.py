@@ -1,4 +1,4 @@
-"""What a user is told when a broker is not there, not as expected, or will not have us. Nothing hangs."""
+"""What a user reads when a broker is not there, not as expected, or will not have us. Nothing hangs."""
 import contextlib
 import json
 import socket
@@ -80,7 +80,7 @@ class KafkaErrors(harness.KafkaCase):
         says = ["3 topics do not exist", self.broker.address, '"no.in" (read by source "images")', '"no.out" (written by node "out")',
                 '"no.dead" (dead letters)', *(f"--create --topic no.{name}" for name in ("in", "out", "dead"))]
         run = self.assert_unavailable(file, says)
-        self.assertNotIn("kafka topic no.out: topic", run.stderr, "one topic's fault is not told as another's")
+        self.assertNotIn("kafka topic no.out: topic", run.stderr, "one topic's fault is not reported as another's")
         doctor = self.anabranch("doctor", file, code=EXIT_UNAVAILABLE, timeout=30)
         for text in says:
             self.assertIn(text, doctor.stdout)

@@ -10,7 +10,7 @@ import time
 import harness
 from harness import BIN, EXIT_FAULTY, EXIT_OK, EXIT_RETRY, EXIT_STAGE, EXIT_USAGE
 
-ROWS, BAD = 1000, 900  # in the last batch: when its stage fails, every record was taken in
+ROWS, BAD = 1000, 900  # in the last batch: when its stage fails, every record was read
 STOP, FIXED = "100 % amount", "amount == 0 ? 0 : 100 % amount"
 
 
@@ -255,7 +255,7 @@ class Restart(Orders):
         headers = dict(shown["headers"])
         self.assertEqual(headers["anabranch.error.origin.code"], "contract")
         self.assertIn("division by zero", headers["anabranch.error.origin.message"])
-        self.anabranch("run", self.topology, code=EXIT_OK)  # what was not taken in when the stage failed
+        self.anabranch("run", self.topology, code=EXIT_OK)  # what was not read when the stage failed
         self.assertEqual(self.ids("side.jsonl"), [f"o{n}" for n in range(ROWS)])
         self.write(FIXED)
         self.anabranch("dlq", "replay", self.topology, "--yes", code=EXIT_OK)

@@ -266,7 +266,7 @@ def check_function_length(tree):
 # ------------------------------------------------------------------ plain words
 
 WORDS = {
-    "told": "reported, said",
+    "told": "reported, said",  # but not "told to do", "told apart"
     "at hand": "available",
     "by the way": "(say it or leave it)",
     "mend": "fix", "mends": "fixes", "mended": "fixed", "mending": "fixing",
@@ -279,7 +279,7 @@ WORDS = {
     "hears of": "is notified of",
     "said again": "repeated",
 }
-WORD = re.compile(r"(?<![\w`-])(?:" + "|".join(w.replace(" ", r"\s") for w in WORDS) + r")(?![\w`-])", re.I)
+WORD = re.compile(r"(?<![\w`-])(?:" + "|".join(w.replace(" ", r"\s") for w in WORDS) + r")(?![\w`-])(?<!told(?= to\b))(?<!told(?= apart\b))", re.I)
 PROSE = (".md", ".h", ".cpp", ".py", ".txt", ".cmake")
 
 

@@ -124,7 +124,7 @@ class Planted(unittest.TestCase):
         for line in ("// The run is told", "It is at hand.", "Mend it", "a key left out"):
             self.assertEqual(self.places(checks.check_plain_words, {"docs/a.md": line}), ["docs/a.md:1"], line)
         self.assertEqual(self.places(checks.check_plain_words, {"engine/a.cpp": 'bool told = false;\nSay("it is told");'}), ["engine/a.cpp:2"])
-        for line in ("retold", "what `told` means", "recommended", "amend it"):
+        for line in ("retold", "until it is told to stop", "told apart", "what `told` means", "recommended", "amend it"):
             self.assertEqual(self.places(checks.check_plain_words, {"docs/a.md": line}), [], line)
 
 

@@ -110,7 +110,7 @@ void GraphCheck::CheckRenames() {
   }
 }
 
-// An unknown key of the node is told to mean "inputs".
+// An unknown key of the node is reported as "inputs".
 bool GraphCheck::InputsMisspelt(const ConfigValue& entry) const {
   if (entry.Find("inputs") != nullptr) return false;
   return std::any_of(faults_.faults().begin(), faults_.faults().end(), [&](const Fault& fault) {
@@ -247,7 +247,7 @@ void GraphCheck::CheckDeadEnds() {
     const std::string_view kind = vertex.entry->Text("kind");
     // A node without readers is the end of every chain that reaches nothing; one fault names it.
     if (!vertex.readers.empty() || vertex.sink || registry_.FindKind(kind) == nullptr) continue;
-    if (vertex.inputs.empty()) continue;                                    // it was told to read nothing
+    if (vertex.inputs.empty()) continue;                                    // it reads nothing, as its fault said
     if (by_id_.at(Id(node)) != node) continue;                              // its id is another's: said already
     if (meant_.count("did you mean \"" + Id(node) + "\"?") != 0) continue;  // its reader misspelt it
     faults_.AddAtName(

@@ -63,7 +63,7 @@ void ReadDefaultValues(const ConfigValue& values, const std::vector<VisibleColum
       out.default_values[column->id] = value.Canonical();
     }
   }
-  // A column without a value would be null although its readers were told otherwise.
+  // A column without a value would be null although its readers rely on a value.
   for (const VisibleColumn& column : columns) {
     if (column.nullable || values.Find(column.name) != nullptr) continue;
     faults.Add(FaultCode::kMissingKey, values,

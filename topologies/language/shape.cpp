@@ -138,7 +138,7 @@ bool CheckText(const ConfigValue& value, const Shape& shape, FaultSink& faults) 
                Suggest(value.text, shape.words));
     return false;
   }
-  // An empty expression is told by its compiler.
+  // An empty expression is reported by its compiler.
   const bool needs_text = shape.non_empty || shape.kind == Form::kColumn || shape.kind == Form::kPath;
   if (!needs_text || !value.text.empty()) return true;
   faults.Add(FaultCode::kBadValue, value, Label(value) + " is empty; it must be " + Wanted(shape));

@@ -46,7 +46,7 @@ def half_load(bench, results, options, labels=None):
     try:
         flood = open_loop(bench, OWN[1], OFFERED, FLOOD_S, 0)
     except Failed as failure:
-        talk(f"-- half load: left out, what is carried could not be measured: {failure}")
+        talk(f"-- half load: omitted, what is carried could not be measured: {failure}")
         return
     carried = flood["measured"] * 1000 / (flood["end_ms"] - flood["begin_ms"])
     rate = max(1000, int(carried / 2 // 1000 * 1000))

@@ -28,7 +28,7 @@ def run(bench, results, options) -> bool:
         if program.exists():
             held &= hold([program], bench, results)
         else:
-            talk(f"-- {name} is not built: left out")
+            talk(f"-- {name} is not built: omitted")
     return held
 
 

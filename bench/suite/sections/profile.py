@@ -76,7 +76,7 @@ def gather(report: str) -> dict:
 
 def run(bench, results, options):
     if shutil.which("perf") is None:
-        talk("-- perf is not installed: the profile is left out")
+        talk("-- perf is not installed: the profile is omitted")
         return
     columns = {}
     try:

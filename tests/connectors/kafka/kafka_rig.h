@@ -51,7 +51,7 @@ int64_t StoredOffset(const std::string& group, const std::string& topic, int par
                      std::string* metadata = nullptr);
 
 // A process that dies between sending the group's position and ending the transaction: until the broker ends it,
-// nobody is told the position.
+// nobody reads the position.
 void LeaveTransactionOpen(const std::string& group, const std::string& topic, int partition, int64_t offset,
                           int timeout_ms);
 

@@ -196,7 +196,7 @@ TEST(JsonDecoder, ReadsTensorsInDeclaredNestingOnly) {
   EXPECT_EQ(decoded.check(1), "field \"flat\" is [1,2,3]; wanted an array of numbers shaped [4]");
 }
 
-// The fault that comes first in the text is the one that is told.
+// The fault that comes first in the text is the one that is reported.
 TEST(JsonDecoder, TellsOfTensorsTheFaultThatComesFirst) {
   Decoded decoded(kImage, {{"flat", Type::Tensor(Kind::kFloat32, {4})}});
   decoded.Json({R"({"flat":[1,1e300],"grid":[[1,99999999999999999999,3],[3,4]]})",

@@ -51,7 +51,8 @@ TEST_F(ExpressionFaults, WrongArgumentsNameWhatIsTaken) {
   EXPECT_EQ(Check("substr(country)"), "303@0+6: substr takes (string, int64) or (string, int64, int64), not (string)");
   EXPECT_EQ(Check("min(country, 1)"),
             "303@0+3: min takes one list, or two or more numbers or timestamps, not (string, int64)");
-  EXPECT_EQ(Check("header(country)"), "303@0+6: header takes the name of the header, written as a string, not (string)");
+  EXPECT_EQ(Check("header(country)"),
+            "303@0+6: header takes the name of the header, written as a string, not (string)");
   EXPECT_EQ(Check("sum(tags)"), "303@0+3: sum takes a list or tensor of numbers, not (list<string>)");
   EXPECT_EQ(Check("clamp(1, 2)"), "303@0+5: clamp takes three numbers or three timestamps, not (int64, int64)");
   EXPECT_EQ(Check("is_null()"), "303@0+7: is_null takes one value, not ()");
@@ -168,9 +169,8 @@ TEST_F(ExpressionFaults, ListsAndTablesSayWhatTheyNeed) {
             "302@0+3: the results of map must have the same type, not int64, string");
   EXPECT_EQ(Check("map(country, {'DE': 1, 'DE': 2})"), "302@23+4: this value is in the list twice");
   EXPECT_EQ(Check("one_hot(count, [1, 1])"), "302@19+1: this value is in the list twice");
-  EXPECT_EQ(
-      Check("one_hot(country)"),
-      "303@0+7: one_hot takes a value and the list of known values (write one_hot(country, ['DE', 'FR']))");
+  EXPECT_EQ(Check("one_hot(country)"),
+            "303@0+7: one_hot takes a value and the list of known values (write one_hot(country, ['DE', 'FR']))");
   EXPECT_EQ(Check("bucket(amount, [2, 1])"), "302@19+1: each edge of bucket must be above the one before it");
   EXPECT_EQ(Check("bucket(country, [1])"), "302@0+6: bucket compares numbers, not string");
   EXPECT_EQ(Check("{'a': 1}"), "302@0+1: a table is only allowed in map (write map(x, {'a': 1}, 0))");

@@ -51,7 +51,7 @@ class DamageTest : public ::testing::Test {
     }
     return ReadAll(path);
   }
-  // The frames of the damaged file, or nothing when the damage was told.
+  // The frames of the damaged file, or nothing when the damage was reported.
   std::optional<std::vector<std::string>> Read(const std::string& bytes, bool finished) {
     WriteAll(folder / "damaged", bytes);
     auto reader = SegmentReader::Open(folder / "damaged");
@@ -146,7 +146,7 @@ TEST_F(DamageTest, ADamagedSegmentIsNeverTakenForWholeOrGivesOtherFrames) {
       ASSERT_EQ(*read, frames);
     }
   }
-  std::cout << "segment of " << whole.size() << " bytes: " << told << " of " << kDamages << " damages told, "
+  std::cout << "segment of " << whole.size() << " bytes: " << told << " of " << kDamages << " damages reported, "
             << kDamages - told << " harmless" << std::endl;
 }
 

@@ -44,7 +44,7 @@ class LedgerDamage : public testing::Test {
         .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   }
 
-  // What the ledger says is true, or it says that it cannot say. False when something was told to be wrong or missing.
+  // What the ledger says is true, or it says that it cannot say. False when something was reported as wrong or missing.
   bool SaysAllAndOnlyTheTruth() {
     auto ledger = Ledger::Open(state_, (root_ / "demo.json").string());
     if (!ledger.ok()) return false;

@@ -116,7 +116,7 @@ TEST_F(Restart, AFailureFurtherDownKeepsWhatTheMendedStageMade) {
   const int64_t above_before = above_calls;
   ASSERT_TRUE(Start(RunStart::kRestart).status.ok());
   EXPECT_EQ(Offsets(output->committed()), Numbers(0, 100));
-  EXPECT_EQ(breaks_calls, 100 - above_before) << "only rows that were never taken in";
+  EXPECT_EQ(breaks_calls, 100 - above_before) << "only rows that were never read";
 }
 
 TEST_F(Restart, ATargetThatRefusesKeepsWhatWasEncoded) {

@@ -315,7 +315,7 @@ TEST(NumberList, IntegersAreReadAsIntegers) {
   EXPECT_EQ(result.found, "9223372036854775808");
 }
 
-// A byte changed, left out or added anywhere: read or refused as number by number, never crashed over.
+// A byte changed, omitted or added anywhere: read or refused as number by number, never crashed over.
 TEST(NumberList, BrokenListsAreJudgedAsTheirItemsAre) {
   Random random(5);
   const std::string alphabet = "0123456789.,-+eE \t\"x\n";

@@ -13,7 +13,7 @@ struct ModelCase {
     std::string name;
     std::string type;            // "float", "string", "seq(map(string,tensor(float)))", …
     std::vector<int64_t> shape;  // without the row dimension
-    std::vector<Cell> cells;     // one per row; maps are left out
+    std::vector<Cell> cells;     // one per row; maps are omitted
     std::vector<std::pair<std::string, std::vector<Cell>>> classes;  // of maps: class → one cell per row
   };
   std::string name;

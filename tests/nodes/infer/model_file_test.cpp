@@ -100,7 +100,7 @@ TEST(ModelDataFiles, OutsideOfTheFolderAreRefused) {
   EXPECT_EQ(load(std::string("a\0b", 3)).find('\0'), std::string::npos);
 }
 
-// Before, a sparse initialiser was read from the working directory and left out of the digest.
+// Before, a sparse initialiser was read from the working directory and omitted from the digest.
 TEST(ModelDataFiles, OfASparseInitialiserDoNotComeFromTheWorkingDirectory) {
   const ModelFolder elsewhere("weights.bin", Table({2}));
   const ModelFolder folder("sparse.onnx", *ReadWholeFile(kOdd + "sparse_weight.onnx"));

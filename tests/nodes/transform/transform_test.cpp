@@ -55,7 +55,7 @@ TEST_F(Transform, MadeColumnsAreNullableOnlyWhenTheirExpressionIs) {
 TEST_F(Transform, NumbersAreStoredAsTheirReadersWantThem) {
   const auto stored = [this] { return runner.column("t").type().ToString(); };
   Bind({{"set", ConfigObject({{"t", "numbers(name, 2)"}})}});
-  EXPECT_EQ(runner.made()[0].type, Type::Tensor(Kind::kFloat64, {2})) << "what the nodes below are told";
+  EXPECT_EQ(runner.made()[0].type, Type::Tensor(Kind::kFloat64, {2})) << "what the nodes below see";
   runner.Fill("name", {"0.1,2", "0.1"});
   Run({1, 1}, {1, 1});
   EXPECT_EQ(stored(), "tensor<float32>[2]");

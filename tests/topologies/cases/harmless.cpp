@@ -14,14 +14,14 @@ struct Harmless {
 const std::vector<Harmless>& Table() {
   static const std::vector<Harmless> table = {
       {R"(name /(connections|schemas|models|sources|nodes)/[^/]+)",
-       "an id that the user chooses: what refers to the old one is told at the reference"},
-      {R"(name /schemas/.*/properties/[^/]+)", "a field that the user names: who reads the old one is told there"},
+       "an id that the user chooses: what refers to the old one is reported at the reference"},
+      {R"(name /schemas/.*/properties/[^/]+)", "a field that the user names: who reads the old one is reported there"},
       {R"(name /nodes/[^/]+/(set|outputs|rules)/[^/]+)",
-       "a column or rule that the user names: who reads the old one is told there"},
+       "a column or rule that the user names: who reads the old one is reported there"},
       {R"(name /nodes/[^/]+/fields/[^/]+)", "the name under which a column is written: any will do"},
       {R"((name|value) .*/(x-[^/]*|\$comment|\$schema)(/.*|zz)?( = .*)?)", "an annotation: means nothing, by design"},
       {R"(value /schemas/.*/properties/[^/]+ = true)",
-       "JSON Schema's `true`: any value will do; who reads the field as a column is told there"},
+       "JSON Schema's `true`: any value will do; who reads the field as a column is reported there"},
       {R"(value /schemas/.*/(title|description|default|examples) = .*)",
        "an annotation of JSON Schema: means nothing to a check of records"},
       {R"(value /schemas/.*/const = null)",

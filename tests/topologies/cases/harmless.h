@@ -4,7 +4,7 @@
 
 namespace anabranch {
 
-// Why a mutation ("name POINTER" or "value POINTER = JSON") that is not told at its place does no harm; null when
+// Why a mutation ("name POINTER" or "value POINTER = JSON") that is not reported at its place does no harm; null when
 // nothing says so.
 const char* HarmlessReason(const std::string& mutation);
 

@@ -91,7 +91,7 @@ TEST_P(ValidTopologyFile, TellsEveryMutationAtItsPlace) {
     if (ToldThere(checked.faults, mutation)) continue;
     if (HarmlessReason(mutation.what) != nullptr) continue;
     ++silent;
-    if (silent <= 40) ADD_FAILURE() << mutation.what << " is not told; got:\n" << Describe(checked.faults);
+    if (silent <= 40) ADD_FAILURE() << mutation.what << " is not reported; got:\n" << Describe(checked.faults);
   }
   EXPECT_EQ(silent, 0u) << "of " << mutations.size();
 }

@@ -7,8 +7,8 @@
 #include "tests/topologies/cases/case_files.h"
 #include "topologies/language/render.h"
 
-// The pages for readers are held to the program: their topologies check clean, what they show is what is printed,
-// and what they point to exists.
+// The pages for readers are checked against the program: their topologies check clean, what they show is what is
+// printed, and what they point to exists.
 
 namespace anabranch {
 namespace {

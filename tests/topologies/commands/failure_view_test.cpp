@@ -153,7 +153,7 @@ TEST(StatusView, JsonHasTheMembersThatScriptsRelyOn) {
   EXPECT_EQ(shown["nodes"]["score"]["invocations"], 0);
   EXPECT_EQ(shown["sources"]["payments"]["payments/0"], 17);
   facts.state.phase = RunPhase::kDone;
-  EXPECT_TRUE(json::parse(StatusJson(facts, kNext))["failed"].is_null()) << "a failure that was mended is over";
+  EXPECT_TRUE(json::parse(StatusJson(facts, kNext))["failed"].is_null()) << "a failure that was fixed is over";
 }
 
 }  // namespace
