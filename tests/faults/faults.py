@@ -1,4 +1,4 @@
-"""What the fault tests share beside the judge: topologies over numbered records, fault points, their log."""
+"""Shared by the fault tests, besides the judge: topologies over numbered records, fault points and their log."""
 import pathlib
 import re
 
@@ -10,7 +10,7 @@ SOURCES = ("engine", "nodes", "connectors", "topologies")
 
 
 def fault_points():
-    """name -> whether it can be told to fail: every literal of the sources."""
+    """name -> whether the point can be made to fail, for every fault point in the sources."""
     points = {}
     for folder in SOURCES:
         for path in (ROOT / folder).rglob("*.cpp"):
@@ -20,7 +20,7 @@ def fault_points():
 
 
 def armed(*faults, log=None):
-    """The environment that arms `NAME[:SUBJECT]@N=ACTION`, and has every passing written to `log`."""
+    """The environment that arms `NAME[:SUBJECT]@N=ACTION`, and writes every pass of a fault point to `log`."""
     environment = {"ANABRANCH_FAULT": ",".join(faults)}
     if log is not None:
         environment["ANABRANCH_FAULT_LOG"] = str(log)
@@ -28,13 +28,13 @@ def armed(*faults, log=None):
 
 
 class FaultLog:
-    """What passed which place how often, as counted outside the engine."""
+    """Counts, outside the engine, how often each fault point was passed."""
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
 
     def lines(self):
-        """(name, subject, count) of every passing; the last line of a killed process may be cut."""
+        """(name, subject, count) of every pass; the last line of a killed process may be truncated."""
         if not self.path.exists():
             return []
         parts = [line.split(" ") for line in self.path.read_text(errors="replace").split("\n")[:-1]]
@@ -44,7 +44,7 @@ class FaultLog:
         return sum(line[0] == name for line in self.lines())
 
     def calls(self):
-        """node -> how many rows it was called with."""
+        """node -> the number of rows it was called with."""
         counts = {}
         for name, subject, count in self.lines():
             if name == "stage.call":
@@ -53,7 +53,7 @@ class FaultLog:
 
 
 def numbered_topology(name, source, targets, **more):
-    """source -> double -> targets: the pipeline that makes `Numbered.result`."""
+    """source -> double -> targets: the pipeline that computes `Numbered.result`."""
     nodes = {"double": {"kind": "transform", "inputs": ["numbers"], "set": {"twice": "n * 2"}}}
     for id, to in targets.items():
         nodes[id] = {"kind": "persist", "inputs": ["double"], "to": to, "fields": oracle.Numbered.FIELDS}

@@ -1,4 +1,4 @@
-"""The judge of the fault tests: numbered input, and what must have become of it. Shares no code with the engine.
+"""The judge of the fault tests: numbered input and its expected results. Shares no code with the engine.
 
 A record is a number `n`, dealt to a key, and by its key to a partition. Its only right result is known without the
 engine. Delivered results are judged in the order in which a reader gets them: lost, doubled, inverted within a key,
@@ -35,7 +35,7 @@ class Numbered:
     FIELDS = ["n", "twice"]
 
     def __init__(self, count, keys=97, partitions=4, padding=0):
-        """`padding`: bytes that each record carries for its weight."""
+        """`padding`: extra bytes in each record."""
         self.count, self.keys, self.partitions = count, keys, partitions
         self._rest = b',"rest":"%s"' % (b"x" * padding) if padding else b""
 
@@ -77,7 +77,7 @@ class Verdict:
 
 
 def judge(numbered, delivered, count=None):
-    """`delivered`: every Result, in an order that keeps that of each key. `count`: how many were sent, if not all."""
+    """`delivered`: every Result, in an order that preserves the order of each key. `count`: the number sent, if not all."""
     count = numbered.count if count is None else count
     verdict, seen, last = Verdict(), bytearray(count), {}
     for result in delivered:
@@ -108,7 +108,7 @@ def results_of_file(path):
 
 
 def results_of_table(path, table="results"):
-    """Rows in the order in which they were written. A damaged database is a fault of its own."""
+    """Rows in the order in which they were written. A damaged database is reported as a fault."""
     database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)
     try:
         answer = database.execute("PRAGMA integrity_check").fetchall()
@@ -124,7 +124,7 @@ def results_of_table(path, table="results"):
 
 
 class Reader:
-    """Reads a topic as it grows, as any consumer would: committed records only."""
+    """Reads a growing topic like any consumer: committed records only."""
 
     def __init__(self, broker, topic, partitions):
         from confluent_kafka import Consumer, TopicPartition, OFFSET_BEGINNING
@@ -152,7 +152,7 @@ class Reader:
                 self.seen[message.partition()].append((message.offset(), message.key(), message.value()))
 
     def agrees_with(self, messages, patience=20):
-        """None when it saw what a later reader sees, in the same order; else what differs."""
+        """None if it saw the same records as a later reader, in the same order; otherwise the difference."""
         later = {p: [] for p in self.seen}
         for message in messages:
             later[message.partition()].append((message.offset(), message.key(), message.value()))
@@ -176,7 +176,7 @@ class Reader:
 
 
 class Feed:
-    """Sends numbered records at a pace, up to a goal that the test moves on."""
+    """Sends numbered records at a fixed rate, up to a goal that the test raises."""
 
     def __init__(self, broker, topic, numbered, begin, per_second):
         from confluent_kafka import Producer

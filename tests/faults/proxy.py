@@ -1,19 +1,19 @@
 """A TCP proxy that understands Kafka's frames, between the program under test and a real broker.
 
-The broker's listener PROXIED names the proxy as its address, so a client that begins at the proxy stays behind it. The
+The broker's listener PROXIED names the proxy as its address, so a client that connects through the proxy stays behind it. The
 broker itself and the oracle's own readers and writers use the broker's other listener and see no fault.
 
     with FaultyBroker() as broker:                  # broker.address: direct; broker.proxied: through the proxy
         rule = broker.proxy.add(Rule(END_TXN, "swallow", nth=2, client=".0.1"))
-        rule.wait(20)                               # fails when it never fired
+        rule.wait(20)                               # fails if it never fired
 
 What a rule does with the request that it matches:
-    drop           does not hand it on, cuts the connection
-    swallow        hands it on, drops the answer, cuts the connection: the client cannot know what became of it
-    delay          hands it on, keeps the answer for `seconds`
-    late           cuts the connection at once, hands the request on `seconds` later
-    refuse         does not hand it on, answers with error `code`
-    belie          hands it on, answers with error `code` although the broker did as it was told
+    drop           does not forward it, closes the connection
+    swallow        forwards it, drops the response, closes the connection: the client cannot know the outcome
+    delay          forwards it, holds the response back for `seconds`
+    late           closes the connection at once, forwards the request `seconds` later
+    refuse         does not forward it, responds with error `code`
+    belie          forwards it, responds with error `code` although the broker carried it out
 """
 import asyncio
 import contextlib
@@ -91,7 +91,7 @@ class Frame:
         return value
 
     def fields(self):
-        """What the request is about: topics as [(name, [partition])], and whether a transaction is to be committed."""
+        """The subject of the request: topics as [(name, [partition])], and whether it commits a transaction."""
         self._at = self._body
         if self.api == END_TXN:
             self.text()
@@ -128,7 +128,7 @@ class Frame:
 
 
 class _Answer:
-    """Writes the fields of one answer."""
+    """Writes the fields of one response."""
 
     def __init__(self, frame):
         self.flexible = frame.flexible
@@ -157,7 +157,7 @@ class _Answer:
             self.data += b"\0"
 
     def topics(self, topics, *after):
-        """[(name, [partition])] with `after` (pairs of form and value) behind each partition."""
+        """[(name, [partition])] with `after` (pairs of form and value) after each partition."""
         self.size(len(topics))
         for name, partitions in topics:
             self.text(name)
@@ -171,7 +171,7 @@ class _Answer:
 
 
 def answer(frame, code):
-    """The answer to `frame` that says `code`, in the version that was asked in."""
+    """The response to `frame` with error `code`, in the version of the request."""
     out = _Answer(frame)
     api, version = frame.api, frame.version
     if api == PRODUCE:
@@ -256,7 +256,7 @@ class Rule:
 
 
 class Proxy:
-    """Listens on a free port of this machine. Its loop has a thread of its own; all methods may be called from any."""
+    """Listens on a free local port. Its loop runs on its own thread; any thread may call its methods."""
 
     def __init__(self, port, upstream):
         self.address = f"127.0.0.1:{port}"
@@ -302,7 +302,7 @@ class Proxy:
             self._rules.clear()
 
     def cut_all(self):
-        """Ends every connection; new ones are taken."""
+        """Closes every connection; new ones are accepted."""
         self._note("cuts every connection")
         self._loop.call_soon_threadsafe(self._cut)
 
@@ -312,12 +312,12 @@ class Proxy:
                 writer.transport.abort()
 
     def hold(self, silent):
-        """Nothing goes through in either direction while it is silent; connections stay."""
+        """While silent, it forwards nothing in either direction; connections stay open."""
         self._note("falls silent" if silent else "speaks again")
         self._loop.call_soon_threadsafe(self._open.clear if silent else self._open.set)
 
     def slow(self, seconds):
-        """Every answer takes this long."""
+        """Every response is delayed by this much."""
         self._note(f"delays every answer by {seconds:g} s")
         self._delay = seconds
 
@@ -418,7 +418,7 @@ class Proxy:
 
 
 def free_ports(count):
-    """Ports of this machine on which nobody listens, below those that outgoing connections take."""
+    """Free local ports, below the range for outgoing connections."""
     import random
     found = []
     while len(found) < count:
@@ -431,7 +431,7 @@ def free_ports(count):
 
 
 class FaultyBroker(harness.Broker):
-    """A real broker with a proxy before its second listener."""
+    """A real broker with a proxy in front of its second listener."""
 
     def __init__(self, properties=()):
         direct, behind, control, port = free_ports(4)

@@ -1,4 +1,4 @@
-"""What the tests of a restart share: a pipeline that stopped in a stage, its restart, and what is asked of both."""
+"""Shared by the restart tests: a pipeline that stopped in a stage, its restart, and the checks of both."""
 import json
 import os
 import shutil
@@ -10,9 +10,9 @@ from oracle import harness
 
 
 class RestartCase(harness.PipelineCase):
-    """Works in folders of its own under `self.folder`, one per pipeline that was run."""
+    """Works in its own folders under `self.folder`, one per pipeline."""
 
-    # Hundreds of short runs: in memory where that is possible. A killed process loses nothing of it either.
+    # Hundreds of short runs: in memory if possible. A killed process loses no data there, either.
     folder_in = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
     def setUp(self):
@@ -31,14 +31,14 @@ class RestartCase(harness.PipelineCase):
 
     @staticmethod
     def as_saved(saved):
-        """The folder as it was, at its old place: paths are part of what a pipeline is."""
+        """Restores the folder at its old place, because paths are part of a pipeline's identity."""
         copy, folder = saved
         shutil.rmtree(folder)
         shutil.copytree(copy, folder)
         return folder
 
     def clean_run(self, rig, *args):
-        """What a run without a fault leaves, and node -> rows it was called with."""
+        """The results of a run without a fault, and node -> rows it was called with."""
         folder = self.new_folder()
         file, log = rig.lay(folder), faults.FaultLog(folder / "faults.log")
         self.anabranch("run", file, *args, env=faults.armed(log=log.path), code=harness.EXIT_OK)

@@ -1,4 +1,4 @@
-"""Small pipelines from files to files and databases: every shape of graph in which a stage can fail. No broker."""
+"""Small pipelines from files to files and databases, with every graph shape in which a stage can fail. No broker."""
 import copy
 import json
 import pathlib
@@ -85,7 +85,7 @@ SHAPES = {
 
 
 class Rig:
-    """One shape with its input, in folders: `lay` makes one that has not run, `outcome` reads what a run left."""
+    """One shape with its input, in folders: `lay` prepares a folder, `outcome` reads the results of a run."""
 
     def __init__(self, shape, rows, seed, **settings):
         self.shape, self.rows = shape, rows
@@ -149,7 +149,7 @@ class Rig:
         return changed
 
     def outcome(self, folder):
-        """target -> what is in it, in order, by source: results of two sources may interleave as they like."""
+        """target -> its content in order, by source, because results of two sources may interleave in any way."""
         folder, found = pathlib.Path(folder), {}
         for node in self.nodes.values():
             if "file" in node.get("to", {}):
@@ -160,7 +160,7 @@ class Rig:
                 found["table"] = self._by_source(self._table(folder / "out.db"), lambda row: row[0])
         dead = folder / "dead.jsonl"
         lines = [json.loads(line) for line in dead.read_text().splitlines()] if dead.exists() else []
-        # Their headers tell when they failed.
+        # Their headers hold the time of the failure.
         found["dead"] = sorted((line["key"], line["value_text"], line["headers"]["anabranch.error.node"],
                                 line["headers"]["anabranch.error.offset"]) for line in lines)
         return found
@@ -186,7 +186,7 @@ class Rig:
 
 
 def difference(expected, found):
-    """None, or the first difference of two outcomes, short."""
+    """None, or a short text on the first difference of two outcomes."""
     for target in expected:
         if expected[target] == found.get(target):
             continue

@@ -1,4 +1,4 @@
-"""A steady stream through a pipeline, and the oracle that judges what came out. Shares no code with the engine.
+"""A steady stream through a pipeline, and the oracle that judges the results. Shares no code with the engine.
 
 Records are numbered in the order they are sent, a key always goes to the same partition; a reader of committed records
 watches the results while they come, another one reads them when all is over.
@@ -20,7 +20,7 @@ KEYS = 61
 
 
 def make_random():
-    """A seed of its own for each run, printed; ANABRANCH_SEED replays one."""
+    """A new, printed seed for each run; ANABRANCH_SEED repeats a run."""
     seed = int(os.environ.get("ANABRANCH_SEED", time.time_ns() % 1_000_000))
     print(f"seed {seed} (ANABRANCH_SEED={seed} replays it)", flush=True)
     return random.Random(seed)
@@ -104,7 +104,7 @@ class Feed:
 
 
 class CommittedReader:
-    """Follows the committed records of a topic as they come."""
+    """Follows the committed records of a topic."""
 
     def __init__(self, address, topic):
         self.records = []  # (partition, offset, key, value, source partition), as they came

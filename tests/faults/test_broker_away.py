@@ -1,4 +1,4 @@
-"""A broker that falters, stops or is away; a process that was given up and comes back; positions that are gone."""
+"""A broker that falters, stops or is away; a process that the group removed and that comes back; lost positions."""
 import os
 import signal
 import time
@@ -18,7 +18,7 @@ class BrokerAway(stream.StreamKafkaCase):
             self.proxy.cut_all()
             self.recovered("all connections cut", time.monotonic())
         self.silent(5)
-        # Longer than the transaction's and the session's timeouts: the broker aborts, the group gives the member up.
+        # Longer than the transaction's and the session's timeouts: the broker aborts the transaction, the group removes the member.
         self.silent(14)
         os.kill(self.broker.pid, signal.SIGSTOP)
         time.sleep(5)
@@ -52,7 +52,7 @@ class BrokerAway(stream.StreamKafkaCase):
         self.finish()
 
     def hold_partitions(self, group, lanes):
-        """Waits until each lane has some: what is promised of a process that was stopped holds for those that had."""
+        """Waits until each lane has partitions: the guarantee for a suspended process assumes that."""
         from confluent_kafka.admin import AdminClient
         admin = AdminClient({"bootstrap.servers": self.broker.address, **QUIET})
 
@@ -148,7 +148,7 @@ class BrokerAway(stream.StreamKafkaCase):
         self.assertEqual(self.run_.wait(30), EXIT_STAGE, self.run_)
         self.assertIn("set the position back instead", self.run_.stderr)
         positions = [TopicPartition(source, p, end) for p, end in enumerate(ends)]
-        # Refused while the group still counts the members of the process that just ended.
+        # Refused while the group still has the members of the process that just ended.
         asked = [ConsumerGroupTopicPartitions(group, positions)]
         self.wait_until("the positions set back", 20, lambda: not [at.error for at in patiently(
             lambda: admin.alter_consumer_group_offsets(asked)[group].result(20)).topic_partitions if at.error], pause=0.3)

@@ -1,4 +1,4 @@
-"""A planned restart of the broker: it ends by TERM, is away for a while and comes back with the same data.
+"""A planned restart of the broker: it is stopped with SIGTERM, is away for a while and comes back with the same data.
 
 Every process goes on by itself: nothing lost, nothing twice, and nobody is accused of using another's name. A process
 whose name another one really takes ends with exit code 75.
@@ -35,7 +35,7 @@ class Crew:
         return self.test.start("run", self.file, "--instance", instance, "--workers", self.workers, *args)
 
     def goes_on(self, since, what, within):
-        """What was sent after `since` comes out of every partition, and every process still runs."""
+        """Results of records sent after `since` arrive from every partition, and every process still runs."""
 
         def news():
             for run in self.members:

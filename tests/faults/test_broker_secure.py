@@ -1,4 +1,4 @@
-"""A broker that wants TLS and a log-in (SCRAM-SHA-512): what works, and what each mistake says. And one of Apache Kafka 4.
+"""A broker that requires TLS and a login (SCRAM-SHA-512): what works, and the message for each mistake. Also Apache Kafka 4.
 
 librdkafka before 2.6.1 cannot log in to Kafka 4 with SCRAM: brokers check a nonce that it sends wrongly.
 """
@@ -41,7 +41,7 @@ class Certificates:
 
 
 class SecureBroker(harness.Broker):
-    """Its listener SECURE, at localhost, wants TLS and a password; the oracle uses the plain one."""
+    """Its listener SECURE, at localhost, requires TLS and a password; the oracle uses the plain listener."""
 
     def __init__(self, certificates):
         direct, secure, control = proxy.free_ports(3)
@@ -59,7 +59,7 @@ class SecureBroker(harness.Broker):
 
 
 class TlsServer:
-    """Shows a certificate to whoever connects, and says no more."""
+    """Presents a certificate to each client and then stays silent."""
 
     def __init__(self, pem):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

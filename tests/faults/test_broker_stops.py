@@ -1,4 +1,4 @@
-"""A run ends within its bound whatever became of its brokers and topics, and leaves its group when it ends well."""
+"""A run ends within its time limit whatever happens to brokers and topics, and a clean stop leaves the group."""
 import signal
 import time
 

@@ -1,4 +1,4 @@
-"""A stage in which the process dies, or from which it never comes back: named, bounded, and nothing lost by it."""
+"""A stage that kills the process or never returns: it is named, the damage is bounded, and nothing is lost."""
 import signal
 
 import faults

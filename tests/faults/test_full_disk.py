@@ -20,7 +20,7 @@ SIZES = (100, 200, 300, 600, 1200)  # KB
 PLACES = ("state", "file", "table", "both")
 PHASES = ("run", "failure", "restart")
 CELLS = [(size, place, phase) for size in SIZES for place in PLACES for phase in PHASES]
-# A release runs all of them (ANABRANCH_SCALE=3), CI a part that its seed chooses.
+# A release runs all of them (ANABRANCH_SCALE=3); CI runs a part chosen by its seed.
 TAKEN = min(len(CELLS), max(4, int(20 * harness.SCALE)))
 EXITS = (harness.EXIT_OK, harness.EXIT_STAGE, harness.EXIT_UNAVAILABLE)
 ROWS, PADDING = 3000, 400
@@ -29,7 +29,7 @@ NEEDS = ("this test mounts small disks (tmpfs): run it as root, or where a user 
 
 
 def enter_namespace():
-    """Starts this test again where it may mount. Other processes do not see what is mounted there."""
+    """Runs this test again in a namespace where it may mount. Other processes do not see these mounts."""
     if os.environ.get("ANABRANCH_OWN_MOUNTS") == "1":
         return
     command = ["unshare", "--mount", "--propagation", "private"]
@@ -52,7 +52,7 @@ class Disk:
         assert done.returncode == 0, f"{done.stderr}\n{NEEDS}"
 
     def grow(self, kilobytes=64 << 10):
-        """What an operator does: room is made, the content stays."""
+        """Does what an operator would: frees space and keeps the content."""
         subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", self.folder], check=True)
 
     def unmount(self):
@@ -113,7 +113,7 @@ class FullDisk(harness.PipelineCase):
             disks = [Disk(folder / name, size) for name in on]
             run = self.command("run", folder, env=failing if phase == "failure" else None)
         self.codes[run.code] = self.codes.get(run.code, 0) + 1
-        # Full all the same: asked again, it says the same and loses nothing.
+        # The disk is still full: a second run reports the same and loses nothing.
         if run.code == harness.EXIT_UNAVAILABLE:
             self.command("run", folder)
         for disk in disks:
@@ -125,7 +125,7 @@ class FullDisk(harness.PipelineCase):
         shutil.rmtree(folder, ignore_errors=True)
 
     def finish(self, folder):
-        """As the messages say."""
+        """Follows the messages."""
         run = self.command("run", folder)
         if run.code == harness.EXIT_STAGE:
             self.assertEqual(self.command("restart", folder, "--yes").code, harness.EXIT_OK)

@@ -54,7 +54,7 @@ class IoFaults(restarts.RestartCase):
         self.assertEqual(run.code, harness.EXIT_OK, run)
 
     def fail_each(self, rig, expected, begin, command, env=None):
-        """Each call of `command` in turn. Returns how many there are, and exit code -> how often it was met."""
+        """Makes each call of `command` fail in turn. Returns the number of calls, and exit code -> how often it occurred."""
         log = self.folder / f"{command[0]}-{len(env or {})}.calls"
         folder = begin()
         self.anabranch(*command, folder / "topology.json", env=self.with_shim(folder, log=log, env=env))

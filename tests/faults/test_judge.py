@@ -1,4 +1,4 @@
-"""The judge of the fault tests finds what it is there to find: a test that cannot fail proves nothing."""
+"""The judge of the fault tests finds planted errors: a test that cannot fail proves nothing."""
 import unittest
 
 import oracle

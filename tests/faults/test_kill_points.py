@@ -1,4 +1,4 @@
-"""Every named place of the sources, hit by a kill -9 five times and more: the pipeline goes on as if nothing was.
+"""Every fault point in the sources, killed with kill -9 at least five times: the pipeline continues as if nothing had happened.
 
 The list of places is read from the sources; one that no kill met fails this test.
 """
@@ -11,14 +11,14 @@ import rigs
 from oracle import harness
 
 KILLS = harness.scaled(5)  # of each place
-# Passed only while a broker is in trouble: the calls that fail there are made to fail by this test.
+# Passed only while a broker has problems: this test makes the calls there fail.
 ELSEWHERE = {name: "test_broker_faults.py" for name in ("kafka.abort", "kafka.aborted", "kafka.rebuilt", "kafka.resolved")}
 ELSEWHERE |= {name: "test_refused_records.py" for name in ("kafka.judged", "lane.refused")}
 PARTITIONS = 2
 
 
 def spread(count):
-    """Which passings of about `count` to kill at, KILLS in all. How often a place is passed varies a little."""
+    """The passes, out of about `count`, at which to kill: KILLS in all. The number of passes varies a little."""
     last = max(1, count * 2 // 3)
     return [1 + i * (last - 1) // max(1, KILLS - 1) for i in range(KILLS)]
 
@@ -33,7 +33,7 @@ class KillPoints(harness.KafkaCase, restarts.RestartCase):
         self.hits = {}
 
     def killed(self, *args, point, at, armed=(), log):
-        """Runs a command until its kill. False: this run passed the place less often than the one that was counted."""
+        """Runs a command until its kill. False: this run passed the point less often than the counted one."""
         run = self.anabranch(*args, env=faults.armed(*armed, f"{point}@{at}=kill", log=log))
         if run.code != -signal.SIGKILL and at > 1:
             return False
@@ -42,7 +42,7 @@ class KillPoints(harness.KafkaCase, restarts.RestartCase):
         return True
 
     def finish(self, file, *args):
-        """Whatever state the kill left: what a user would do next, to the end."""
+        """Does what a user would do next, whatever state the kill left, until the run is done."""
         run = self.anabranch("run", file, *args)
         if run.code == harness.EXIT_STAGE:
             self.anabranch("restart", file, "--yes", *args, code=harness.EXIT_OK)
@@ -56,7 +56,7 @@ class KillPoints(harness.KafkaCase, restarts.RestartCase):
         return counts
 
     def kill_all(self, rig, expected, passings, begin, command, armed=()):
-        """KILLS kills at each place that has none yet. `begin` makes the folder in which `command` runs."""
+        """Kills KILLS times at each point that has no kills yet. `begin` makes the folder in which `command` runs."""
         for point, count in sorted(passings.items()):
             if point in self.hits or point in ELSEWHERE:
                 continue

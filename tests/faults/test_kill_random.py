@@ -32,9 +32,9 @@ class RandomKills(harness.KafkaCase):
         self.addCleanup(self.feed.close)
 
     def kill_once(self, after_results):
-        """Starts a run and kills it at a random time of its life, or after its first results. Returns how many it gave."""
+        """Starts a run and kills it at a random time or after its first results. Returns the number of its results."""
         before = self.reader.count
-        # With fewer lanes than before, the group waits for the dead ones' session: now and then only.
+        # With fewer lanes than before, the group waits for the sessions of the dead ones, so this is done only sometimes.
         if self.random.random() < 0.08:
             self.workers = self.random.choice((1, 2, 4))
         run = self.start("run", self.file, "--workers", self.workers)
@@ -48,7 +48,7 @@ class RandomKills(harness.KafkaCase):
         return self.reader.count - before
 
     def reach(self, share):
-        """Runs undisturbed until so much is done."""
+        """Runs undisturbed until that many records are done."""
         run = self.start("run", self.file, "--workers", 2)
         self.wait_until(f"{share:.0%} of the results", 60, lambda: self.reader.count >= share * self.numbers.count, run)
         run.kill()

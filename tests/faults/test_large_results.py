@@ -1,4 +1,4 @@
-"""A small batch that makes huge results: it is written in parts, and memory stays bounded."""
+"""A small batch with huge results is written in parts, and memory stays bounded."""
 import json
 import os
 import resource

@@ -1,4 +1,4 @@
-"""A target much slower than the source holds the source back: memory stays within its limit, nothing is dropped."""
+"""A target that is much slower than the source blocks the source: memory stays within its limit, and nothing is dropped."""
 import sqlite3
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Nobody reads what the program says, or a step of its start never ends: it works on, and it ends when it is told to."""
+"""Nobody reads the program's output, or a step of its start never ends: it continues, and a signal still ends it."""
 import contextlib
 import fcntl
 import os
@@ -15,7 +15,7 @@ ROWS = 2000
 
 
 class FullPipe:
-    """A pipe that holds all it can, and that nobody reads."""
+    """A full pipe without a reader."""
 
     def __init__(self):
         self.read_end, self.write_end = os.pipe()

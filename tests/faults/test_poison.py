@@ -1,4 +1,4 @@
-"""Records that cannot be scored cost their own share and no more; a deploy in which every record fails stops soon."""
+"""Records that cannot be scored cost only their own share; a deploy in which every record fails stops soon."""
 import json
 import random
 import resource
@@ -30,7 +30,7 @@ class Poison(harness.PipelineCase):
     def setUp(self):
         super().setUp()
         self.random = random.Random(oracle.seed(self.id()))
-        # File to file, with a small model: nothing in it depends on a broker's mood.
+        # File to file, with a small model: no result depends on a broker's timing.
         self.dir = harness.copy_example("digits", self.folder)
         self.images = [json.loads(line)["pixels"] for line in (self.dir / "cases.jsonl").read_text().splitlines()]
 
@@ -76,7 +76,7 @@ class Poison(harness.PipelineCase):
             print(f"{what} per record, clean / with one in ten poisoned: {statistics.median(rounds):.3f} "
                   f"({rounds[0]:.3f}..{rounds[-1]:.3f})", flush=True)
             ratios[what] = rounds
-        # Other processes take from single rounds: as the other floors, this one is missed when every round misses it.
+        # Other processes disturb single rounds, so this floor counts as missed only if every round misses it.
         self.assertGreaterEqual(ratios["CPU"][-1], SHARE, times)
         self.assertEqual((self.dir / "clean.jsonl").read_text().count("\n"), GOOD)
         keys = [line.key for line in harness.read_lines(self.dir / "poisoned.jsonl")]

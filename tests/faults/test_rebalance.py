@@ -36,11 +36,11 @@ class Rebalance(harness.KafkaCase):
             run.kill()
             return
         run.send(signal.SIGTERM)
-        # Before it listens to signals, one ends it as any other.
+        # Until the process handles signals, a signal simply ends it.
         self.assertIn(run.wait(60), (harness.EXIT_OK, harness.EXIT_RETRY, -signal.SIGTERM), run.stderr[-2000:])
 
     def change(self):
-        """One joins or one leaves; somebody always stays."""
+        """One process joins or leaves; at least one always stays."""
         for name, run in list(self.members.items()):
             if not run.running():
                 self.assertEqual(run.code, harness.EXIT_RETRY, f"instance {name} ended: {run.stderr[-2000:]}")

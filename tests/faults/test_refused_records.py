@@ -1,4 +1,4 @@
-"""One record that the target topic will never take costs one record, and the cures that are printed work.
+"""A record that the target topic will never accept costs one record, and the printed remedies work.
 
 A broker that refuses a batch names one error for all of its records: which one is to blame must be found out, and no
 innocent record may be lost, doubled or blamed. The topics here have small limits, so that the refusals are cheap.
@@ -81,7 +81,7 @@ class RefusedRecords(harness.KafkaCase):
         return self.broker.read(self.topics["dead"])
 
     def judge(self, what, record):
-        """99 results in their order, and one letter that says what it stands for."""
+        """99 results in order, and one dead letter that names its record."""
         self.assertEqual(self.numbers(), [n for n in range(COUNT) if n != BAD])
         letters = self.letters()
         self.assertEqual(len(letters), 1)
@@ -124,7 +124,7 @@ class RefusedRecords(harness.KafkaCase):
 
 
     def test_it_is_judged_again_after_a_kill(self):
-        """While it is searched for, and once it is found."""
+        """During the search for the bad record, and after it is found."""
         for delivery, point, at in (("exactly_once", "kafka.judged", 2), ("exactly_once", "lane.refused", 1),
                                     ("at_least_once", "lane.refused", 2)):
             with self.subTest(point=point, at=at, delivery=delivery):
@@ -154,7 +154,7 @@ class RefusedRecords(harness.KafkaCase):
                 print(f"5,000 records, three refused, {delivery}: {run.seconds:.1f} s", flush=True)
 
     def test_a_topic_as_it_comes_is_filled_to_its_limit(self):
-        """A topic takes 1,048,588 bytes of records: 1,047,000 of value go through, 1,048,588 become a letter."""
+        """A topic accepts records of up to 1,048,588 bytes: a value of 1,047,000 bytes passes, one of 1,048,588 becomes a letter."""
         records = [{"key": b"k", "value": value(0, 1_047_000)}, {"key": b"k", "value": value(1, 1_048_588)}]
         file = self.lay("limit", {}, {}, [], delivery="exactly_once")
         self.broker.make_topics({"limit.large": 1}, config={"max.message.bytes": str(4 << 20)})
@@ -226,7 +226,7 @@ class RefusedRecords(harness.KafkaCase):
         self.assertIn(str(FAR).encode(), [harness.headers_of(m).get("anabranch.error.timestamp") for m in letters])
 
     def test_results_that_wait_for_a_topic_can_be_given_up(self):
-        """The topic takes nothing from this writer, so that whole results were kept: they have no records in them."""
+        """The topic accepts nothing from this writer, so complete results were kept, which hold no records."""
         records = [{"key": f"k{n}".encode(), "value": value(n)} for n in range(COUNT)]
         file = self.lay("outputs", {}, {}, records)
         run = self.anabranch("run", "--once", file, timeout=20, env=faults.armed("target.commit@1=fail"))

@@ -1,4 +1,4 @@
-"""A replay of many dead letters that is stopped and killed on its way: every record once, and `dlq` works after each."""
+"""A replay of many dead letters is stopped and killed: every record is written once, and `dlq` works after each kill."""
 import json
 import random
 import signal
@@ -18,7 +18,7 @@ BROKEN, FIXED = "n * 2 % (n - n)", "n * 2"
 class KilledReplays(harness.KafkaCase):
     """Every record fails at first. Then its stage is fixed, and the dead letters are replayed."""
 
-    # What a killed process left open holds the next one up until it times out.
+    # A killed process's open transaction blocks the next process until it times out.
     broker_properties = ("transaction.abort.timed.out.transaction.cleanup.interval.ms=200",)
     short = {"transaction.timeout.ms": "1500", "message.timeout.ms": "1000"}
 
@@ -48,7 +48,7 @@ class KilledReplays(harness.KafkaCase):
         return self.anabranch("dlq", *args, code=harness.EXIT_OK, timeout=120)
 
     def interrupt_replays(self, kills, results, last):
-        """`results`: how many there are by now, about. `last`: a dead letter that waits until the end."""
+        """`results`: about how many there are so far. `last`: a dead letter that waits until the end."""
         left = self.waiting()
         for kill in range(kills):
             run = self.start("dlq", "replay", self.file, "--yes")

@@ -21,7 +21,7 @@ class OneBatch(restarts.RestartCase):
         self.assertEqual((status["state"], status["failed"]["node"]), ("failed", node), status)
         self.assertIn("anabranch restart", status["failed"]["next"])
         above = rig.above(node)
-        # Whoever computed a row of theirs again would get something else.
+        # Computing one of their rows again would give another result.
         stale = [arg for id in rig.spoil(folder, above) for arg in ("--accept-stale", id)]
 
         run = self.anabranch("restart", file, "--yes", *stale, env=faults.armed(log=log.path))

@@ -1,4 +1,4 @@
-"""kill -9 within a restart, at each of its steps and at random times, twice in a row: the next restart finishes it."""
+"""kill -9 during a restart, at each of its steps and at random times, twice in a row: the next restart completes it."""
 import random
 import signal
 import time
@@ -55,7 +55,7 @@ class KilledAtItsSteps(restarts.RestartCase):
 
 
 class KilledAtAnyTime(restarts.RestartCase):
-    """Kept results and live input, killed whenever: results are those of a run without a fault."""
+    """Kept results and live input, killed at any time: the results equal those of a run without a fault."""
 
     ROWS = 600
     SETTINGS = {"batch": {"max_rows": 16}, "epoch": {"max_rows": 64, "commit_ms": 5}}

@@ -1,4 +1,4 @@
-"""A source topic that is deleted, made again, cut, emptied or grown, while the pipeline runs and while it is stopped.
+"""A source topic is deleted, created again, truncated, emptied or grown, while the pipeline runs and while it is stopped.
 
 Each cell of the table in docs/delivery-and-restart.md: what the pipeline does, that the cure which it prints works, and
 that no record which was there is missing in silence. Every source has `start: latest`, so that a partition whose start
@@ -23,7 +23,7 @@ LIMIT = 40
 
 
 class Cell:
-    """One pipeline with a topic of its own."""
+    """One pipeline with its own topic."""
 
     def __init__(self, case, change, when, target):
         self.case, self.running, self.target = case, when == "running", target
@@ -86,7 +86,7 @@ class Cell:
     # ------------------------------------------------------------------------------------------------ the pipeline
 
     def results(self):
-        """The numbers that were written, in the order in which they were."""
+        """The written numbers, in the order of writing."""
         if self.target == "kafka":
             return [json.loads(message.value())["n"] for message in self.case.broker.read(self.out)]
         with sqlite3.connect(f"file:{self.folder}/out.db?mode=ro", uri=True, timeout=20) as database:
@@ -117,13 +117,13 @@ class Cell:
             raise AssertionError(f"{self.name}: exit code {code}, wanted {wanted}\n{run}")
 
     def end(self, *args, code):
-        """Runs the program to its end, or, when it is expected to go on, to `code` after a drain."""
+        """Runs the program to its end. If it is expected to keep running, drains it and expects `code`."""
         run = self.run = self.case.start(*args)
         self.expect(run.wait(LIMIT), code, run)
         return run
 
     def fails(self):
-        """Stops with a stage failure that names the cure, and stays stopped until that was done. Returns it."""
+        """The run stops with a stage failure that names the remedy, and stays stopped until it is applied. Returns the remedy."""
         run = self.run if self.running else self.end("run", "--once", self.file, code=EXIT_STAGE)
         if self.running:
             self.expect(run.wait(LIMIT), EXIT_STAGE, run)
@@ -144,7 +144,7 @@ class Cell:
         return None
 
     def has(self, numbers, timeout=LIMIT):
-        """Exactly these, each once; only those of the first `BEFORE` may be gone: of two records with one id one stays."""
+        """Exactly these, each once. Only some of the first `BEFORE` may be missing: of two records with one id, one stays."""
         wanted = sorted(numbers)
         deadline = time.monotonic() + timeout * harness.PATIENCE
         while sorted(n for n in self.results() if n >= BEFORE) != wanted:

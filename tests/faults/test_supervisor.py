@@ -1,4 +1,4 @@
-"""A supervisor that starts a broken pipeline again and again: the breaker holds over all rounds, and the pauses grow."""
+"""A supervisor restarts a broken pipeline repeatedly: the breaker counts across all rounds, and the pauses grow."""
 import json
 import signal
 import time

@@ -9,7 +9,7 @@ from oracle import harness
 PARTITIONS = 4
 RECORDS = harness.scaled(40_000)
 KILLS = harness.scaled(40)
-# Before and behind each durable step of an epoch, in the order in which they come.
+# Before and after each durable step of an epoch, in order.
 POINTS = ("target.commit", "sqlite.commit", "sqlite.committed", "kafka.begin", "kafka.produced", "kafka.positions_sent",
           "kafka.commit", "kafka.committed", "epoch.committed")
 

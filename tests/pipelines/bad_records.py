@@ -1,4 +1,4 @@
-"""Records that cannot be scored, with what must become of each (docs/records.md has the same table)."""
+"""Records that cannot be scored, with the expected outcome of each (docs/records.md has the same table)."""
 import json
 
 GOOD = {"id": "g", "n": 1, "x": 0.5}
@@ -32,7 +32,7 @@ BAD = {
     "over limits.record_bytes": (b'{"id":"b","n":1,"x":0.5,"z":"' + b"z" * 3_000_000 + b'"}', "in", "too_large"),
 }
 
-# Odd, but sound: these are scored.
+# Odd but valid: these are scored.
 SOUND = {
     "a key that nobody reads, twice": b'{"id":"sound-1","n":1,"x":0.5,"z":1,"z":2}',
     "escapes": b'{"\\u0069d":"sound-\\u0032","n":1,"x":0.5}',
@@ -60,7 +60,7 @@ def topology(source, target, dead, key):
 
 
 def mixed():
-    """[(name, payload)]: every bad and every sound record with good ones around it."""
+    """[(name, payload)]: every bad and every valid record with good ones around it."""
     records = [("good", good(0))]
     for name, payload in [*((n, b[0]) for n, b in BAD.items()), *SOUND.items()]:
         records += [(name, payload), ("good", good(len(records)))]

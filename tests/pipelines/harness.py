@@ -1,4 +1,4 @@
-"""What the whole-pipeline tests share: the program under test, a real broker, readers and writers of their own.
+"""Shared by the tests of whole pipelines: the program under test, a real broker, and independent readers and writers.
 
 Nothing here shares code with the engine: records are made, sent and read back with Python's json and sqlite3, with
 confluent-kafka and with kcat. Every wait is bounded, every process that was started is ended by its pid.
@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = os.environ.get("ANABRANCH_BIN", str(ROOT / "build" / "bin" / "anabranch"))
 # Multiplies the row counts of the long tests: less for sanitizer builds, more for a soak.
 SCALE = float(os.environ.get("ANABRANCH_SCALE", "1"))
-# A sanitizer build or a busy machine is slower: multiplies every time limit.
+# Multiplies every time limit, for sanitizer builds and busy machines.
 PATIENCE = float(os.environ.get("ANABRANCH_PATIENCE", "1"))
 LOGS = pathlib.Path(os.environ.get("ANABRANCH_TEST_LOGS", tempfile.gettempdir()))
 
@@ -76,7 +76,7 @@ class Run:
         return self._text("stderr")
 
     def keep_output(self):
-        """Before the folder goes: a failure is reported after the clean-up."""
+        """Called before the folder is removed: a failure is reported after the clean-up."""
         self._kept = {name: self._text(name) for name in ("stdout", "stderr")}
 
     def running(self):
@@ -87,11 +87,11 @@ class Run:
             self.process.send_signal(number)
 
     def stopped(self):
-        """A signal holds the process."""
+        """Suspends the process with a signal."""
         return pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
     def wait(self, timeout):
-        """The exit code; a process that outlives its time is ended and fails the test."""
+        """The exit code. A process that exceeds its time limit is ended and fails the test."""
         try:
             return self.process.wait(timeout * PATIENCE)
         except subprocess.TimeoutExpired:
@@ -116,7 +116,7 @@ class Run:
 
 
 class PipelineCase(unittest.TestCase):
-    """A test with a folder of its own. The processes it started are ended, and shown when it fails."""
+    """A test with its own folder. Its processes are ended, and their output is shown if it fails."""
 
     maxDiff = 2000
     broker = None
@@ -206,7 +206,7 @@ def main():
 
 
 def load_topology(path):
-    """A topology of ours: a .json file is JSON, without comments."""
+    """A topology of this repository. Its .json files have no comments."""
     return json.loads(pathlib.Path(path).read_text())
 
 
@@ -217,7 +217,7 @@ def write_json(path, value):
 
 
 def copy_example(name, folder):
-    """A copy of examples/NAME without what earlier runs left there."""
+    """A copy of examples/NAME without the files of earlier runs."""
     target = pathlib.Path(folder) / name
     shutil.copytree(ROOT / "examples" / name, target,
                     ignore=shutil.ignore_patterns(".anabranch", "predictions.*", "__pycache__"))
@@ -251,7 +251,7 @@ def read_lines(path):
 
 
 class Broker:
-    """A real Kafka broker on a free port, in a folder of its own; its log stays when a test failed."""
+    """A real Kafka broker on a free port, in its own folder. Its log stays if a test failed."""
 
     def __init__(self, properties=(), options=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="anabranch-broker-"))
@@ -285,11 +285,11 @@ class Broker:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def restart(self):
-        """Same port, same data; it was away in between."""
+        """Starts it again with the same port and data."""
         self._script("restart", timeout=120)
 
     def pause(self, seconds):
-        """Ends it by TERM and starts it again after `seconds`: same port, same data."""
+        """Stops it with SIGTERM and starts it again after `seconds`, with the same port and data."""
         self._script("stop")
         time.sleep(seconds)
         self.restart()
@@ -381,7 +381,7 @@ def patiently(ask, timeout=20):
 
 
 class Watcher:
-    """Looks at ends of partitions and at a group's positions, without joining anything."""
+    """Reads the ends of partitions and a group's positions, without joining a group."""
 
     def __init__(self, broker):
         from confluent_kafka.admin import AdminClient
@@ -402,7 +402,7 @@ class Watcher:
         return [offsets[p] for p in range(partitions)]
 
     def committed(self, group, topic, partitions):
-        """Per partition the group's stored position; 0 when there is none."""
+        """Per partition the group's stored position, or 0."""
         from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
         def ask():
@@ -415,7 +415,7 @@ class Watcher:
 
 
 class KafkaCase(PipelineCase):
-    """One broker for all tests of a file; each test uses topics and a topology name of its own."""
+    """One broker for all tests of a file; each test uses its own topics and topology name."""
 
     broker_properties = ()
 
@@ -428,7 +428,7 @@ class KafkaCase(PipelineCase):
 
 
 def headers_of(message):
-    """Headers as a dict of bytes; a name that comes twice is an error here."""
+    """Headers as a dict of bytes; a name that occurs twice is an error."""
     headers = message.headers() or []
     names = [name for name, _ in headers]
     if len(set(names)) != len(names):
@@ -437,7 +437,7 @@ def headers_of(message):
 
 
 def closed_port():
-    """A port of this machine on which nobody listens."""
+    """A free local port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Bad records among good ones in a file: each has its outcome, the good ones are all delivered."""
+"""Bad records among good ones in a file: each has its outcome, and all good ones are delivered."""
 import base64
 import json
 import shutil

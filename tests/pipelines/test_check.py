@@ -1,4 +1,4 @@
-"""What `check` and its relatives print: no secrets, nothing that moves the cursor, and within a second."""
+"""The output of `check` and similar commands has no secrets and no control characters, and takes less than a second."""
 import json
 import re
 import time

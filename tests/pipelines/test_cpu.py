@@ -1,4 +1,4 @@
-"""What the program says on a CPU that lacks what it was built for; qemu-user plays the CPU."""
+"""The message on a CPU that lacks required instructions; qemu-user emulates the CPU."""
 import os
 import subprocess
 import unittest

@@ -22,7 +22,7 @@ def array(item, size):
 
 class EnsembleCase(harness.PipelineCase):
     def run_rows(self, properties, nodes, rows, code=EXIT_OK, models=None):
-        """Runs the rows through the nodes; the last node is what is written. Returns the run and the results by id."""
+        """Runs the rows through the nodes and writes the last node. Returns the run and the results by id."""
         topology = {
             "anabranch": 1, "name": "ensembles",
             "models": {name: {"path": str(path)} for name, path in (models or {}).items()},
@@ -118,7 +118,7 @@ NAN = float("nan")
 
 
 class Cell:
-    """A value, and the mark that it bears: why it is no result of its maker."""
+    """A value and its mark, which says why it is not a result of its maker."""
 
     def __init__(self, value=None, mark=None):
         self.value, self.mark = value, mark
@@ -136,7 +136,7 @@ ORDER = {None: 0, "skipped": 1, "defaulted": 2, "error": 3}
 
 
 def hand_on(value, *read):
-    """What a transform makes of cells: the worst mark goes on, but what was made of a skipped one counts."""
+    """The result of a transform over cells: the worst mark is passed on, but a value made from a skipped cell counts."""
     mark = max((cell.mark for cell in read), key=ORDER.get)
     return Cell(value, None if mark == "skipped" and value is not None else mark)
 

@@ -217,7 +217,7 @@ class Digits(ExampleCase):
 
 
 class LongRun(ExampleCase):
-    """A file that takes a while, cut short in the middle."""
+    """A run over a long file, interrupted in the middle."""
 
     rows = harness.scaled(100_000)
 

@@ -1,4 +1,4 @@
-"""Files as people have them: CSV of any dialect, compressed files, standard input and output."""
+"""Files as users have them: CSV of any dialect, compressed files, standard input and output."""
 import csv
 import gzip
 import json

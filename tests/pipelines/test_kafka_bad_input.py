@@ -1,4 +1,4 @@
-"""Bad records among good ones on a real broker: each has its outcome, the good ones are all delivered."""
+"""Bad records among good ones on a real broker: each has its outcome, and all good ones are delivered."""
 import json
 import shutil
 

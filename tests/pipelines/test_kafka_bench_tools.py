@@ -1,4 +1,4 @@
-"""The benchmarks' own tools on a real broker: what they say is right is right, what is wrong they name."""
+"""The benchmark tools on a real broker: they accept correct results and name wrong ones."""
 import json
 import pathlib
 import signal
@@ -34,7 +34,7 @@ class BenchTools(harness.KafkaCase):
         return path
 
     def load(self, command, *args, code=0):
-        """What it printed, and what it said on stderr."""
+        """Its standard output and standard error."""
         done = subprocess.run([str(TOOLS / "load"), command, self.broker.address, *map(str, args)], timeout=120 * PATIENCE,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.assertEqual(done.returncode, code, f"load {command} {args}\n{done.stdout}\n{done.stderr}")

@@ -112,7 +112,7 @@ class KafkaDeadLetters(harness.KafkaCase):
         self.broker.produce([{"topic": "empty.in", "key": "nothing", "value": b"", "partition": 0}])
         self.anabranch("run", "--once", self.topology, code=EXIT_OK)
         self.assertEqual(self.letters()["letters"], len(BAD) + 1)
-        # One whose value was too large for the topic, and one of somebody else.
+        # One letter whose value was too large for the topic, and one of another program.
         self.broker.produce([{"topic": "empty.dead", "key": "cut", "value": None, "partition": 1, "headers": [
             ("anabranch.error." + name, value) for name, value in
             (("node", "score"), ("topic", "empty.in"), ("partition", "0"), ("offset", "999"), ("value_bytes", "3000000"))]},

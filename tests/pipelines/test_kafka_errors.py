@@ -11,7 +11,7 @@ LIMIT = 30  # seconds until the user must know
 
 
 class SilentServer:
-    """Takes connections and never says a word."""
+    """Accepts connections and stays silent."""
 
     def __enter__(self):
         self._server = socket.create_server(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Every record once and in order on a real broker, whatever happens to the processes in the middle."""
+"""Every record once and in order on a real broker, whatever happens to the processes meanwhile."""
 import json
 import random
 import shutil

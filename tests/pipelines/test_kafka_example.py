@@ -9,7 +9,7 @@ from harness import EXIT_OK
 TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 ERROR_HEADERS = {f"anabranch.error.{name}" for name in (
     "node", "kind", "class", "code", "message", "attempts", "topic", "partition", "offset", "topology", "models", "failed_at")}
-# For a replay: where the record came in, what failed before, the results that its stage needs (bytes).
+# For a replay: the source of the record, earlier failures, and the results that its stage needs (bytes).
 REPLAY_HEADERS = {f"anabranch.error.{name}" for name in (
     "source", "behind", "results", "origin.node", "origin.code", "origin.failed_at")}
 

@@ -1,4 +1,4 @@
-"""Persist nodes of different sources write one topic."""
+"""Persist nodes of different sources write to one topic."""
 import json
 
 import harness

@@ -1,4 +1,4 @@
-"""Models as users bring them: weights in files beside them, random ones, ones that never end, ones that are none."""
+"""Models as users bring them: with weights in other files, random, endless, or not models at all."""
 import hashlib
 import json
 import shutil

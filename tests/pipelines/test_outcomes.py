@@ -1,4 +1,4 @@
-"""What a run answers with when its records fail, when a result is too large, and when its pipeline was edited."""
+"""The exit code and message of a run when records fail, when a result is too large, and after an edit of the pipeline."""
 import json
 import sqlite3
 
@@ -57,7 +57,7 @@ class DeadLetters(Outcomes):
 class Edited(Outcomes):
 
     def cure(self, run):
-        """The command that the message ends with."""
+        """The command at the end of the message."""
         return run.stderr.strip().split("anabranch run ")[-1].split()
 
     def test_an_edited_pipeline_with_a_table_names_one_command_that_works(self):

@@ -1,4 +1,4 @@
-"""An array of objects is read by nothing and written as it came: to a file, to a table, and after a restart."""
+"""An array of objects is not read and is written unchanged: to a file, to a table, and after a restart."""
 import json
 import sqlite3
 
@@ -11,7 +11,7 @@ LINES = ['[{"sku":"a","n":1.50},{"sku":"\\u00e4 \\" b","n":2e0}]', "[]",
 
 class PassedOn(harness.PipelineCase):
     def test_arrays_of_objects_are_handed_on(self):
-        # Records of a file are lines: the blanks that break lines stand in a text there.
+        # Records of a file are lines, so white space that breaks lines is inside a text there.
         values = [line.replace("\n", " ").replace("\r", " ") for line in LINES] * 20
         (self.folder / "in.jsonl").write_text(
             "".join(f'{{"id": {i}, "lines": {value}}}\n' for i, value in enumerate(values)))

@@ -141,7 +141,7 @@ class Restart(Orders):
         self.assertEqual(self.status()["state"], "failed")
 
     def answer(self, text):
-        """`restart` on a terminal of its own, answered with `text`: exit code and what it said."""
+        """Runs `restart` on its own terminal and types `text`. Returns the exit code and the output."""
         master, slave = pty.openpty()
         process = subprocess.Popen([BIN, "restart", str(self.topology)], stdin=slave, stdout=slave, stderr=slave)
         os.close(slave)

@@ -54,7 +54,7 @@ class State(harness.PipelineCase):
         return self.project / ".anabranch" / "state" / "0"
 
     def cure(self, run, begin):
-        """Runs the command that a message ends in."""
+        """Runs the command at the end of a message."""
         command = run.stderr.strip().splitlines()[-1]
         command = command[command.index(begin):]
         subprocess.run(["sh", "-c", command], check=True, cwd=self.project)

@@ -26,7 +26,7 @@ NAMES = ["ham", "odd", "spam"]  # sorted, as scikit-learn sorts classes
 
 
 class Answers(ClassifierMixin, BaseEstimator):
-    """A fitted estimator whose answers are known."""
+    """A fitted estimator with known results."""
 
     def __init__(self, labels=None, probabilities=None):
         self.labels, self.probabilities = labels, probabilities

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/models/odd: what users bring, and what must be refused with a cure, as the libraries write it.
+"""Writes tests/models/odd: models as users bring them, and models that must be refused with a remedy, as the libraries write them.
 
     "$(tests/setup/python)" tests/setup/make_odd_models.py
 """
@@ -36,7 +36,7 @@ def save(name, made):
 
 
 def idle_loop(bound):
-    """A loop that goes on while its flag `bound` is true, which it never changes."""
+    """A loop that runs while its flag `bound` is true, which it never changes."""
     body = helper.make_graph(
         [helper.make_node("Identity", ["go"], ["still"]), helper.make_node("Identity", ["v"], ["w"])], "body",
         [value("turn", INT64, []), value("go", BOOL, []), value("v", FLOAT, ["N", 1])],
