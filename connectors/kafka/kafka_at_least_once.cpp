@@ -159,7 +159,7 @@ Status KafkaAtLeastOnceCommitter::Flush() {
   return producer_.failure();
 }
 
-// The client may still refer to rows: it has to go before the caller hears of the failure.
+// The client may still refer to rows: it has to go before the caller sees the failure.
 Status KafkaAtLeastOnceCommitter::StartAgain(const Status& cause) {
   Status kept = cause;  // may be the producer's own
   const std::string gone = failed_ == 0 ? WhichIsGone(producer_.client(), targets_) : std::string();

@@ -154,7 +154,7 @@ bool CheckEnvelope(const ConfigValue& at, const TargetFields& fields, FaultSink&
 std::vector<FieldSpec> KafkaSourceFields() {
   return {
       {"topics", Shape::List(Shape::String(), true), true, "", "Topics to read."},
-      {"connection", Shape::String(), false, "", "Name of a connection; may be left out where there is only one.",
+      {"connection", Shape::String(), false, "", "Name of a connection; may be omitted where there is only one.",
        Affects::kSeparately},
       {"group", Shape::String(), false, "", "Consumer group; default anabranch.NAME.", Affects::kPosition},
       {"start", PositionShape(true), false, "\"earliest\"",
@@ -170,7 +170,7 @@ std::vector<FieldSpec> KafkaSourceFields() {
 std::vector<FieldSpec> KafkaTargetFields() {
   return {
       {"topic", Shape::String(), true, "", "Topic to write to; it must exist."},
-      {"connection", Shape::String(), false, "", "Name of a connection; may be left out where there is only one."},
+      {"connection", Shape::String(), false, "", "Name of a connection; may be omitted where there is only one."},
       {"headers", Shape::Enum({"all", "id", "none"}), false, "\"all\"",
        "\"id\" writes anabranch.id alone, by which consumers de-duplicate; \"none\" writes key and value only. Each "
        "header costs bytes and work in every record."},

@@ -70,8 +70,8 @@ struct ClientHooks {
 
 // One client of the library: its handle, and what it last complained of. Made with checked options. Its last owner ends
 // it (a consumer does not leave its group there). That is bounded: the library waits for its own threads, and one of
-// 2.0.2 never ends once a topic was deleted. A consumer that does not end in time is abandoned and told in the log; a
-// producer still refers to its owner's bytes, so the process ends at once (exit code 75): nothing is lost.
+// 2.0.2 never ends once a topic was deleted. A consumer that does not end in time is abandoned and reported in the log;
+// a producer still refers to its owner's bytes, so the process ends at once (exit code 75): nothing is lost.
 class KafkaClient {
  public:
   enum class Kind : uint8_t { kConsumer, kProducer };
@@ -84,7 +84,7 @@ class KafkaClient {
   KafkaClient& operator=(const KafkaClient&) = delete;
 
   rd_kafka_s* get() const { return handle_; }
-  // Why the brokers cannot be used, as far as the client told: the refused log-in, the name that does not
+  // Why the brokers cannot be used, as far as the client says: the refused log-in, the name that does not
   // resolve, the refused connection. Names the property to look at.
   std::string Complaint() const;
   // The brokers refused the log-in or TLS failed: waiting longer is of no use.

@@ -115,7 +115,7 @@ Status KafkaTransactionCommitter::StartProducer(bool patiently) {
 }
 
 Result<std::vector<int64_t>> KafkaTransactionCommitter::Progress(std::span<const PartitionId> partitions) {
-  // Ends what the last producer left open: until then nobody is told the positions.
+  // Ends what the last producer left open: until then nobody can read the positions.
   if (!producer_.running()) RETURN_IF_ERROR(StartAgain({Code::kAborted, "it was closed"}));
   ASSIGN_OR_RETURN(std::vector<int64_t> stored, positions_.Stored(partitions));
   for (size_t i = 0; i < partitions.size(); ++i) {
@@ -340,7 +340,7 @@ Status KafkaTransactionCommitter::Aborted(const Status& cause) {
 }
 
 // The usual reason is a topic that was deleted; the client only says that records timed out. To look is also how the
-// client learns that it is back. Told once per row of aborts.
+// client learns that it is back. Reported once per row of aborts.
 void KafkaTransactionCommitter::ExplainAbort(const Status& cause) const {
   if (!producer_.running()) return;
   const std::string gone = WhichIsGone(producer_.client(), targets_);

@@ -214,8 +214,8 @@ void KafkaSource::LeaveGroup() {
   const int64_t deadline = Clock::Real().NowNs() + kCloseWaitNs;
   rd_kafka_assign(client_->get(), nullptr);  // before the close: after it the call may never return
   if (!settings_->read_back) rd_kafka_unsubscribe(client_->get());
-  // Nor may the one that answers an assignment told by now: nobody waits for that any more, and the close would be
-  // quick. The member's id goes when the group is told that it leaves.
+  // Nor may the one that answers an assignment reported by now: nobody waits for that any more, and the close would be
+  // quick. The member's id goes when the group learns that it leaves.
   while (true) {
     rd_kafka_message_t* message = rd_kafka_consume_queue(queue_, kLeavePollMs);
     if (message != nullptr) rd_kafka_message_destroy(message);

@@ -41,7 +41,7 @@ class KafkaProducer {
   Patience& patience() { return patience_; }
 
   // Produces the rows of `batch` for this unit's targets, but not those that `skip` names (may be empty). Waits while
-  // the queue is full, at most `wait_ns`. A row that the client itself refuses is left out: TakeRefused() has it.
+  // the queue is full, at most `wait_ns`. A row that the client itself refuses is omitted: TakeRefused() has it.
   // kAborted: the client will take no more until the transaction is aborted or the client made anew;
   // kStage: nothing can be written to a topic; kTimedOut: the queue stayed full.
   using Skip = std::function<bool(TargetId, const EncodedRows::Row&)>;

@@ -158,7 +158,7 @@ const std::vector<PropertyRule>& AllowedProperties() {
       {"queue.buffering.backpressure.threshold", kOut, false, "Requests in flight beyond which records are gathered."},
       {"linger.ms", kOut, false,
        "How long records are gathered into one request. Unset: 5, and "
-       "with at_least_once what was gathered is sent as soon as nothing more is at hand. A commit waits for no "
+       "with at_least_once what was gathered is sent as soon as nothing more is available. A commit waits for no "
        "linger."},
       {"message.send.max.retries", kOut, false, "Another name of retries."},
       {"retries", kOut, false, "How often sending a record is tried again."},

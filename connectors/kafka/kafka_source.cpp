@@ -81,7 +81,7 @@ void KafkaSource::OnRebalance(int error, rd_kafka_topic_partition_list_t* partit
   for (int i = 0; i < partitions->cnt; ++i) {
     event_partitions_.push_back({partitions->elems[i].topic, partitions->elems[i].partition});
   }
-  rd_kafka_yield(client_->get());  // out of the poll: the lane hears of it at once
+  rd_kafka_yield(client_->get());  // out of the poll: the lane sees it at once
 }
 
 Result<SourceEvent> KafkaSource::TakeEvent() {
@@ -167,8 +167,8 @@ void KafkaSource::Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits&
   }
 }
 
-// Fetching stops while the queue is full. That is not told: a queue that was anywhere near it counts as full, and once
-// half of it is gone there is room again. Returns how long to wait at most before the next look.
+// Fetching stops while the queue is full. That is not reported: a queue that was anywhere near it counts as full, and
+// once half of it is gone there is room again. Returns how long to wait at most before the next look.
 int64_t KafkaSource::FetchOn() {
   if (!client_->can_fetch_on()) return INT64_MAX;
   const int64_t queued = static_cast<int64_t>(rd_kafka_queue_length(queue_));
@@ -200,7 +200,7 @@ void KafkaSource::TakeMessage(rd_kafka_message_t* message, RecordBatch& batch, M
   if (!wanted || tombstone) {
     if (wanted) {
       partition->next = message->offset + 1;
-      tombstones_.fetch_add(1, std::memory_order_relaxed);  // told at the end
+      tombstones_.fetch_add(1, std::memory_order_relaxed);  // reported at the end
     } else if (partition != nullptr && message->offset < partition->next) {
       repeated_.fetch_add(1, std::memory_order_relaxed);
     }

@@ -55,9 +55,9 @@ std::string GroupOf(const KafkaSourceSettings& settings, const std::string& topo
 // Poll; nothing is assigned or given up before the lane says so. Positions are always explicit: the client
 // never resets one, and records below the expected position are dropped.
 //
-// A member that the group gave up, or that missed its session while brokers were away, is told as kLost. Release() then
-// makes a new client, which joins under the same name, unless the group says that another process has it by now. A lane
-// that was pushed out while it joined does the same, and stops when another still has its name after a session.
+// A member that the group gave up, or that missed its session while brokers were away, is reported as kLost. Release()
+// then makes a new client, which joins under the same name, unless the group says that another process has it by now. A
+// lane that was pushed out while it joined does the same, and stops when another still has its name after a session.
 //
 // CommitPositions, StoredPositions, GroupMetadata and CheckName may be called on the writer thread while
 // the lane polls; all else belongs to the lane's thread. Release() is called while the writer is idle.
@@ -103,7 +103,7 @@ class KafkaSource : public Source {
     PartitionId id;
     SourcePartition name;
     int64_t next = 0;      // of the next record wanted
-    int64_t reported = 0;  // up to where batches have told
+    int64_t reported = 0;  // up to where batches have reported
     int64_t end = INT64_MAX;
     bool done = false;
     int unpack_failures = 0;  // at `next`
@@ -168,16 +168,16 @@ class KafkaSource : public Source {
   std::shared_ptr<KafkaClient> client_;  // also held by the batches that use its messages
   rd_kafka_queue_s* queue_ = nullptr;
 
-  std::optional<SourceEvent> event_;  // came, not told yet
+  std::optional<SourceEvent> event_;  // came, not reported yet
   std::vector<SourcePartition> event_partitions_;
-  std::vector<PartitionId> told_partitions_;  // of the event told last
+  std::vector<PartitionId> told_partitions_;  // of the event reported last
   std::vector<Partition> assigned_;
   bool joined_ = false;           // asked the group for partitions
   bool holds_ = false;            // between kAssigned and Release()
-  bool lost_ = false;             // kLost was told, Release() was not called yet
+  bool lost_ = false;             // kLost was reported, Release() was not called yet
   bool fenced_ = false;           // the client's last word: brokers took it for replaced
   int64_t name_taken_by_ns_ = 0;  // another that still has this name then is alive; 0 = none was seen
-  bool awaits_assign_ = false;    // the lane was told of its partitions and has not assigned them
+  bool awaits_assign_ = false;    // the lane knows its partitions and has not assigned them
   bool taking_ = false;           // between Assign() and the next event
   bool closing_ = false;
   bool end_told_ = false;
@@ -189,7 +189,7 @@ class KafkaSource : public Source {
   int64_t mean_bytes_ = 0;                     // of the records that came last
   int64_t most_queued_ = 0;                    // records fetched and not polled, since FetchOn() last woke the client
   int64_t woken_ns_ = 0;
-  Status stop_;  // told once the rows taken before it are out
+  Status stop_;  // reported once the rows taken before it are out
   std::vector<LostPosition> lost_positions_;
   std::vector<Watched> watched_;  // of the last assignment that had any
   int64_t watch_at_ns_ = 0;
@@ -211,8 +211,8 @@ class KafkaSource : public Source {
 void SetMetadata(rd_kafka_topic_partition_s* element, std::string_view text);
 
 // Fills in the positions of `list` that `group`, the client's, has stored. While a transaction that may change them is
-// open, nobody is told: one that a dead process left ends with its timeout (TransactionTimeoutNs), and so long this
-// waits; for brokers that are away as long as Patience allows, then kCancelled. Otherwise kUnavailable.
+// open, nobody can read them: one that a dead process left ends with its timeout (TransactionTimeoutNs), and so long
+// this waits; for brokers that are away as long as Patience allows, then kCancelled. Otherwise kUnavailable.
 Status AskStored(const KafkaClient& client, const std::string& group, const ClientOptions& options,
                  const CancelToken* cancel, rd_kafka_topic_partition_list_s* list);
 

@@ -192,7 +192,7 @@ std::string WaitText(const BatchLimits& batch) {
     return "; fewer where that keeps a record within " + Ms(batch.latency_target_ns) + ", from source to target";
   }
   if (batch.linger_ns > 0) return ", waiting at most " + Ms(batch.linger_ns);
-  return "; what is at hand goes at once";
+  return "; what is available goes at once";
 }
 
 }  // namespace

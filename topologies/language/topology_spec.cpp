@@ -80,8 +80,8 @@ Shape BatchShape() {
       {"max_rows", Shape::Integer(1, 65'536), false, "256", "Rows of a micro-batch, at most."},
       {"max_bytes", Shape::Integer(1024, kGiB), false, "4194304", "Payload bytes of a micro-batch, at most."},
       {"linger_ms", Shape::Number(0, 60'000), false, "0",
-       "How long a batch that is not full waits for more, in milliseconds; at 0 it goes as soon as nothing more is at "
-       "hand."},
+       "How long a batch that is not full waits for more, in milliseconds; at 0 it goes as soon as nothing more is "
+       "available."},
       {"latency_target_ms", Shape::Number(0.1, 60'000), false, "",
        "Time within which a record is to be through, from the source to its target's client, in milliseconds: rows and "
        "wait of micro-batches are chosen for it, from what the models take when they are loaded, and corrected while "
