@@ -5,6 +5,7 @@
 #include <chrono>
 #include <set>
 
+#include "engine/schema/record_schema.h"
 #include "tests/topologies/language/fake_parts.h"
 
 namespace anabranch {
