@@ -306,7 +306,7 @@ TEST_F(KeptStoreTest, AFullStoreMakesLogWaitUntilACommit) {
     Log(0, {Rows(0, offset, offset + 1)});
     logged = true;
   });
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // real time, in which nothing is logged
   EXPECT_FALSE(logged);
   const Range all = Rows(0, 0, offset);
   EXPECT_TRUE(store->Committed({&all, 1}).ok());
@@ -322,7 +322,7 @@ TEST_F(KeptStoreTest, AStopEndsTheWaitForRoom) {
     ++offset;
   }
   std::thread stopper([this] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // real time: it waits by then, as a rule
     stop.Raise(CancelToken::kDrain);
   });
   const std::vector<Range> ranges = {Rows(0, offset, offset + 1)};

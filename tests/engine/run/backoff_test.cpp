@@ -36,7 +36,7 @@ TEST(BackoffPauses, EndEarlyWhenAStopIsAskedFor) {
   Backoff backoff(seconds(60), seconds(60));
   const auto begin = std::chrono::steady_clock::now();
   std::thread stopper([&cancel] {
-    std::this_thread::sleep_for(milliseconds(30));
+    std::this_thread::sleep_for(milliseconds(30));  // real time: the pause has begun by then, as a rule
     cancel.Raise(CancelToken::kDrain);
   });
   EXPECT_FALSE(backoff.Wait(cancel));

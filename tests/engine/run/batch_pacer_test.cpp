@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "engine/testing/manual_clock.h"
 #include "tests/engine/run/run_fixture.h"
 
 namespace anabranch {
@@ -149,13 +150,13 @@ TEST_F(BatchPacing, BatchesPolledUnderAnOlderSizeDoNotShrinkTheNew) {
   EXPECT_GE(pacer.limits().max_rows, 190u);
 }
 
-// Whole runs over a node that takes half a millisecond per record.
+// Whole runs over a node for which each record takes a given time of the run's clock.
 class SlowRun : public BatchPacing {
  protected:
   // Rows per call, in order.
   std::vector<uint32_t> Batches(int64_t target_ns, int rows, int64_t row_ns) {
     const StageId slow = plan.Node("slow", {plan.Source(input)}, [this, row_ns](const NodeRun& run) {
-      std::this_thread::sleep_for(std::chrono::nanoseconds(row_ns * run.active_count));
+      clock_.Advance(row_ns * run.active_count);
       const std::lock_guard lock(mutex_);
       batches_.push_back(run.active_count);
       return Status::Ok();
@@ -167,6 +168,7 @@ class SlowRun : public BatchPacing {
       const std::lock_guard lock(mutex_);
       warnings_.push_back(line);
     };
+    options.clock = &clock_;
     PushRows(rows);
     summary = RunToEnd();
     EXPECT_TRUE(summary.status.ok()) << summary.status.message();
@@ -174,6 +176,7 @@ class SlowRun : public BatchPacing {
     return batches_;
   }
 
+  ManualClock clock_;
   std::mutex mutex_;
   std::vector<uint32_t> batches_;
   std::vector<std::string> warnings_;

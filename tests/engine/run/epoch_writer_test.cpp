@@ -4,10 +4,45 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 namespace anabranch {
 namespace {
+
+// Holds a commit until the test opens it or the writer interrupts it.
+class Gate {
+ public:
+  void Close() { Set(&closed_, true); }
+  void Open() { Set(&closed_, false); }
+  void Pass() {
+    std::unique_lock lock(mutex_);
+    inside_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return !closed_; });
+    inside_ = false;
+  }
+  void AwaitOneInside() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return inside_; });
+  }
+  bool inside() {
+    const std::lock_guard lock(mutex_);
+    return inside_;
+  }
+
+ private:
+  void Set(bool* flag, bool value) {
+    const std::lock_guard lock(mutex_);
+    *flag = value;
+    changed_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool closed_ = false, inside_ = false;
+};
 
 // Keeps views into what it was given, as a producer does that copies nothing.
 class ViewCommitter : public Committer {
@@ -28,9 +63,7 @@ class ViewCommitter : public Committer {
     return Status::Ok();
   }
   Status Commit(const EpochEnd&) override {
-    inside = true;
-    while (hold && !interrupted) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    inside = false;
+    gate.Pass();
     if (interrupted) return {Code::kRetry, "given up"};
     if (abort_commits > 0) {
       --abort_commits;
@@ -47,16 +80,20 @@ class ViewCommitter : public Committer {
     return Status::Ok();
   }
   void SendNow() override { sent = views.size(); }
-  void Interrupt() override { interrupted = true; }
+  void Interrupt() override {
+    interrupted = true;
+    gate.Open();
+  }
   void Resume() override { interrupted = false; }
   CommitOrder commit_order() const override { return CommitOrder::kLocalDatabase; }
-  void Close() override { closed_inside = inside; }
+  void Close() override { closed_inside = gate.inside(); }
 
   std::vector<std::string_view> views;
   std::string committed, seen_at_abort;
   size_t sent = 0;
   int writes = 0, abort_writes = 0, abort_commits = 0;
-  std::atomic<bool> hold{false}, inside{false}, interrupted{false};
+  Gate gate;
+  std::atomic<bool> interrupted{false};
   bool closed_inside = false;
 };
 
@@ -122,14 +159,14 @@ TEST_F(Writer, AnEpochThatStaysAbortedIsTriedUntilItIsAbandoned) {
 }
 
 TEST_F(Writer, AnAbandonedEpochDoesNotWaitForATargetThatIsAway) {
-  committer.hold = true;
+  committer.gate.Close();
   ASSERT_TRUE(writer.Push(Rows(text), 1).ok());
   ASSERT_TRUE(writer.CloseEpoch().ok());
-  while (!committer.inside) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  committer.gate.AwaitOneInside();
   ASSERT_TRUE(writer.AbandonOpen().ok());
   EXPECT_FALSE(committer.interrupted);
   EXPECT_EQ(committer.seen_at_abort, text);
-  committer.hold = false;
+  committer.gate.Open();
   ASSERT_TRUE(writer.Push(Rows("next"), 1).ok());
   ASSERT_TRUE(writer.CloseEpoch().ok());
   ASSERT_TRUE(writer.WaitIdle().ok());
@@ -137,14 +174,14 @@ TEST_F(Writer, AnAbandonedEpochDoesNotWaitForATargetThatIsAway) {
 }
 
 TEST_F(Writer, StopWaitsForTheCommitInProgressAndDropsTheRest) {
-  committer.hold = true;
+  committer.gate.Close();
   ASSERT_TRUE(writer.Push(Rows(text), 1).ok());
   ASSERT_TRUE(writer.CloseEpoch().ok());
   ASSERT_TRUE(writer.Push(Rows("never written"), 1).ok());
-  while (!committer.inside) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  committer.gate.AwaitOneInside();
   std::thread later([this] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    committer.hold = false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // real time: Stop waits by then, as a rule
+    committer.gate.Open();
   });
   writer.Stop();
   committer.Close();
@@ -154,7 +191,7 @@ TEST_F(Writer, StopWaitsForTheCommitInProgressAndDropsTheRest) {
 }
 
 TEST_F(Writer, ClosedEpochsThatWaitAreBounded) {
-  committer.hold = true;
+  committer.gate.Close();
   std::atomic<int> closed{0};
   std::thread lane([&] {
     for (int i = 0; i < 10; ++i) {
@@ -162,9 +199,10 @@ TEST_F(Writer, ClosedEpochsThatWaitAreBounded) {
       ++closed;
     }
   });
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  committer.gate.AwaitOneInside();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // real time, in which no third one is closed
   EXPECT_LE(closed, 2);
-  committer.hold = false;
+  committer.gate.Open();
   lane.join();
   ASSERT_TRUE(writer.WaitIdle().ok());
   EXPECT_EQ(committer.committed.size(), 10 * text.size());

@@ -6,7 +6,14 @@
 namespace anabranch {
 namespace {
 
-class Epochs : public RunTest {};
+class Epochs : public RunTest {
+ protected:
+  // Rows that reached the target and are not committed.
+  size_t Written() {
+    const std::lock_guard lock(output->mutex);
+    return output->open.size();
+  }
+};
 
 TEST_F(Epochs, AnIdleLaneCommitsAtOnce) {
   plan.plan().epoch.commit_ns = int64_t{3600} * 1'000'000'000;
@@ -96,7 +103,7 @@ TEST_F(Epochs, ACorkedTargetHoldsTheSourceBackAndLosesNothing) {
   output->Cork();
   PushRows(20'000);
   RunInBackground();
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  ASSERT_TRUE(Eventually([&] { return Written() > 0; }));
   output->Uncork();
   input->End();
   thread.join();
@@ -119,7 +126,7 @@ TEST_F(Epochs, TheBytesHeldForACorkedTargetAreBounded) {
   PushRows(20'000);
   RunInBackground();
   ASSERT_TRUE(Eventually([&] { return computed > 0; }));
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));  // real time, in which nothing more is computed
   // 8 KiB of encoded rows of about 50 bytes each, and a batch that waits.
   EXPECT_LT(computed, 400);
   cancel.Raise(CancelToken::kNow);
@@ -197,9 +204,12 @@ TEST_F(Epochs, ALostPartitionDropsWhatWasNotCommittedAndReadsItAgain) {
   output->Cork();
   PushRows(3);
   RunInBackground();
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  ASSERT_TRUE(Eventually([&] { return Written() == 3; }));
   input->Revoke(true);
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  ASSERT_TRUE(Eventually([&] {
+    const std::lock_guard lock(input->mutex);
+    return input->events.empty();
+  }));
   output->Uncork();
   PushRows(3);
   input->End();

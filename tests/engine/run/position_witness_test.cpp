@@ -3,12 +3,11 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
-#include <thread>
 
+#include "engine/testing/eventually.h"
 #include "engine/testing/manual_clock.h"
 #include "engine/testing/memory_source.h"
 
@@ -100,8 +99,7 @@ TEST_F(WitnessTest, NotesOnceASecondAndTheRestAtTheEnd) {
   witness.Committed({{first_, 0, 100}});
   clock_.Advance(kSecond / 2);
   witness.Committed({{first_, 100, 200}});
-  for (int tries = 0; Noted(0).empty() && tries < 1000; ++tries)
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_TRUE(Eventually([&] { return !Noted(0).empty(); }));
   EXPECT_EQ(Noted(0), "100");
   witness.Flush();
   EXPECT_EQ(Noted(0), "200");

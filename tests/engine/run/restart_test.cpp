@@ -143,6 +143,7 @@ TEST_F(Restart, ATargetThatFailsWhileAnEpochClosesKeepsEveryRowOnce) {
   output->FailNextCommit({Code::kUnavailable, "the disk is full"});
   RunInBackground();
   ASSERT_TRUE(Eventually([&] { return above_calls >= 30; }));
+  // Nothing shows that the lane waits for room; were it not there yet, all that is expected would hold as well.
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   output->Uncork();
   thread.join();

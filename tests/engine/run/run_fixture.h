@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "engine/run/runner.h"
+#include "engine/testing/eventually.h"
 #include "engine/testing/plan_builder.h"
 
 namespace anabranch {
@@ -50,17 +50,6 @@ class RunTest : public ::testing::Test {
     cancel.Raise(CancelToken::kDrain);
     thread.join();
     EXPECT_TRUE(summary.status.ok());
-  }
-
-  // Waits (10 s at most) until `done` holds.
-  template <typename Predicate>
-  static bool Eventually(Predicate done) {
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (!done()) {
-      if (std::chrono::steady_clock::now() > until) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return true;
   }
 
   static std::vector<int64_t> Offsets(const std::vector<MemoryOutput::Row>& rows) {

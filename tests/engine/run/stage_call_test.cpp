@@ -169,7 +169,7 @@ TEST_F(StageCalls, AStopEndsThePauseBetweenRetriesAndLeavesTheBatchForTheNextSta
 
 TEST_F(StageCalls, ABatchThatCameLateIsTriedAgainAndCountsWhenItIsInTime) {
   Build([this](const NodeRun&) {
-    if (calls == 1) std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    if (calls == 1) clock.Advance(60'000'000);
     return Status::Ok();
   });
   plan.node(stage).timeout_ns = 50'000'000;
@@ -180,8 +180,8 @@ TEST_F(StageCalls, ABatchThatCameLateIsTriedAgainAndCountsWhenItIsInTime) {
 }
 
 TEST_F(StageCalls, ANodeThatIsAlwaysLateStopsItsStageByTime) {
-  Build([](const NodeRun&) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(3));
+  Build([this](const NodeRun&) {
+    clock.Advance(3'000'000);
     return Status::Ok();
   });
   plan.node(stage).timeout_ns = 1'000'000;
@@ -211,7 +211,7 @@ TEST_F(StageCallsOnTheCrew, TheClassOfAFailureInAnotherBranchComesBack) {
   SourceTable partitions;
   const StageId in = plan.Source(input);
   const auto slow = [](const NodeRun&) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // a crew is handed what takes real time
     return Status::Ok();
   };
   std::atomic<bool> fail{false};

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/run/plan_worker.h"
+#include "engine/testing/manual_clock.h"
 #include "tests/engine/run/run_fixture.h"
 
 namespace anabranch {
@@ -29,7 +30,7 @@ class WorkerTest : public ::testing::Test {
       plan.Build();
       guards = std::make_unique<StageGuards>(plan.plan());
     }
-    auto worker = PlanWorker::Open(plan.plan(), Clock::Real(), *guards, cancel);
+    auto worker = PlanWorker::Open(plan.plan(), clock, *guards, cancel);
     EXPECT_TRUE(worker.ok()) << worker.status().message();
     return std::move(worker).value();
   }
@@ -52,6 +53,7 @@ class WorkerTest : public ::testing::Test {
   std::shared_ptr<MemoryInput> input = std::make_shared<MemoryInput>();
   std::shared_ptr<MemoryOutput> output = std::make_shared<MemoryOutput>();
   CancelToken cancel;
+  ManualClock clock;
   SourceTable partitions;
   std::unique_ptr<StageGuards> guards;
 };

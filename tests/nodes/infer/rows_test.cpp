@@ -140,7 +140,8 @@ TEST_F(InferRows, ACallThatTakesTooLongTimesItsRowsOut) {
   EXPECT_EQ(runner_.Values("y"), (std::vector<Cell>{5, 6}));
 }
 
-// The watchdog is busy with another late call when this one's deadline passes, and comes to it as it ends.
+// The watchdog is busy with another late call when this one's deadline passes, and comes to it as it ends. Model calls
+// and the watchdog live in real time.
 TEST_F(InferRows, AnEndThatComesTooLateDoesNotReachTheNextBatch) {
   Bind(LoopModel());
   const auto run = [this](int64_t turns, int64_t deadline_ns) {
