@@ -82,11 +82,9 @@ class Reader(Background):
     """What is committed, as a consumer downstream sees it: per partition the last offset."""
 
     def __init__(self, broker, topic):
-        from confluent_kafka import Consumer, TopicPartition
+        from confluent_kafka import TopicPartition
         super().__init__()
-        self.consumer = Consumer({"bootstrap.servers": broker.address, "group.id": f"reader-{os.getpid()}",
-                                  "enable.auto.commit": False, "isolation.level": "read_committed",
-                                  "fetch.wait.max.ms": 20, **harness.QUIET})
+        self.consumer = harness.make_consumer(broker.address, {"fetch.wait.max.ms": 20})
         self.consumer.assign([TopicPartition(topic, p, 0) for p in range(PARTITIONS)])
         self.last = [-1] * PARTITIONS
         self.changed = threading.Condition()

@@ -27,10 +27,7 @@ class Broker:
         self.make({name: partitions}, message_timestamp_type="LogAppendTime")
 
     def delete(self, *names: str):
-        from confluent_kafka.admin import AdminClient
-
-        admin = AdminClient({"bootstrap.servers": self.address, **harness.QUIET})
-        for name, done in admin.delete_topics(list(names), operation_timeout=30).items():
+        for name, done in self._broker.admin.delete_topics(list(names), operation_timeout=30).items():
             try:
                 done.result(30)
             except Exception as error:

@@ -127,11 +127,9 @@ class Reader:
     """Reads a growing topic like any consumer: committed records only."""
 
     def __init__(self, broker, topic, partitions):
-        from confluent_kafka import Consumer, TopicPartition, OFFSET_BEGINNING
+        from confluent_kafka import TopicPartition, OFFSET_BEGINNING
         self.seen = {p: [] for p in range(partitions)}  # partition -> [(offset, key, value)]
-        self._consumer = Consumer({"bootstrap.servers": broker.address, "group.id": f"watcher-{time.monotonic_ns()}",
-                                   "enable.auto.commit": False, "isolation.level": "read_committed",
-                                   "auto.offset.reset": "error", **harness.QUIET})
+        self._consumer = harness.make_consumer(broker.address, {})
         self._consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
         self._failure, self._stop = None, False
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -146,7 +144,7 @@ class Reader:
             for message in self._consumer.consume(5000, 0.1):
                 error = message.error()
                 if error is not None:
-                    if not error.retriable() and self._failure is None:
+                    if not harness.passes_by_itself(error) and self._failure is None:
                         self._failure = str(error)
                     continue
                 self.seen[message.partition()].append((message.offset(), message.key(), message.value()))
@@ -179,9 +177,7 @@ class Feed:
     """Sends numbered records at a fixed rate, up to a goal that the test raises."""
 
     def __init__(self, broker, topic, numbered, begin, per_second):
-        from confluent_kafka import Producer
-        self._producer = Producer({"bootstrap.servers": broker.address, "enable.idempotence": True, "linger.ms": 5,
-                                   **harness.QUIET})
+        self._producer = harness.make_producer(broker.address, {"enable.idempotence": True, "linger.ms": 5})
         self._topic, self._numbered, self._rate = topic, numbered, per_second
         self.sent = self._goal = begin
         self._failures, self._stop = [], False

@@ -21,7 +21,6 @@ import pathlib
 import socket
 import struct
 import sys
-import tempfile
 import threading
 import time
 
@@ -258,9 +257,10 @@ class Rule:
 class Proxy:
     """Listens on a free local port. Its loop runs on its own thread; any thread may call its methods."""
 
-    def __init__(self, port, upstream):
-        self.address = f"127.0.0.1:{port}"
-        self._port, self._upstream = port, upstream
+    def __init__(self):
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self._socket.getsockname()[1]
+        self.upstream = None  # host:port; before the first connection
         self._rules, self._links, self._lock = [], set(), threading.Lock()
         self._delay = 0.0
         self.log = []
@@ -275,7 +275,7 @@ class Proxy:
         asyncio.set_event_loop(self._loop)
         self._open = asyncio.Event()
         self._open.set()
-        self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", self._port))
+        self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, sock=self._socket))
         started.set()
         self._loop.run_forever()
         self._server.close()
@@ -339,7 +339,7 @@ class Proxy:
 
     async def _serve(self, client_in, client_out):
         try:
-            broker_in, broker_out = await asyncio.open_connection(*self._upstream)
+            broker_in, broker_out = await asyncio.open_connection(*self.upstream.split(":"))
         except OSError:
             client_out.transport.abort()
             return
@@ -417,37 +417,15 @@ class Proxy:
                     rule.note_over()
 
 
-def free_ports(count):
-    """Free local ports, below the range for outgoing connections."""
-    import random
-    found = []
-    while len(found) < count:
-        port = random.SystemRandom().randrange(15000, 30000)
-        with socket.socket() as probe:
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                found += [] if port in found else [port]
-    return found
-
-
 class FaultyBroker(harness.Broker):
     """A real broker with a proxy in front of its second listener."""
 
     def __init__(self, properties=()):
-        direct, behind, control, port = free_ports(4)
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="anabranch-broker-"))
-        self.address = None
-        self.proxy = Proxy(port, ("127.0.0.1", behind))
+        self.proxy = Proxy()
         self.proxied = self.proxy.address
-        listeners = f"PLAINTEXT://127.0.0.1:{direct}"
-        args = []
-        for prop in (f"listeners={listeners},PROXIED://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{control}",
-                     f"advertised.listeners={listeners},PROXIED://{self.proxied}",
-                     "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
-                     f"controller.quorum.voters=1@127.0.0.1:{control}", *properties):
-            args += ["--property", prop]
         try:
-            self.address = self._script("start", "--port", str(direct), *args, timeout=120).strip()
+            super().__init__(properties, ("--listener", f"PROXIED=PLAINTEXT@{self.proxied}"))
+            self.proxy.upstream = self.listener("PROXIED")
         except BaseException:
             self.proxy.stop()
             raise

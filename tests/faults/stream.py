@@ -49,12 +49,14 @@ class Feed:
     """Sends records at a steady rate until it is stopped."""
 
     def __init__(self, address, topic, rate):
-        self._address, self._topic, self._pause = address, topic, 0.02
+        self._topic, self._pause = topic, 0.02
         self._burst = max(1, int(rate * self._pause))
         self.sent = 0
         self._times = []  # of each burst: (when, the number of its first record)
         self._end = threading.Event()
         self._failed = []
+        self._producer = harness.make_producer(address, {"enable.idempotence": True, "linger.ms": 5,
+                                                         "message.timeout.ms": 300000})
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -67,9 +69,7 @@ class Feed:
         return f"key-{seq * 7919 % KEYS:02d}"
 
     def _run(self):
-        from confluent_kafka import Producer
-        producer = Producer({"bootstrap.servers": self._address, "enable.idempotence": True, "linger.ms": 5,
-                             "message.timeout.ms": 300000, **harness.QUIET})
+        producer = self._producer
 
         def delivered(error, _):
             if error is not None:
@@ -109,22 +109,19 @@ class CommittedReader:
     def __init__(self, address, topic):
         self.records = []  # (partition, offset, key, value, source partition), as they came
         self.newest = {}  # by source partition: the highest number seen
-        self._address, self._topic = address, topic
+        from confluent_kafka import TopicPartition, OFFSET_BEGINNING
         self._end = threading.Event()
+        self._consumer = harness.make_consumer(address, {})
+        self._consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(PARTITIONS)])
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self):
-        from confluent_kafka import Consumer, TopicPartition, OFFSET_BEGINNING
-        consumer = Consumer({"bootstrap.servers": self._address, "group.id": f"watch-{os.getpid()}-{time.monotonic_ns()}",
-                             "enable.auto.commit": False, "isolation.level": "read_committed",
-                             "reconnect.backoff.max.ms": 500, **harness.QUIET})
-        consumer.assign([TopicPartition(self._topic, p, OFFSET_BEGINNING) for p in range(PARTITIONS)])
         while not self._end.is_set():
-            for message in consumer.consume(1000, 0.05):
+            for message in self._consumer.consume(1000, 0.05):
                 if message.error() is None:
                     self._take(message)
-        consumer.close()
+        self._consumer.close()
 
     def _take(self, message):
         source = int(harness.headers_of(message)["anabranch.id"].decode().split("/")[1])

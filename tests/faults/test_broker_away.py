@@ -4,7 +4,7 @@ import signal
 import time
 
 import stream
-from harness import EXIT_OK, EXIT_RETRY, EXIT_STAGE, QUIET, patiently
+from harness import EXIT_OK, EXIT_RETRY, EXIT_STAGE, patiently
 from proxy import END_TXN, TXN_OFFSET_COMMIT, Rule
 
 ILLEGAL_GENERATION, FENCED = 22, 90
@@ -51,21 +51,11 @@ class BrokerAway(stream.StreamKafkaCase):
         self.recovered("start after it", time.monotonic())
         self.finish()
 
-    def hold_partitions(self, group, lanes):
-        """Waits until each lane has partitions: the guarantee for a suspended process assumes that."""
-        from confluent_kafka.admin import AdminClient
-        admin = AdminClient({"bootstrap.servers": self.broker.address, **QUIET})
-
-        def all_do():
-            members = admin.describe_consumer_groups([group])[group].result(10).members
-            return len(members) == lanes and all(m.assignment and m.assignment.topic_partitions for m in members)
-
-        self.wait_until(f"{lanes} lanes hold partitions", 30, all_do)
-
     def test_a_process_that_was_given_up_commits_nothing(self):
         self.begin("zombie", **{"session.timeout.ms": "3000"})
         for i in range(3):
-            self.hold_partitions("anabranch.zombie", lanes=2)
+            # What is promised of a process that was stopped holds for one whose lanes had partitions.
+            self.wait_until("both lanes hold partitions", 30, lambda: self.watcher.all_hold("anabranch.zombie", lanes=2))
             time.sleep(self.random.uniform(0.2, 0.6))
             zombie = self.run_
             zombie.send(signal.SIGSTOP)
@@ -142,7 +132,7 @@ class BrokerAway(stream.StreamKafkaCase):
         self.assertEqual(self.run_.wait(30), EXIT_OK, self.run_)
         group, source = "anabranch.gone", self.topics[0]
         ends = self.watcher.committed(group, source, stream.PARTITIONS)
-        admin = self.watcher._admin
+        admin = self.broker.admin
         patiently(lambda: admin.delete_consumer_groups([group])[group].result(20))
         self.start_pipeline()
         self.assertEqual(self.run_.wait(30), EXIT_STAGE, self.run_)

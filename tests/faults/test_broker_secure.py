@@ -9,7 +9,6 @@ import ssl
 import subprocess
 import threading
 
-import proxy
 import stream
 from stream import harness
 
@@ -44,18 +43,13 @@ class SecureBroker(harness.Broker):
     """Its listener SECURE, at localhost, requires TLS and a password; the oracle uses the plain listener."""
 
     def __init__(self, certificates):
-        direct, secure, control = proxy.free_ports(3)
-        self.secured = f"localhost:{secure}"
-        listeners = f"PLAINTEXT://127.0.0.1:{direct},SECURE://%s:{secure}"
         name = "listener.name.secure"
         super().__init__(
-            (f"listeners={listeners % '127.0.0.1'},CONTROLLER://127.0.0.1:{control}",
-             f"advertised.listeners={listeners % 'localhost'}",
-             "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT",
-             f"controller.quorum.voters=1@127.0.0.1:{control}", f"{name}.ssl.keystore.type=PEM",
-             f"{name}.ssl.keystore.location={certificates.broker}", f"{name}.sasl.enabled.mechanisms=SCRAM-SHA-512",
+            (f"{name}.ssl.keystore.type=PEM", f"{name}.ssl.keystore.location={certificates.broker}",
+             f"{name}.sasl.enabled.mechanisms=SCRAM-SHA-512",
              f"{name}.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;"),
-            ("--port", str(direct), "--scram", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"))
+            ("--listener", "SECURE=SASL_SSL@localhost", "--scram", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"))
+        self.secured = self.listener("SECURE").replace("127.0.0.1", "localhost")
 
 
 class TlsServer:

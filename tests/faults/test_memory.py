@@ -56,6 +56,17 @@ class Memory(harness.KafkaCase):
                 epoch={"max_rows": 500}))
         return self.start("run", file, "--workers", 2, *args)
 
+    def settled(self, pid):
+        """Its resident memory once that does not grow for a second."""
+        sizes = [resident(pid)]
+
+        def same():
+            sizes.append(resident(pid))
+            return len(sizes) > 10 and max(sizes[-10:]) == sizes[-10]
+
+        self.wait_until("memory that does not grow", 30, same, pause=0.1)
+        return sizes[-1]
+
     def rows(self, name):
         path = self.folder / f"{name}.db"
         if not path.exists():
@@ -75,8 +86,8 @@ class Memory(harness.KafkaCase):
         self.broker.produce(numbers.records("memory.in"))
 
         idle = self.start_pipeline("idle", "memory.none")
-        self.wait_until("the idle pipeline is at work", 30, lambda: idle.seconds > 3, idle)
-        base = resident(idle.pid)
+        self.wait_until("the idle pipeline has its partitions", 60, lambda: self.watcher.all_hold("anabranch.idle", lanes=2), idle)
+        base = self.settled(idle.pid)
         idle.end()
 
         begin = time.monotonic()

@@ -39,6 +39,9 @@ class Rebalance(harness.KafkaCase):
         # Until the process handles signals, a signal simply ends it.
         self.assertIn(run.wait(60), (harness.EXIT_OK, harness.EXIT_RETRY, -signal.SIGTERM), run.stderr[-2000:])
 
+    def nobody_runs(self):
+        return not any(run.running() for run in self.members.values())
+
     def change(self):
         """One process joins or leaves; at least one always stays."""
         for name, run in list(self.members.items()):
@@ -66,6 +69,8 @@ class Rebalance(harness.KafkaCase):
             goal = int(RECORDS * (FIRST + (LAST - FIRST) * number / CHANGES))
             feed.until(goal)
             self.wait_until("the feed", 60, lambda: feed.sent >= goal)
+            if number % 2 == 0:  # every other change waits for the group, the rest come whatever it does
+                self.wait_until("results since the last change", 60, lambda: reader.count > before or self.nobody_runs())
             moving += reader.count > before
             self.change()
         for name in list(self.members):

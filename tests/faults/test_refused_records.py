@@ -116,7 +116,7 @@ class RefusedRecords(harness.KafkaCase):
                     records = self.records(bad())
                     name = f"{what}-{delivery.replace('_', '-')}"
                     file = self.lay(name, out, dead, records, delivery=delivery)
-                    run = self.anabranch("run", "--once", file, timeout=20, code=harness.EXIT_OK)
+                    run = self.anabranch("run", "--once", file, code=harness.EXIT_OK)
                     self.judge(what, records[BAD])
                     listed = self.anabranch("dlq", "ls", file, code=harness.EXIT_OK)
                     self.assertIn("refused_by_target", listed.stdout)
@@ -132,7 +132,7 @@ class RefusedRecords(harness.KafkaCase):
                 file = self.lay(f"killed-{delivery[:2]}-{point.replace('.', '-')}", HOUR, HOUR, records, delivery=delivery)
                 run = self.anabranch("run", "--once", file, env=faults.armed(f"{point}@{at}=kill"))
                 self.assertEqual(run.code, -9, run)
-                self.anabranch("run", "--once", file, timeout=20, code=harness.EXIT_OK)
+                self.anabranch("run", "--once", file, code=harness.EXIT_OK)
                 if delivery == "exactly_once":
                     self.judge("timestamp", records[BAD])
                 self.assertEqual(sorted(set(self.numbers())), [n for n in range(COUNT) if n != BAD])
@@ -146,11 +146,13 @@ class RefusedRecords(harness.KafkaCase):
                 records = [{"key": f"k{n}".encode(), "value": value(n, 30_000 if n in bad else 20)} for n in range(count)]
                 limit = SMALL
                 file = self.lay(f"small-{delivery[:2]}", limit, {}, records, delivery=delivery)
-                run = self.anabranch("run", "--once", file, timeout=60, code=harness.EXIT_OK)
-                self.assertEqual(self.numbers(), [n for n in range(count) if n not in bad])
-                letters = [harness.headers_of(m) for m in self.letters()]
-                self.assertEqual([int(h["anabranch.error.offset"]) for h in letters], list(bad))
-                self.assertEqual([len(m.value()) for m in self.letters()], [len(records[n]["value"]) for n in bad])
+                run = self.anabranch("run", "--once", file, code=harness.EXIT_OK)
+                # At least once, an epoch that is written again because of one bad record repeats the letters of those
+                # that were found before it. How many are found at a time depends on the machine.
+                once = (lambda found: found) if delivery == "exactly_once" else (lambda found: list(dict.fromkeys(found)))
+                self.assertEqual(once(self.numbers()), [n for n in range(count) if n not in bad])
+                letters = [(int(harness.headers_of(m)["anabranch.error.offset"]), m.value()) for m in self.letters()]
+                self.assertEqual(once(letters), [(n, records[n]["value"]) for n in bad])
                 print(f"5,000 records, three refused, {delivery}: {run.seconds:.1f} s", flush=True)
 
     def test_a_topic_as_it_comes_is_filled_to_its_limit(self):
@@ -161,7 +163,7 @@ class RefusedRecords(harness.KafkaCase):
         self.broker.produce({"topic": "limit.large", **record} for record in records)
         self.topics["in"] = "limit.large"
         file = self.write("limit")
-        self.anabranch("run", "--once", file, timeout=20, code=harness.EXIT_OK)
+        self.anabranch("run", "--once", file, code=harness.EXIT_OK)
         self.assertEqual(self.numbers(), [0])
         headers = harness.headers_of(self.letters()[0])
         self.assertEqual(headers["anabranch.error.value_bytes"], str(len(records[1]["value"])).encode())
@@ -176,7 +178,7 @@ class RefusedRecords(harness.KafkaCase):
                                       "to": {"sqlite": {"path": "out.db", "table": "results"}}}
         topology["dead_letters"] = {"file": {"path": "dead.jsonl"}}
         harness.write_json(file, topology)
-        self.anabranch("run", "--once", file, timeout=20, code=harness.EXIT_OK)
+        self.anabranch("run", "--once", file, code=harness.EXIT_OK)
         self.assertEqual(self.numbers(), [n for n in range(COUNT) if n != BAD])
         with contextlib.closing(sqlite3.connect(self.folder / "out.db")) as database:
             self.assertEqual([n for n, in database.execute("SELECT n FROM results ORDER BY n")], list(range(COUNT)))
@@ -186,7 +188,7 @@ class RefusedRecords(harness.KafkaCase):
     def test_a_mass_of_them_trips_the_breaker(self):
         records = [{"key": b"k", "value": value(n), "timestamp": FAR} for n in range(1000)]
         file = self.lay("mass", HOUR, HOUR, records, delivery="at_least_once", dead_letter_max={"share": 0.01, "rows": 500})
-        run = self.anabranch("run", "--once", file, timeout=60, code=harness.EXIT_STAGE)
+        run = self.anabranch("run", "--once", file, code=harness.EXIT_STAGE)
         self.assertIn("dead_letter_max", run.stderr)
         self.assertLess(len(self.letters()), 5)
         self.assertEqual(self.numbers(), [])
@@ -194,7 +196,7 @@ class RefusedRecords(harness.KafkaCase):
 
     def stopped(self, name):
         file = self.lay(name, HOUR, HOUR, self.records(far_timestamp()), on_error="stop")
-        run = self.anabranch("run", "--once", file, timeout=20, code=harness.EXIT_STAGE)
+        run = self.anabranch("run", "--once", file, code=harness.EXIT_STAGE)
         self.assertIn(f"{self.topics['in']}/0/{BAD}", run.stderr)
         self.assertIn("anabranch restart", run.stderr)
         self.assertIn("anabranch dlq skip", run.stderr)
@@ -202,23 +204,23 @@ class RefusedRecords(harness.KafkaCase):
 
     def test_the_cure_restart_works_after_the_policy_was_changed(self):
         file = self.stopped("cure-policy")
-        self.anabranch("restart", file, "--yes", "--once", timeout=20, code=harness.EXIT_STAGE)  # nothing was fixed
+        self.anabranch("restart", file, "--yes", "--once", code=harness.EXIT_STAGE)  # nothing was mended
         file = self.write("cure-policy")
-        self.anabranch("restart", file, "--yes", "--once", timeout=20, code=harness.EXIT_OK)
+        self.anabranch("restart", file, "--yes", "--once", code=harness.EXIT_OK)
         self.judge("timestamp", self.records(far_timestamp())[BAD])
 
     def test_the_cure_restart_works_after_the_topic_was_changed(self):
         file = self.stopped("cure-topic")
         self.broker.configure(self.topics["out"], {"message.timestamp.after.max.ms": "3153600000000"})
-        self.anabranch("restart", file, "--yes", "--once", timeout=20, code=harness.EXIT_OK)
+        self.anabranch("restart", file, "--yes", "--once", code=harness.EXIT_OK)
         self.assertEqual(self.numbers(), list(range(COUNT)))
         self.assertEqual(self.letters(), [])
 
     def test_the_cure_dlq_skip_works(self):
         file = self.stopped("cure-skip")
         before = len(self.numbers())
-        self.anabranch("dlq", "skip", file, "--yes", timeout=20, code=harness.EXIT_OK)
-        self.anabranch("run", file, "--once", timeout=20, code=harness.EXIT_OK)
+        self.anabranch("dlq", "skip", file, "--yes", code=harness.EXIT_OK)
+        self.anabranch("run", file, "--once", code=harness.EXIT_OK)
         letters = self.letters()
         self.assertEqual(before + len(letters), COUNT, "each record once")
         self.assertEqual(len(self.numbers()), before)
@@ -229,13 +231,13 @@ class RefusedRecords(harness.KafkaCase):
         """The topic accepts nothing from this writer, so complete results were kept, which hold no records."""
         records = [{"key": f"k{n}".encode(), "value": value(n)} for n in range(COUNT)]
         file = self.lay("outputs", {}, {}, records)
-        run = self.anabranch("run", "--once", file, timeout=20, env=faults.armed("target.commit@1=fail"))
+        run = self.anabranch("run", "--once", file, env=faults.armed("target.commit@1=fail"))
         self.assertEqual(run.code, harness.EXIT_STAGE, run)
-        self.anabranch("dlq", "skip", file, "--yes", timeout=20, code=harness.EXIT_OK)
+        self.anabranch("dlq", "skip", file, "--yes", code=harness.EXIT_OK)
         self.assertEqual(len(self.letters()), COUNT)
         self.assertEqual([m.value() for m in self.letters()], [r["value"] for r in records])
         self.broker.produce([{"topic": self.topics["in"], "key": b"k", "value": value(COUNT)}])
-        self.anabranch("run", file, "--once", timeout=20, code=harness.EXIT_OK)
+        self.anabranch("run", file, "--once", code=harness.EXIT_OK)
         self.assertEqual(self.numbers(), [COUNT])
 
 

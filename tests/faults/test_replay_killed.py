@@ -8,6 +8,7 @@ import oracle
 from oracle import harness
 
 LETTERS = harness.scaled(7_500)  # a release: ANABRANCH_SCALE=20
+EPOCHS = 300  # that a replay of all of them has at least
 KILLS = 20
 KAFKA_KILLS = min(KILLS, harness.scaled(8))  # each is followed by the end of a transaction's time
 PARTITIONS = 4
@@ -26,7 +27,7 @@ class KilledReplays(harness.KafkaCase):
         self.random = random.Random(oracle.seed(self.id()))
         self.numbers = oracle.Numbered(LETTERS, partitions=PARTITIONS)
         self.value = faults.numbered_topology(
-            name, source, {"out": target}, epoch={"max_rows": max(1, LETTERS // 300), "commit_ms": 20},
+            name, source, {"out": target}, epoch={"max_rows": max(1, LETTERS // EPOCHS), "commit_ms": 20},
             limits={"dead_letters": {"share": 1.0, "rows": 1_000_000}}, **more)
         self.value["nodes"]["above"] = {"kind": "transform", "inputs": ["numbers"], "set": {"more": "n + 1"}}
         self.value["nodes"]["double"]["inputs"] = ["above"]
@@ -47,14 +48,17 @@ class KilledReplays(harness.KafkaCase):
     def dlq(self, *args):
         return self.anabranch("dlq", *args, code=harness.EXIT_OK, timeout=120)
 
-    def interrupt_replays(self, kills, results, last):
-        """`results`: about how many there are so far. `last`: a dead letter that waits until the end."""
+    def interrupt_replays(self, kills, places, last):
+        """Each replay holds itself at one of these places of an early epoch: whatever the machine does, the signal
+        meets it on its way. `last`: a dead letter that waits until the end."""
         left = self.waiting()
         for kill in range(kills):
-            run = self.start("dlq", "replay", self.file, "--yes")
-            goal = results() + self.random.uniform(0.2, 1) * LETTERS / (kills + 2)
-            self.wait_until("results of this replay", 120, lambda: results() >= goal, run, pause=0.001)
+            # Behind the first epoch of each of its lanes, and within its part of the letters.
+            place = f"{self.random.choice(places)}@{self.random.randint(PARTITIONS + 2, EPOCHS // (kills + 2))}"
+            run = self.start("dlq", "replay", self.file, "--yes", env=faults.armed(f"{place}=stop"))
+            self.wait_until(f"the replay is at {place}", 120, run.stopped, run)
             run.send(SIGNALS[kill % 2])
+            run.go_on()
             run.wait(60)
             self.assertEqual(run.code, 0 if kill % 2 == 0 else -signal.SIGKILL, run)
             before, left = left, self.waiting()
@@ -83,8 +87,7 @@ class KilledReplays(harness.KafkaCase):
         self.fail_all("files", self.file_source(), {"file": {"path": "out.jsonl"}})
         self.write(FIXED)
         out = self.folder / "out.jsonl"
-        line = 90  # bytes, about
-        self.interrupt_replays(KILLS, lambda: out.stat().st_size / line, self.last_of_file())
+        self.interrupt_replays(KILLS, ("target.commit", "file.synced", "file.ledger", "epoch.committed"), self.last_of_file())
         self.finish(lambda: oracle.results_of_file(out))
 
     def test_from_a_topic_to_a_topic(self):
@@ -94,7 +97,8 @@ class KilledReplays(harness.KafkaCase):
         self.write(FIXED)
         headers = harness.headers_of(self.broker.read("topics.dead")[-1])
         last = "/".join(headers[f"anabranch.error.{part}"].decode() for part in ("topic", "partition", "offset"))
-        self.interrupt_replays(KAFKA_KILLS, lambda: sum(self.watcher.ends("topics.out", PARTITIONS)), last)
+        self.interrupt_replays(KAFKA_KILLS, ("target.commit", "kafka.positions_sent", "kafka.commit", "kafka.committed",
+                                             "epoch.committed"), last)
         self.finish(lambda: oracle.results_of(self.broker.read("topics.out")))
 
     def test_from_a_file_to_a_topic_between_the_commits_of_both(self):

@@ -51,7 +51,7 @@ class Cell:
         self.case.broker.make_topics({self.topic: partitions})
 
     def delete(self):
-        self.case.admin.delete_topics([self.topic], operation_timeout=20)[self.topic].result(20)
+        self.case.broker.admin.delete_topics([self.topic], operation_timeout=20)[self.topic].result(20)
 
     def recreate(self, records):
         self.delete()
@@ -69,12 +69,13 @@ class Cell:
     def cut(self, offsets):
         from confluent_kafka import TopicPartition
         wanted = [TopicPartition(self.topic, p, offset) for p, offset in offsets.items()]
-        for future in self.case.admin.delete_records(wanted).values():
+        for future in self.case.broker.admin.delete_records(wanted).values():
             future.result(20)
 
     def grow(self, partitions):
         from confluent_kafka.admin import NewPartitions
-        self.case.admin.create_partitions([NewPartitions(self.topic, partitions)])[self.topic].result(20)
+        self.case.broker.admin.create_partitions([NewPartitions(self.topic, partitions)])[self.topic].result(20)
+        self.case.broker.wait_for_topics({self.topic: partitions})
 
     def send(self, begin, end, partitions=(0, 1)):
         self.case.broker.produce({"topic": self.topic, "partition": partitions[n % len(partitions)], "key": b"k",
@@ -100,7 +101,7 @@ class Cell:
         group = f"anabranch.{self.name}"
         wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(self.topic, p) for p in range(partitions)])
         try:
-            answer = self.case.admin.list_consumer_group_offsets([wanted])[group].result(20)
+            answer = self.case.broker.admin.list_consumer_group_offsets([wanted])[group].result(20)
         except Exception:
             return False
         return all(each.offset >= 0 for each in answer.topic_partitions)
@@ -160,12 +161,6 @@ class Cell:
 
 
 class SourceTopics(harness.KafkaCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        from confluent_kafka.admin import AdminClient
-        cls.admin = AdminClient({"bootstrap.servers": cls.broker.address, **harness.QUIET})
-
     def cells(self, change, play):
         cells = [(when, target) for when in ("stopped", "running") for target in ("kafka", "sqlite")]
         with concurrent.futures.ThreadPoolExecutor(len(cells)) as pool:
@@ -286,7 +281,7 @@ class SourceTopics(harness.KafkaCase):
                                                       for n in range(begin, end))
         send(0, 20)
         self.wait_until("the first results", 30, lambda: len(self.broker.read(f"{name}.out")) == 20, run, pause=0.2)
-        self.admin.delete_topics([f"{name}.out"], operation_timeout=20)[f"{name}.out"].result(20)
+        self.broker.admin.delete_topics([f"{name}.out"], operation_timeout=20)[f"{name}.out"].result(20)
         send(20, 40)
         self.wait_until("the topic is named", 30, lambda: f"topic {name}.out on {self.broker.address} is gone, waiting for it. "
                         f"Make it again: kafka-topics.sh" in run.stderr, run)

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -82,13 +83,17 @@ class Run:
     def running(self):
         return self.process.poll() is None
 
+    def go_on(self):
+        """After a signal that stopped it."""
+        self.send(signal.SIGCONT)
+
     def send(self, number):
         if self.running():
             self.process.send_signal(number)
 
     def stopped(self):
-        """Suspends the process with a signal."""
-        return pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        """A signal holds the process."""
+        return self.running() and pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
     def wait(self, timeout):
         """The exit code. A process that exceeds its time limit is ended and fails the test."""
@@ -105,7 +110,7 @@ class Run:
     def end(self):
         if self.running():
             self.killed = True
-            self.process.send_signal(signal.SIGCONT)
+            self.go_on()
             self.kill()
 
     def __str__(self):
@@ -247,6 +252,49 @@ def read_lines(path):
     return [Line(raw) for raw in data.splitlines()]
 
 
+# --------------------------------------------------------------------------------------------------------- clients
+
+_beginning = threading.Lock()
+
+
+def _client(kind, address, settings):
+    """Clients are created one after the other: two threads that each created their first one at once have crashed in
+    the library. They look for a broker that is away twice a second, so that no test waits for its own clients."""
+    with _beginning:
+        return kind({"bootstrap.servers": address, "reconnect.backoff.max.ms": 500, "log_level": 2,
+                     "log.connection.close": False, **settings})
+
+
+def make_producer(address, settings):
+    from confluent_kafka import Producer
+    return _client(Producer, address, settings)
+
+
+def make_consumer(address, settings):
+    """One that reads from what it is assigned, without a group."""
+    from confluent_kafka import Consumer
+    return _client(Consumer, address, {"group.id": f"reader-{os.getpid()}-{time.monotonic_ns()}", "enable.auto.commit": False,
+                                       "isolation.level": "read_committed", "auto.offset.reset": "error", **settings})
+
+
+def passes_by_itself(error):
+    """Whether a consumer's error tells of a connection or of a leader that is not there yet: the consumer goes on."""
+    from confluent_kafka import KafkaError
+    return error.retriable() or error.code() in (
+        KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE,
+        KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION)
+
+
+def wait_for(what, timeout, test, pause=0.05):
+    """Waits for `test()` to be true, and returns it."""
+    deadline = time.monotonic() + timeout * PATIENCE
+    while not (found := test()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout * PATIENCE:.0f} s: {what}")
+        time.sleep(pause)
+    return found
+
+
 # ---------------------------------------------------------------------------------------------------------- broker
 
 
@@ -255,9 +303,9 @@ class Broker:
 
     def __init__(self, properties=(), options=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="anabranch-broker-"))
-        self.address = None
+        self.address = self._admin = None
         args = [*options, *(arg for prop in properties for arg in ("--property", prop))]
-        self.address = self._script("start", *args, timeout=120).strip()
+        self.address = self._script("start", *args, timeout=180).strip()
 
     def _script(self, command, *args, timeout=60):
         done = subprocess.run([str(ROOT / "tests" / "setup" / "broker"), command, str(self.folder), *args],
@@ -284,9 +332,13 @@ class Broker:
             print(f"the broker's log is kept: {kept}", file=sys.stderr)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def listener(self, name):
+        """host:port of a listener that was asked for with --listener."""
+        return (self.folder / f"listener.{name}").read_text().strip()
+
     def restart(self):
-        """Starts it again with the same port and data."""
-        self._script("restart", timeout=120)
+        """Same port, same data; it was away in between."""
+        self._script("restart", timeout=180)
 
     def pause(self, seconds):
         """Stops it with SIGTERM and starts it again after `seconds`, with the same port and data."""
@@ -294,29 +346,43 @@ class Broker:
         time.sleep(seconds)
         self.restart()
 
+    @property
+    def admin(self):
+        from confluent_kafka.admin import AdminClient
+        if self._admin is None:
+            self._admin = _client(AdminClient, self.address, {})
+        return self._admin
+
     def make_topics(self, partitions, config=None):
-        from confluent_kafka.admin import AdminClient, NewTopic
-        admin = AdminClient({"bootstrap.servers": self.address, **QUIET})
-        made = admin.create_topics([NewTopic(name, num_partitions=count, replication_factor=1, config=config or {})
-                                    for name, count in partitions.items()], operation_timeout=30)
+        from confluent_kafka.admin import NewTopic
+        made = self.admin.create_topics([NewTopic(name, num_partitions=count, replication_factor=1, config=config or {})
+                                         for name, count in partitions.items()], operation_timeout=30)
         for future in made.values():
             future.result(30)
+        self.wait_for_topics(partitions)
+
+    def wait_for_topics(self, partitions):
+        """A topic is made before the broker tells of it: waits until every partition has a leader."""
+        def known():
+            found = patiently(lambda: self.admin.list_topics(timeout=20)).topics
+            return all(name in found and sum(p.leader >= 0 for p in found[name].partitions.values()) == count
+                       for name, count in partitions.items())
+
+        wait_for(f"topics {partitions} with their leaders", 30, known)
 
     def configure(self, topic, config):
-        from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+        from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
         entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()]
         resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
-        admin = AdminClient({"bootstrap.servers": self.address, **QUIET})
-        for future in admin.incremental_alter_configs([resource]).values():
+        for future in self.admin.incremental_alter_configs([resource]).values():
             future.result(30)
 
     def produce(self, records, **settings):
         """Sends records and waits for every acknowledgement. A record is a dict of topic, and of key, value,
         partition, headers, timestamp where wanted."""
-        from confluent_kafka import Producer
-        producer = Producer({"bootstrap.servers": self.address, "enable.idempotence": True, "linger.ms": 20,
-                             "queue.buffering.max.messages": 1000000, "partitioner": "murmur2_random",
-                             "message.max.bytes": 8 << 20, **QUIET, **settings})
+        producer = make_producer(self.address, {"enable.idempotence": True, "linger.ms": 20,
+                                                "queue.buffering.max.messages": 1000000, "partitioner": "murmur2_random",
+                                                "message.max.bytes": 8 << 20, **settings})
         failures = []
 
         def delivered(error, _):
@@ -336,12 +402,11 @@ class Broker:
 
     def read(self, topic, isolation="read_committed", timeout=60):
         """Every record of a topic up to its end, by partition and offset, as confluent-kafka's messages."""
-        from confluent_kafka import Consumer, KafkaError, TopicPartition, OFFSET_BEGINNING
-        consumer = Consumer({"bootstrap.servers": self.address, "group.id": f"reader-{os.getpid()}-{time.monotonic_ns()}",
-                             "enable.auto.commit": False, "enable.partition.eof": True, "isolation.level": isolation,
-                             "auto.offset.reset": "error", "fetch.message.max.bytes": 8 << 20, **QUIET})
+        from confluent_kafka import KafkaError, TopicPartition, OFFSET_BEGINNING
+        consumer = make_consumer(self.address, {"enable.partition.eof": True, "isolation.level": isolation,
+                                                "fetch.message.max.bytes": 8 << 20})
         try:
-            partitions = sorted(consumer.list_topics(topic, timeout=20).topics[topic].partitions)
+            partitions = sorted(patiently(lambda: consumer.list_topics(topic, timeout=20)).topics[topic].partitions)
             if not partitions:
                 raise AssertionError(f"no topic {topic}")
             consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
@@ -356,15 +421,12 @@ class Broker:
                         found.append(message)
                     elif error.code() == KafkaError._PARTITION_EOF:
                         at_end.add(message.partition())
-                    elif not error.retriable():
+                    elif not passes_by_itself(error):
                         raise AssertionError(f"{topic}: {error}")
         finally:
             consumer.close()
         found.sort(key=lambda m: (m.partition(), m.offset()))
         return found
-
-
-QUIET = {"log_level": 2, "log.connection.close": False}
 
 
 def patiently(ask, timeout=20):
@@ -384,8 +446,7 @@ class Watcher:
     """Reads the ends of partitions and a group's positions, without joining a group."""
 
     def __init__(self, broker):
-        from confluent_kafka.admin import AdminClient
-        self._admin = AdminClient({"bootstrap.servers": broker.address, **QUIET})
+        self._admin = broker.admin
 
     def ends(self, topic, partitions, isolation="read_committed"):
         """Per partition the offset after the last record that a reader of `isolation` may see."""
@@ -413,6 +474,11 @@ class Watcher:
         offsets = patiently(ask)
         return [offsets[p] for p in range(partitions)]
 
+    def all_hold(self, group, lanes):
+        """Whether the group has so many members and each of them has partitions."""
+        members = patiently(lambda: self._admin.describe_consumer_groups([group])[group].result(20)).members
+        return len(members) == lanes and all(m.assignment and m.assignment.topic_partitions for m in members)
+
 
 class KafkaCase(PipelineCase):
     """One broker for all tests of a file; each test uses its own topics and topology name."""
@@ -436,8 +502,11 @@ def headers_of(message):
     return dict(headers)
 
 
+_closed = []
+
+
 def closed_port():
-    """A free local port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of this machine on which nobody listens. It stays bound, so that nobody else gets it."""
+    _closed.append(socket.socket())
+    _closed[-1].bind(("127.0.0.1", 0))
+    return _closed[-1].getsockname()[1]

@@ -155,10 +155,9 @@ class BenchTools(harness.KafkaCase):
                     self.assertIn(said, stderr)
 
     def test_only_committed_records_count_when_asked(self):
-        from confluent_kafka import Producer
         records = self.file("records", ["v"])
         target, = self.topics("out", partitions=1)
-        producer = Producer({"bootstrap.servers": self.broker.address, "transactional.id": self.prefix, **harness.QUIET})
+        producer = harness.make_producer(self.broker.address, {"transactional.id": self.prefix})
         producer.init_transactions(30)
         for key, end in (key_of(0), producer.abort_transaction), (key_of(0), producer.commit_transaction):
             producer.begin_transaction()

@@ -55,7 +55,6 @@ class KafkaDeadLetters(harness.KafkaCase):
 
     def test_those_that_the_topic_let_go_do_not_hold_the_others_up(self):
         from confluent_kafka import TopicPartition
-        from confluent_kafka.admin import AdminClient
         self.prepare("expired")
         self.anabranch("run", "--once", self.topology, code=EXIT_OK)
         self.replay(code=EXIT_OK)  # they fail again: what waits now lies behind the stored positions
@@ -64,8 +63,7 @@ class KafkaDeadLetters(harness.KafkaCase):
             if "anabranch.error.origin.node" not in dict(letter.headers()):
                 continue
             first[letter.partition()] = min(letter.offset(), first.get(letter.partition(), letter.offset()))
-        admin = AdminClient({"bootstrap.servers": self.broker.address, **harness.QUIET})
-        for done in admin.delete_records([TopicPartition("expired.dead", p, o + 1) for p, o in first.items()]).values():
+        for done in self.broker.admin.delete_records([TopicPartition("expired.dead", p, o + 1) for p, o in first.items()]).values():
             done.result(20)
         self.assertEqual(self.letters()["letters"], len(BAD) - len(first))
         self.write(FIXED)

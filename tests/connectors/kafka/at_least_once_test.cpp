@@ -88,8 +88,10 @@ TEST(KafkaAtLeastOnce, SendsWithoutACommitAndKeepsToALingerThatIsSet) {
     const EncodedBatch batch = lane.TakeEncoded();
     ASSERT_TRUE((*committer)->Write(batch).ok());
     (*committer)->SendNow();
-    for (int tries = 0; tries < (lingers ? 5 : 200) && ReadAll(out).size() < 10; ++tries) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    if (lingers) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(500));  // real time, in which nothing is sent
+    } else {
+      AwaitWritten(out, 10);
     }
     EXPECT_EQ(ReadAll(out).size(), lingers ? 0u : 10u);
     ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());  // never waits for a linger

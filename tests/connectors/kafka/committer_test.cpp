@@ -28,7 +28,7 @@ TEST(KafkaTransaction, MakesRowsAndPositionsVisibleTogether) {
   ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
   const EncodedBatch batch = lane.TakeEncoded();
   ASSERT_TRUE((*committer)->Write(batch).ok());
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  AwaitWritten(out, 10);
   EXPECT_TRUE(ReadAll(out).empty());  // not committed
   EXPECT_EQ(StoredOffset("anabranch.tx", in, 0), -1);
   const Status committed = (*committer)->Commit(EndOf(batch));
@@ -93,7 +93,7 @@ TEST(KafkaTransaction, LeavesNothingVisibleAfterAnAbortAndWritesAgain) {
   ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
   const EncodedBatch batch = lane.TakeEncoded();
   ASSERT_TRUE((*committer)->Write(batch).ok());
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // sent, so that there is something to take back
+  AwaitWritten(out, 5);  // there is something to take back
   ASSERT_TRUE((*committer)->Abort().ok());
   EXPECT_TRUE(ReadAll(out).empty());
   EXPECT_EQ(ReadAll(out, false).size(), 5u);
@@ -207,7 +207,7 @@ TEST(KafkaTransaction, IsFencedByASecondProducerOfItsName) {
   ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
   const EncodedBatch batch = lane.TakeEncoded();
   ASSERT_TRUE((*committer)->Write(batch).ok());
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  AwaitWritten(out, 5);
   TestLane twin(MakeSourceProgram({in}), "fence");
   ASSERT_TRUE(twin.source->Open().ok());
   ASSERT_TRUE(twin.OpenCommitter({MakeTargetProgram(out)}).ok());

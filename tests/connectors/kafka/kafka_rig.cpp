@@ -1,10 +1,7 @@
 #include "tests/connectors/kafka/kafka_rig.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <librdkafka/rdkafka.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,24 +13,13 @@
 #include <thread>
 
 #include "engine/clock.h"
+#include "engine/testing/eventually.h"
 
 namespace anabranch {
 
 namespace {
 
 constexpr int kWaitMs = 20'000;
-
-int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  bind(fd, reinterpret_cast<sockaddr*>(&address), size);
-  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  close(fd);
-  return ntohs(address.sin_port);
-}
 
 // Starts on the first use, ends with the program's tests.
 class Broker : public testing::Environment {
@@ -43,26 +29,16 @@ class Broker : public testing::Environment {
     char folder[] = "/tmp/anabranch-kafka-XXXXXX";
     if (mkdtemp(folder) == nullptr) Fail("no temporary folder");
     folder_ = folder;
-    const std::string port = std::to_string(FreePort());
-    const std::string sasl = std::to_string(FreePort());
-    const std::string control = std::to_string(FreePort());
-    const std::string listeners = "PLAINTEXT://127.0.0.1:" + port + ",SASL://127.0.0.1:" + sasl;
-    std::string command = script() + " start " + folder_ + "/broker --port " + port + " --heap 512m";
-    for (const std::string& property :
-         {"listeners=" + listeners + ",CONTROLLER://127.0.0.1:" + control, "advertised.listeners=" + listeners,
-          "controller.quorum.voters=1@127.0.0.1:" + control, std::string("sasl.enabled.mechanisms=PLAIN"),
-          std::string("listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT"),
-          std::string(
-              "listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule "
-              "required user_alice=\"wonderland\";")}) {
+    std::string command = script() + " start " + folder_ + "/broker --heap 512m --listener SASL=SASL_PLAINTEXT";
+    for (const std::string property :
+         {"sasl.enabled.mechanisms=PLAIN",
+          "listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule "
+          "required user_alice=\"wonderland\";"}) {
       command += " --property '" + property + "'";
     }
-    if (std::system((command + " >" + folder_ + "/out 2>&1").c_str()) != 0) {
-      std::ifstream out(folder_ + "/out");
-      Fail(std::string(std::istreambuf_iterator<char>(out), {}));
-    }
-    plain_ = "127.0.0.1:" + port;
-    sasl_ = "127.0.0.1:" + sasl;
+    if (std::system((command + " >" + folder_ + "/out 2>&1").c_str()) != 0) Fail(Contents(folder_ + "/out"));
+    plain_ = Contents(folder_ + "/broker/bootstrap");
+    sasl_ = Contents(folder_ + "/broker/listener.SASL");
   }
   void TearDown() override {
     if (folder_.empty()) return;
@@ -73,6 +49,13 @@ class Broker : public testing::Environment {
   const std::string& sasl() const { return sasl_; }
 
  private:
+  // Without the newline at its end.
+  static std::string Contents(const std::string& path) {
+    std::ifstream in(path);
+    std::string text(std::istreambuf_iterator<char>(in), {});
+    if (text.ends_with('\n')) text.pop_back();
+    return text;
+  }
   static std::string script() { return std::string(ANABRANCH_ROOT) + "/tests/setup/broker"; }
   [[noreturn]] static void Fail(const std::string& why) {
     fprintf(stderr, "[  FAILED  ] the broker did not start: %s\n", why.c_str());
@@ -109,6 +92,19 @@ std::vector<int> Partitions(rd_kafka_t* client, const std::string& topic) {
   rd_kafka_metadata_destroy(metadata);
   rd_kafka_topic_destroy(handle);
   return partitions;
+}
+
+// How many partitions of a topic have a leader.
+int Leaders(rd_kafka_t* client, const std::string& topic) {
+  rd_kafka_topic_t* handle = rd_kafka_topic_new(client, topic.c_str(), nullptr);
+  const rd_kafka_metadata_t* metadata = nullptr;
+  int found = 0;
+  if (rd_kafka_metadata(client, 0, handle, &metadata, kWaitMs) == 0) {
+    for (int i = 0; i < metadata->topics[0].partition_cnt; ++i) found += metadata->topics[0].partitions[i].leader >= 0;
+    rd_kafka_metadata_destroy(metadata);
+  }
+  rd_kafka_topic_destroy(handle);
+  return found;
 }
 
 TestRecord Copy(const rd_kafka_message_t& message) {
@@ -157,6 +153,9 @@ std::string TestBroker::MakeTopic(const std::string& stem, int partitions) {
   rd_kafka_event_destroy(event);
   rd_kafka_NewTopic_destroy(topic);
   rd_kafka_queue_destroy(queue);
+  // A topic is made before the broker tells of it.
+  EXPECT_TRUE(
+      Eventually([&] { return Leaders(client.get(), name) == partitions; }, std::chrono::milliseconds(kWaitMs)));
   return name;
 }
 
@@ -226,11 +225,13 @@ void AwaitEndedTransactions(rd_kafka_t* committed, const std::string& topic, con
   for (const int partition : partitions) {
     int64_t low = 0, written = 0, stable = -1;
     rd_kafka_query_watermark_offsets(all.get(), topic.c_str(), partition, &low, &written, kWaitMs);
-    while (true) {
+    const auto ended = [&] {
       rd_kafka_query_watermark_offsets(committed, topic.c_str(), partition, &low, &stable, kWaitMs);
-      if (stable >= written || std::chrono::steady_clock::now() > deadline) break;
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
+      return stable >= written;
+    };
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    Eventually(ended, left);
   }
 }
 
@@ -269,6 +270,10 @@ std::vector<TestRecord> ReadAll(const std::string& topic, bool committed_only) {
     return std::pair(a.partition, a.offset) < std::pair(b.partition, b.offset);
   });
   return records;
+}
+
+void AwaitWritten(const std::string& topic, size_t count) {
+  EXPECT_TRUE(Eventually([&] { return ReadAll(topic, false).size() >= count; }, std::chrono::milliseconds(kWaitMs)));
 }
 
 int64_t StoredOffset(const std::string& group, const std::string& topic, int partition, std::string* metadata) {

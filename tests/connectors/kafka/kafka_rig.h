@@ -46,6 +46,8 @@ void WriteRecords(const std::string& topic, const std::vector<TestRecord>& recor
 void WriteNumbered(const std::string& topic, int n, int partitions, int from = 0);
 // All of a topic, by partition and offset, by a client that shares no code with the connector.
 std::vector<TestRecord> ReadAll(const std::string& topic, bool committed_only = true);
+// Waits until that many records are in the topic, committed or not.
+void AwaitWritten(const std::string& topic, size_t count);
 // The group's position of a partition; -1 when none is stored. `metadata` gets what was stored with it.
 int64_t StoredOffset(const std::string& group, const std::string& topic, int partition,
                      std::string* metadata = nullptr);

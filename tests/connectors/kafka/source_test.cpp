@@ -61,7 +61,7 @@ TEST(KafkaSource, GivesWhatIsAtHandAtOnceUnlessALingerIsSet) {
   ASSERT_TRUE(lane.Run(2).ok());
   const auto seconds_of_poll = [&](int64_t linger_ns) {
     WriteNumbered(topic, 1, 1);
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // fetched by now
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // real time: fetched by now
     RecordBatch batch;
     batch.Clear(0, 0);
     BatchLimits limits;
@@ -394,7 +394,7 @@ TEST(KafkaSource, StopsWaitingForATransactionWhenToldTo) {
   while (lane.owned.empty()) ASSERT_TRUE(lane.Step().ok());
   LeaveTransactionOpen("anabranch.impatient", topic, 0, 7, 10'000);
   std::thread operator_([&lane] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));  // real time: it waits by then, as a rule
     lane.cancel.Raise(CancelToken::kNow);
   });
   const auto begin = Clock::now();
