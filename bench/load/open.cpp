@@ -48,7 +48,7 @@ struct Plan {
   std::string feed_linger_ms = "0";
 };
 
-// Receives until it has everything or is told to stop. The times are written by its own thread.
+// Receives until it has everything or a stop is requested. Its own thread writes the times.
 class Reader {
  public:
   explicit Reader(const Plan& plan) : received_ns_(static_cast<size_t>(plan.total)) {

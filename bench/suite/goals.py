@@ -31,8 +31,8 @@ class Measure:
     goal: Optional[float]
     stretch: Optional[float]
     source: object  # results.Ratio and the like
-    bound: Optional[float] = None  # a miss of it fails the run: omitted, the goal
-    quick: Optional[float] = None  # the bound of --quick: omitted, `bound`
+    bound: Optional[float] = None  # a miss of it fails the run; default: the goal
+    quick: Optional[float] = None  # the bound of --quick; default: `bound`
     gate: bool = True  # False: printed with its verdict, nothing fails (another measure of the same thing is held)
 
     def limit(self, quick: bool):

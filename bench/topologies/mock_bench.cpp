@@ -124,7 +124,7 @@ void Engine(Shared* shared, const std::string& name, const std::string& topology
   if (!summary.status.ok()) Die(topology + ": " + summary.status.message());
 }
 
-// One side: a process that waits for records until it is told to stop.
+// One side: a process that waits for records until a stop is requested.
 class Side {
  public:
   // Forks: before this process has threads. An empty topology is the relay.

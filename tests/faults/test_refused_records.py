@@ -204,7 +204,7 @@ class RefusedRecords(harness.KafkaCase):
 
     def test_the_cure_restart_works_after_the_policy_was_changed(self):
         file = self.stopped("cure-policy")
-        self.anabranch("restart", file, "--yes", "--once", code=harness.EXIT_STAGE)  # nothing was mended
+        self.anabranch("restart", file, "--yes", "--once", code=harness.EXIT_STAGE)  # nothing was fixed
         file = self.write("cure-policy")
         self.anabranch("restart", file, "--yes", "--once", code=harness.EXIT_OK)
         self.judge("timestamp", self.records(far_timestamp())[BAD])

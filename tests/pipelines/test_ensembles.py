@@ -381,9 +381,9 @@ class Policies(EnsembleCase):
     def test_a_member_that_always_fails_is_reported(self):
         run, results = self.run_rows(self.PROPERTIES, self.nodes("null"), self.rows(3000))
         self.assertEqual(len(results), 3000)
-        told = [line for line in run.stderr.splitlines() if 'member "pa" was missing in' in line]
-        self.assertEqual(len(told), 1, run.stderr)
-        self.assertIn('"missing_max" is 0.05 of 1000', told[0])
+        reported = [line for line in run.stderr.splitlines() if 'member "pa" was missing in' in line]
+        self.assertEqual(len(reported), 1, run.stderr)
+        self.assertIn('"missing_max" is 0.05 of 1000', reported[0])
 
     def test_missing_max_stops_the_stage_and_a_restart_goes_on(self):
         nodes = self.nodes("null", missing_max="stop")

@@ -3,7 +3,7 @@
 
     "$(tests/setup/python)" tests/setup/check_export_lines.py [PROGRAM]
 
-Blocks with "not run by our tests" are left out. Not part of CI: it needs the libraries of requirements.txt.
+Blocks with "not run by our tests" are omitted. Not part of CI: it needs the libraries of requirements.txt.
 """
 import pathlib
 import re

@@ -41,11 +41,12 @@ TEST_P(FaultyTopology, GetsExactlyItsFaults) {
   const std::string text = ReadText(folder + "/topology.json");
   CheckedTopology checked = CheckTopologyText(folder + "/topology.json", text, WholeRegistry(), CaseOptions());
   EXPECT_EQ(expected.faults, FaultLines(checked.faults)) << "got:\n" << Describe(checked.faults);
-  const std::string told = Describe(checked.faults);
-  for (const std::string& each : expected.texts) EXPECT_NE(told.find(each), std::string::npos) << each << "\n" << told;
+  const std::string described = Describe(checked.faults);
+  for (const std::string& each : expected.texts)
+    EXPECT_NE(described.find(each), std::string::npos) << each << "\n" << described;
   const bool errors =
       std::any_of(checked.faults.begin(), checked.faults.end(), [](const Fault& f) { return !f.warning; });
-  EXPECT_EQ(errors, !checked.ok()) << told;
+  EXPECT_EQ(errors, !checked.ok()) << described;
   for (const Fault& fault : checked.faults) {
     EXPECT_FALSE(fault.message.empty()) << FaultName(fault.code);
     EXPECT_EQ(fault.file, folder + "/topology.json");

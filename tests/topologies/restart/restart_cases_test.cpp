@@ -163,21 +163,21 @@ TEST_P(RestartChange, IsNotMistakenForAnotherDecision) {
   ASSERT_NE(change.cut, nullptr);
   const RestartPlan right = change.Decide();
   const Json& expected = change.json["expected"];
-  const auto told = [&](const char* what, auto&& spoil) {
+  const auto noticed = [&](const char* what, auto&& spoil) {
     RestartPlan plan = right;
     spoil(plan);
     EXPECT_NE(Wrong(expected, plan), "") << what;
   };
-  told("refused turned round", [](RestartPlan& plan) {
+  noticed("refused turned round", [](RestartPlan& plan) {
     plan.refused = plan.refused ? std::optional<std::string>() : std::optional<std::string>("no");
   });
-  told("another change", [](RestartPlan& plan) { plan.changes.push_back("more"); });
-  told("another record", [](RestartPlan& plan) { ++plan.records; });
-  told("another unclaimed row", [](RestartPlan& plan) { ++plan.unclaimed; });
-  told("recompute turned round", [](RestartPlan& plan) { plan.recompute = !plan.recompute; });
+  noticed("another change", [](RestartPlan& plan) { plan.changes.push_back("more"); });
+  noticed("another record", [](RestartPlan& plan) { ++plan.records; });
+  noticed("another unclaimed row", [](RestartPlan& plan) { ++plan.unclaimed; });
+  noticed("recompute turned round", [](RestartPlan& plan) { plan.recompute = !plan.recompute; });
   if (right.refused) return;
-  told("a stage less", [](RestartPlan& plan) { plan.stages_to_run.pop_back(); });
-  told("a result more", [](RestartPlan& plan) { plan.results_reused.push_back({"more", 1, 1}); });
+  noticed("a stage less", [](RestartPlan& plan) { plan.stages_to_run.pop_back(); });
+  noticed("a result more", [](RestartPlan& plan) { plan.results_reused.push_back({"more", 1, 1}); });
 }
 
 INSTANTIATE_TEST_SUITE_P(Case, RestartChange, testing::ValuesIn(Cases()), [](const auto& made) { return made.param; });
