@@ -361,8 +361,8 @@ Verdict Judge(const Comparison& comparison, const json& floors) {
   return verdict;
 }
 
-int Guard(int64_t records, int rounds, const std::string& floors_file) {
-  const json floors = json::parse(std::ifstream(floors_file));
+int Guard(int64_t records, int rounds) {
+  const json floors = json::parse(std::ifstream(std::string(ANABRANCH_ROOT) + "/bench/guard.json"));
   Comparison comparison(records, rounds);
   comparison.Run();
   Verdict verdict = Judge(comparison, floors);
@@ -381,16 +381,13 @@ int Guard(int64_t records, int rounds, const std::string& floors_file) {
 }
 
 int Main(int argc, char** argv) {
-  const Arguments arguments(argc, argv,
-                            {"usage: mock_bench [--guard] [--rounds N] [--records N] [--floors FILE]",
-                             {"--rounds", "--records", "--floors"},
-                             {"--guard"},
-                             0});
+  const Arguments arguments(
+      argc, argv,
+      {"usage: mock_bench [--guard] [--rounds N] [--records N]", {"--rounds", "--records"}, {"--guard"}, 0});
   const bool guard = arguments.Has("--guard");
   const int64_t records = arguments.Number("--records", 1000, guard ? 300'000 : 400'000);
   const auto rounds = static_cast<int>(arguments.Number("--rounds", 1, guard ? 7 : 9));
-  const std::string floors = arguments.Text("--floors", std::string(ANABRANCH_ROOT) + "/bench/guard.json");
-  return guard ? Guard(records, rounds, floors) : Compare(records, rounds);
+  return guard ? Guard(records, rounds) : Compare(records, rounds);
 }
 
 }  // namespace
