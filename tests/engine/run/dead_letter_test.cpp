@@ -234,6 +234,7 @@ TEST_F(DeadLetters, ThatFailAgainTellOfTheirFirstFailure) {
   Fail();
   const std::string first = Header(letters, 0, "anabranch.error.failed_at");
   for (int again = 0; again < 2; ++again) {
+    clock.Advance(1'000'000'000);
     const auto batches = Replay({});
     ASSERT_EQ(batches.size(), 1U);
     letters = WorkerTest::DeadLetters(*batches[0]);
