@@ -12,7 +12,7 @@ namespace anabranch {
 namespace {
 
 // Holds a commit until the test opens it or the writer interrupts it.
-class Gate {
+class CommitGate {
  public:
   void Close() { Set(&closed_, true); }
   void Open() { Set(&closed_, false); }
@@ -92,7 +92,7 @@ class ViewCommitter : public Committer {
   std::string committed, seen_at_abort;
   size_t sent = 0;
   int writes = 0, abort_writes = 0, abort_commits = 0;
-  Gate gate;
+  CommitGate gate;
   std::atomic<bool> interrupted{false};
   bool closed_inside = false;
 };

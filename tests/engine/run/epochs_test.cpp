@@ -10,7 +10,7 @@ class Epochs : public RunTest {
  protected:
   // Rows that reached the target and are not committed.
   size_t Written() {
-    const std::lock_guard lock(output->mutex);
+    const MutexLock lock(output->mutex);
     return output->open.size();
   }
 };
@@ -207,7 +207,7 @@ TEST_F(Epochs, ALostPartitionDropsWhatWasNotCommittedAndReadsItAgain) {
   ASSERT_TRUE(Eventually([&] { return Written() == 3; }));
   input->Revoke(true);
   ASSERT_TRUE(Eventually([&] {
-    const std::lock_guard lock(input->mutex);
+    const MutexLock lock(input->mutex);
     return input->events.empty();
   }));
   output->Uncork();
