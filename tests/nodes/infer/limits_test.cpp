@@ -121,7 +121,7 @@ TEST(InferProbe, ResultsThatChangeFromCallToCallAreRefused) {
   ASSERT_TRUE(call.ok()) << call.status().message();
   const auto shape = ProbeModel(call->get());
   EXPECT_EQ(shape.status().code(), Code::kStage);
-  EXPECT_NE(shape.status().message().find("other results"), std::string::npos) << shape.status().message();
+  EXPECT_NE(shape.status().message().find("different results"), std::string::npos) << shape.status().message();
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ TEST_F(Init, OverwritesNothing) {
   const std::string file = Write("topology.json", "mine");
   Outcome outcome = Run({"init", file});
   EXPECT_EQ(outcome.code, 2);
-  EXPECT_NE(outcome.err.find("exists already"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("already exists"), std::string::npos) << outcome.err;
   EXPECT_EQ(ReadFile(file), "mine");
 }
 
