@@ -57,13 +57,13 @@ std::string FaultName(FaultCode code) {
   return name;
 }
 
-void FaultSink::Add(FaultCode code, const ConfigValue& at, std::string message, std::string hint) {
-  Push(code, at, at.place, std::move(message), std::move(hint));
+Fault& FaultSink::Add(FaultCode code, const ConfigValue& at, std::string message, std::string hint) {
+  return Push(code, at, at.place, std::move(message), std::move(hint));
 }
 
-void FaultSink::AddAtName(FaultCode code, const ConfigValue& member, std::string message, std::string hint) {
-  Push(code, member, member.name_place.line != 0 ? member.name_place : member.place, std::move(message),
-       std::move(hint));
+Fault& FaultSink::AddAtName(FaultCode code, const ConfigValue& member, std::string message, std::string hint) {
+  return Push(code, member, member.name_place.line != 0 ? member.name_place : member.place, std::move(message),
+              std::move(hint));
 }
 
 void FaultSink::AddInside(FaultCode code, const ConfigValue& at, size_t offset, size_t length, std::string message,
@@ -79,10 +79,10 @@ void FaultSink::AddInside(FaultCode code, const ConfigValue& at, size_t offset, 
   Push(code, at, place, std::move(message), std::move(hint));
 }
 
-void FaultSink::AddAtPlace(FaultCode code, const Place& place, std::string pointer, std::string message,
-                           std::string hint) {
+Fault& FaultSink::AddAtPlace(FaultCode code, const Place& place, std::string pointer, std::string message,
+                             std::string hint) {
   if (code < FaultCode::kUnused) ++errors_;
-  if (faults_.size() >= kMaxFaults) return;
+  if (faults_.size() >= kMaxFaults) return surplus_;
   Fault fault;
   fault.code = code;
   fault.warning = code >= FaultCode::kUnused;
@@ -92,12 +92,19 @@ void FaultSink::AddAtPlace(FaultCode code, const Place& place, std::string point
   fault.place = place;
   fault.node = NodeOf(pointer);
   fault.pointer = std::move(pointer);
-  faults_.push_back(std::move(fault));
+  return faults_.emplace_back(std::move(fault));
 }
 
-void FaultSink::Push(FaultCode code, const ConfigValue& at, const Place& place, std::string message, std::string hint) {
-  if (faults_.size() >= kMaxFaults) return;
-  AddAtPlace(code, place, at.Pointer(), std::move(message), std::move(hint));
+void FaultSink::PassOn(const Fault& fault) {
+  Fault& added = AddAtPlace(fault.code, fault.place, fault.pointer, fault.message, fault.hint);
+  added.meant = fault.meant;
+  added.subject = fault.subject;
+}
+
+Fault& FaultSink::Push(FaultCode code, const ConfigValue& at, const Place& place, std::string message,
+                       std::string hint) {
+  if (faults_.size() >= kMaxFaults) return surplus_;
+  return AddAtPlace(code, place, at.Pointer(), std::move(message), std::move(hint));
 }
 
 std::vector<Fault> FaultSink::Sorted() const {
@@ -112,8 +119,7 @@ std::vector<Fault> FaultSink::Sorted() const {
   return sorted;
 }
 
-std::string Suggest(std::string_view word, const std::vector<std::string>& known) {
-  if (known.empty()) return {};
+std::string Nearest(std::string_view word, const std::vector<std::string>& known) {
   size_t best = std::max<size_t>(1, word.size() / 3);
   const std::string* nearest = nullptr;
   // One edit of a very short word makes any other: then the first letter has to agree.
@@ -128,7 +134,13 @@ std::string Suggest(std::string_view word, const std::vector<std::string>& known
       }
     }
   }
-  if (nearest != nullptr) return "did you mean \"" + *nearest + "\"?";
+  return nearest != nullptr ? *nearest : std::string();
+}
+
+std::string Suggest(std::string_view word, const std::vector<std::string>& known) {
+  if (known.empty()) return {};
+  const std::string nearest = Nearest(word, known);
+  if (!nearest.empty()) return "did you mean \"" + nearest + "\"?";
   std::string text = "known: ";
   const size_t named = std::min(known.size(), kMaxNamed);
   for (size_t i = 0; i < named; ++i) text += (i ? ", " : "") + known[i];

@@ -68,6 +68,9 @@ struct Fault {
   bool warning = false;
   std::string message;
   std::string hint;  // "did you mean …", a cure; may be empty
+  // With these a check separates causes from consequences; they are not shown.
+  std::string meant;    // the name that was probably meant in place of an unknown one; may be empty
+  std::string subject;  // the column or entry that the fault is about, where a cause may be recognised by it
   std::string file;
   Place place;
   std::string pointer;
@@ -81,11 +84,15 @@ class FaultSink {
 
   // A fault at a value, at a member's name, or at a byte inside a string value's text
   // (`offset` counts in the expanded text; falls back to the value where the text has escapes).
-  void Add(FaultCode code, const ConfigValue& at, std::string message, std::string hint = {});
-  void AddAtName(FaultCode code, const ConfigValue& member, std::string message, std::string hint = {});
+  // What is returned may be completed until the next fault is added.
+  Fault& Add(FaultCode code, const ConfigValue& at, std::string message, std::string hint = {});
+  Fault& AddAtName(FaultCode code, const ConfigValue& member, std::string message, std::string hint = {});
   void AddInside(FaultCode code, const ConfigValue& at, size_t offset, size_t length, std::string message,
                  std::string hint = {});
-  void AddAtPlace(FaultCode code, const Place& place, std::string pointer, std::string message, std::string hint = {});
+  Fault& AddAtPlace(FaultCode code, const Place& place, std::string pointer, std::string message,
+                    std::string hint = {});
+  // A fault that another sink collected for the same file.
+  void PassOn(const Fault& fault);
 
   size_t errors() const { return errors_; }
   const std::vector<Fault>& faults() const { return faults_; }
@@ -93,13 +100,16 @@ class FaultSink {
   std::vector<Fault> Sorted() const;
 
  private:
-  void Push(FaultCode code, const ConfigValue& at, const Place& place, std::string message, std::string hint);
+  Fault& Push(FaultCode code, const ConfigValue& at, const Place& place, std::string message, std::string hint);
 
   std::string file_;
   std::vector<Fault> faults_;
+  Fault surplus_;  // written and forgotten, beyond the most faults
   size_t errors_ = 0;
 };
 
+// The name of `known` that is near enough to `word` to be meant; empty when none is.
+std::string Nearest(std::string_view word, const std::vector<std::string>& known);
 // "did you mean \"amount\"?" for the nearest of `known`, or "known: a, b, c" when none is near
 // (at most 8 named, then "and n more"); empty when `known` is empty.
 std::string Suggest(std::string_view word, const std::vector<std::string>& known);

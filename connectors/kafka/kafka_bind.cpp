@@ -62,8 +62,10 @@ bool FindConnection(const ConfigValue& at, const BindServices& services, FaultSi
       return false;
     }
   } else if (std::find(known.begin(), known.end(), named->text) == known.end()) {
-    faults.Add(FaultCode::kUnknownReference, *named, "there is no Kafka connection \"" + named->text + "\"",
-               Suggest(named->text, known));
+    faults
+        .Add(FaultCode::kUnknownReference, *named, "there is no Kafka connection \"" + named->text + "\"",
+             Suggest(named->text, known))
+        .meant = Nearest(named->text, known);
     return false;
   }
   options->connection = named == nullptr ? known.front() : named->text;

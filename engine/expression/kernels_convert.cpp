@@ -1,7 +1,6 @@
 #include <charconv>
 #include <cmath>
 
-#include "engine/codec/row_faults.h"
 #include "engine/expression/kernel_loops.h"
 #include "engine/expression/kernels.h"
 #include "engine/text/number_list.h"

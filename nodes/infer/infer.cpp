@@ -102,8 +102,10 @@ std::shared_ptr<const ModelFile> FindModel(BindContext& context, ModelCache& mod
   const ConfigValue* entry = context.services().Section("models", name->text);
   FaultSink& faults = context.faults();
   if (entry == nullptr) {
-    faults.Add(FaultCode::kUnknownReference, *name, "model \"" + name->text + "\" is not declared under \"models\"",
-               Suggest(name->text, context.services().Names("models")));
+    faults
+        .Add(FaultCode::kUnknownReference, *name, "model \"" + name->text + "\" is not declared under \"models\"",
+             Suggest(name->text, context.services().Names("models")))
+        .meant = Nearest(name->text, context.services().Names("models"));
     return nullptr;
   }
   const ConfigValue* path = entry->Find("path");

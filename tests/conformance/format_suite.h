@@ -23,7 +23,7 @@ struct FormatCase {
 };
 
 void CheckFormatSpec(const Format& format);
-// Texts, numbers and flags come back as they were encoded; null and a missing field are told apart from values.
+// Texts, numbers and flags come back as they were encoded; null differs from every value.
 void CheckRoundTrip(const Format& format, const FormatCase& tested);
 // A bad payload, and every payload cut short, fails its own row with a code and a message, or is read; the rows around
 // it are not affected.

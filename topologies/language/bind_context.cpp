@@ -67,10 +67,12 @@ ColumnId NodeBinding::Make(const ConfigValue& at, std::string_view name, const T
     const std::string column = "column \"" + std::string(name) + "\"";
     const std::string maker = "node \"" + node_id() + "\"";
     // The name may stand as a member's name (`set`) or as a string.
-    faults_.AddAtName(FaultCode::kColumnMadeTwice, at,
-                      first->maker == node_id() ? maker + " makes " + column + " twice"
-                                                : column + " is made by \"" + first->maker + "\" and by " + maker,
-                      "a column is made once: give this one another name");
+    faults_
+        .AddAtName(FaultCode::kColumnMadeTwice, at,
+                   first->maker == node_id() ? maker + " makes " + column + " twice"
+                                             : column + " is made by \"" + first->maker + "\" and by " + maker,
+                   "a column is made once: give this one another name")
+        .subject = name;
   }
   const bool without_default = substituted_ && type.kind == Kind::kList;
   const bool may_be_null = nullable || conditional_ || without_default;

@@ -34,7 +34,7 @@ bool CascadeFilter::IsConsequence(const Fault& fault, bool blind) const {
 void CascadeFilter::PassOn(const FaultSink& found, bool blind) {
   for (const Fault& fault : found.faults()) {
     if (IsConsequence(fault, blind)) continue;
-    faults_.AddAtPlace(fault.code, fault.place, fault.pointer, fault.message, fault.hint);
+    faults_.PassOn(fault);
   }
 }
 
@@ -58,12 +58,9 @@ bool IsCause(const Fault& fault) {
 bool FollowsFrom(const Fault& fault, const Fault& cause) {
   const bool unused = fault.code == FaultCode::kUnused;
   if (cause.code == FaultCode::kVariable && fault.pointer == cause.pointer) return fault.code != FaultCode::kVariable;
-  if (cause.code == FaultCode::kUnknownReference && unused &&
-      cause.hint.find("\"" + LastStep(fault.pointer) + "\"") != std::string::npos) {
-    return true;
-  }
+  if (cause.code == FaultCode::kUnknownReference && unused && cause.meant == LastStep(fault.pointer)) return true;
   if (cause.code == FaultCode::kColumnMadeTwice && fault.code == FaultCode::kTypeConflict) {
-    return fault.message.find("two columns \"" + LastStep(cause.pointer) + "\"") != std::string::npos;
+    return fault.subject == cause.subject;
   }
   const bool no_schema = IsErrorBelow(cause, "/schemas/") || IsErrorBelow(cause, "/sources/");
   return no_schema && unused && !fault.node.empty();

@@ -1,22 +1,15 @@
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/plan.h"
 #include "engine/registry.h"
+#include "topologies/language/check_options.h"
 #include "topologies/language/parse.h"
 
 namespace anabranch {
-
-struct CheckOptions {
-  std::vector<std::string> allow_paths;  // --allow-path
-  // Environment look-up; tests pass their own. Default: getenv.
-  std::function<std::optional<std::string>(const std::string&)> env;
-};
 
 struct CheckedTopology {
   std::unique_ptr<Topology> topology;  // null when the file could not be parsed at all

@@ -172,9 +172,11 @@ std::shared_ptr<RecordSchema> Compiler::BindSchema(const ConfigValue& source, Ou
   if (entry == nullptr) {
     out.blind = true;
     if (name->is_string()) {
-      faults_.Add(FaultCode::kUnknownReference, *name,
-                  "source \"" + source.name + "\" names the schema \"" + name->text + "\", which is not in \"schemas\"",
-                  Suggest(name->text, services_.Names("schemas")));
+      faults_
+          .Add(FaultCode::kUnknownReference, *name,
+               "source \"" + source.name + "\" names the schema \"" + name->text + "\", which is not in \"schemas\"",
+               Suggest(name->text, services_.Names("schemas")))
+          .meant = Nearest(name->text, services_.Names("schemas"));
     }
     return nullptr;
   }
@@ -293,7 +295,7 @@ void Compiler::BindNode(size_t vertex) {
   FaultSink joins(file_);
   Scope scope = TakeInputs(vertex, out, joins);
   for (const Fault& fault : joins.faults()) {
-    (out.sound ? faults_ : apart).AddAtPlace(fault.code, fault.place, fault.pointer, fault.message, fault.hint);
+    (out.sound ? faults_ : apart).PassOn(fault);
   }
   const bool sound_above = out.sound && joins.errors() == 0;
   const bool direct = sound_above && !out.suspect;

@@ -4,8 +4,9 @@
 
 #include "engine/plan.h"
 #include "engine/registry.h"
-#include "topologies/language/check.h"
+#include "topologies/language/check_options.h"
 #include "topologies/language/graph.h"
+#include "topologies/language/parse.h"
 #include "topologies/language/structure.h"
 
 namespace anabranch {

@@ -63,7 +63,7 @@ class GraphCheck {
   std::vector<std::string> ids_;
   size_t suggestions_ = 0;
   std::vector<std::pair<size_t, const ConfigValue*>> read_sinks_;  // reader, its input
-  std::unordered_set<std::string> meant_;                          // hints given for unknown inputs
+  std::unordered_set<std::string> meant_;                          // in place of unknown inputs
 };
 
 void GraphCheck::Collect(const char* section, bool sources) {
@@ -110,11 +110,11 @@ void GraphCheck::CheckRenames() {
   }
 }
 
-// An unknown key of the node is reported as "inputs".
+// An unknown key of the node probably means "inputs".
 bool GraphCheck::InputsMisspelt(const ConfigValue& entry) const {
   if (entry.Find("inputs") != nullptr) return false;
   return std::any_of(faults_.faults().begin(), faults_.faults().end(), [&](const Fault& fault) {
-    return fault.code == FaultCode::kUnknownKey && fault.node == entry.name && fault.hint == "did you mean \"inputs\"?";
+    return fault.code == FaultCode::kUnknownKey && fault.node == entry.name && fault.meant == "inputs";
   });
 }
 
@@ -166,11 +166,13 @@ void GraphCheck::ConnectOne(size_t node, const ConfigValue& input) {
 
 void GraphCheck::UnknownInput(size_t node, const ConfigValue& input) {
   graph_.vertices[node].sound = false;
-  std::string hint = ++suggestions_ <= kMaxSuggestions ? Suggest(input.text, ids_) : std::string();
-  meant_.insert(hint);
-  faults_.Add(FaultCode::kUnknownReference, input,
-              "node \"" + Id(node) + "\" reads \"" + input.text + "\", which is neither a source nor a node",
-              std::move(hint));
+  const bool suggest = ++suggestions_ <= kMaxSuggestions;
+  Fault& fault =
+      faults_.Add(FaultCode::kUnknownReference, input,
+                  "node \"" + Id(node) + "\" reads \"" + input.text + "\", which is neither a source nor a node",
+                  suggest ? Suggest(input.text, ids_) : std::string());
+  if (suggest) fault.meant = Nearest(input.text, ids_);
+  meant_.insert(fault.meant);
 }
 
 void GraphCheck::CheckCycles() {
@@ -247,9 +249,9 @@ void GraphCheck::CheckDeadEnds() {
     const std::string_view kind = vertex.entry->Text("kind");
     // A node without readers is the end of every chain that reaches nothing; one fault names it.
     if (!vertex.readers.empty() || vertex.sink || registry_.FindKind(kind) == nullptr) continue;
-    if (vertex.inputs.empty()) continue;                                    // it reads nothing, as its fault said
-    if (by_id_.at(Id(node)) != node) continue;                              // its id is another's: said already
-    if (meant_.count("did you mean \"" + Id(node) + "\"?") != 0) continue;  // its reader misspelt it
+    if (vertex.inputs.empty()) continue;        // a fault of its own says so
+    if (by_id_.at(Id(node)) != node) continue;  // its id is another's: said already
+    if (meant_.count(Id(node)) != 0) continue;  // its reader misspelt it
     faults_.AddAtName(
         FaultCode::kDeadEnd, *vertex.entry, "nothing reads node \"" + Id(node) + "\", and it writes nowhere",
         "add \"" + Id(node) + "\" to the inputs of a node that leads to a " + Sinks() + " node, or remove it");

@@ -21,7 +21,7 @@ struct Graph {
   };
   std::vector<Vertex> vertices;  // sources in file order, then nodes in file order
   size_t sources = 0;
-  // Nodes in dependency order, ties by place in the file. Nodes in a cycle, or below one, are omitted.
+  // Nodes in dependency order, ties by place in the file. Nodes in a cycle, or below one, are not in it.
   std::vector<size_t> order;
 };
 

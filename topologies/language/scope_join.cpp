@@ -31,10 +31,12 @@ void ReportConflict(const Candidate& first, const VisibleColumn& second, const I
                      : "drop one of them above this node; to read both, make a column of a new name and of one type "
                        "in each branch, for example with float(x) or string(x)";
   }
-  faults.Add(FaultCode::kTypeConflict, *inflow.place,
-             "the inputs bring two columns \"" + name + "\": " + first.column.type.ToString() + " from \"" +
-                 first.column.maker + "\" and " + second.type.ToString() + " from \"" + second.maker + "\"",
-             std::move(hint));
+  faults
+      .Add(FaultCode::kTypeConflict, *inflow.place,
+           "the inputs bring two columns \"" + name + "\": " + first.column.type.ToString() + " from \"" +
+               first.column.maker + "\" and " + second.type.ToString() + " from \"" + second.maker + "\"",
+           std::move(hint))
+      .subject = name;
 }
 
 }  // namespace

@@ -138,7 +138,7 @@ bool CheckText(const ConfigValue& value, const Shape& shape, FaultSink& faults) 
                Suggest(value.text, shape.words));
     return false;
   }
-  // An empty expression is reported by its compiler.
+  // The compiler of expressions reports an empty one.
   const bool needs_text = shape.non_empty || shape.kind == Form::kColumn || shape.kind == Form::kPath;
   if (!needs_text || !value.text.empty()) return true;
   faults.Add(FaultCode::kBadValue, value, Label(value) + " is empty; it must be " + Wanted(shape));
@@ -202,10 +202,10 @@ bool CheckOneOf(ConfigValue& value, const Shape& shape, const std::string& what,
     const bool list = std::any_of(shape.alternatives.begin(), shape.alternatives.end(), [](const Shape& each) {
       return each.kind == Form::kList && !each.element.empty() && WantsText(each.element[0].kind);
     });
-    const std::string near = Suggest(value.text, chosen->words);
     faults.Add(FaultCode::kBadValue, value,
                Label(value) + " of " + what + " cannot be \"" + Shown(value) + "\"; it can be " + Wanted(shape),
-               near.starts_with("did you mean") || !list ? near : "write a list: [\"" + Shown(value) + "\"]");
+               list && Nearest(value.text, chosen->words).empty() ? "write a list: [\"" + Shown(value) + "\"]"
+                                                                  : Suggest(value.text, chosen->words));
     return false;
   }
   if (chosen->kind != Form::kObject || HasFieldOf(value, *chosen)) return CheckShape(value, *chosen, what, faults);
@@ -241,7 +241,7 @@ bool CheckFields(ConfigValue& object, const std::vector<FieldSpec>& fields, cons
   DropNotes(object);
   std::vector<std::string> absent;  // a typo means one of these rather than a key that is there
   std::vector<std::string> known;
-  std::unordered_set<std::string> meant;  // hints given for unknown keys
+  std::unordered_set<std::string> meant;  // in place of unknown keys
   size_t strangers = 0;
   for (const FieldSpec& field : fields) {
     known.push_back(field.name);
@@ -253,19 +253,19 @@ bool CheckFields(ConfigValue& object, const std::vector<FieldSpec>& fields, cons
     if (field != fields.end()) {
       usable = CheckShape(member, field->shape, what, faults) && usable;
     } else if (!open) {
-      std::string hint;
+      Fault& fault = faults.AddAtName(FaultCode::kUnknownKey, member, "unknown key \"" + member.name + "\" in " + what);
       if (strangers++ < kFewSuggestions) {
-        hint = Suggest(member.name, absent);
-        if (hint.rfind("did you mean", 0) != 0) hint = Suggest(member.name, known);
+        fault.meant = Nearest(member.name, absent);
+        fault.hint = Suggest(member.name, fault.meant.empty() ? known : absent);
+        if (fault.meant.empty()) fault.meant = Nearest(member.name, known);
       }
-      meant.insert(hint);
-      faults.AddAtName(FaultCode::kUnknownKey, member, "unknown key \"" + member.name + "\" in " + what, hint);
+      meant.insert(fault.meant);
     }
   }
   for (const FieldSpec& field : fields) {
     if (!field.required || object.Find(field.name) != nullptr) continue;
     usable = false;
-    if (meant.count("did you mean \"" + field.name + "\"?") != 0) continue;  // one mistake, one fault
+    if (meant.count(field.name) != 0) continue;  // one mistake, one fault
     Place place = object.place;
     place.end = place.begin + 1;
     faults.AddAtPlace(FaultCode::kMissingKey, place, object.Pointer(), what + " has no \"" + field.name + "\"",

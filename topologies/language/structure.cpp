@@ -237,8 +237,8 @@ bool StructureCheck::CheckNode(ConfigValue& node) {
     return false;
   }
   // A kind relies on its own fields only: with a bad timeout it can still tell what is wrong with its expressions.
-  FaultSink told_already{std::string()};
-  bool usable = CheckFields(node, kind->spec().fields, what, told_already, true);
+  FaultSink reported_already{std::string()};
+  bool usable = CheckFields(node, kind->spec().fields, what, reported_already, true);
   ConfigValue* to = Member(node, "to");
   const bool has_target = std::any_of(fields.begin(), fields.end(), [](const auto& each) { return each.name == "to"; });
   if (to != nullptr && has_target) {

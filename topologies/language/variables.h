@@ -3,7 +3,7 @@
 #include <string>
 
 #include "engine/fault.h"
-#include "topologies/language/check.h"
+#include "topologies/language/check_options.h"
 #include "topologies/language/parse.h"
 
 namespace anabranch {
