@@ -33,7 +33,7 @@ inline bool Passed(Outcome outcome) { return outcome <= Outcome::kSkipped || out
 
 // Why one row failed in one stage. `code` is a stable word, set where the row fails: by decoders and key rules ("json",
 // "utf8", "depth", "key", "duplicate_key", "csv", …), by nodes ("schema", "rule", "expression", "model",
-// "null_feature", "non_finite", "quorum", …), or by the engine ("timeout", "crash", "too_large", "given_up",
+// "null_feature", "non_finite", "quorum", …), or by the engine ("timeout", "too_large", "given_up",
 // "refused_by_target", …).
 struct RowError {
   uint32_t row = 0;
