@@ -97,14 +97,7 @@ class Cell:
                 return []
 
     def stored_all(self, partitions):
-        from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-        group = f"anabranch.{self.name}"
-        wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(self.topic, p) for p in range(partitions)])
-        try:
-            answer = self.case.broker.admin.list_consumer_group_offsets([wanted])[group].result(20)
-        except Exception:
-            return False
-        return all(each.offset >= 0 for each in answer.topic_partitions)
+        return all(at >= 0 for at in self.case.broker.stored(f"anabranch.{self.name}", self.topic, partitions))
 
     def wait(self, what, test, timeout=LIMIT):
         deadline = time.monotonic() + timeout * harness.PATIENCE

@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 
@@ -254,15 +253,10 @@ def read_lines(path):
 
 # --------------------------------------------------------------------------------------------------------- clients
 
-_beginning = threading.Lock()
-
-
 def _client(kind, address, settings):
-    """Clients are created one after the other: two threads that each created their first one at once have crashed in
-    the library. They look for a broker that is away twice a second, so that no test waits for its own clients."""
-    with _beginning:
-        return kind({"bootstrap.servers": address, "reconnect.backoff.max.ms": 500, "log_level": 2,
-                     "log.connection.close": False, **settings})
+    """One that looks for a broker that is away twice a second, so that no test waits for its own clients."""
+    return kind({"bootstrap.servers": address, "reconnect.backoff.max.ms": 500, "log_level": 2,
+                 "log.connection.close": False, **settings})
 
 
 def make_producer(address, settings):
@@ -377,6 +371,17 @@ class Broker:
         for future in self.admin.incremental_alter_configs([resource]).values():
             future.result(30)
 
+    def stored(self, group, topic, partitions):
+        """Per partition the position that a group stored; negative when there is none. Asked by a consumer that joins
+        nothing: an AdminClient that is answered "not coordinator" crashes (librdkafka issue 5040)."""
+        from confluent_kafka import TopicPartition
+        consumer = make_consumer(self.address, {"group.id": group, "isolation.level": "read_uncommitted"})
+        try:
+            wanted = [TopicPartition(topic, p) for p in range(partitions)]
+            return [at.offset for at in patiently(lambda: consumer.committed(wanted, timeout=20))]
+        finally:
+            consumer.close()
+
     def produce(self, records, **settings):
         """Sends records and waits for every acknowledgement. A record is a dict of topic, and of key, value,
         partition, headers, timestamp where wanted."""
@@ -446,7 +451,7 @@ class Watcher:
     """Reads the ends of partitions and a group's positions, without joining a group."""
 
     def __init__(self, broker):
-        self._admin = broker.admin
+        self._broker, self._admin = broker, broker.admin
 
     def ends(self, topic, partitions, isolation="read_committed"):
         """Per partition the offset after the last record that a reader of `isolation` may see."""
@@ -463,16 +468,8 @@ class Watcher:
         return [offsets[p] for p in range(partitions)]
 
     def committed(self, group, topic, partitions):
-        """Per partition the group's stored position, or 0."""
-        from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-
-        def ask():
-            wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p) for p in range(partitions)])
-            answer = self._admin.list_consumer_group_offsets([wanted], request_timeout=20)[group].result(20)
-            return {at.partition: max(0, at.offset) for at in answer.topic_partitions}
-
-        offsets = patiently(ask)
-        return [offsets[p] for p in range(partitions)]
+        """Per partition the group's stored position; 0 when there is none."""
+        return [max(0, offset) for offset in self._broker.stored(group, topic, partitions)]
 
     def all_hold(self, group, lanes):
         """Whether the group has so many members and each of them has partitions."""
