@@ -18,6 +18,7 @@ void LaneGroup::Start() {
     lane->thread = std::thread([this, lane = lane.get()] {
       lane->status = lane->lane->Run();
       const MutexLock lock(mutex_);
+      lane->ended = true;
       --running_;
       ended_.NotifyAll();
     });
@@ -31,7 +32,10 @@ bool LaneGroup::Wait(std::chrono::nanoseconds at_most, size_t left) {
 
 size_t LaneGroup::TakeOver(const std::string& stage, const Status& why) {
   size_t taken = 0;
-  for (auto& lane : lanes_) taken += lane->lane->TakeOver(stage, why) ? 1 : 0;
+  for (auto& lane : lanes_) {
+    lane->taken = lane->lane->TakeOver(stage, why);
+    taken += lane->taken ? 1 : 0;
+  }
   return taken;
 }
 
@@ -40,7 +44,9 @@ void LaneGroup::Join() {
 }
 
 void LaneGroup::Collect(RunSummary* summary) const {
+  const MutexLock lock(mutex_);
   for (const auto& lane : lanes_) {
+    if (!lane->ended && !lane->taken) continue;  // it still runs, beside one that is stuck
     const Failure& failure = lane->lane->failure();
     if (lane->status.ok() && !summary->stuck) continue;
     if (!lane->status.ok() && summary->status.ok()) summary->status = lane->status;

@@ -35,11 +35,13 @@ class LaneGroup {
   struct LaneThread {
     std::unique_ptr<Lane> lane;
     std::thread thread;
-    Status status;  // final once the thread is counted out of running_
+    Status status;       // of Lane::Run()
+    bool ended = false;  // guarded by mutex_; status and lane are final
+    bool taken = false;  // the lane's thread is parked for good
   };
 
   std::vector<std::unique_ptr<LaneThread>> lanes_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
   Condition ended_;
   size_t running_ GUARDED_BY(mutex_) = 0;
 };

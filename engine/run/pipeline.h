@@ -67,7 +67,7 @@ class Pipeline {
   bool Wait(std::chrono::nanoseconds at_most) const;
 
   // Waits for the end, closes everything and frees the state folder. Where the run is stuck, its lanes' memory and
-  // threads stay behind. Once.
+  // threads stay behind. The last call, once.
   RunSummary Finish();
 
  private:
