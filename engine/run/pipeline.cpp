@@ -206,7 +206,7 @@ Result<std::unique_ptr<PlanWorker>> Pipeline::Core::OpenWorker() {
 void Pipeline::Core::Supervise() {
   lanes_.Start();
   summary_.stuck = !RunLanes();
-  const bool input_ended = !summary_.stuck && !cancel_.draining() && take_up_.rules.give_up.empty();
+  const bool input_ended = !summary_.stuck && !cancel_.draining() && !mode_->bounded();
   if (!summary_.stuck) {
     lanes_.Join();
     SettleRestart();
