@@ -259,7 +259,7 @@ bool Pipeline::Core::FindStuck() {
                            std::to_string(kStuckGraceNs / 1'000'000'000) + " s more";
   cancel_.Raise(CancelToken::kDrain);
   WaitForLanes(0, kStuckGraceNs);
-  const Status stuck(Code::kStage, late + "; its thread cannot be ended, so this process ends");
+  const Status stuck(Code::kStage, late + "; its thread cannot be ended");
   const bool returned = std::ranges::none_of(attempts_->Overdue(clock_.NowNs(), kStuckGraceNs), still_out);
   const size_t taken = returned ? 0 : lanes_.TakeOver(call.stage, stuck);
   WaitForLanes(taken, kEndGraceNs);  // others find their own end

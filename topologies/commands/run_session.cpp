@@ -206,6 +206,7 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
     end.input_ended = status.ok() && signals.seen() == 0;
   } else {
     ShowFailure(command, args, options.start, summary, talk);
+    if (summary.stuck) talk.err << "a thread is stuck in that call, so this process ends\n";
     if (as_json) Log(&lines, *view, &RunView::Error);
     end.code = ExitCode(status.code());
     end.stage_stopped = summary.failure && summary.not_recorded.ok();
