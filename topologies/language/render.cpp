@@ -35,9 +35,9 @@ struct Excerpt {
 };
 
 // The text of a file as an excerpt shows it.
-class Shown {
+class ShownText {
  public:
-  Shown(std::string_view text, const std::vector<Place>& secrets) : text_(text), secrets_(secrets) {}
+  ShownText(std::string_view text, const std::vector<Place>& secrets) : text_(text), secrets_(secrets) {}
 
   std::string Part(size_t begin, size_t end) const {
     std::string shown;
@@ -83,7 +83,7 @@ Excerpt CutExcerpt(const Fault& fault, std::string_view text, const std::vector<
     while (from < begin && IsContinuation(text[from])) ++from;
     while (to > begin && to < line_end && IsContinuation(text[to])) --to;
   }
-  const Shown shown(text, secrets);
+  const ShownText shown(text, secrets);
   const std::string before = shown.Part(from, begin);
   const std::string under = shown.Part(begin, std::min(marked, to));
   Excerpt excerpt;
