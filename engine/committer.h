@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -29,6 +30,17 @@ struct RefusedRow {
   std::string reason;  // for the operator: who refused it, the text of the refusal, what helps
 };
 
+// How far one target of a commit unit is: per partition that was asked for, the offset of the next source record that
+// it wants; kNoPosition where it has none stored. Every row below is durable in it.
+struct TargetProgress {
+  TargetId target;
+  std::vector<int64_t> next;
+};
+
+// Where the source has to continue for all of `targets`: the least, so kNoPosition when one of them has none;
+// kWantsNothing without targets.
+std::vector<int64_t> LeastOf(const std::vector<TargetProgress>& targets, size_t partitions);
+
 // The order in which the committers of a lane commit an epoch. Whoever is more likely to fail, or whose rows others see
 // at once, comes later, so that a failure leaves as little as possible half done. Source positions come last: a record
 // is not read again once they are stored.
@@ -51,9 +63,9 @@ class Committer {
  public:
   virtual ~Committer() = default;
   virtual Status Open() = 0;
-  // Next source offset that this unit wants, per partition; kNoPosition = it has none stored.
-  // Write suppresses the rows that were read below it (EncodedBatch::ReadAt).
-  virtual Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) = 0;
+  // One entry per target of this unit. Write is never given a row that its target has by this: the caller drops it
+  // (engine/run/written_rows.h). Asked anew for each assignment, before the first of its rows.
+  virtual Result<std::vector<TargetProgress>> Progress(std::span<const PartitionId> partitions) = 0;
   // An operator decided where the source continues: progress becomes `next`, which may be lower than it was. Lane
   // thread, while the writer is idle.
   virtual Status MoveProgress(std::span<const PartitionId> /*partitions*/, std::span<const int64_t> /*next*/) {
@@ -81,8 +93,5 @@ class Committer {
   virtual CommitOrder commit_order() const = 0;
   virtual void Close() = 0;
 };
-
-// True when a row at `offset` is already durable in a target whose progress is `next`.
-inline bool AlreadyWritten(int64_t offset, int64_t next) { return next != kNoPosition && offset < next; }
 
 }  // namespace anabranch

@@ -183,27 +183,26 @@ class FileCommitter : public Committer {
     return {};
   }
 
-  Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override {
+  Result<std::vector<TargetProgress>> Progress(std::span<const PartitionId> partitions) override {
     std::vector<SourcePartition> named;
     for (const PartitionId partition : partitions) named.push_back(lane_.partitions->at(partition));
-    return file_->Progress(named);
+    const std::vector<int64_t> next = file_->Progress(named);
+    std::vector<TargetProgress> progress;
+    for (const Target& target : targets_) progress.push_back({target.id, next});
+    return progress;
   }
 
   Status MoveProgress(std::span<const PartitionId> partitions, std::span<const int64_t> next) override {
     std::vector<std::pair<SourcePartition, int64_t>> moved;
     for (size_t i = 0; i < partitions.size(); ++i) moved.emplace_back(lane_.partitions->at(partitions[i]), next[i]);
-    next_.clear();
     return file_->MoveProgress(moved);
   }
 
   Status Write(const EncodedBatch& batch) override {
-    RETURN_IF_ERROR(LearnProgress(batch.positions));
     for (const Target& target : targets_) {
       if (target.id >= batch.targets.size()) continue;
       const EncodedRows& rows = batch.targets[target.id];
-      for (const EncodedRows::Row& row : rows.rows) {
-        if (!IsWritten(batch.ReadAt(row))) WriteRow(target, rows, row);
-      }
+      for (const EncodedRows::Row& row : rows.rows) WriteRow(target, rows, row);
     }
     return {};
   }
@@ -220,7 +219,6 @@ class FileCommitter : public Committer {
   Status Abort() override {
     buffer_.clear();
     if (buffer_.capacity() > kKeptBufferBytes) buffer_.shrink_to_fit();
-    next_.clear();
     return {};
   }
 
@@ -228,26 +226,6 @@ class FileCommitter : public Committer {
   void Close() override { file_.reset(); }
 
  private:
-  // Progress only moves at this lane's own commits: once per partition and epoch is enough.
-  Status LearnProgress(const std::vector<PositionRange>& positions) {
-    written_below_.assign(written_below_.size(), kNoPosition);
-    for (const PositionRange& range : positions) {
-      if (range.partition >= written_below_.size()) written_below_.resize(range.partition + size_t{1}, kNoPosition);
-      ASSIGN_OR_RETURN(written_below_[range.partition], NextOf(range.partition));
-    }
-    return {};
-  }
-
-  bool IsWritten(const EncodedBatch::Place& place) const {
-    return place.partition < written_below_.size() && AlreadyWritten(place.offset, written_below_[place.partition]);
-  }
-
-  Result<int64_t> NextOf(PartitionId partition) {
-    if (partition >= next_.size()) next_.resize(partition + size_t{1});
-    if (!next_[partition]) next_[partition] = file_->Progress({lane_.partitions->at(partition)})[0];
-    return *next_[partition];
-  }
-
   void WriteRow(const Target& target, const EncodedRows& rows, const EncodedRows::Row& row) {
     if (target.dead_letters) {
       AppendRecordEnvelope(rows, row, &buffer_);
@@ -263,9 +241,7 @@ class FileCommitter : public Committer {
   const std::vector<Target> targets_;
   OpenFiles* const files_;
   std::shared_ptr<OutputFile> file_;
-  std::string buffer_;                        // the open epoch
-  std::vector<std::optional<int64_t>> next_;  // by PartitionId; learnt anew in each epoch
-  std::vector<int64_t> written_below_;        // by PartitionId, of those that the batch being written completes
+  std::string buffer_;  // the open epoch
 };
 
 Layout LayoutOf(const std::string& envelope) {

@@ -39,9 +39,10 @@ Status KafkaAtLeastOnceCommitter::Open() {
   return producer_.Start({});
 }
 
-Result<std::vector<int64_t>> KafkaAtLeastOnceCommitter::Progress(std::span<const PartitionId> partitions) {
-  if (consumer_ != nullptr) return consumer_->StoredPositions(partitions);
-  return std::vector<int64_t>(partitions.size(), kNoPosition);
+Result<std::vector<TargetProgress>> KafkaAtLeastOnceCommitter::Progress(std::span<const PartitionId> partitions) {
+  if (consumer_ == nullptr) return ForEach(targets_, std::vector<int64_t>(partitions.size(), kNoPosition));
+  ASSIGN_OR_RETURN(const std::vector<int64_t> stored, consumer_->StoredPositions(partitions));
+  return ForEach(targets_, stored);
 }
 
 // What was delivered below the old position says nothing of what is read from the new one on.
@@ -58,12 +59,12 @@ Status KafkaAtLeastOnceCommitter::MoveProgress(std::span<const PartitionId> part
 // The rows of `batch` that this producer delivered before.
 KafkaProducer::Skip KafkaAtLeastOnceCommitter::Delivered(const EncodedBatch& batch) {
   const bool any = std::ranges::any_of(batch.positions, [this](const PositionRange& range) {
-    return range.partition < delivered_.size() && AlreadyWritten(range.first, delivered_[range.partition]);
+    return range.partition < delivered_.size() && range.first < delivered_[range.partition];
   });
   if (!any) return {};
   return [this, &batch](TargetId target, const EncodedRows::Row& row) {
     const auto [partition, offset] = batch.ReadAt(row);
-    if (partition >= delivered_.size() || !AlreadyWritten(offset, delivered_[partition])) return false;
+    if (partition >= delivered_.size() || offset >= delivered_[partition]) return false;
     const SourceTable& table = batch.replayed != nullptr ? batch.replayed->record : *lane_.partitions;
     const auto is_target = [target](const auto& each) { return each.first == target; };
     const auto at = std::ranges::find_if(targets_, is_target);

@@ -114,7 +114,7 @@ Status KafkaTransactionCommitter::StartProducer(bool patiently) {
   return Status::Ok();
 }
 
-Result<std::vector<int64_t>> KafkaTransactionCommitter::Progress(std::span<const PartitionId> partitions) {
+Result<std::vector<TargetProgress>> KafkaTransactionCommitter::Progress(std::span<const PartitionId> partitions) {
   // Ends what the last producer left open: until then nobody can read the positions.
   if (!producer_.running()) RETURN_IF_ERROR(StartAgain({Code::kAborted, "it was closed"}));
   ASSIGN_OR_RETURN(std::vector<int64_t> stored, positions_.Stored(partitions));
@@ -122,7 +122,7 @@ Result<std::vector<int64_t>> KafkaTransactionCommitter::Progress(std::span<const
     if (progress_.size() <= partitions[i]) progress_.resize(partitions[i] + size_t{1}, kNoPosition);
     progress_[partitions[i]] = stored[i];
   }
-  return stored;
+  return ForEach(targets_, stored);
 }
 
 // The source's group has the positions; here is what was last seen of them.
@@ -135,23 +135,7 @@ Status KafkaTransactionCommitter::MoveProgress(std::span<const PartitionId> part
 
 // Whether all rows of `range` were written before: other targets were behind.
 bool KafkaTransactionCommitter::Repeated(const PositionRange& range) const {
-  return range.partition < progress_.size() && AlreadyWritten(range.next - 1, progress_[range.partition]);
-}
-
-// The rows of `batch` that were written before; none, so that no row is looked at, where there can be none.
-KafkaProducer::Skip KafkaTransactionCommitter::WrittenBelow(const EncodedBatch& batch) {
-  written_below_.assign(progress_.size(), kNoPosition);
-  bool any = false;
-  for (const PositionRange& range : batch.positions) {
-    if (range.partition >= progress_.size() || !AlreadyWritten(range.first, progress_[range.partition])) continue;
-    written_below_[range.partition] = progress_[range.partition];
-    any = true;
-  }
-  if (!any) return {};
-  return [this, &batch](TargetId, const EncodedRows::Row& row) {
-    const auto [partition, offset] = batch.ReadAt(row);
-    return partition < written_below_.size() && AlreadyWritten(offset, written_below_[partition]);
-  };
+  return range.partition < progress_.size() && range.next <= progress_[range.partition];
 }
 
 Status KafkaTransactionCommitter::Begin() {
@@ -175,7 +159,7 @@ Status KafkaTransactionCommitter::Begin() {
 
 Status KafkaTransactionCommitter::Write(const EncodedBatch& batch) {
   RETURN_IF_ERROR(Begin());
-  Status written = producer_.Write(batch, WrittenBelow(batch), timeout_ns_);
+  Status written = producer_.Write(batch, {}, timeout_ns_);
   FaultPoint("kafka.produced", transactional_id_);
   if (written.ok() && !producer_.refuses()) return written;
   const bool fatal = producer_.client().FatalError(nullptr) != 0;

@@ -68,7 +68,7 @@ class KafkaTransactionCommitter : public Committer {
   ~KafkaTransactionCommitter() override;
 
   Status Open() override;
-  Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override;
+  Result<std::vector<TargetProgress>> Progress(std::span<const PartitionId> partitions) override;
   Status MoveProgress(std::span<const PartitionId> partitions, std::span<const int64_t> next) override;
   Status Write(const EncodedBatch& batch) override;
   Status Prepare() override;
@@ -88,7 +88,6 @@ class KafkaTransactionCommitter : public Committer {
   Status CloseStaleIds();
   Status RecordId();
   bool Repeated(const PositionRange& range) const;
-  KafkaProducer::Skip WrittenBelow(const EncodedBatch& batch);
   Status InitTransactions(KafkaProducer& producer, const std::string& id, bool patiently);
   Status StartProducer(bool patiently);
   Status StartAgain(const Status& cause);
@@ -115,8 +114,7 @@ class KafkaTransactionCommitter : public Committer {
   const int64_t timeout_ns_;
   KafkaPositions positions_;
   KafkaProducer producer_;
-  std::vector<int64_t> progress_;       // by PartitionId, as of the last Progress()
-  std::vector<int64_t> written_below_;  // scratch of Write
+  std::vector<int64_t> progress_;  // by PartitionId, as of the last Progress()
   bool in_transaction_ = false;
   int64_t began_ns_ = 0;
   int64_t fenced_ns_ = 0;  // when the producer was last made anew after a fence
@@ -131,7 +129,7 @@ class KafkaAtLeastOnceCommitter : public Committer {
   ~KafkaAtLeastOnceCommitter() override;
 
   Status Open() override;
-  Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override;
+  Result<std::vector<TargetProgress>> Progress(std::span<const PartitionId> partitions) override;
   Status MoveProgress(std::span<const PartitionId> partitions, std::span<const int64_t> next) override;
   Status Write(const EncodedBatch& batch) override;
   Status Prepare() override;

@@ -94,6 +94,12 @@ std::vector<std::string> TopicsOf(const KafkaTargets& targets) {
   return topics;
 }
 
+std::vector<TargetProgress> ForEach(const KafkaTargets& targets, const std::vector<int64_t>& next) {
+  std::vector<TargetProgress> progress;
+  for (const auto& [id, program] : targets) progress.push_back({id, next});
+  return progress;
+}
+
 std::string WhichIsGone(const KafkaClient& client, const KafkaTargets& targets) {
   const ClientOptions& options = targets.front().second->settings().options;
   for (const std::string& topic : TopicsOf(targets)) {

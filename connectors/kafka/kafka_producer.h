@@ -127,6 +127,9 @@ class KafkaProducer {
   std::string id_;          // scratch
 };
 
+// The same progress for each of `targets`: they commit together.
+std::vector<TargetProgress> ForEach(const KafkaTargets& targets, const std::vector<int64_t>& next);
+
 // Topics of `targets`, each once.
 std::vector<std::string> TopicsOf(const KafkaTargets& targets);
 

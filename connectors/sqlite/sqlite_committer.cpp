@@ -19,7 +19,7 @@ class SqliteCommitter : public Committer {
       : lane_(lane), programs_(std::move(programs)) {}
 
   Status Open() override;
-  Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override;
+  Result<std::vector<TargetProgress>> Progress(std::span<const PartitionId> partitions) override;
   Status MoveProgress(std::span<const PartitionId> partitions, std::span<const int64_t> next) override;
   Status Write(const EncodedBatch& batch) override;
   Status Commit(const EpochEnd& end) override;
@@ -43,7 +43,7 @@ class SqliteCommitter : public Committer {
 
   Status Claim();
   Status CommitTarget(Target& target, const EpochEnd& end);
-  Result<int64_t> Settle(Target& target, const PositionRange& range);
+  Status Settle(Target& target, const PositionRange& range);
   static Status AfterCommit(const Status& status);
 
   const LaneContext& lane_;
@@ -71,21 +71,17 @@ Status SqliteCommitter::Claim() {
   return transaction.Commit();
 }
 
-// The least of the unit's tables; none when one of them has none.
-Result<std::vector<int64_t>> SqliteCommitter::Progress(std::span<const PartitionId> partitions) {
-  std::vector<int64_t> least;
-  for (const PartitionId partition : partitions) {
-    bool first = true;
-    int64_t next = kNoPosition;
-    for (Target& target : targets_) {
+Result<std::vector<TargetProgress>> SqliteCommitter::Progress(std::span<const PartitionId> partitions) {
+  std::vector<TargetProgress> progress;
+  for (Target& target : targets_) {
+    TargetProgress& mine = progress.emplace_back(target.id);
+    for (const PartitionId partition : partitions) {
       ASSIGN_OR_RETURN(const int64_t stored, target.table->Progress(lane_.partitions->at(partition)));
       target.next[partition] = stored;
-      next = first ? stored : std::min(next, stored);
-      first = false;
+      mine.next.push_back(stored);
     }
-    least.push_back(next);
   }
-  return least;
+  return progress;
 }
 
 Status SqliteCommitter::MoveProgress(std::span<const PartitionId> partitions, std::span<const int64_t> next) {
@@ -134,17 +130,11 @@ Status SqliteCommitter::AfterCommit(const Status& status) {
 
 Status SqliteCommitter::CommitTarget(Target& target, const EpochEnd& end) {
   target.settled.clear();
-  std::map<PartitionId, int64_t> stored;
-  for (const PositionRange& range : end.positions) {
-    ASSIGN_OR_RETURN(stored[range.partition], Settle(target, range));
-  }
+  for (const PositionRange& range : end.positions) RETURN_IF_ERROR(Settle(target, range));
   for (const EncodedBatch* batch : pending_) {
     if (target.id >= batch->targets.size()) continue;
     const EncodedRows& rows = batch->targets[target.id];
     for (const EncodedRows::Row& row : rows.rows) {
-      const auto [partition, offset] = batch->ReadAt(row);  // its identity stands in the row's value
-      const auto next = stored.find(partition);
-      if (next != stored.end() && AlreadyWritten(offset, next->second)) continue;
       if (batch->replayed != nullptr) {
         ASSIGN_OR_RETURN(const bool newest, target.table->IsNewest(rows, row));
         if (!newest) continue;
@@ -155,8 +145,8 @@ Status SqliteCommitter::CommitTarget(Target& target, const EpochEnd& end) {
   return {};
 }
 
-// Moves the progress of one partition on; gives what it was.
-Result<int64_t> SqliteCommitter::Settle(Target& target, const PositionRange& range) {
+// Advances the progress of one partition.
+Status SqliteCommitter::Settle(Target& target, const PositionRange& range) {
   const SourcePartition& from = lane_.partitions->at(range.partition);
   auto known = target.next.find(range.partition);
   if (known == target.next.end()) {
@@ -167,7 +157,7 @@ Result<int64_t> SqliteCommitter::Settle(Target& target, const PositionRange& ran
   const int64_t next = std::max(expected, range.next);
   RETURN_IF_ERROR(target.table->Advance(from, expected, next));
   target.settled[range.partition] = next;
-  return expected;
+  return Status::Ok();
 }
 
 }  // namespace

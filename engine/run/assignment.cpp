@@ -38,8 +38,8 @@ Result<std::vector<int64_t>> Assignment::WhereToContinue(const std::vector<Parti
 Result<Assignment::Wanted> Assignment::ReadTargets(const std::vector<PartitionId>& partitions) {
   const size_t n = partitions.size();
   Wanted wanted{std::vector<int64_t>(n, kWantsNothing), std::vector<int64_t>(n, kNoPosition), std::vector<bool>(n)};
-  for (const auto& committer : parts_.committers) {
-    ASSIGN_OR_RETURN(const std::vector<int64_t> progress, committer->Progress(partitions));
+  for (size_t committer = 0; committer < writer_.committers(); ++committer) {
+    ASSIGN_OR_RETURN(const std::vector<int64_t> progress, writer_.Progress(committer, partitions));
     for (size_t i = 0; i < n; ++i) {
       if (progress[i] == kNoPosition) wanted.unknown[i] = true;
       if (progress[i] != kNoPosition) wanted.least[i] = std::min(wanted.least[i], progress[i]);
@@ -103,20 +103,22 @@ Status Assignment::Recover(const std::vector<PartitionId>& partitions, std::vect
     shared_.warn("loss accepted: " + from.topic + "/" + std::to_string(from.partition) + " goes on at " +
                  std::to_string(moved.back()) + "; it was at " + std::to_string(lost.position));
   }
-  for (const auto& committer : parts_.committers) RETURN_IF_ERROR(MoveProgress(*committer, ids, moved));
+  for (size_t committer = 0; committer < writer_.committers(); ++committer) {
+    RETURN_IF_ERROR(MoveProgress(committer, ids, moved));
+  }
   RETURN_IF_ERROR(Store(ids, moved));
   lost_.clear();
   return Status::Ok();
 }
 
 // A target goes back only where the topic begins anew; else what it has beyond the loss stays written.
-Status Assignment::MoveProgress(Committer& committer, const std::vector<PartitionId>& ids, std::vector<int64_t> next) {
-  ASSIGN_OR_RETURN(const std::vector<int64_t> had, committer.Progress(ids));
+Status Assignment::MoveProgress(size_t committer, const std::vector<PartitionId>& ids, std::vector<int64_t> next) {
+  ASSIGN_OR_RETURN(const std::vector<int64_t> had, writer_.Progress(committer, ids));
   for (size_t i = 0; i < ids.size(); ++i) {
     const bool gone = LostIn(ids[i])->why == LostPosition::Why::kGone;
     if (!gone && had[i] != kWantsNothing) next[i] = std::max(next[i], had[i]);
   }
-  return committer.MoveProgress(ids, next);
+  return writer_.MoveProgress(committer, ids, next);
 }
 
 void Assignment::NoteLost(Status* status) {

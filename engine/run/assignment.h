@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/committer.h"
+#include "engine/run/epoch_writer.h"
 #include "engine/run/lane_parts.h"
 #include "engine/run/patience.h"
 #include "engine/run/position_witness.h"
@@ -24,13 +24,14 @@ namespace anabranch {
 class Assignment {
  public:
   // All outlive it.
-  Assignment(RunShared& shared, const LaneParts& parts, PositionWitness& witness, Patience& patience)
-      : shared_(shared), parts_(parts), witness_(witness), patience_(patience) {}
+  Assignment(RunShared& shared, const LaneParts& parts, EpochWriter& writer, PositionWitness& witness,
+             Patience& patience)
+      : shared_(shared), parts_(parts), writer_(writer), witness_(witness), patience_(patience) {}
 
-  // The least of what the targets still want and what the source stored; a target that has more suppresses the rows it
-  // has. A target without progress begins at the source's stored position, or, without one, where the source's `start`
-  // rule does. That start is stored before anything is read: whoever owns the partition later begins there too, so that
-  // a stored position that is gone was deleted. kStage: positions are lost.
+  // The least of what the targets still want and what the source stored; the writer drops the rows that a target has
+  // already. A target without progress begins at the source's stored position, or, without one, where the source's
+  // `start` rule does. That start is stored before anything is read: whoever owns the partition later begins there too,
+  // so that a stored position that is gone was deleted. kStage: positions are lost.
   Result<std::vector<int64_t>> WhereToContinue(const std::vector<PartitionId>& partitions);
   // The kept rows are committed: moves each lost position in `next`, at the source and at the targets, to the first
   // record that can be read.
@@ -54,10 +55,11 @@ class Assignment {
   const LostPosition* LostIn(PartitionId partition) const;
   int64_t BeginLost(const LostPosition& lost, int64_t stored);
   Status Store(const std::vector<PartitionId>& partitions, const std::vector<int64_t>& next);
-  Status MoveProgress(Committer& committer, const std::vector<PartitionId>& ids, std::vector<int64_t> next);
+  Status MoveProgress(size_t committer, const std::vector<PartitionId>& ids, std::vector<int64_t> next);
 
   RunShared& shared_;
   const LaneParts& parts_;
+  EpochWriter& writer_;
   PositionWitness& witness_;
   Patience& patience_;
   bool refused_ = false;

@@ -37,6 +37,7 @@ EpochWriter::EpochWriter(std::vector<Committer*> committers, size_t max_bytes, c
       max_bytes_(max_bytes),
       cancel_(cancel),
       callbacks_(std::move(callbacks)),
+      progress_(committers_.size()),
       failed_(committers_.size()),
       thread_([this] { Loop(); }) {}
 
@@ -60,12 +61,26 @@ Status EpochWriter::WaitFor(std::unique_lock<std::mutex>& lock, Ready ready) {
   return status_;
 }
 
+Result<std::vector<int64_t>> EpochWriter::Progress(size_t i, std::span<const PartitionId> partitions) {
+  ASSIGN_OR_RETURN(progress_[i], committers_[i]->Progress(partitions));
+  written_.Learn(partitions, progress_[i]);
+  return LeastOf(progress_[i], partitions.size());
+}
+
+Status EpochWriter::MoveProgress(size_t i, std::span<const PartitionId> partitions, std::span<const int64_t> next) {
+  RETURN_IF_ERROR(committers_[i]->MoveProgress(partitions, next));
+  written_.Move(partitions, next, progress_[i]);
+  return Status::Ok();
+}
+
 Status EpochWriter::Push(EncodedBatch&& batch, int64_t rows) {
   const size_t bytes = batch.bytes();
   std::unique_lock lock(mutex_);
   RETURN_IF_ERROR(WaitFor(lock, [&] { return held_bytes_ == 0 || held_bytes_ + bytes <= max_bytes_; }));
   held_bytes_ += bytes;
-  queue_.push_back({std::move(batch), rows, false});
+  Item item{std::move(batch), rows, false, bytes, {}};
+  written_.Drop(&item.batch, &item.whole);
+  queue_.push_back(std::move(item));
   changed_.notify_all();
   return Status::Ok();
 }
@@ -74,7 +89,7 @@ Status EpochWriter::CloseEpoch() {
   std::unique_lock lock(mutex_);
   RETURN_IF_ERROR(WaitFor(lock, [this] { return closed_ < kClosedEpochs; }));
   ++closed_;
-  queue_.push_back({{}, 0, true});
+  queue_.push_back({{}, 0, true, 0, {}});
   changed_.notify_all();
   return Status::Ok();
 }
@@ -272,7 +287,7 @@ Status EpochWriter::CommitEpoch() {
 
   std::lock_guard lock(mutex_);
   for (Item& item : pinned_) {
-    held_bytes_ -= item.batch.bytes();
+    held_bytes_ -= item.bytes;
     if (spare_.size() < kSpares) {
       item.batch.Clear(item.batch.targets.size());
       spare_.push_back(std::move(item.batch));

@@ -13,6 +13,7 @@
 #include "engine/committer.h"
 #include "engine/encoded.h"
 #include "engine/run/backoff.h"
+#include "engine/run/written_rows.h"
 #include "engine/status.h"
 
 namespace anabranch {
@@ -36,9 +37,16 @@ class EpochWriter {
     std::function<void()> before_commit;
     std::function<void(const EpochEnd&, int64_t rows)> committed;
   };
-  // `committers` in rank order, opened; they and `cancel` outlive the writer.
+  // `committers` in commit order, opened; they and `cancel` outlive the writer.
   EpochWriter(std::vector<Committer*> committers, size_t max_bytes, const CancelToken& cancel, Callbacks callbacks);
   ~EpochWriter();
+
+  // What committer `i` still wants of `partitions` (LeastOf its targets). From now on Push drops, per target, the rows
+  // that the target has. At an assignment, while the writer is idle.
+  Result<std::vector<int64_t>> Progress(size_t i, std::span<const PartitionId> partitions);
+  // Committer::MoveProgress; rows from `next` on are written again. While the writer is idle.
+  Status MoveProgress(size_t i, std::span<const PartitionId> partitions, std::span<const int64_t> next);
+  size_t committers() const { return committers_.size(); }
 
   // Hands one batch over (its content is moved). `rows` = source rows it completes.
   Status Push(EncodedBatch&& batch, int64_t rows);
@@ -57,8 +65,8 @@ class EpochWriter {
   // Ends the writer's thread, dropping what was not committed: after this nobody uses the committers. Call
   // WaitIdle() first to lose nothing. Idempotent.
   void Stop();
-  // After Stop(): visit(batch, rows) for what was pushed and is not committed, in order. It stays here: committers may
-  // refer to its bytes until they are closed.
+  // After Stop(): visit(batch, rows) for what was pushed and is not committed, in order, with the rows that some
+  // targets have already. It stays here: committers may refer to its bytes until they are closed.
   template <typename Visit>
   void ForEachUncommitted(Visit visit) const;
   // Whose commit failed: an index into `committers`, or their number when none did.
@@ -74,6 +82,8 @@ class EpochWriter {
     EncodedBatch batch;
     int64_t rows = 0;
     bool end = false;
+    size_t bytes = 0;
+    std::vector<std::vector<EncodedRows::Row>> whole;  // WrittenRows::Drop
   };
 
   void Loop();
@@ -98,6 +108,8 @@ class EpochWriter {
   const size_t max_bytes_;
   const CancelToken& cancel_;
   const Callbacks callbacks_;
+  WrittenRows written_;                                // lane thread
+  std::vector<std::vector<TargetProgress>> progress_;  // lane thread: by committer, as last asked
 
   // Writer thread only, until it ended.
   std::deque<Item> pinned_;
@@ -124,7 +136,16 @@ template <typename Visit>
 void EpochWriter::ForEachUncommitted(Visit visit) const {
   for (const std::deque<Item>* items : {&pinned_, &queue_}) {
     for (const Item& item : *items) {
-      if (!item.end) visit(item.batch, item.rows);
+      if (item.end) continue;
+      if (item.whole.empty()) {
+        visit(item.batch, item.rows);
+        continue;
+      }
+      EncodedBatch batch = item.batch;
+      for (size_t target = 0; target < item.whole.size(); ++target) {
+        if (!item.whole[target].empty()) batch.targets[target].rows = item.whole[target];
+      }
+      visit(batch, item.rows);
     }
   }
 }

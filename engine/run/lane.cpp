@@ -37,7 +37,7 @@ Lane::Lane(RunShared& shared, Parts parts)
                parts_.source->position_owner()),
       patience_(*parts_.source, writer_, window_, shared.stop, shared.plan.batch),
       open_(shared.plan.epoch, shared.clock, writer_, patience_, shared.lane_bytes, ShowAtCommit(parts_.committers)),
-      assignment_(shared, parts_, witness_, patience_),
+      assignment_(shared, parts_, writer_, witness_, patience_),
       keeper_(shared, parts_, writer_, window_, assignment_, feed_),
       fed_(shared.lanes_fed),
       at_end_(shared.lanes_at_end),

@@ -16,8 +16,8 @@ class PositionsCommitter : public Committer {
  public:
   explicit PositionsCommitter(Source& source) : source_(source) {}
   Status Open() override { return Status::Ok(); }
-  Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override {
-    return std::vector<int64_t>(partitions.size(), kWantsNothing);
+  Result<std::vector<TargetProgress>> Progress(std::span<const PartitionId>) override {
+    return std::vector<TargetProgress>();
   }
   Status Write(const EncodedBatch&) override { return Status::Ok(); }
   Status Commit(const EpochEnd& end) override {

@@ -36,10 +36,14 @@ class MemoryCommitter : public Committer {
 
   Status Open() override { return Status::Ok(); }
 
-  Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override {
-    MemoryOutput& first = *outputs_.front().second;
+  Result<std::vector<TargetProgress>> Progress(std::span<const PartitionId> partitions) override {
+    MemoryOutput& first = *outputs_.front().second;  // they commit together
     const MutexLock lock(first.mutex);
-    return std::vector<int64_t>(partitions.size(), first.keeps_progress ? first.next : kNoPosition);
+    std::vector<TargetProgress> progress;
+    for (const auto& output : outputs_) {
+      progress.push_back({output.first, std::vector<int64_t>(partitions.size(), first.next)});
+    }
+    return progress;
   }
 
   Status Write(const EncodedBatch& batch) override {
@@ -47,7 +51,6 @@ class MemoryCommitter : public Committer {
       const MutexLock lock(output->mutex);
       const EncodedRows& rows = batch.targets[target];
       for (const EncodedRows::Row& row : rows.rows) {
-        if (AlreadyWritten(batch.ReadAt(row).offset, output->next)) continue;
         const bool late = output->refuses_timestamps && row.timestamp_ms >= 0;
         if (late || output->refuses.contains(row.offset)) {
           const auto why = late ? RefusedRow::Why::kTimestamp : RefusedRow::Why::kContent;

@@ -33,7 +33,6 @@ class MemoryOutput {
   size_t sent();  // rows that had left when a lane last asked for it
 
   bool shows_at_commit = true;      // else its readers see rows as they leave
-  bool keeps_progress = true;       // answers Progress with what it committed
   std::set<int64_t> refuses;        // offsets whose rows it refuses for good
   bool refuses_timestamps = false;  // refuses rows that bear one
   bool bytes_gone = false;          // what a committer may refer to until it is closed was no longer there

@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "engine/testing/needed_rows.h"
 #include "tests/connectors/file/file_fixture.h"
 
 namespace anabranch {
@@ -147,13 +148,13 @@ TEST_F(FileTargetTest, ResumesFromTheLedgerAndSuppressesWhatItHas) {
   const auto program = Bind();
   const PartitionId partition = *table_.Find({"in", 0});
   auto committer = MustOpen(*program);
-  EXPECT_EQ(*committer->Progress(std::vector<PartitionId>{partition}), std::vector<int64_t>{kNoPosition});
+  EXPECT_EQ(WantedBy(*committer, {partition}), std::vector<int64_t>{kNoPosition});
   ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 0, 3)).ok());
   committer.reset();
   Restart();
   committer = MustOpen(*program);
-  EXPECT_EQ(*committer->Progress(std::vector<PartitionId>{partition}), std::vector<int64_t>{3});
-  ASSERT_TRUE(committer->Write(Rows(*program, 1, 4)).ok());
+  EXPECT_EQ(WantedBy(*committer, {partition}), std::vector<int64_t>{3});
+  ASSERT_TRUE(committer->Write(NeededRows(*committer, Rows(*program, 1, 4))).ok());
   ASSERT_TRUE(committer->Commit({2, {{partition, 1, 5}}}).ok());
   EXPECT_EQ(Get("out"), Lines(0, 5));
 }
@@ -167,8 +168,9 @@ TEST_F(FileTargetTest, ReplayedRowIsWrittenOnceByThePositionOfItsLetter) {
   replayed.replayed = std::make_shared<ReplayedLetter>();
   replayed.positions = {{letters, 70, 140}};  // what it completes is the dead letter
   ASSERT_TRUE(WriteAndCommit(*committer, replayed).ok());
-  ASSERT_TRUE(WriteAndCommit(*committer, replayed).ok()) << "again, for a target that was behind";
-  ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 1, 3)).ok());
+  ASSERT_TRUE(WriteAndCommit(*committer, NeededRows(*committer, replayed)).ok())
+      << "again, for a target that was behind";
+  ASSERT_TRUE(WriteAndCommit(*committer, NeededRows(*committer, Rows(*program, 1, 3))).ok());
   EXPECT_EQ(Get("out"), Lines(0, 3) + Lines(1, 1) + Lines(3, 1));
 }
 
@@ -242,7 +244,7 @@ TEST_F(FileTargetTest, EpochWithoutRowsMovesProgressOnly) {
   auto committer = MustOpen(*program);
   const PartitionId partition = *table_.Find({"in", 0});
   ASSERT_TRUE(committer->Commit({1, {{partition, 0, 9}}}).ok());
-  EXPECT_EQ(*committer->Progress(std::vector<PartitionId>{partition}), std::vector<int64_t>{9});
+  EXPECT_EQ(WantedBy(*committer, {partition}), std::vector<int64_t>{9});
   EXPECT_EQ(Get("out"), "");
 }
 

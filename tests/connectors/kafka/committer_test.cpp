@@ -5,6 +5,7 @@
 #include <set>
 #include <thread>
 
+#include "engine/testing/needed_rows.h"
 #include "tests/connectors/kafka/file_rows.h"
 #include "tests/connectors/kafka/kafka_rig.h"
 
@@ -177,20 +178,23 @@ TEST(KafkaTransaction, WritesNoRowBelowTheGroupsPosition) {
   ASSERT_TRUE((*committer)->Write(batch).ok());
   ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
   // Another target is behind: the lane is assigned anew and reads all of it again, a part at a time.
-  ASSERT_EQ((*committer)->Progress(lane.owned).value()[0], 5);
+  ASSERT_EQ(WantedBy(**committer, lane.owned)[0], 5);
   EncodedBatch part = batch;
   part.targets[0].rows.resize(3);
   part.positions[0].next = 3;
+  part = NeededRows(**committer, part);
   ASSERT_TRUE((*committer)->Write(part).ok());
   ASSERT_TRUE((*committer)->Commit(EndOf(part)).ok());
   EXPECT_EQ(StoredOffset("anabranch.ahead", in, 0), 5);
-  ASSERT_TRUE((*committer)->Write(batch).ok());
+  const EncodedBatch again = NeededRows(**committer, batch);
+  ASSERT_TRUE((*committer)->Write(again).ok());
   ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
   EXPECT_EQ(ReadAll(out).size(), 5u);
   // A replayed dead letter has the position of its first reading, but completes that of the letter.
   EncodedBatch replayed = batch;
   replayed.targets[0].rows.resize(1);
   replayed.positions.clear();
+  replayed = NeededRows(**committer, replayed);
   ASSERT_TRUE((*committer)->Write(replayed).ok());
   ASSERT_TRUE((*committer)->Commit(EndOf(replayed)).ok());
   EXPECT_EQ(ReadAll(out).size(), 6u);
@@ -272,12 +276,12 @@ TEST(KafkaTransaction, IsRefusedWhenThePartitionsWentToAnotherMember) {
 
 TEST(KafkaTransaction, CarriesThePositionOfAFileAndSuppressesWhatIsThere) {
   const std::string out = TestBroker::MakeTopic("file.out", 1);
-  const PartitionId file[] = {0};
+  const std::vector<PartitionId> file = {0};
   {
     TestLane lane(std::make_shared<FileProgram>("cases.jsonl"), "file");
     auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
     ASSERT_TRUE(committer.ok()) << committer.status().message();
-    EXPECT_EQ((*committer)->Progress(file).value()[0], kNoPosition);
+    EXPECT_EQ(WantedBy(**committer, file)[0], kNoPosition);
     const EncodedBatch batch = FileRows(0, 50);
     ASSERT_TRUE((*committer)->Write(batch).ok());
     const Status committed = (*committer)->Commit(EndOf(batch));
@@ -290,7 +294,7 @@ TEST(KafkaTransaction, CarriesThePositionOfAFileAndSuppressesWhatIsThere) {
   TestLane lane(std::make_shared<FileProgram>("cases.jsonl"), "file");
   auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
   ASSERT_TRUE(committer.ok());
-  EXPECT_EQ((*committer)->Progress(file).value()[0], 50);
+  EXPECT_EQ(WantedBy(**committer, file)[0], 50);
   const EncodedBatch batch = FileRows(30, 80);
   ASSERT_TRUE((*committer)->Write(batch).ok());
   ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
@@ -299,14 +303,15 @@ TEST(KafkaTransaction, CarriesThePositionOfAFileAndSuppressesWhatIsThere) {
 
 TEST(KafkaTransaction, NeverMovesThePositionOfAFileBack) {
   const std::string out = TestBroker::MakeTopic("back.out", 1);
-  const PartitionId file[] = {0};
+  const std::vector<PartitionId> file = {0};
   TestLane lane(std::make_shared<FileProgram>("cases.jsonl"), "back");
   auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
   ASSERT_TRUE(committer.ok()) << committer.status().message();
   ASSERT_TRUE((*committer)->Write(FileRows(0, 50)).ok());
   ASSERT_TRUE((*committer)->Commit({1, {{0, 0, 50}}}).ok());
-  ASSERT_EQ((*committer)->Progress(file).value()[0], 50);
-  ASSERT_TRUE((*committer)->Write(FileRows(0, 30)).ok());
+  ASSERT_EQ(WantedBy(**committer, file)[0], 50);
+  const EncodedBatch earlier = NeededRows(**committer, FileRows(0, 30));
+  ASSERT_TRUE((*committer)->Write(earlier).ok());
   ASSERT_TRUE((*committer)->Commit({2, {{0, 0, 30}}}).ok());
   EXPECT_EQ(StoredOffset("anabranch.back.in", out, 0), 50);
   EXPECT_EQ(ReadAll(out).size(), 5u);
@@ -314,12 +319,12 @@ TEST(KafkaTransaction, NeverMovesThePositionOfAFileBack) {
 
 TEST(KafkaTransaction, RefusesThePositionOfAnotherFile) {
   const std::string out = TestBroker::MakeTopic("other.out", 1);
-  const PartitionId file[] = {0};
+  const std::vector<PartitionId> file = {0};
   for (const char* path : {"a.jsonl", "b.jsonl"}) {
     TestLane lane(std::make_shared<FileProgram>(path), "other");
     auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
     ASSERT_TRUE(committer.ok());
-    const Result<std::vector<int64_t>> progress = (*committer)->Progress(file);
+    const Result<std::vector<TargetProgress>> progress = (*committer)->Progress(file);
     if (std::string(path) == "b.jsonl") {
       EXPECT_EQ(progress.status().code(), Code::kInvalid);
       EXPECT_NE(progress.status().message().find("a.jsonl"), std::string::npos) << progress.status().message();
@@ -331,11 +336,12 @@ TEST(KafkaTransaction, RefusesThePositionOfAnotherFile) {
 
 TEST(KafkaTransaction, RefusesThePositionOfAnotherFileOfTheSameName) {
   const std::string out = TestBroker::MakeTopic("replaced.out", 1);
-  const PartitionId file[] = {0};
+  const std::vector<PartitionId> file = {0};
   const auto progress_with = [&](const char* content) -> Result<std::vector<int64_t>> {
     TestLane lane(std::make_shared<FileProgram>("input.jsonl", content), "replaced");
     ASSIGN_OR_RETURN(const auto committer, lane.OpenCommitter({MakeTargetProgram(out)}));
-    ASSIGN_OR_RETURN(std::vector<int64_t> progress, committer->Progress(file));
+    ASSIGN_OR_RETURN(const std::vector<TargetProgress> targets, committer->Progress(file));
+    const std::vector<int64_t> progress = LeastOf(targets, file.size());
     if (progress[0] == kNoPosition) RETURN_IF_ERROR(committer->Commit({1, {{0, 0, 10}}}));
     return progress;
   };

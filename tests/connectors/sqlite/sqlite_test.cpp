@@ -5,6 +5,7 @@
 #include "engine/run/sqlite.h"
 #include "engine/testing/cells.h"
 #include "engine/testing/config_builder.h"
+#include "engine/testing/needed_rows.h"
 
 namespace anabranch {
 namespace {
@@ -101,9 +102,7 @@ class SqliteTest : public testing::Test, public BindServices {
     RETURN_IF_ERROR(committer.Write(batch));
     return committer.Commit({1, batch.positions});
   }
-  std::vector<int64_t> Progress(Committer& committer) {
-    return *committer.Progress(std::vector<PartitionId>{partition_});
-  }
+  std::vector<int64_t> Progress(Committer& committer) { return WantedBy(committer, {partition_}); }
 
   void Sql(const std::string& sql) {
     auto db = SqliteDatabase::Open(Path(), SqliteDatabase::Mode::kReadWrite, 1000);
@@ -240,7 +239,7 @@ TEST_F(SqliteTest, RowsAndProgressAreCommittedTogetherAndSuppressedLater) {
   }
   auto committer = MustOpen(*program);
   EXPECT_EQ(Progress(*committer), std::vector<int64_t>{3});
-  const EncodedBatch batch = Rows(*program, 1, 4, 2);
+  const EncodedBatch batch = NeededRows(*committer, Rows(*program, 1, 4, 2));
   ASSERT_TRUE(committer->Write(batch).ok());
   ASSERT_TRUE(committer->Commit({2, {{partition_, 1, 5}}}).ok());
   EXPECT_EQ(Query("SELECT score FROM scores ORDER BY id"), (Lines{"1.0", "1.0", "1.0", "2.0", "2.0"}));
@@ -327,7 +326,7 @@ TEST_F(SqliteTest, TableAddedLaterHasNoProgressUntilItCaughtUp) {
   Fill(0, 4, 2);
   EncodedBatch encoded;
   ASSERT_TRUE(Encode(*scores, &encoded, 2).ok());
-  ASSERT_TRUE(WriteAndCommit(**committer, encoded).ok());
+  ASSERT_TRUE(WriteAndCommit(**committer, NeededRows(**committer, encoded)).ok());
   EXPECT_EQ(Query("SELECT sum(score) FROM scores"), Lines{"5.0"});
   EXPECT_EQ(Query("SELECT sum(score) FROM copies"), Lines{"8.0"});
   EXPECT_EQ(Progress(**committer), std::vector<int64_t>{4});

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -44,12 +45,63 @@ class CommitGate {
   bool closed_ = false, inside_ = false;
 };
 
+// Two targets at different places, in one unit: keeps what it is given.
+class TwoTargets : public Committer {
+ public:
+  Status Open() override { return Status::Ok(); }
+  Result<std::vector<TargetProgress>> Progress(std::span<const PartitionId> partitions) override {
+    return std::vector<TargetProgress>{{0, std::vector<int64_t>(partitions.size(), next[0])},
+                                       {1, std::vector<int64_t>(partitions.size(), next[1])}};
+  }
+  Status Write(const EncodedBatch& batch) override {
+    for (size_t target = 0; target < 2; ++target) {
+      for (const auto& row : batch.targets[target].rows) open[target] += std::to_string(row.offset) + " ";
+    }
+    return Status::Ok();
+  }
+  Status Commit(const EpochEnd&) override {
+    if (abort_commits > 0) {
+      --abort_commits;
+      open = {};
+      return {Code::kAborted, "the group moved on"};
+    }
+    for (size_t target = 0; target < 2; ++target) committed[target] += open[target];
+    open = {};
+    return Status::Ok();
+  }
+  Status Abort() override {
+    open = {};
+    return Status::Ok();
+  }
+  CommitOrder commit_order() const override { return CommitOrder::kLocalDatabase; }
+  void Close() override {}
+
+  std::array<int64_t, 2> next = {kNoPosition, kNoPosition};
+  std::array<std::string, 2> open, committed;
+  int abort_commits = 0;
+};
+
+// Rows `first` … `next` - 1 of partition 0 for both targets.
+EncodedBatch Range(int64_t first, int64_t next) {
+  EncodedBatch batch;
+  batch.Clear(2);
+  for (EncodedRows& rows : batch.targets) {
+    for (int64_t offset = first; offset < next; ++offset) {
+      EncodedRows::Row row;
+      row.offset = offset;
+      rows.rows.push_back(row);
+    }
+  }
+  batch.positions.push_back({0, first, next});
+  return batch;
+}
+
 // Keeps views into what it was given, as a producer does that copies nothing.
 class ViewCommitter : public Committer {
  public:
   Status Open() override { return Status::Ok(); }
-  Result<std::vector<int64_t>> Progress(std::span<const PartitionId> partitions) override {
-    return std::vector<int64_t>(partitions.size(), kNoPosition);
+  Result<std::vector<TargetProgress>> Progress(std::span<const PartitionId> partitions) override {
+    return std::vector<TargetProgress>{{0, std::vector<int64_t>(partitions.size(), kNoPosition)}};
   }
   Status Write(const EncodedBatch& batch) override {
     ++writes;
@@ -206,6 +258,106 @@ TEST_F(Writer, ClosedEpochsThatWaitAreBounded) {
   lane.join();
   ASSERT_TRUE(writer.WaitIdle().ok());
   EXPECT_EQ(committer.committed.size(), 10 * text.size());
+}
+
+struct WriterOfTwo : public ::testing::Test {
+  TwoTargets targets;
+  CancelToken cancel;
+  EpochWriter writer{{&targets}, size_t{1} << 20, cancel, {}};
+  const std::vector<PartitionId> partition = {0};
+
+  void Commit(EncodedBatch batch) {
+    ASSERT_TRUE(writer.Push(std::move(batch), 1).ok());
+    ASSERT_TRUE(writer.CloseEpoch().ok());
+    Status idle;
+    do idle = writer.WaitIdle();
+    while (idle.code() == Code::kRetry);
+    ASSERT_TRUE(idle.ok()) << idle.message();
+  }
+};
+
+TEST_F(WriterOfTwo, EachTargetGetsTheRowsBehindItsOwnProgress) {
+  targets.next = {3, 1};
+  ASSERT_EQ(writer.Progress(0, partition).value(), std::vector<int64_t>{1});
+  Commit(Range(0, 5));
+  EXPECT_EQ(targets.committed[0], "3 4 ");
+  EXPECT_EQ(targets.committed[1], "1 2 3 4 ");
+}
+
+TEST_F(WriterOfTwo, ATargetWithoutProgressGetsEveryRow) {
+  targets.next = {3, kNoPosition};
+  ASSERT_EQ(writer.Progress(0, partition).value(), std::vector<int64_t>{kNoPosition});
+  Commit(Range(0, 4));
+  EXPECT_EQ(targets.committed[0], "3 ");
+  EXPECT_EQ(targets.committed[1], "0 1 2 3 ");
+}
+
+TEST_F(WriterOfTwo, ProgressThatIsAskedAnewCountsFromThenOn) {
+  targets.next = {0, 0};
+  ASSERT_TRUE(writer.Progress(0, partition).ok());
+  Commit(Range(0, 2));
+  ASSERT_TRUE(writer.Push(Range(2, 4), 1).ok());
+  ASSERT_TRUE(writer.AbandonOpen().ok());
+  targets.next = {4, 2};  // the commit of the first had happened after all
+  ASSERT_TRUE(writer.Progress(0, partition).ok());
+  Commit(Range(2, 6));
+  EXPECT_EQ(targets.committed[0], "0 1 4 5 ");
+  EXPECT_EQ(targets.committed[1], "0 1 2 3 4 5 ");
+}
+
+TEST_F(WriterOfTwo, AnAbortedEpochIsWrittenAgainWithoutTheRowsThatATargetHas) {
+  targets.next = {2, 0};
+  targets.abort_commits = 1;
+  ASSERT_TRUE(writer.Progress(0, partition).ok());
+  Commit(Range(0, 3));
+  EXPECT_EQ(targets.committed[0], "2 ");
+  EXPECT_EQ(targets.committed[1], "0 1 2 ");
+}
+
+TEST_F(WriterOfTwo, ProgressThatAnOperatorMovesBackLetsRowsThroughAgain) {
+  targets.next = {5, kNoPosition};
+  ASSERT_TRUE(writer.Progress(0, partition).ok());
+  ASSERT_TRUE(writer.MoveProgress(0, partition, std::vector<int64_t>{1}).ok());
+  Commit(Range(0, 3));
+  EXPECT_EQ(targets.committed[0], "1 2 ");
+  EXPECT_EQ(targets.committed[1], "0 1 2 ");
+}
+
+TEST_F(WriterOfTwo, RowsOfAnotherPartitionAreJudgedByItsOwnProgress) {
+  targets.next = {3, 3};
+  ASSERT_TRUE(writer.Progress(0, partition).ok());
+  EncodedBatch batch = Range(0, 4);
+  for (EncodedRows& rows : batch.targets) {
+    for (EncodedRows::Row& row : rows.rows) row.partition = 1;
+  }
+  batch.positions = {{1, 0, 4}};
+  Commit(std::move(batch));
+  EXPECT_EQ(targets.committed[0], "0 1 2 3 ");
+}
+
+TEST_F(WriterOfTwo, AReplayedRowIsJudgedByTheLetterThatItCompletes) {
+  targets.next = {10, 20};
+  ASSERT_TRUE(writer.Progress(0, partition).ok());
+  EncodedBatch batch = Range(7, 8);  // the offset of the record that failed
+  batch.replayed = std::make_shared<ReplayedLetter>();
+  batch.positions = {{0, 15, 16}};
+  Commit(std::move(batch));
+  EXPECT_EQ(targets.committed[0], "7 ");
+  EXPECT_EQ(targets.committed[1], "");
+}
+
+TEST_F(WriterOfTwo, WhatIsKeptAfterAFailureIncludesTheRowsThatATargetHas) {
+  targets.next = {2, 0};
+  ASSERT_TRUE(writer.Progress(0, partition).ok());
+  ASSERT_TRUE(writer.Push(Range(0, 3), 3).ok());
+  ASSERT_TRUE(writer.WaitIdle().ok());
+  writer.Stop();
+  std::vector<size_t> rows;
+  writer.ForEachUncommitted([&](const EncodedBatch& batch, int64_t) {
+    for (const EncodedRows& target : batch.targets) rows.push_back(target.rows.size());
+  });
+  EXPECT_EQ(rows, (std::vector<size_t>{3, 3}));
+  EXPECT_EQ(targets.open[0], "2 ");
 }
 
 }  // namespace

@@ -1,0 +1,53 @@
+#include "engine/run/written_rows.h"
+
+#include <algorithm>
+
+namespace anabranch {
+
+int64_t& WrittenRows::Entry(TargetId target, PartitionId partition) {
+  if (next_.size() <= target) next_.resize(target + size_t{1});
+  if (next_[target].size() <= partition) next_[target].resize(partition + size_t{1}, kNoPosition);
+  return next_[target][partition];
+}
+
+bool WrittenRows::Has(TargetId target, PartitionId partition, int64_t offset) const {
+  if (target >= next_.size() || partition >= next_[target].size()) return false;
+  const int64_t next = next_[target][partition];
+  return next != kNoPosition && offset < next;
+}
+
+void WrittenRows::Learn(std::span<const PartitionId> partitions, const std::vector<TargetProgress>& progress) {
+  for (const TargetProgress& each : progress) {
+    for (size_t i = 0; i < partitions.size(); ++i) Entry(each.target, partitions[i]) = each.next[i];
+  }
+}
+
+void WrittenRows::Move(std::span<const PartitionId> partitions, std::span<const int64_t> next,
+                       const std::vector<TargetProgress>& targets) {
+  for (const TargetProgress& each : targets) {
+    for (size_t i = 0; i < partitions.size(); ++i) {
+      int64_t& entry = Entry(each.target, partitions[i]);
+      if (entry != kNoPosition) entry = next[i];
+    }
+  }
+}
+
+void WrittenRows::Drop(EncodedBatch* batch, std::vector<std::vector<EncodedRows::Row>>* whole) const {
+  const std::vector<PositionRange>& ranges = batch->positions;
+  for (TargetId target(size_t{0}); target < next_.size() && target < batch->targets.size(); ++target) {
+    const auto begins_below = [&](const PositionRange& range) { return Has(target, range.partition, range.first); };
+    if (std::ranges::none_of(ranges, begins_below)) continue;
+    std::vector<EncodedRows::Row>& rows = batch->targets[target].rows;
+    const auto is_there = [&](const EncodedRows::Row& row) {
+      const auto [partition, offset] = batch->ReadAt(row);
+      return Has(target, partition, offset) &&
+             std::ranges::find(ranges, partition, &PositionRange::partition) != ranges.end();
+    };
+    if (std::ranges::none_of(rows, is_there)) continue;
+    whole->resize(batch->targets.size());
+    (*whole)[target] = rows;
+    std::erase_if(rows, is_there);
+  }
+}
+
+}  // namespace anabranch
