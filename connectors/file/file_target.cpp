@@ -10,6 +10,7 @@
 #include "connectors/file/file_source.h"
 #include "connectors/file/record_envelope.h"
 #include "engine/codec/json_writer.h"
+#include "engine/record_id.h"
 #include "engine/run/ledger.h"
 #include "engine/text/base64.h"
 #include "engine/text/json_literals.h"
@@ -25,9 +26,9 @@ enum class Layout { kEnveloped, kPlain, kRaw, kDeadLetters };
 
 // <topic>/<partition>/<offset>/<node>, into a text that is used again for each row.
 const std::string& SetRecordId(const RecordBatch& batch, uint32_t r, const std::string& node_id, std::string* id) {
-  const SourcePartition& from = batch.partitions->at(batch.partition[r]);
-  id->assign(from.topic).append("/").append(std::to_string(from.partition)).append("/");
-  return id->append(std::to_string(batch.offset[r])).append("/").append(node_id);
+  id->clear();
+  AppendRecordId(batch.partitions->at(batch.partition[r]), batch.offset[r], id);
+  return id->append("/").append(node_id);
 }
 
 class FileEncoder : public RowEncoder {

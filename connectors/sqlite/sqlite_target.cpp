@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "connectors/sqlite/row_codec.h"
+#include "engine/record_id.h"
 
 namespace anabranch {
 namespace {
@@ -24,9 +25,9 @@ class SqliteEncoder : public RowEncoder {
 
  private:
   Status EncodeRow(const RecordBatch& batch, uint32_t r, EncodedRows* out) {
-    const SourcePartition& from = batch.partitions->at(batch.partition[r]);
-    id_.assign(from.topic).append("/").append(std::to_string(from.partition)).append("/");
-    id_.append(std::to_string(batch.offset[r])).append("/").append(node_id_);
+    id_.clear();
+    AppendRecordId(batch.partitions->at(batch.partition[r]), batch.offset[r], &id_);
+    id_.append("/").append(node_id_);
     if (!key_owner_.empty() && batch.key_present[r] == 0) {
       return {Code::kStage, "node \"" + node_id_ + "\": record " + id_.substr(0, id_.rfind('/')) + " has no key, but " +
                                 key_owner_ + " upserts by key: give the source a \"key\", or use \"upsert\": \"id\""};
