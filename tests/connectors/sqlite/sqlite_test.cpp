@@ -1,5 +1,13 @@
 #include "connectors/sqlite/sqlite.h"
 
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <limits>
+#include <thread>
+
 #include "engine/connector.h"
 #include "engine/lane_context.h"
 #include "engine/run/sqlite.h"
