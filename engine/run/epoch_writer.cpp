@@ -45,18 +45,18 @@ EpochWriter::~EpochWriter() { Stop(); }
 
 void EpochWriter::Stop() {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (status_.ok()) status_ = {Code::kCancelled, "stopped"};
     stop_ = true;
   }
-  changed_.notify_all();
+  changed_.NotifyAll();
   if (thread_.joinable()) thread_.join();
 }
 
 template <typename Ready>
-Status EpochWriter::WaitFor(std::unique_lock<std::mutex>& lock, Ready ready) {
-  const auto done = [&] { return !status_.ok() || !refused_.empty() || ready(); };
-  if (!changed_.wait_for(lock, kWaitSlice, done)) return {Code::kRetry, "a target takes its time"};
+Status EpochWriter::WaitFor(Ready ready) {
+  const auto done = [&]() NO_THREAD_SAFETY_ANALYSIS { return !status_.ok() || !refused_.empty() || ready(); };
+  if (!changed_.WaitFor(mutex_, kWaitSlice, done)) return {Code::kRetry, "a target takes its time"};
   if (status_.ok() && !refused_.empty()) return {Code::kAborted, "a target refuses records"};
   return status_;
 }
@@ -75,65 +75,65 @@ Status EpochWriter::MoveProgress(size_t i, std::span<const PartitionId> partitio
 
 Status EpochWriter::Push(EncodedBatch&& batch, int64_t rows) {
   const size_t bytes = batch.bytes();
-  std::unique_lock lock(mutex_);
-  RETURN_IF_ERROR(WaitFor(lock, [&] { return held_bytes_ == 0 || held_bytes_ + bytes <= max_bytes_; }));
+  const MutexLock lock(mutex_);
+  RETURN_IF_ERROR(WaitFor([&]() REQUIRES(mutex_) { return held_bytes_ == 0 || held_bytes_ + bytes <= max_bytes_; }));
   held_bytes_ += bytes;
   Item item{std::move(batch), rows, false, bytes, {}};
   written_.Drop(&item.batch, &item.whole);
   queue_.push_back(std::move(item));
-  changed_.notify_all();
+  changed_.NotifyAll();
   return Status::Ok();
 }
 
 Status EpochWriter::CloseEpoch() {
-  std::unique_lock lock(mutex_);
-  RETURN_IF_ERROR(WaitFor(lock, [this] { return closed_ < kClosedEpochs; }));
+  const MutexLock lock(mutex_);
+  RETURN_IF_ERROR(WaitFor([this]() REQUIRES(mutex_) { return closed_ < kClosedEpochs; }));
   ++closed_;
   queue_.push_back({{}, 0, true, 0, {}});
-  changed_.notify_all();
+  changed_.NotifyAll();
   return Status::Ok();
 }
 
 void EpochWriter::SendNow() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     send_now_ = true;
   }
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 Status EpochWriter::WaitIdle() {
-  std::unique_lock lock(mutex_);
-  return WaitFor(lock, [this] { return queue_.empty() && !busy_ && !send_now_; });
+  const MutexLock lock(mutex_);
+  return WaitFor([this]() REQUIRES(mutex_) { return queue_.empty() && !busy_ && !send_now_; });
 }
 
 Status EpochWriter::AbandonOpen() {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!status_.ok()) return status_;
   abandon_ = true;
   for (Committer* committer : committers_) committer->Interrupt();
-  changed_.notify_all();
-  changed_.wait(lock, [this] { return !status_.ok() || !abandon_; });
+  changed_.NotifyAll();
+  changed_.Wait(mutex_, [this]() REQUIRES(mutex_) { return !status_.ok() || !abandon_; });
   return status_;
 }
 
 std::vector<RefusedRow> EpochWriter::refused() const {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return refused_;
 }
 
 bool EpochWriter::idle() const {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return queue_.empty() && !busy_;
 }
 
 Status EpochWriter::status() const {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return status_;
 }
 
 EncodedBatch EpochWriter::TakeSpare() {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (spare_.empty()) return {};
   EncodedBatch batch = std::move(spare_.back());
   spare_.pop_back();
@@ -141,75 +141,76 @@ EncodedBatch EpochWriter::TakeSpare() {
 }
 
 void EpochWriter::Loop() {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] {
+    changed_.Wait(mutex_, [this]() REQUIRES(mutex_) {
       const bool at_work = status_.ok() && refused_.empty();
       return stop_ || abandon_ || (at_work && (!queue_.empty() || send_now_));
     });
     if (stop_) return;
     if (abandon_) {
-      Abandon(lock);
+      Abandon();
       continue;
     }
     busy_ = true;
-    Status status = TakeNext(lock);
+    Status status = TakeNext();
     busy_ = false;
     if (!status.ok() && status_.ok() && refused_.empty() && !abandon_) status_ = std::move(status);
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
 }
 
 // What is queued comes first: SendNow() is of what was pushed before it.
-Status EpochWriter::TakeNext(std::unique_lock<std::mutex>& lock) {
+Status EpochWriter::TakeNext() {
   if (queue_.empty()) {
     send_now_ = false;
-    lock.unlock();
+    const MutexUnlock unlock(mutex_);
     for (Committer* committer : committers_) committer->SendNow();
-    lock.lock();
     return Status::Ok();
   }
   Item item = std::move(queue_.front());
   queue_.pop_front();
   const bool end = item.end;
-  lock.unlock();
   Status status;
-  if (end) {
-    status = CommitEpoch();
-  } else {
-    pinned_.push_back(std::move(item));
-    status = WriteBatch(pinned_.back().batch);
+  {
+    const MutexUnlock unlock(mutex_);
+    if (end) {
+      status = CommitEpoch();
+    } else {
+      pinned_.push_back(std::move(item));
+      status = WriteBatch(pinned_.back().batch);
+    }
   }
-  lock.lock();
   if (end) --closed_;
   return status;
 }
 
 // The bytes stay until every committer has let go of them: some are written without a copy.
-void EpochWriter::Abandon(std::unique_lock<std::mutex>& lock) {
+void EpochWriter::Abandon() {
   queue_.clear();
   closed_ = 0;
   send_now_ = false;
   failed_ = committers_.size();
   for (Committer* committer : committers_) committer->Resume();
-  lock.unlock();
   Status aborted;
-  for (Committer* committer : committers_) {
-    if (Status s = committer->Abort(); !s.ok() && aborted.ok()) aborted = std::move(s);
+  {
+    const MutexUnlock unlock(mutex_);
+    for (Committer* committer : committers_) {
+      if (Status s = committer->Abort(); !s.ok() && aborted.ok()) aborted = std::move(s);
+    }
+    if (aborted.ok()) pinned_.clear();
   }
-  if (aborted.ok()) pinned_.clear();
-  lock.lock();
   held_bytes_ = 0;
   abandon_ = false;
   refused_.clear();
   refuses_ = false;
   if (!aborted.ok()) status_ = std::move(aborted);
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 bool EpochWriter::WaitToRetry(Backoff::Duration pause) {
-  std::unique_lock lock(mutex_);
-  return !changed_.wait_for(lock, pause, [this] { return stop_ || abandon_; }) && !cancel_.now();
+  const MutexLock lock(mutex_);
+  return !changed_.WaitFor(mutex_, pause, [this]() REQUIRES(mutex_) { return stop_ || abandon_; }) && !cancel_.now();
 }
 
 Status EpochWriter::WriteBatch(const EncodedBatch& batch) {
@@ -229,7 +230,7 @@ Status EpochWriter::Rewrite(Committer& committer) {
 
 bool EpochWriter::TakeRefused(Committer& committer) {
   std::vector<RefusedRow> rows = committer.TakeRefused();
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   refused_ = std::move(rows);
   refuses_ = !refused_.empty();
   return refuses_;
@@ -285,7 +286,7 @@ Status EpochWriter::CommitEpoch() {
   FaultPoint("epoch.committed");
   if (callbacks_.committed) callbacks_.committed(end, rows);
 
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (Item& item : pinned_) {
     held_bytes_ -= item.bytes;
     if (spare_.size() < kSpares) {

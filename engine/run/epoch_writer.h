@@ -1,17 +1,16 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "engine/cancel.h"
 #include "engine/committer.h"
 #include "engine/encoded.h"
+#include "engine/mutex.h"
 #include "engine/run/backoff.h"
 #include "engine/run/written_rows.h"
 #include "engine/status.h"
@@ -68,7 +67,7 @@ class EpochWriter {
   // After Stop(): visit(batch, rows) for what was pushed and is not committed, in order, with the rows that some
   // targets have already. It stays here: committers may refer to its bytes until they are closed.
   template <typename Visit>
-  void ForEachUncommitted(Visit visit) const;
+  void ForEachUncommitted(Visit visit) const NO_THREAD_SAFETY_ANALYSIS;  // no other thread is left
   // Whose commit failed: an index into `committers`, or their number when none did.
   size_t failed_committer() const { return failed_; }
   // Nothing is queued and no commit is running.
@@ -87,10 +86,10 @@ class EpochWriter {
   };
 
   void Loop();
-  Status TakeNext(std::unique_lock<std::mutex>& lock);
+  Status TakeNext() REQUIRES(mutex_);  // releases it while it works, as Abandon() does
   Status WriteBatch(const EncodedBatch& batch);
   Status CommitEpoch();
-  void Abandon(std::unique_lock<std::mutex>& lock);
+  void Abandon() REQUIRES(mutex_);
   Status Rewrite(Committer& committer);
   // While `status` is kAborted: waits, writes the pinned rows again and does `then`. kRetry when the epoch is abandoned
   // meanwhile, or when a stop was asked for and some time to drain did not help; kAborted when rows were refused.
@@ -102,7 +101,7 @@ class EpochWriter {
   bool WaitToRetry(Backoff::Duration pause);
   // Until `ready`; kRetry after half a second.
   template <typename Ready>
-  Status WaitFor(std::unique_lock<std::mutex>& lock, Ready ready);
+  Status WaitFor(Ready ready) REQUIRES(mutex_);
 
   const std::vector<Committer*> committers_;
   const size_t max_bytes_;
@@ -116,19 +115,19 @@ class EpochWriter {
   uint64_t epoch_ = 0;
   size_t failed_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Item> queue_;            // guarded
-  std::vector<EncodedBatch> spare_;   // guarded
-  size_t closed_ = 0;                 // guarded: epochs closed and not resolved
-  size_t held_bytes_ = 0;             // guarded: queued and pinned
-  bool busy_ = false;                 // guarded
-  bool send_now_ = false;             // guarded
-  bool abandon_ = false;              // guarded
-  bool stop_ = false;                 // guarded
-  std::vector<RefusedRow> refused_;   // guarded
+  mutable Mutex mutex_;
+  Condition changed_;
+  std::deque<Item> queue_ GUARDED_BY(mutex_);
+  std::vector<EncodedBatch> spare_ GUARDED_BY(mutex_);
+  size_t closed_ GUARDED_BY(mutex_) = 0;      // epochs closed and not resolved
+  size_t held_bytes_ GUARDED_BY(mutex_) = 0;  // queued and pinned
+  bool busy_ GUARDED_BY(mutex_) = false;
+  bool send_now_ GUARDED_BY(mutex_) = false;
+  bool abandon_ GUARDED_BY(mutex_) = false;
+  bool stop_ GUARDED_BY(mutex_) = false;
+  std::vector<RefusedRow> refused_ GUARDED_BY(mutex_);
   std::atomic<bool> refuses_{false};  // refused_ has rows
-  Status status_;                     // guarded
+  Status status_ GUARDED_BY(mutex_);
   std::thread thread_;
 };
 
