@@ -44,7 +44,7 @@ def topology(name):
         "delivery": "exactly_once",
         # Short epochs and little room to read ahead: there is a middle to stop in.
         "batch": {"max_rows": 64}, "epoch": {"max_rows": max(1, RECORDS // 100), "commit_ms": 50},
-        "limits": {"memory_bytes": max(1 << 20, RECORDS * 10)},
+        "limits": {"memory_bytes": max(1 << 20, RECORDS * 40)},
     }
 
 
@@ -87,9 +87,10 @@ class ExactlyOnce(harness.KafkaCase):
         return sum(self.watcher.ends(self.target, PARTITIONS))
 
     def is_cut(self):
-        """Whether the group's positions are in the middle of more than one source partition."""
+        """Whether more than one source partition was begun and one is in the middle. How many are at a time depends on
+        how the client fetches them."""
         positions = self.watcher.committed(self.group(), SOURCE, PARTITIONS)
-        return sum(0 < at < end for at, end in zip(positions, self.input_ends)) >= 2
+        return sum(at > 0 for at in positions) >= 2 and any(0 < at < end for at, end in zip(positions, self.input_ends))
 
     def start_until(self, share, *args):
         """A run that is held before a commit: so much is done, and rows of its transaction are in flight."""
@@ -130,12 +131,7 @@ class ExactlyOnce(harness.KafkaCase):
         self.assertLessEqual(done, RECORDS * 0.9)
 
         # The marker of a commit reaches the results a moment before the positions.
-        # A drain may have come to the end of one of the two partitions that were cut.
-        def cut():
-            positions = self.watcher.committed(self.group(), SOURCE, PARTITIONS)
-            return sum(at > 0 for at in positions) >= 2 and any(0 < at < end for at, end in zip(positions, self.input_ends))
-
-        self.wait_until("two partitions begun, one of them in the middle", 10, cut)
+        self.wait_until("two partitions begun, one of them in the middle", 10, self.is_cut)
         return done
 
     def group(self):
@@ -204,7 +200,9 @@ class ExactlyOnce(harness.KafkaCase):
 
     def test_two_instances_share_the_work_and_one_is_stopped(self):
         self.prepare("twins")
-        a = self.start("run", self.file, "--instance", "a", "--workers", 1, env=BRAKE)
+        # The first one has work before the second one can take it all.
+        a = self.start_until(0.05, "--instance", "a", "--workers", 1)
+        a.go_on()
         b = self.start("run", self.file, "--instance", "b", "--workers", 1, env=BRAKE)
         self.hold(a, 0.2, beside=[b])
         self.assertTrue(b.running(), b.stderr)
