@@ -105,7 +105,7 @@ std::string Wrong(const Json& expected, const RestartPlan& plan) {
   const Json kept_as = expected.value("kept_as", Json::object());
   for (const auto& [id, kept_id] : kept_as.items()) {
     const auto found = plan.rules.reuse.find(id);
-    if (found == plan.rules.reuse.end() || found->second != kept_id)
+    if (found == plan.rules.reuse.end() || found->second != kept_id.get<std::string>())
       wrong += id + " is not taken as " + kept_id.dump() + "\n";
   }
   const std::string refused = plan.refused.value_or("");
