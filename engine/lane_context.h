@@ -5,13 +5,12 @@
 #include <string>
 
 #include "engine/cancel.h"
-#include "engine/clock.h"
 #include "engine/delivery.h"
 #include "engine/ids.h"
 
 namespace anabranch {
 
-class Ledger;
+class StateStore;
 
 // What a lane gives to the sources and committers that it opens. It outlives them.
 struct LaneContext {
@@ -20,16 +19,13 @@ struct LaneContext {
   int lane = 0;
   int lanes = 1;
   Delivery delivery = Delivery::kExactlyOnce;
-  bool once = false;           // the input ends at what exists now
-  bool wants_headers = false;  // the plan reads record headers
-  bool pass_headers = false;   // results carry the record's traceparent and tracestate
+  bool once = false;  // the input ends at what exists now
   std::string source_id;
   std::string state_dir;
   size_t read_ahead_bytes = size_t{64} << 20;  // what a source may fetch before Poll asks for it
   SourceTable* partitions = nullptr;
-  Ledger* ledger = nullptr;
+  StateStore* store = nullptr;
   CancelToken* cancel = nullptr;
-  const Clock* clock = nullptr;
   std::function<void(const std::string&)> warn;  // one line for the operator's log
 };
 

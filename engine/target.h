@@ -15,7 +15,7 @@
 
 namespace anabranch {
 
-class Ledger;
+class StateStore;
 class SourceProgram;
 
 // What a sink node writes.
@@ -74,14 +74,14 @@ class TargetProgram {
   virtual std::string Describe() const = 0;
   // Whether the rows that `ledger` lists as committed still exist here; asked before a finished run is called done.
   // Asks nothing over a network. The text of kInvalid and kUnavailable says what is missing, and the cure.
-  virtual Status CheckThere(const std::string& /*state_dir*/, Ledger& /*ledger*/) const { return Status::Ok(); }
+  virtual Status CheckThere(const std::string& /*state_dir*/, StateStore& /*store*/) const { return Status::Ok(); }
   // Describe() with the whole path where the target lies in the state folder.
   virtual std::string DescribeIn(const std::string& /*state_dir*/) const { return Describe(); }
   // Whether Discard can do its work. Every target is asked before the first one is emptied.
   virtual bool CanDiscard() const { return false; }
   // `run --fresh`: removes the rows that `ledger` owns. kInvalid from targets whose rows others may have read already:
   // they need a new identity instead.
-  virtual Status Discard(Ledger& /*ledger*/) const {
+  virtual Status Discard(StateStore& /*store*/) const {
     return {Code::kInvalid,
             Describe() + " cannot be emptied: add --new-identity to write it again under a new identity"};
   }

@@ -21,18 +21,20 @@ constexpr const char* kCure = "move it away, or choose another path (run --fresh
 std::string WritingFact(const std::string& unit) { return "writing:" + unit; }
 
 // The ledger's row; older versions named it after the absolute path.
-Result<std::optional<Ledger::TargetProgress>> RowOf(Ledger& ledger, const std::string& unit, const std::string& path) {
-  ASSIGN_OR_RETURN(std::optional<Ledger::TargetProgress> row, ledger.GetTarget(unit));
-  return row ? std::move(row) : ledger.GetTarget("file:" + path);
+Result<std::optional<StoredProgress>> RowOf(StateStore& store, const std::string& unit, const std::string& path) {
+  ASSIGN_OR_RETURN(std::optional<StoredProgress> row, store.GetTarget(unit));
+  return row ? std::move(row) : store.GetTarget("file:" + path);
 }
 
 }  // namespace
 
-Result<std::shared_ptr<AppendFile>> AppendFile::Open(const std::string& path, const std::string& unit, Ledger* ledger,
+Result<std::shared_ptr<AppendFile>> AppendFile::Open(const std::string& path, const std::string& unit,
+                                                     StateStore* store,
                                                      const std::function<void(const std::string&)>& warn, mode_t mode) {
-  if (ledger == nullptr) return Status(Code::kInternal, path + ": a file target needs a ledger");
-  std::shared_ptr<AppendFile> file(new AppendFile(path, unit, ledger, mode));
-  ASSIGN_OR_RETURN(std::optional<Ledger::TargetProgress> row, RowOf(*ledger, unit, path));
+  if (store == nullptr) return Status(Code::kInternal, path + ": a file target needs a ledger");
+  std::shared_ptr<AppendFile> file(new AppendFile(path, unit, store, mode));
+  ASSIGN_OR_RETURN(std::optional<StoredProgress> row, RowOf(*store, unit, path));
+  const MutexLock guard(file->mutex_);
   file->owned_ = row.has_value();
   if (row) file->committed_ = std::move(*row);
   RETURN_IF_ERROR(file->OpenOrCreate());
@@ -40,10 +42,11 @@ Result<std::shared_ptr<AppendFile>> AppendFile::Open(const std::string& path, co
   return file;
 }
 
-Status AppendFile::CheckThere(const std::string& path, const std::string& unit, Ledger& ledger) {
-  ASSIGN_OR_RETURN(const std::optional<Ledger::TargetProgress> row, RowOf(ledger, unit, path));
+Status AppendFile::CheckThere(const std::string& path, const std::string& unit, StateStore& store) {
+  ASSIGN_OR_RETURN(const std::optional<StoredProgress> row, RowOf(store, unit, path));
   if (!row || row->length == 0) return {};
-  AppendFile file(path, unit, &ledger, 0644);
+  AppendFile file(path, unit, &store, 0644);
+  const MutexLock guard(file.mutex_);
   file.committed_ = *row;
   file.fd_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file.fd_ < 0) return errno == ENOENT ? file.Gone() : file.Failed("open");
@@ -53,10 +56,11 @@ Status AppendFile::CheckThere(const std::string& path, const std::string& unit, 
 }
 
 // The length in the ledger stays: a crash behind the cut is then seen as a file that was cut, never as one of nobody.
-Status AppendFile::Empty(const std::string& path, const std::string& unit, Ledger* ledger) {
-  ASSIGN_OR_RETURN(const std::optional<Ledger::TargetProgress> row, RowOf(*ledger, unit, path));
+Status AppendFile::Empty(const std::string& path, const std::string& unit, StateStore* store) {
+  ASSIGN_OR_RETURN(const std::optional<StoredProgress> row, RowOf(*store, unit, path));
   if (!row || !std::filesystem::exists(path)) return {};
-  AppendFile file(path, unit, ledger, 0644);
+  AppendFile file(path, unit, store, 0644);
+  const MutexLock guard(file.mutex_);
   file.committed_ = *row;
   int64_t size = 0;
   RETURN_IF_ERROR(file.OpenOrCreate());
@@ -70,7 +74,7 @@ AppendFile::~AppendFile() {
   if (fd_ >= 0) close(fd_);
 }
 
-Status AppendFile::NoteWriting(bool writing) const { return ledger_->Put({{WritingFact(unit_), writing ? "1" : ""}}); }
+Status AppendFile::NoteWriting(bool writing) const { return store_->Put({{WritingFact(unit_), writing ? "1" : ""}}); }
 
 Status AppendFile::Failed(const std::string& what, uint64_t needed) const {
   return DiskFailure(what, path_, errno, needed);
@@ -111,11 +115,11 @@ Status AppendFile::TakeOver(const std::function<void(const std::string&)>& warn)
     if (size > 0) {
       return {Code::kInvalid, path_ + " exists and is not owned by this pipeline: " + kCure};
     }
-    RETURN_IF_ERROR(ledger_->PutTarget(unit_, committed_));
+    RETURN_IF_ERROR(store_->PutTarget(unit_, committed_));
     size = committed_.length;
   }
   RETURN_IF_ERROR(CheckCommitted(size));
-  ASSIGN_OR_RETURN(const std::optional<std::string> writing, ledger_->Get(WritingFact(unit_)));
+  ASSIGN_OR_RETURN(const std::optional<std::string> writing, store_->Get(WritingFact(unit_)));
   const bool interrupted = writing && !writing->empty();
   if (size > committed_.length) {
     if (!interrupted) return CheckForeign(size);
@@ -168,15 +172,15 @@ Status AppendFile::CutTo(int64_t length) {
 }
 
 std::vector<int64_t> AppendFile::Progress(const std::vector<SourcePartition>& partitions) {
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   return PositionsIn(committed_, partitions);
 }
 
 Status AppendFile::MoveProgress(const std::vector<std::pair<SourcePartition, int64_t>>& next) {
-  const std::lock_guard guard(mutex_);
-  Ledger::TargetProgress progress = committed_;
+  const MutexLock guard(mutex_);
+  StoredProgress progress = committed_;
   MoveTo(next, &progress);
-  RETURN_IF_ERROR(ledger_->PutTarget(unit_, progress));
+  RETURN_IF_ERROR(store_->PutTarget(unit_, progress));
   committed_ = std::move(progress);
   return {};
 }
@@ -195,7 +199,7 @@ Status AppendFile::Write(std::string_view bytes) {
 
 Status AppendFile::Append(std::string_view header, std::string_view bytes,
                           const std::vector<std::pair<SourcePartition, int64_t>>& next) {
-  const std::lock_guard guard(mutex_);
+  const MutexLock guard(mutex_);
   std::string beginning;
   if (committed_.length == 0 && !header.empty() && !bytes.empty()) {
     beginning.append(header).append(bytes);
@@ -213,11 +217,11 @@ Status AppendFile::Append(std::string_view header, std::string_view bytes,
     return status;
   }
   FaultPoint("file.synced");
-  Ledger::TargetProgress progress = committed_;
+  StoredProgress progress = committed_;
   progress.length += static_cast<int64_t>(bytes.size());
   MoveOn(next, &progress);
   // The file keeps its new end when this fails: whether the row was written is for the next Open to see.
-  const Status status = ledger_->PutTarget(unit_, progress);
+  const Status status = store_->PutTarget(unit_, progress);
   FaultPoint("file.ledger");
   broken_ = !status.ok();
   writing_ = writing_ && status.ok();

@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,7 +13,8 @@
 
 #include "connectors/file/output_file.h"
 #include "engine/ids.h"
-#include "engine/run/ledger.h"
+#include "engine/mutex.h"
+#include "engine/state_store.h"
 #include "engine/status.h"
 
 namespace anabranch {
@@ -31,13 +31,13 @@ class AppendFile : public OutputFile {
   // that is made.
   // Errors: kInvalid (not owned, shorter or longer than committed, not a regular file), kRetry (another process writes
   // it), kUnavailable (folder missing, I/O); each names the cure.
-  static Result<std::shared_ptr<AppendFile>> Open(const std::string& path, const std::string& unit, Ledger* ledger,
+  static Result<std::shared_ptr<AppendFile>> Open(const std::string& path, const std::string& unit, StateStore* store,
                                                   const std::function<void(const std::string&)>& warn,
                                                   mode_t mode = 0644);
   // Whether what the ledger says is committed is still there, without writing anything. Errors as Open.
-  static Status CheckThere(const std::string& path, const std::string& unit, Ledger& ledger);
+  static Status CheckThere(const std::string& path, const std::string& unit, StateStore& store);
   // Empties the file when the ledger owns it; the ledger's row stays. One that is gone already is no error.
-  static Status Empty(const std::string& path, const std::string& unit, Ledger* ledger);
+  static Status Empty(const std::string& path, const std::string& unit, StateStore* store);
   ~AppendFile() override;
   AppendFile(const AppendFile&) = delete;
   AppendFile& operator=(const AppendFile&) = delete;
@@ -51,31 +51,31 @@ class AppendFile : public OutputFile {
                 const std::vector<std::pair<SourcePartition, int64_t>>& next) override;
 
  private:
-  AppendFile(std::string path, std::string unit, Ledger* ledger, mode_t mode)
-      : path_(std::move(path)), unit_(std::move(unit)), ledger_(ledger), mode_(mode) {}
-  Status OpenOrCreate();
-  Status Claim(int64_t* size);
-  Status TakeOver(const std::function<void(const std::string&)>& warn);
-  Status CheckCommitted(int64_t size) const;
-  Status CheckForeign(int64_t size) const;
-  Status CheckInPlace() const;
-  Status Gone() const;
+  AppendFile(std::string path, std::string unit, StateStore* store, mode_t mode)
+      : path_(std::move(path)), unit_(std::move(unit)), store_(store), mode_(mode) {}
+  Status OpenOrCreate() REQUIRES(mutex_);
+  Status Claim(int64_t* size) REQUIRES(mutex_);
+  Status TakeOver(const std::function<void(const std::string&)>& warn) REQUIRES(mutex_);
+  Status CheckCommitted(int64_t size) const REQUIRES(mutex_);
+  Status CheckForeign(int64_t size) const REQUIRES(mutex_);
+  Status CheckInPlace() const REQUIRES(mutex_);
+  Status Gone() const REQUIRES(mutex_);
   Status NoteWriting(bool writing) const;
   Status CutTo(int64_t length);
-  Status Write(std::string_view bytes);
+  Status Write(std::string_view bytes) REQUIRES(mutex_);
   Status Failed(const std::string& what, uint64_t needed = 0) const;
 
   const std::string path_;
   const std::string unit_;
-  Ledger* const ledger_;
+  StateStore* const store_;
   const mode_t mode_;
   int fd_ = -1;
 
-  std::mutex mutex_;
-  Ledger::TargetProgress committed_;  // guarded
-  bool owned_ = false;                // the ledger has a row
-  bool broken_ = false;               // guarded
-  bool writing_ = false;              // guarded: noted in the ledger, and to be taken back
+  Mutex mutex_;
+  StoredProgress committed_ GUARDED_BY(mutex_);
+  bool owned_ GUARDED_BY(mutex_) = false;  // the ledger has a row
+  bool broken_ GUARDED_BY(mutex_) = false;
+  bool writing_ GUARDED_BY(mutex_) = false;  // noted in the ledger, and to be taken back
 };
 
 }  // namespace anabranch

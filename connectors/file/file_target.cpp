@@ -11,7 +11,7 @@
 #include "connectors/file/record_envelope.h"
 #include "engine/codec/json_writer.h"
 #include "engine/record_id.h"
-#include "engine/run/ledger.h"
+#include "engine/state_store.h"
 #include "engine/text/base64.h"
 #include "engine/text/json_literals.h"
 #include "engine/text/utf8.h"
@@ -136,11 +136,11 @@ class FileTargetProgram : public TargetProgram {
 
   bool CanDiscard() const override { return true; }
   // The default file of dead letters lies in the state folder, which is archived as a whole.
-  Status Discard(Ledger& ledger) const override {
-    return path_.empty() || IsStandardStream(path_) ? Status::Ok() : AppendFile::Empty(path_, commit_unit(), &ledger);
+  Status Discard(StateStore& store) const override {
+    return path_.empty() || IsStandardStream(path_) ? Status::Ok() : AppendFile::Empty(path_, commit_unit(), &store);
   }
-  Status CheckThere(const std::string& state_dir, Ledger& ledger) const override {
-    return IsStandardStream(path_) ? Status::Ok() : AppendFile::CheckThere(PathIn(state_dir), commit_unit(), ledger);
+  Status CheckThere(const std::string& state_dir, StateStore& store) const override {
+    return IsStandardStream(path_) ? Status::Ok() : AppendFile::CheckThere(PathIn(state_dir), commit_unit(), store);
   }
 
   bool dead_letters() const { return layout_ == Layout::kDeadLetters; }
@@ -274,10 +274,9 @@ Result<std::shared_ptr<const SourceProgram>> MakeDeadLetterFileSource(const Targ
   options.record_envelope = true;
   // What a process that died wrote behind the committed length is not there yet.
   options.committed_length = [state_dir, unit = target.commit_unit()]() -> Result<int64_t> {
-    std::error_code ignored;
-    if (!std::filesystem::exists(state_dir + "/ledger.db", ignored)) return int64_t{-1};
-    ASSIGN_OR_RETURN(const auto ledger, Ledger::OpenReadOnly(state_dir));
-    ASSIGN_OR_RETURN(const auto progress, ledger->GetTarget(unit));
+    ASSIGN_OR_RETURN(const auto store, StateStore::OpenReadOnly(state_dir));
+    if (store == nullptr) return int64_t{-1};
+    ASSIGN_OR_RETURN(const auto progress, store->GetTarget(unit));
     return progress ? progress->length : int64_t{-1};
   };
   return MakeFileSource(std::move(options));
@@ -289,10 +288,10 @@ Result<std::shared_ptr<OutputFile>> OpenFiles::Get(const std::string& path, cons
   if (std::shared_ptr<OutputFile> file = files_[path].lock()) return file;
   std::shared_ptr<OutputFile> file;
   if (IsStandardStream(path)) {
-    file = MakeStandardOutput(unit, lane.ledger, lane.cancel);
+    file = MakeStandardOutput(unit, lane.store, lane.cancel);
   } else {
     const std::function<void(const std::string&)> quiet = [](const std::string&) {};
-    ASSIGN_OR_RETURN(file, AppendFile::Open(path, unit, lane.ledger, lane.warn ? lane.warn : quiet, mode));
+    ASSIGN_OR_RETURN(file, AppendFile::Open(path, unit, lane.store, lane.warn ? lane.warn : quiet, mode));
   }
   files_[path] = file;
   return file;

@@ -4,8 +4,7 @@
 
 namespace anabranch {
 
-std::vector<int64_t> PositionsIn(const Ledger::TargetProgress& progress,
-                                 const std::vector<SourcePartition>& partitions) {
+std::vector<int64_t> PositionsIn(const StoredProgress& progress, const std::vector<SourcePartition>& partitions) {
   std::vector<int64_t> next;
   for (const SourcePartition& partition : partitions) {
     const auto found = progress.next.find(partition);
@@ -14,14 +13,14 @@ std::vector<int64_t> PositionsIn(const Ledger::TargetProgress& progress,
   return next;
 }
 
-void MoveOn(const std::vector<std::pair<SourcePartition, int64_t>>& next, Ledger::TargetProgress* progress) {
+void MoveOn(const std::vector<std::pair<SourcePartition, int64_t>>& next, StoredProgress* progress) {
   for (const auto& [partition, position] : next) {
     int64_t& stored = progress->next.try_emplace(partition, position).first->second;
     stored = std::max(stored, position);
   }
 }
 
-void MoveTo(const std::vector<std::pair<SourcePartition, int64_t>>& next, Ledger::TargetProgress* progress) {
+void MoveTo(const std::vector<std::pair<SourcePartition, int64_t>>& next, StoredProgress* progress) {
   for (const auto& [partition, position] : next) {
     const auto stored = progress->next.find(partition);
     if (stored != progress->next.end()) stored->second = position;

@@ -8,7 +8,7 @@
 
 #include "engine/cancel.h"
 #include "engine/ids.h"
-#include "engine/run/ledger.h"
+#include "engine/state_store.h"
 #include "engine/status.h"
 
 namespace anabranch {
@@ -28,15 +28,14 @@ class OutputFile {
 };
 
 // What `progress` says of `partitions`; kNoPosition where it says nothing.
-std::vector<int64_t> PositionsIn(const Ledger::TargetProgress& progress,
-                                 const std::vector<SourcePartition>& partitions);
+std::vector<int64_t> PositionsIn(const StoredProgress& progress, const std::vector<SourcePartition>& partitions);
 // Moves `progress` on to `next`, and nowhere back.
-void MoveOn(const std::vector<std::pair<SourcePartition, int64_t>>& next, Ledger::TargetProgress* progress);
+void MoveOn(const std::vector<std::pair<SourcePartition, int64_t>>& next, StoredProgress* progress);
 // Sets those of `next` that `progress` has, back too: a loss was accepted.
-void MoveTo(const std::vector<std::pair<SourcePartition, int64_t>>& next, Ledger::TargetProgress* progress);
+void MoveTo(const std::vector<std::pair<SourcePartition, int64_t>>& next, StoredProgress* progress);
 
 // Standard output. Positions are stored in the ledger after the bytes have left: a crash in between writes them again.
 // A full pipe is waited for until `cancel` ends the run.
-std::shared_ptr<OutputFile> MakeStandardOutput(std::string unit, Ledger* ledger, const CancelToken* cancel);
+std::shared_ptr<OutputFile> MakeStandardOutput(std::string unit, StateStore* store, const CancelToken* cancel);
 
 }  // namespace anabranch

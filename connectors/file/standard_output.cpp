@@ -18,21 +18,21 @@ constexpr size_t kPipeBytes = 4096;  // a pipe that is ready takes as many witho
 
 class StandardOutput : public OutputFile {
  public:
-  StandardOutput(std::string unit, Ledger* ledger, const CancelToken* cancel)
-      : unit_(std::move(unit)), ledger_(ledger), cancel_(cancel) {}
+  StandardOutput(std::string unit, StateStore* store, const CancelToken* cancel)
+      : unit_(std::move(unit)), store_(store), cancel_(cancel) {}
 
   std::vector<int64_t> Progress(const std::vector<SourcePartition>& partitions) override {
     const MutexLock guard(mutex_);
-    const auto row = ledger_->GetTarget(unit_);
-    return PositionsIn(row.ok() ? row->value_or(Ledger::TargetProgress()) : Ledger::TargetProgress(), partitions);
+    const auto row = store_->GetTarget(unit_);
+    return PositionsIn(row.ok() ? row->value_or(StoredProgress()) : StoredProgress(), partitions);
   }
 
   Status MoveProgress(const std::vector<std::pair<SourcePartition, int64_t>>& next) override {
     const MutexLock guard(mutex_);
-    ASSIGN_OR_RETURN(std::optional<Ledger::TargetProgress> row, ledger_->GetTarget(unit_));
+    ASSIGN_OR_RETURN(std::optional<StoredProgress> row, store_->GetTarget(unit_));
     if (!row) return {};
     MoveTo(next, &*row);
-    return ledger_->PutTarget(unit_, *row);
+    return store_->PutTarget(unit_, *row);
   }
 
   Status Append(std::string_view header, std::string_view bytes,
@@ -41,10 +41,10 @@ class StandardOutput : public OutputFile {
     if (!begun_ && !bytes.empty()) RETURN_IF_ERROR(Write(header));
     begun_ = begun_ || !bytes.empty();
     RETURN_IF_ERROR(Write(bytes));
-    ASSIGN_OR_RETURN(std::optional<Ledger::TargetProgress> row, ledger_->GetTarget(unit_));
-    Ledger::TargetProgress progress = row.value_or(Ledger::TargetProgress());
+    ASSIGN_OR_RETURN(std::optional<StoredProgress> row, store_->GetTarget(unit_));
+    StoredProgress progress = row.value_or(StoredProgress());
     MoveOn(next, &progress);
-    return ledger_->PutTarget(unit_, progress);
+    return store_->PutTarget(unit_, progress);
   }
 
  private:
@@ -74,7 +74,7 @@ class StandardOutput : public OutputFile {
   }
 
   const std::string unit_;
-  Ledger* const ledger_;
+  StateStore* const store_;
   const CancelToken* const cancel_;
   Mutex mutex_;
   bool begun_ GUARDED_BY(mutex_) = false;
@@ -82,8 +82,8 @@ class StandardOutput : public OutputFile {
 
 }  // namespace
 
-std::shared_ptr<OutputFile> MakeStandardOutput(std::string unit, Ledger* ledger, const CancelToken* cancel) {
-  return std::make_shared<StandardOutput>(std::move(unit), ledger, cancel);
+std::shared_ptr<OutputFile> MakeStandardOutput(std::string unit, StateStore* store, const CancelToken* cancel) {
+  return std::make_shared<StandardOutput>(std::move(unit), store, cancel);
 }
 
 }  // namespace anabranch

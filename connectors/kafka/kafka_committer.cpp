@@ -7,7 +7,7 @@
 
 #include "engine/clock.h"
 #include "engine/fault_point.h"
-#include "engine/run/ledger.h"
+#include "engine/state_store.h"
 
 namespace anabranch {
 
@@ -62,8 +62,8 @@ Status KafkaTransactionCommitter::Open() {
 // Ends what lanes that are no more left open: until the broker does, readers of those topics stand still. The lanes
 // that are still there do it for their own ids.
 Status KafkaTransactionCommitter::CloseStaleIds() {
-  if (lane_.ledger == nullptr) return Status::Ok();
-  ASSIGN_OR_RETURN(const auto recorded, lane_.ledger->Get(kRecordedIds));
+  if (lane_.store == nullptr) return Status::Ok();
+  ASSIGN_OR_RETURN(const auto recorded, lane_.store->Get(kRecordedIds));
   std::string kept;
   std::istringstream lines(recorded.value_or(""));
   for (std::string id; std::getline(lines, id);) {
@@ -76,15 +76,15 @@ Status KafkaTransactionCommitter::CloseStaleIds() {
     KafkaProducer producer(lane_, targets_);
     RETURN_IF_ERROR(InitTransactions(producer, id, false));
   }
-  return lane_.ledger->Put({{kRecordedIds, kept}});
+  return lane_.store->Put({{kRecordedIds, kept}});
 }
 
 Status KafkaTransactionCommitter::RecordId() {
-  if (lane_.ledger == nullptr) return Status::Ok();
-  ASSIGN_OR_RETURN(const auto recorded, lane_.ledger->Get(kRecordedIds));
+  if (lane_.store == nullptr) return Status::Ok();
+  ASSIGN_OR_RETURN(const auto recorded, lane_.store->Get(kRecordedIds));
   const std::string ids = recorded.value_or("");
   if (("\n" + ids).find("\n" + transactional_id_ + "\n") != std::string::npos) return Status::Ok();
-  return lane_.ledger->Put({{kRecordedIds, ids + transactional_id_ + "\n"}});
+  return lane_.store->Put({{kRecordedIds, ids + transactional_id_ + "\n"}});
 }
 
 // Fences every earlier producer of this id, and ends what it left open.

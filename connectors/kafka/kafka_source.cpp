@@ -207,7 +207,7 @@ void KafkaSource::TakeMessage(rd_kafka_message_t* message, RecordBatch& batch, M
   } else {
     partition->next = message->offset + 1;
     partition->unpack_failures = 0;
-    if (lane_.wants_headers || lane_.pass_headers) AddHeaders(*message, batch);
+    AddHeaders(*message, batch);
     rd_kafka_timestamp_type_t type;
     const int64_t timestamp = rd_kafka_message_timestamp(message, &type);
     batch.AddRow(partition->id, message->offset, type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp,
@@ -270,8 +270,7 @@ void KafkaSource::AddHeaders(const rd_kafka_message_t& message, RecordBatch& bat
   const void* value;
   size_t size;
   for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
-    if (lane_.wants_headers || IsTraceHeader(name))
-      batch.headers.push_back({name, {static_cast<const char*>(value), size}});
+    batch.headers.push_back({name, {static_cast<const char*>(value), size}});
   }
 }
 

@@ -19,9 +19,6 @@ struct rd_kafka_topic_partition_s;
 
 namespace anabranch {
 
-// The headers of W3C Trace Context: they go from a record to its results.
-inline bool IsTraceHeader(std::string_view name) { return name == "traceparent" || name == "tracestate"; }
-
 // Where reading begins (no position stored) or ends: `start` and `end` of a source.
 struct PositionRule {
   enum class Kind : uint8_t { kNone, kEarliest, kLatest, kTimestamp, kOffsets };

@@ -11,6 +11,9 @@ namespace anabranch {
 
 namespace {
 
+// The headers of W3C Trace Context: they go from a record to its results.
+bool IsTraceHeader(std::string_view name) { return name == "traceparent" || name == "tracestate"; }
+
 // The headers that rows of a batch share stand once in its bytes, once for each set of models that scored some of them;
 // every row points at its own. A row with headers of its own has its own copy.
 class ResultEncoder : public RowEncoder {

@@ -4,7 +4,7 @@
 #include "connectors/sqlite/sqlite_table.h"
 #include "connectors/sqlite/sqlite_target.h"
 #include "engine/fault_point.h"
-#include "engine/run/sqlite.h"
+#include "engine/sqlite/sqlite.h"
 
 namespace anabranch {
 namespace {

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "connectors/sqlite/sqlite_target.h"
-#include "engine/run/sqlite.h"
+#include "engine/sqlite/sqlite.h"
 
 namespace anabranch {
 

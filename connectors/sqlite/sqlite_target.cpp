@@ -65,7 +65,7 @@ bool SqliteTargetProgram::ExactlyOnce(const SourceProgram& /*source*/, std::stri
   return true;
 }
 
-Status SqliteTargetProgram::CheckThere(const std::string& /*state_dir*/, Ledger& /*ledger*/) const {
+Status SqliteTargetProgram::CheckThere(const std::string& /*state_dir*/, StateStore& /*store*/) const {
   if (std::filesystem::exists(path_)) return {};
   return {Code::kInvalid, path_ +
                               " is gone, but this pipeline wrote its results there: put it back, or start over with "

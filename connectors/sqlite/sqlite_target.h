@@ -30,7 +30,7 @@ class SqliteTargetProgram : public TargetProgram {
   std::string Describe() const override { return "sqlite table " + table_ + " in " + path_; }
   bool ExactlyOnce(const SourceProgram& source, std::string* why) const override;
   std::unique_ptr<RowEncoder> MakeEncoder(const ResultIdentity& identity) const override;
-  Status CheckThere(const std::string& state_dir, Ledger& ledger) const override;
+  Status CheckThere(const std::string& state_dir, StateStore& store) const override;
 
   const std::string& path() const { return path_; }
   const std::string& table() const { return table_; }

@@ -69,15 +69,12 @@ LaneContext& LaneOpener::MakeContext(const LaneInput& input, int number, SourceT
   context.lanes = input.lanes;
   context.delivery = plan.delivery;
   context.once = options_.once || mode_.bounded();
-  context.wants_headers = true;  // dead letters keep every header
-  context.pass_headers = true;
   context.source_id = input.id;
   context.state_dir = options_.state_dir;
   context.read_ahead_bytes = plan.limits.memory_bytes / 4 / static_cast<size_t>(shared_.lanes);
   context.partitions = partitions;
-  context.ledger = &state_.ledger();
+  context.store = &state_.ledger();
   context.cancel = &shared_.stop;
-  context.clock = &shared_.clock;
   context.warn = shared_.warn;
   return context;
 }

@@ -13,7 +13,7 @@
 #include "engine/mutex.h"
 #include "engine/run/ledger_lock.h"
 #include "engine/run/ledger_progress.h"
-#include "engine/run/sqlite.h"
+#include "engine/sqlite/sqlite.h"
 
 namespace anabranch {
 namespace {
@@ -70,8 +70,8 @@ class SqliteLedger : public Ledger {
   Result<std::optional<std::string>> Get(const std::string& name) override;
   Status Put(const std::map<std::string, std::string>& facts) override;
   Result<std::map<std::string, std::string>> Facts(const std::string& prefix) override;
-  Result<std::optional<TargetProgress>> GetTarget(const std::string& target) override;
-  Status PutTarget(const std::string& target, const TargetProgress& progress) override;
+  Result<std::optional<StoredProgress>> GetTarget(const std::string& target) override;
+  Status PutTarget(const std::string& target, const StoredProgress& progress) override;
   Result<std::vector<std::string>> Targets() override;
   Status PutCounters(const std::map<std::string, std::map<std::string, int64_t>>& by_node) override;
   Result<std::map<std::string, std::map<std::string, int64_t>>> GetCounters() override;
@@ -206,25 +206,25 @@ Result<std::vector<std::string>> SqliteLedger::Targets() {
   }
 }
 
-Result<std::optional<Ledger::TargetProgress>> SqliteLedger::GetTarget(const std::string& target) {
+Result<std::optional<StoredProgress>> SqliteLedger::GetTarget(const std::string& target) {
   const MutexLock guard(mutex_);
   auto read = db_->Prepare("SELECT length, next, checksum FROM target WHERE name = ?");
   if (!read.ok()) return Explain(read.status());
   read->BindText(1, target);
   const Result<bool> row = read->Step();
   if (!row.ok()) return Explain(row.status());
-  if (!*row) return std::optional<TargetProgress>();
+  if (!*row) return std::optional<StoredProgress>();
   const std::string next = read->Text(1);
-  TargetProgress progress;
+  StoredProgress progress;
   progress.length = read->Integer(0);
   const bool sound = read->Integer(2) == Checksum({"target", target, std::to_string(progress.length), next});
   std::optional<std::map<SourcePartition, int64_t>> parsed = ParseProgress(next);
   if (!sound || !parsed || progress.length < 0) return Damaged("target \"" + target + "\"");
   progress.next = std::move(*parsed);
-  return std::optional<TargetProgress>(std::move(progress));
+  return std::optional<StoredProgress>(std::move(progress));
 }
 
-Status SqliteLedger::PutTarget(const std::string& target, const TargetProgress& progress) {
+Status SqliteLedger::PutTarget(const std::string& target, const StoredProgress& progress) {
   RETURN_IF_ERROR(Writable());
   const MutexLock guard(mutex_);
   const std::string next = PrintProgress(progress.next);
@@ -371,6 +371,13 @@ Result<std::unique_ptr<Ledger>> Ledger::OpenReadOnly(const std::string& state_di
   auto ledger = std::make_unique<SqliteLedger>(state_dir, nullptr, std::move(db));
   RETURN_IF_ERROR(ledger->Prepare());
   return std::unique_ptr<Ledger>(std::move(ledger));
+}
+
+Result<std::unique_ptr<StateStore>> StateStore::OpenReadOnly(const std::string& state_dir) {
+  std::error_code ignored;
+  if (!fs::exists(state_dir + "/ledger.db", ignored)) return std::unique_ptr<StateStore>();
+  ASSIGN_OR_RETURN(std::unique_ptr<Ledger> ledger, Ledger::OpenReadOnly(state_dir));
+  return std::unique_ptr<StateStore>(std::move(ledger));
 }
 
 Status Ledger::Check(const std::string& state_dir) {

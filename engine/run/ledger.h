@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/ids.h"
+#include "engine/state_store.h"
 #include "engine/status.h"
 
 namespace anabranch {
@@ -18,27 +19,16 @@ namespace anabranch {
 // Errors: kRetry (another process owns it: message names its pid), kInvalid (another topology file
 // claims the name, newer format), kUnavailable (disk), kInternal (damaged, or gone from a folder that was in use: names
 // the cure).
-class Ledger {
+class Ledger : public StateStore {
  public:
   // Creates the folder (0700) and file when absent. `topology_path` claims the name for that file.
   static Result<std::unique_ptr<Ledger>> Open(const std::string& state_dir, const std::string& topology_path);
   // For `status`: reads without owning. kInvalid when there is none.
   static Result<std::unique_ptr<Ledger>> OpenReadOnly(const std::string& state_dir);
-  virtual ~Ledger() = default;
 
-  // Small named facts ("topology_hash", "state", "finished_at", "source:payments").
-  virtual Result<std::optional<std::string>> Get(const std::string& name) = 0;
-  virtual Status Put(const std::map<std::string, std::string>& facts) = 0;
-  // Those whose names begin with `prefix`.
+  // The facts ("topology_hash", "state", "finished_at", "source:payments") whose names begin with `prefix`.
   virtual Result<std::map<std::string, std::string>> Facts(const std::string& prefix) = 0;
 
-  // Progress of one target that keeps no progress of its own, with the committed length of its file.
-  struct TargetProgress {
-    int64_t length = 0;
-    std::map<SourcePartition, int64_t> next;
-  };
-  virtual Result<std::optional<TargetProgress>> GetTarget(const std::string& target) = 0;
-  virtual Status PutTarget(const std::string& target, const TargetProgress& progress) = 0;
   virtual Result<std::vector<std::string>> Targets() = 0;  // all that have progress here
 
   // Named counters per node, added to (`run --once` twice keeps adding; --fresh starts anew).

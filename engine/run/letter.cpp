@@ -120,12 +120,10 @@ Status VisitDeadLetters(const Plan& plan, const SourceProgram& letters, const Ru
   context.topology = ReplayIdentity(replayed.identity);
   context.instance = options.instance;
   context.once = true;
-  context.wants_headers = true;
   context.source_id = "dead_letters";
   context.state_dir = options.state_dir;
   context.partitions = &table;
   context.cancel = &cancel;
-  context.clock = options.clock != nullptr ? options.clock : &Clock::Real();
   context.warn = [](const std::string&) {};
   ASSIGN_OR_RETURN(const std::unique_ptr<Source> source, letters.OpenLane(context));
   RETURN_IF_ERROR(source->Open());

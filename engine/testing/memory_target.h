@@ -58,7 +58,7 @@ class MemoryTargetProgram : public TargetProgram {
   std::unique_ptr<RowEncoder> MakeEncoder(const ResultIdentity& identity) const override;
   std::string Describe() const override { return "memory target " + unit_; }
   bool CanDiscard() const override { return true; }
-  Status Discard(Ledger&) const override { return Status::Ok(); }
+  Status Discard(StateStore&) const override { return Status::Ok(); }
   const std::shared_ptr<MemoryOutput>& output() const { return output_; }
 
  private:

@@ -87,7 +87,7 @@ class ConnectorSuite : public testing::TestWithParam<ConnectorCase>, public Bind
     auto ledger = Ledger::Open(lane_.state_dir, root_ + "/topology.json");
     ASSERT_TRUE(ledger.ok()) << ledger.status().message();
     ledger_ = std::move(*ledger);
-    lane_.ledger = ledger_.get();
+    lane_.store = ledger_.get();
   }
   std::shared_ptr<const TargetProgram> Bind(ConfigValue target) {
     config_ = LinkConfig(std::move(target));

@@ -32,7 +32,7 @@ def numbered(text):
 # ------------------------------------------------------------------ the core names no component
 
 # The ledger of a run is an SQLite database, whatever connectors there are.
-STORES = {"sqlite": re.compile(r"^engine/(run|sql|ledger)/(sqlite|ledger)[a-z_]*\.(h|cpp)$")}
+STORES = {"sqlite": re.compile(r"^engine/(run/ledger[a-z_]*|sqlite/[a-z_]+)\.(h|cpp)$")}
 COMMON_WORDS = {"file"}  # connectors whose name is an everyday word: only a quoted name counts
 
 
@@ -154,6 +154,24 @@ def check_no_circle(tree):
             path, line = place.rsplit(":", 1)
             found.append(Violation(path, int(line), f"{here} → {there} closes a circle of includes",
                                    "move what both need into the lower folder"))
+    return found
+
+
+# ------------------------------------------------------------------ components use contracts only
+
+BEHIND_CONTRACTS = ("engine/run/", "engine/keep/", "engine/restart/")
+
+
+def check_components_use_contracts(tree):
+    found = []
+    for path, text in tree.items():
+        if not is_code(path) or not path.startswith(("nodes/", "connectors/")):
+            continue
+        for number, line in numbered(text):
+            match = INCLUDE.match(line)
+            if match and match.group(1).startswith(BEHIND_CONTRACTS):
+                found.append(Violation(path, number, f"a component includes {match.group(1)}",
+                                       "use a contract of engine/, such as state_store.h"))
     return found
 
 
@@ -305,5 +323,5 @@ def check_plain_words(tree):
     return found
 
 
-CHECKS = [check_core_names_no_component, check_one_home_per_rule, check_no_circle, check_file_length,
-          check_function_length, check_plain_words]
+CHECKS = [check_core_names_no_component, check_one_home_per_rule, check_no_circle, check_components_use_contracts,
+          check_file_length, check_function_length, check_plain_words]

@@ -52,6 +52,9 @@ class TheRepository(unittest.TestCase):
     def test_no_circle(self):
         self.assert_clean(checks.check_no_circle)
 
+    def test_components_use_contracts(self):
+        self.assert_clean(checks.check_components_use_contracts)
+
     def test_file_length(self):
         self.assert_clean(checks.check_file_length)
 
@@ -99,6 +102,12 @@ class Planted(unittest.TestCase):
         self.assertEqual(self.places(checks.check_no_circle, tree), ["engine/a.h:1", "engine/codec/b.h:1", "engine/run/c.h:1"])
         del tree["engine/run/c.h"]
         self.assertEqual(self.places(checks.check_no_circle, tree), [])
+
+    def test_contracts(self):
+        for path in ("nodes/x/a.h", "connectors/x/a.cpp"):
+            self.assertEqual(self.places(checks.check_components_use_contracts, {path: '#include "engine/run/ledger.h"'}), [path + ":1"])
+            self.assertEqual(self.places(checks.check_components_use_contracts, {path: '#include "engine/state_store.h"'}), [])
+        self.assertEqual(self.places(checks.check_components_use_contracts, {"topologies/commands/a.cpp": '#include "engine/run/ledger.h"'}), [])
 
     def test_files(self):
         long = "x\n" * 601

@@ -54,7 +54,7 @@ class FileFixture : public testing::Test, public BindServices {
     auto ledger = Ledger::Open(Path("state"), Path("topology.json"));
     ASSERT_TRUE(ledger.ok()) << ledger.status().message();
     ledger_ = std::move(ledger).value();
-    lane_.ledger = ledger_.get();
+    lane_.store = ledger_.get();
     lane_.partitions = &table_;
     lane_.state_dir = Path("state");
   }

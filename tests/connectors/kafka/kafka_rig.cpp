@@ -344,7 +344,6 @@ TestLane::TestLane(std::shared_ptr<SourceProgram> source_program, const std::str
   context.source_id = "in";
   context.partitions = &table;
   context.cancel = &cancel;
-  context.clock = &Clock::Real();
   context.warn = [this](const std::string& line) {
     const std::lock_guard lock(mutex);
     warnings.push_back(line);

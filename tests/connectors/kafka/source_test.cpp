@@ -23,7 +23,6 @@ TEST(KafkaSource, GivesKeysValuesHeadersAndTimestampsAsTheyWereWritten) {
                        {.key = std::nullopt, .value = std::string("\0\xff", 2), .timestamp_ms = 1},
                        {.key = "", .value = "", .timestamp_ms = 2}});
   TestLane lane(MakeSourceProgram({topic}), "as-written");
-  lane.context.wants_headers = true;
   ASSERT_TRUE(lane.source->Open().ok());
   while (lane.events.empty()) ASSERT_TRUE(lane.Step().ok());
   RecordBatch batch;
@@ -80,24 +79,6 @@ TEST(KafkaSource, GivesWhatIsAtHandAtOnceUnlessALingerIsSet) {
   EXPECT_LT(fastest, 0.0009);
   EXPECT_LT(seconds_of_poll(0), 0.3);
   EXPECT_EQ(BatchLimits{}.linger_ns, 0);
-}
-
-TEST(KafkaSource, HandsOnOnlyTraceHeadersUnlessThePlanReadsHeaders) {
-  const std::string topic = TestBroker::MakeTopic("trace", 1);
-  WriteRecords(topic,
-               {{.key = "a", .value = "1", .headers = {{"h", "x"}, {"traceparent", "00-1"}, {"tracestate", "s"}}}});
-  TestLane lane(MakeSourceProgram({topic}), "trace");
-  lane.context.pass_headers = true;
-  ASSERT_TRUE(lane.source->Open().ok());
-  while (lane.events.empty()) ASSERT_TRUE(lane.Step().ok());
-  RecordBatch batch;
-  batch.Clear(0, 0);
-  ASSERT_TRUE(lane.source->Poll(batch, BatchLimits{}, 10'000'000'000).ok());
-  ASSERT_EQ(batch.rows(), 1u);
-  ASSERT_EQ(batch.row_headers(0).size(), 2u);
-  EXPECT_EQ(batch.row_headers(0)[0].name, "traceparent");
-  EXPECT_EQ(batch.row_headers(0)[1].value, "s");
-  batch.Clear(0, 0);
 }
 
 TEST(KafkaSource, EndsOnceWhatWasThereIsRead) {

@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "connectors/sqlite/sqlite.h"
-#include "engine/run/sqlite.h"
+#include "engine/sqlite/sqlite.h"
 #include "tests/conformance/connector_suite.h"
 
 namespace anabranch {

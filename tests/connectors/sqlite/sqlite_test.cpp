@@ -10,7 +10,7 @@
 
 #include "engine/connector.h"
 #include "engine/lane_context.h"
-#include "engine/run/sqlite.h"
+#include "engine/sqlite/sqlite.h"
 #include "engine/testing/cells.h"
 #include "engine/testing/config_builder.h"
 #include "engine/testing/needed_rows.h"

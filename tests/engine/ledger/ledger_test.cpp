@@ -45,7 +45,7 @@ class LedgerTest : public testing::Test {
 };
 
 TEST_F(LedgerTest, KeepsFactsTargetsAndCountersAcrossOpens) {
-  Ledger::TargetProgress progress;
+  StoredProgress progress;
   progress.length = 123;
   progress.next = {{{"payments", 3}, 17}, {{"file:in put", 0}, 9'000'000'000}, {{"payments", 11}, 0}};
   {

@@ -1,4 +1,4 @@
-#include "engine/run/sqlite.h"
+#include "engine/sqlite/sqlite.h"
 
 #include <sqlite3.h>
 
