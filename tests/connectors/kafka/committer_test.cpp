@@ -295,7 +295,7 @@ TEST(KafkaTransaction, CarriesThePositionOfAFileAndSuppressesWhatIsThere) {
   auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
   ASSERT_TRUE(committer.ok());
   EXPECT_EQ(WantedBy(**committer, file)[0], 50);
-  const EncodedBatch batch = FileRows(30, 80);
+  const EncodedBatch batch = NeededRows(**committer, FileRows(30, 80));
   ASSERT_TRUE((*committer)->Write(batch).ok());
   ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
   EXPECT_EQ(Values(ReadAll(out)), (std::vector<std::string>{"0", "10", "20", "30", "40", "50", "60", "70"}));
