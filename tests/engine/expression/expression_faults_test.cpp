@@ -72,7 +72,7 @@ TEST_F(ExpressionFaults, WordsAndSignsOfOtherLanguagesAreNamed) {
 TEST_F(ExpressionFaults, NullIsComparedWithIsNull) {
   EXPECT_EQ(Check("country == null"),
             "302@8+2: null has no type here: it is only allowed in coalesce() and as a side of ?: (write is_null(x))");
-  EXPECT_EQ(Check("country != null").substr(Check("country != null").rfind('(')), "(write !is_null(x))");
+  EXPECT_EQ(Check("country != null").substr(Check("country != null").rfind("(write")), "(write !is_null(x))");
   EXPECT_EQ(Check("null"), "302@0+4: null alone has no type (remove the entry)");
 }
 
