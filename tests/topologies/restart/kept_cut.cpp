@@ -24,7 +24,11 @@ EncodedBatch KeptCut::Encoded(uint32_t rows) const {
   encoded.targets.resize(plan_.targets.size());
   for (EncodedRows& target : encoded.targets) {
     if (&target == &encoded.targets[plan_.dead_letters()]) continue;
-    for (uint32_t row = 0; row < rows; ++row) target.rows.push_back({next_ + row});
+    for (uint32_t row = 0; row < rows; ++row) {
+      EncodedRows::Row cut;
+      cut.offset = next_ + row;
+      target.rows.push_back(cut);
+    }
   }
   encoded.positions = {{0, next_, next_ + rows}};
   return encoded;
