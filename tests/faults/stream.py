@@ -109,10 +109,12 @@ class CommittedReader:
     def __init__(self, address, topic):
         self.records = []  # (partition, offset, key, value, source partition), as they came
         self.newest = {}  # by source partition: the highest number seen
+        self.errors = []  # that the consumer reported
         from confluent_kafka import TopicPartition, OFFSET_BEGINNING
         self._end = threading.Event()
         self._consumer = harness.make_consumer(address, {})
-        self._consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(PARTITIONS)])
+        self._next = {p: TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(PARTITIONS)}
+        self._consumer.assign(list(self._next.values()))
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -121,9 +123,19 @@ class CommittedReader:
             for message in self._consumer.consume(1000, 0.05):
                 if message.error() is None:
                     self._take(message)
+                else:
+                    self._on_error(message)
         self._consumer.close()
 
+    def _on_error(self, message):
+        """A broker that has just come back may not know an offset yet: the reader asks for the same one again."""
+        from confluent_kafka import KafkaError
+        self.errors.append(str(message.error()))
+        if message.error().code() == KafkaError._AUTO_OFFSET_RESET:
+            self._consumer.seek(self._next[message.partition()])
+
     def _take(self, message):
+        self._next[message.partition()].offset = message.offset() + 1
         source = int(harness.headers_of(message)["anabranch.id"].decode().split("/")[1])
         seq = json.loads(message.value())["seq"]
         self.records.append((message.partition(), message.offset(), message.key(), message.value(), source))
@@ -142,7 +154,7 @@ def judge(test, broker, feed, reader, target, dead):
         missing = sorted(set(range(feed.sent)) - {json.loads(record[3])["seq"] for record in reader.records})
         later = {json.loads(m.value())["seq"] for m in broker.read(target)}
         raise AssertionError(f"{len(missing)} of {feed.sent} records are missing: {missing[:5]}…{missing[-5:]}; a later "
-                             f"reader misses {len(set(range(feed.sent)) - later)}") from late
+                             f"reader misses {len(set(range(feed.sent)) - later)}; errors of this one: {reader.errors[-5:]}") from late
     time.sleep(0.5)  # one more than there should be would come now
     reader.stop()
     seen, last = set(), {}
