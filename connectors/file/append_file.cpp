@@ -198,8 +198,12 @@ Status AppendFile::Write(std::string_view bytes) {
 }
 
 Status AppendFile::Append(std::string_view header, std::string_view bytes,
-                          const std::vector<std::pair<SourcePartition, int64_t>>& next) {
+                          const std::vector<std::pair<SourcePartition, int64_t>>& next,
+                          const std::vector<int64_t>& seen) {
   const MutexLock guard(mutex_);
+  if (MovedSince(seen, next, committed_)) {
+    return {Code::kAborted, path_ + ": another lane has written rows of the same partition"};
+  }
   std::string beginning;
   if (committed_.length == 0 && !header.empty() && !bytes.empty()) {
     beginning.append(header).append(bytes);

@@ -48,7 +48,8 @@ class AppendFile : public OutputFile {
   // Appends `bytes` and makes them and `next` durable; positions never go back. After an error the file takes
   // nothing more: open it again. kInvalid: the file was deleted or replaced since Open.
   Status Append(std::string_view header, std::string_view bytes,
-                const std::vector<std::pair<SourcePartition, int64_t>>& next) override;
+                const std::vector<std::pair<SourcePartition, int64_t>>& next,
+                const std::vector<int64_t>& seen) override;
 
  private:
   AppendFile(std::string path, std::string unit, StateStore* store, mode_t mode)

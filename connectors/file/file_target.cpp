@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <optional>
 
 #include "connectors/file/append_file.h"
@@ -188,6 +189,7 @@ class FileCommitter : public Committer {
     std::vector<SourcePartition> named;
     for (const PartitionId partition : partitions) named.push_back(lane_.partitions->at(partition));
     const std::vector<int64_t> next = file_->Progress(named);
+    for (size_t i = 0; i < partitions.size(); ++i) seen_[partitions[i]] = {next[i], kNoPosition};
     std::vector<TargetProgress> progress;
     for (const Target& target : targets_) progress.push_back({target.id, next});
     return progress;
@@ -196,25 +198,38 @@ class FileCommitter : public Committer {
   Status MoveProgress(std::span<const PartitionId> partitions, std::span<const int64_t> next) override {
     std::vector<std::pair<SourcePartition, int64_t>> moved;
     for (size_t i = 0; i < partitions.size(); ++i) moved.emplace_back(lane_.partitions->at(partitions[i]), next[i]);
-    return file_->MoveProgress(moved);
+    RETURN_IF_ERROR(file_->MoveProgress(moved));
+    return Progress(partitions).status();
   }
 
   Status Write(const EncodedBatch& batch) override {
     for (const Target& target : targets_) {
       if (target.id >= batch.targets.size()) continue;
       const EncodedRows& rows = batch.targets[target.id];
-      for (const EncodedRows::Row& row : rows.rows) WriteRow(target, rows, row);
+      for (const EncodedRows::Row& row : rows.rows) {
+        if (overtaken_ && WrittenByOther(batch.ReadAt(row))) continue;
+        WriteRow(target, rows, row);
+      }
     }
     return {};
   }
 
   Status Commit(const EpochEnd& end) override {
     std::vector<std::pair<SourcePartition, int64_t>> next;
+    std::vector<int64_t> seen;
     for (const PositionRange& range : end.positions) {
       next.emplace_back(lane_.partitions->at(range.partition), range.next);
+      const auto known = seen_.find(range.partition);
+      seen.push_back(known != seen_.end() ? known->second.stored : kUnseen);
     }
-    const Status status = file_->Append(header_, buffer_, next);
-    return status.ok() ? Abort() : status;
+    const Status status = file_->Append(header_, buffer_, next, seen);
+    if (status.code() == Code::kAborted) return OnOvertaken(end, status);
+    RETURN_IF_ERROR(status);
+    for (const PositionRange& range : end.positions) {
+      const auto known = seen_.find(range.partition);
+      if (known != seen_.end()) known->second.stored = std::max(known->second.stored, range.next);
+    }
+    return Abort();
   }
 
   Status Abort() override {
@@ -227,6 +242,30 @@ class FileCommitter : public Committer {
   void Close() override { file_.reset(); }
 
  private:
+  // Two lanes may write rows of one partition for a while: the group has given it to another lane, and this one has not
+  // heard of it. Whoever commits second writes only the rows that the first did not.
+  struct Seen {
+    int64_t stored = kNoPosition;    // as this lane saw it last
+    int64_t by_other = kNoPosition;  // rows below were written by another lane since the assignment
+  };
+
+  bool WrittenByOther(const EncodedBatch::Place& place) const {
+    const auto known = seen_.find(place.partition);
+    return known != seen_.end() && place.offset < known->second.by_other;
+  }
+
+  // The caller writes the epoch again.
+  Status OnOvertaken(const EpochEnd& end, const Status& status) {
+    for (const PositionRange& range : end.positions) {
+      const int64_t stored = file_->Progress({lane_.partitions->at(range.partition)})[0];
+      const auto known = seen_.find(range.partition);
+      if (known != seen_.end() && known->second.stored != stored) known->second = {stored, stored};
+    }
+    overtaken_ = true;
+    RETURN_IF_ERROR(Abort());
+    return status;
+  }
+
   void WriteRow(const Target& target, const EncodedRows& rows, const EncodedRows::Row& row) {
     if (target.dead_letters) {
       AppendRecordEnvelope(rows, row, &buffer_);
@@ -242,7 +281,9 @@ class FileCommitter : public Committer {
   const std::vector<Target> targets_;
   OpenFiles* const files_;
   std::shared_ptr<OutputFile> file_;
-  std::string buffer_;  // the open epoch
+  std::map<PartitionId, Seen> seen_;
+  bool overtaken_ = false;  // by_other is set somewhere
+  std::string buffer_;      // the open epoch
 };
 
 Layout LayoutOf(const std::string& envelope) {

@@ -13,6 +13,14 @@ std::vector<int64_t> PositionsIn(const StoredProgress& progress, const std::vect
   return next;
 }
 
+bool MovedSince(const std::vector<int64_t>& seen, const std::vector<std::pair<SourcePartition, int64_t>>& next,
+                const StoredProgress& progress) {
+  for (size_t i = 0; i < next.size(); ++i) {
+    if (seen[i] != kUnseen && PositionsIn(progress, {next[i].first})[0] != seen[i]) return true;
+  }
+  return false;
+}
+
 void MoveOn(const std::vector<std::pair<SourcePartition, int64_t>>& next, StoredProgress* progress) {
   for (const auto& [partition, position] : next) {
     int64_t& stored = progress->next.try_emplace(partition, position).first->second;

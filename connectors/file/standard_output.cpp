@@ -36,7 +36,8 @@ class StandardOutput : public OutputFile {
   }
 
   Status Append(std::string_view header, std::string_view bytes,
-                const std::vector<std::pair<SourcePartition, int64_t>>& next) override {
+                const std::vector<std::pair<SourcePartition, int64_t>>& next,
+                const std::vector<int64_t>& /*seen*/) override {
     const MutexLock guard(mutex_);
     if (!begun_ && !bytes.empty()) RETURN_IF_ERROR(Write(header));
     begun_ = begun_ || !bytes.empty();

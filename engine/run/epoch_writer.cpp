@@ -77,10 +77,17 @@ Status EpochWriter::Push(EncodedBatch&& batch, int64_t rows) {
   const size_t bytes = batch.bytes();
   const MutexLock lock(mutex_);
   RETURN_IF_ERROR(WaitFor([&]() REQUIRES(mutex_) { return held_bytes_ == 0 || held_bytes_ + bytes <= max_bytes_; }));
+  Item& item = queue_.emplace_back();
+  try {
+    written_.Drop(&batch, &item.whole);
+  } catch (...) {
+    queue_.pop_back();
+    throw;
+  }
+  item.batch = std::move(batch);
+  item.rows = rows;
+  item.bytes = bytes;
   held_bytes_ += bytes;
-  Item item{std::move(batch), rows, false, bytes, {}};
-  written_.Drop(&item.batch, &item.whole);
-  queue_.push_back(std::move(item));
   changed_.NotifyAll();
   return Status::Ok();
 }

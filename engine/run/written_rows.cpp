@@ -32,21 +32,25 @@ void WrittenRows::Move(std::span<const PartitionId> partitions, std::span<const 
   }
 }
 
+bool WrittenRows::IsThere(const EncodedBatch& batch, TargetId target, const EncodedRows::Row& row) const {
+  const auto [partition, offset] = batch.ReadAt(row);
+  return Has(target, partition, offset) &&
+         std::ranges::find(batch.positions, partition, &PositionRange::partition) != batch.positions.end();
+}
+
 void WrittenRows::Drop(EncodedBatch* batch, std::vector<std::vector<EncodedRows::Row>>* whole) const {
   const std::vector<PositionRange>& ranges = batch->positions;
   for (TargetId target(size_t{0}); target < next_.size() && target < batch->targets.size(); ++target) {
     const auto begins_below = [&](const PositionRange& range) { return Has(target, range.partition, range.first); };
     if (std::ranges::none_of(ranges, begins_below)) continue;
-    std::vector<EncodedRows::Row>& rows = batch->targets[target].rows;
-    const auto is_there = [&](const EncodedRows::Row& row) {
-      const auto [partition, offset] = batch->ReadAt(row);
-      return Has(target, partition, offset) &&
-             std::ranges::find(ranges, partition, &PositionRange::partition) != ranges.end();
-    };
-    if (std::ranges::none_of(rows, is_there)) continue;
+    const std::vector<EncodedRows::Row>& rows = batch->targets[target].rows;
+    if (std::ranges::none_of(rows, [&](const auto& row) { return IsThere(*batch, target, row); })) continue;
     whole->resize(batch->targets.size());
     (*whole)[target] = rows;
-    std::erase_if(rows, is_there);
+  }
+  for (TargetId target(size_t{0}); target < whole->size(); ++target) {
+    std::erase_if(batch->targets[target].rows,
+                  [&](const EncodedRows::Row& row) { return IsThere(*batch, target, row); });
   }
 }
 

@@ -201,9 +201,11 @@ class Binder {
     const size_t before = context_.faults().errors();
     const ColumnId id = context_.Make(entry, entry.name, type, nullable);
     if (context_.faults().errors() == before && context_.scope().Find(entry.name) != nullptr) {
-      context_.faults().AddAtName(FaultCode::kColumnMadeTwice, entry,
-                                  "a node above already renames a column to \"" + entry.name + "\"",
-                                  "choose another name for this one");
+      context_.faults()
+          .AddAtName(FaultCode::kColumnMadeTwice, entry,
+                     "a node above already renames a column to \"" + entry.name + "\"",
+                     "choose another name for this one")
+          .subject = entry.name;
     }
     return id;
   }

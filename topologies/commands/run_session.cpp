@@ -182,9 +182,10 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
   observer.warn = [&](const std::string& line) { view->Warn(line); };
   StartGuard start(cancel, io);
   Pipeline pipeline(plan, io.registry, options, observer, &cancel);
-  (void)pipeline.Start();  // the summary says why it did not start
-  start.Started();
+  // Why it did not start is in the summary. Closing the opened parts may take as long as opening them.
+  if (pipeline.Start().ok()) start.Started();
   const RunSummary summary = pipeline.Finish();
+  start.Started();
   const bool as_json = args.log.format == "json";
   if (!as_json) view.reset();
   std::ostringstream lines;

@@ -343,6 +343,27 @@ TEST_F(FileTargetTest, LanesShareOneFileEpochByEpoch) {
   EXPECT_EQ((*row)->next.size(), static_cast<size_t>(kLanes));
 }
 
+// A lane that was busy for too long commits rows of a partition that another lane has by now.
+TEST_F(FileTargetTest, ALaneThatWasOvertakenWritesOnlyWhatIsMissing) {
+  const auto program = Bind();
+  const std::vector<PartitionId> partitions = {*table_.Find({"in", 0})};
+  const auto late = MustOpen(*program), owner = MustOpen(*program);
+  ASSERT_TRUE(late->Progress(partitions).ok() && owner->Progress(partitions).ok());
+  const EncodedBatch first = Rows(*program, 0, 10), all = Rows(*program, 0, 15), more = Rows(*program, 10, 20);
+
+  ASSERT_TRUE(late->Write(all).ok());
+  ASSERT_TRUE(WriteAndCommit(*owner, first).ok());
+  EXPECT_EQ(late->Commit({1, all.positions}).code(), Code::kAborted);
+  ASSERT_TRUE(WriteAndCommit(*late, all).ok()) << "written again, without the rows that are there";
+  EXPECT_EQ(Get("out"), Lines(0, 15));
+
+  ASSERT_TRUE(owner->Write(more).ok());
+  EXPECT_EQ(owner->Commit({2, more.positions}).code(), Code::kAborted) << "the late one was ahead this time";
+  ASSERT_TRUE(WriteAndCommit(*owner, more).ok());
+  ASSERT_TRUE(WriteAndCommit(*owner, Rows(*program, 30, 5)).ok());
+  EXPECT_EQ(Get("out"), Lines(0, 35));
+}
+
 TEST_F(FileTargetTest, DeadLettersComeBackByteForByteThroughTheRecordEnvelope) {
   const auto program = connector_->BindDeadLetters(nullptr, nullptr, "demo", *this, faults_);
   const std::vector<std::pair<std::string, std::string>> plain = {{"h", "v\n\"x\""}, {"anabranch.error.node", "n"}};
