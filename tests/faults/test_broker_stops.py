@@ -24,6 +24,10 @@ class BrokerStops(harness.KafkaCase):
     def results(self):
         return len(self.broker.read(self.topics[1]))
 
+    def members_of_stable_groups(self):
+        groups = self.broker.admin.list_groups(timeout=10)
+        return sum(len(group.members) for group in groups if group.state == "Stable" and group.protocol_type == "consumer")
+
     def test_a_stop_after_the_source_topic_was_deleted_ends_in_time(self):
         self.begin("deleted")
         run = self.start("run", self.file, "--workers", 2)
@@ -39,6 +43,8 @@ class BrokerStops(harness.KafkaCase):
         self.begin("leaves", **{"session.timeout.ms": str(SILENCE * 1000)})
         first = self.start("run", self.file, "--workers", 2)
         self.wait_until("results", 30, lambda: self.results() >= 2000, first, pause=0.2)
+        # A member that is still joining does not know its id, and cannot leave.
+        self.wait_until("both lanes are members", 30, lambda: self.members_of_stable_groups() == 2, first, pause=0.2)
         first.send(signal.SIGTERM)
         self.assertEqual(first.wait(STOP_WITHIN), harness.EXIT_OK, first)
         self.send(2000, 500)
