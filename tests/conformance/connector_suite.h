@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -108,8 +109,9 @@ class ConnectorSuite : public testing::TestWithParam<ConnectorCase>, public Bind
     batch_.Clear(1, 1);
     batch_.partitions = &table_;
     std::vector<Cell> scores;
+    std::deque<std::string> keys;  // the batch shows them
     for (int64_t offset = first; offset < next; ++offset) {
-      batch_.AddRow(partition_[0], offset, 5, "k" + std::to_string(offset), true, "{}");
+      batch_.AddRow(partition_[0], offset, 5, keys.emplace_back("k" + std::to_string(offset)), true, "{}");
       scores.emplace_back(static_cast<double>(offset));
     }
     FillColumn(&batch_.columns[0], Type::Scalar(Kind::kFloat64), scores);
@@ -118,6 +120,7 @@ class ConnectorSuite : public testing::TestWithParam<ConnectorCase>, public Bind
     const std::vector<uint8_t> active(batch_.rows(), 1);
     EXPECT_TRUE(program_->MakeEncoder({})->Encode(batch_, active, &encoded.targets[0]).ok());
     encoded.positions = {{partition_[0], first, next}};
+    batch_.Clear(1, 1);
     return encoded;
   }
   void Commit(const EncodedBatch& batch) {
