@@ -130,6 +130,7 @@ TEST_F(PipelineTest, ANodeThatNeverReturnsLeavesItStuckAndTheProcessAlive) {
   const RunSummary run = pipeline.Finish();
   EXPECT_TRUE(run.stuck);
   EXPECT_EQ(run.status.code(), Code::kStage);
+  const std::lock_guard lock(gate.mutex);  // what the stuck thread did comes before what later tests do
 }
 
 }  // namespace
