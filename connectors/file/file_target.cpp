@@ -189,7 +189,10 @@ class FileCommitter : public Committer {
     std::vector<SourcePartition> named;
     for (const PartitionId partition : partitions) named.push_back(lane_.partitions->at(partition));
     const std::vector<int64_t> next = file_->Progress(named);
-    for (size_t i = 0; i < partitions.size(); ++i) seen_[partitions[i]] = {next[i], kNoPosition};
+    for (size_t i = 0; i < partitions.size(); ++i) {
+      seen_[partitions[i]] = next[i];
+      by_other_.erase(partitions[i]);
+    }
     std::vector<TargetProgress> progress;
     for (const Target& target : targets_) progress.push_back({target.id, next});
     return progress;
@@ -207,7 +210,7 @@ class FileCommitter : public Committer {
       if (target.id >= batch.targets.size()) continue;
       const EncodedRows& rows = batch.targets[target.id];
       for (const EncodedRows::Row& row : rows.rows) {
-        if (overtaken_ && WrittenByOther(batch.ReadAt(row))) continue;
+        if (!by_other_.empty() && WrittenByOther(batch.ReadAt(row))) continue;
         WriteRow(target, rows, row);
       }
     }
@@ -220,14 +223,14 @@ class FileCommitter : public Committer {
     for (const PositionRange& range : end.positions) {
       next.emplace_back(lane_.partitions->at(range.partition), range.next);
       const auto known = seen_.find(range.partition);
-      seen.push_back(known != seen_.end() ? known->second.stored : kUnseen);
+      seen.push_back(known != seen_.end() ? known->second : kUnseen);
     }
     const Status status = file_->Append(header_, buffer_, next, seen);
     if (status.code() == Code::kAborted) return OnOvertaken(end, status);
     RETURN_IF_ERROR(status);
     for (const PositionRange& range : end.positions) {
       const auto known = seen_.find(range.partition);
-      if (known != seen_.end()) known->second.stored = std::max(known->second.stored, range.next);
+      if (known != seen_.end()) known->second = std::max(known->second, range.next);
     }
     return Abort();
   }
@@ -242,26 +245,19 @@ class FileCommitter : public Committer {
   void Close() override { file_.reset(); }
 
  private:
-  // Two lanes may write rows of one partition for a while: the group has given it to another lane, and this one has not
-  // heard of it. Whoever commits second writes only the rows that the first did not.
-  struct Seen {
-    int64_t stored = kNoPosition;    // as this lane saw it last
-    int64_t by_other = kNoPosition;  // rows below were written by another lane since the assignment
-  };
-
   bool WrittenByOther(const EncodedBatch::Place& place) const {
-    const auto known = seen_.find(place.partition);
-    return known != seen_.end() && place.offset < known->second.by_other;
+    const auto below = by_other_.find(place.partition);
+    return below != by_other_.end() && place.offset < below->second;
   }
 
-  // The caller writes the epoch again.
+  // Two lanes may write rows of one partition for a while: the group has given it to another lane, and this one has not
+  // heard of it. Whoever commits second writes only the rows that the first did not. The caller writes the epoch again.
   Status OnOvertaken(const EpochEnd& end, const Status& status) {
     for (const PositionRange& range : end.positions) {
       const int64_t stored = file_->Progress({lane_.partitions->at(range.partition)})[0];
       const auto known = seen_.find(range.partition);
-      if (known != seen_.end() && known->second.stored != stored) known->second = {stored, stored};
+      if (known != seen_.end() && known->second != stored) known->second = by_other_[range.partition] = stored;
     }
-    overtaken_ = true;
     RETURN_IF_ERROR(Abort());
     return status;
   }
@@ -281,9 +277,9 @@ class FileCommitter : public Committer {
   const std::vector<Target> targets_;
   OpenFiles* const files_;
   std::shared_ptr<OutputFile> file_;
-  std::map<PartitionId, Seen> seen_;
-  bool overtaken_ = false;  // by_other is set somewhere
-  std::string buffer_;      // the open epoch
+  std::map<PartitionId, int64_t> seen_;      // the stored position, as this lane saw it last
+  std::map<PartitionId, int64_t> by_other_;  // another lane has written the rows below since the assignment
+  std::string buffer_;                       // the open epoch
 };
 
 Layout LayoutOf(const std::string& envelope) {

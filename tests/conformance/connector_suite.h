@@ -18,8 +18,10 @@
 #include "engine/run/epoch_writer.h"
 #include "engine/run/ledger.h"
 #include "engine/testing/cells.h"
+#include "engine/testing/commit_epoch.h"
 #include "engine/testing/config_builder.h"
 #include "engine/testing/needed_rows.h"
+#include "engine/testing/silent_source.h"
 
 namespace anabranch {
 
@@ -36,25 +38,6 @@ struct ConnectorCase {
   std::function<std::vector<int64_t>(const std::string& folder)> read;
 
   friend std::ostream& operator<<(std::ostream& out, const ConnectorCase& each) { return out << each.name; }
-};
-
-// A source that gives nothing: the rows come from the test.
-class SilentSource : public Source, public SourceProgram {
- public:
-  Status Open() override { return {}; }
-  Result<SourceEvent> Poll(RecordBatch&, const BatchLimits&, int64_t) override { return SourceEvent::kEnd; }
-  std::vector<PartitionId> partitions() const override { return {}; }
-  Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId> asked) override {
-    return std::vector<int64_t>(asked.size(), kNoPosition);
-  }
-  Status Assign(std::span<const PartitionId>, std::span<const int64_t>) override { return {}; }
-  Status Release() override { return {}; }
-  Status CommitPositions(std::span<const PositionRange>) override { return {}; }
-  void Close() override {}
-  int Lanes(int) const override { return 1; }
-  Result<std::unique_ptr<Source>> OpenLane(const LaneContext&) const override { return std::unique_ptr<Source>(); }
-  bool bounded() const override { return true; }
-  std::string Describe() const override { return "nothing"; }
 };
 
 // One target of one column "score", fed from partition 0 of topic "in".
@@ -134,12 +117,8 @@ class ConnectorSuite : public testing::TestWithParam<ConnectorCase>, public Bind
     CancelToken cancel;
     EpochWriter writer({committer_.get()}, size_t{1} << 20, cancel, {});
     ASSERT_TRUE(writer.Progress(0, partition_).ok());
-    ASSERT_TRUE(writer.Push(std::move(batch), 1).ok());
-    ASSERT_TRUE(writer.CloseEpoch().ok());
-    Status idle;
-    do idle = writer.WaitIdle();
-    while (idle.code() == Code::kRetry);
-    ASSERT_TRUE(idle.ok()) << idle.message();
+    const Status committed = CommitEpoch(writer, std::move(batch));
+    ASSERT_TRUE(committed.ok()) << committed.message();
   }
   std::vector<int64_t> Read() const { return GetParam().read(root_); }
   static std::vector<int64_t> Offsets(int64_t first, int64_t next) {

@@ -14,26 +14,10 @@
 #include "engine/testing/cells.h"
 #include "engine/testing/config_builder.h"
 #include "engine/testing/needed_rows.h"
+#include "engine/testing/silent_source.h"
 
 namespace anabranch {
 namespace {
-
-// A committer needs a lane's source; a database takes nothing from it.
-class NoSource : public Source, public SourceProgram {
- public:
-  Status Open() override { return {}; }
-  Result<SourceEvent> Poll(RecordBatch&, const BatchLimits&, int64_t) override { return SourceEvent::kEnd; }
-  std::vector<PartitionId> partitions() const override { return {}; }
-  Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId>) override { return std::vector<int64_t>(); }
-  Status Assign(std::span<const PartitionId>, std::span<const int64_t>) override { return {}; }
-  Status Release() override { return {}; }
-  Status CommitPositions(std::span<const PositionRange>) override { return {}; }
-  void Close() override {}
-  int Lanes(int) const override { return 1; }
-  Result<std::unique_ptr<Source>> OpenLane(const LaneContext&) const override { return std::unique_ptr<Source>(); }
-  bool bounded() const override { return true; }
-  std::string Describe() const override { return "nothing"; }
-};
 
 const std::vector<TargetFields::Field> kScore = {{"score", 0, Type::Scalar(Kind::kFloat64), true, nullptr}};
 
@@ -146,7 +130,7 @@ class SqliteTest : public testing::Test, public BindServices {
   std::filesystem::path root_;
   Registry registry_;
   const Connector* connector_ = nullptr;
-  NoSource source_;
+  SilentSource source_;
   SourceTable table_;
   LaneContext lane_;
   PartitionId partition_;

@@ -9,6 +9,8 @@
 #include <mutex>
 #include <thread>
 
+#include "engine/testing/commit_epoch.h"
+
 namespace anabranch {
 namespace {
 
@@ -186,12 +188,8 @@ TEST_F(Writer, AnAbandonedEpochStaysReadableUntilItsCommitterLetGo) {
 
 TEST_F(Writer, AWriteThatIsAbortedIsTriedAgainUntilItStays) {
   committer.abort_writes = 4;
-  ASSERT_TRUE(writer.Push(Rows(text), 1).ok());
-  ASSERT_TRUE(writer.CloseEpoch().ok());
-  Status idle;
-  do idle = writer.WaitIdle();
-  while (idle.code() == Code::kRetry);
-  ASSERT_TRUE(idle.ok()) << idle.message();
+  const Status committed = CommitEpoch(writer, Rows(text));
+  ASSERT_TRUE(committed.ok()) << committed.message();
   EXPECT_EQ(committer.committed, text);
   EXPECT_EQ(committer.writes, 5);
 }
@@ -267,12 +265,8 @@ struct WriterOfTwo : public ::testing::Test {
   const std::vector<PartitionId> partition = {0};
 
   void Commit(EncodedBatch batch) {
-    ASSERT_TRUE(writer.Push(std::move(batch), 1).ok());
-    ASSERT_TRUE(writer.CloseEpoch().ok());
-    Status idle;
-    do idle = writer.WaitIdle();
-    while (idle.code() == Code::kRetry);
-    ASSERT_TRUE(idle.ok()) << idle.message();
+    const Status committed = CommitEpoch(writer, std::move(batch));
+    ASSERT_TRUE(committed.ok()) << committed.message();
   }
 };
 

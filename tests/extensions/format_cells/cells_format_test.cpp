@@ -2,10 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "connectors/catalog.h"
-#include "engine/formats/catalog.h"
-#include "nodes/catalog.h"
 #include "tests/conformance/format_suite.h"
+#include "tests/conformance/program_registry.h"
 #include "topologies/language/check.h"
 #include "topologies/language/schema.h"
 
@@ -13,14 +11,7 @@ namespace anabranch {
 namespace {
 
 const Registry& Extended() {
-  static const Registry* registry = [] {
-    auto* made = new Registry();
-    RegisterAllNodes(*made);
-    RegisterAllConnectors(*made);
-    RegisterAllFormats(*made);
-    RegisterFormatCells(*made);
-    return made;
-  }();
+  static const Registry* registry = MakeProgramRegistry(RegisterFormatCells);
   return *registry;
 }
 

@@ -2,24 +2,15 @@
 
 #include <gtest/gtest.h>
 
-#include "connectors/catalog.h"
-#include "engine/formats/catalog.h"
-#include "nodes/catalog.h"
 #include "tests/conformance/kind_suite.h"
+#include "tests/conformance/program_registry.h"
 
 namespace anabranch {
 namespace {
 
 // The program's parts and one more kind: no other folder knows of it.
 const Registry& Extended() {
-  static const Registry* registry = [] {
-    auto* made = new Registry();
-    RegisterAllNodes(*made);
-    RegisterAllConnectors(*made);
-    RegisterAllFormats(*made);
-    RegisterNodeRounding(*made);
-    return made;
-  }();
+  static const Registry* registry = MakeProgramRegistry(RegisterNodeRounding);
   return *registry;
 }
 

@@ -6,9 +6,7 @@
 #include <iterator>
 #include <map>
 
-#include "connectors/catalog.h"
-#include "engine/formats/catalog.h"
-#include "nodes/catalog.h"
+#include "tests/conformance/program_registry.h"
 
 namespace anabranch {
 namespace {
@@ -38,13 +36,7 @@ std::string ReadText(const std::string& path) {
 }
 
 const Registry& WholeRegistry() {
-  static const Registry* registry = [] {
-    auto* made = new Registry();
-    RegisterAllNodes(*made);
-    RegisterAllConnectors(*made);
-    RegisterAllFormats(*made);
-    return made;
-  }();
+  static const Registry* registry = MakeProgramRegistry();
   return *registry;
 }
 
