@@ -21,6 +21,7 @@
 namespace anabranch {
 
 class TargetProgram;
+struct TargetField;
 
 // What the world offers while a topology is checked. No network; only files that the topology names.
 class BindServices {
@@ -131,6 +132,8 @@ class NodeProgram {
   virtual Result<std::unique_ptr<Node>> Open() const = 0;
   // Of a sink: where the rows go. Null for other kinds.
   virtual std::shared_ptr<const TargetProgram> target() const { return nullptr; }
+  // Of a sink: the fields that it writes, in their order. Empty for other kinds, and where records go out unchanged.
+  virtual std::span<const TargetField> written() const { return {}; }
   // Facts for `explain` and result headers, e.g. {"model": "gbt@7", "rows_per_call": "64"}.
   virtual std::map<std::string, std::string> Facts() const { return {}; }
   // How long Process takes for that many rows, as measured when it was opened first; 0 = not measured.

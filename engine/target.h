@@ -18,15 +18,18 @@ namespace anabranch {
 class StateStore;
 class SourceProgram;
 
+// One field of what a sink node writes: a column under a name.
+struct TargetField {
+  std::string name;
+  ColumnId column;
+  Type type;
+  bool nullable = true;
+  const ConfigValue* at = nullptr;
+};
+
 // What a sink node writes.
 struct TargetFields {
-  struct Field {
-    std::string name;
-    ColumnId column;
-    Type type;
-    bool nullable = true;
-    const ConfigValue* at = nullptr;
-  };
+  using Field = TargetField;
   std::string node_id;
   std::vector<Field> fields;
   std::string envelope;                 // "", "plain", "raw", "cloudevents": the connector decides what it supports

@@ -154,6 +154,7 @@ Status Lane::ReleaseFinished(bool wait_for_all) {
 // Gives the oldest batch to the writer. On an error it stays where it is, whole.
 Status Lane::HandOver() {
   const BatchWindow::Flight& oldest = *window_.flights().front();
+  if (shared_.show) shared_.show(*oldest.batch);
   RETURN_IF_ERROR(open_.Push(oldest.batch->encoded, oldest.batch->rows(), oldest.rows));
   const std::shared_ptr<BatchWindow::Flight> flight = window_.Pop();
   RecordBatch& batch = *flight->batch;

@@ -46,6 +46,7 @@ class Pipeline::Core {
         guards_(plan),
         shared_{.plan = plan, .clock = clock_, .counters = counters_, .stop = cancel, .refused = guards_.refused} {
     if (observer_.warn) shared_.warn = observer_.warn;
+    shared_.show = observer_.batch;
     shared_.accept_loss = options_.accept_loss;
   }
 

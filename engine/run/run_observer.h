@@ -3,6 +3,7 @@
 #include <functional>
 #include <string>
 
+#include "engine/record_batch.h"
 #include "engine/run/run_counts.h"
 
 namespace anabranch {
@@ -11,6 +12,9 @@ namespace anabranch {
 struct RunObserver {
   std::function<void(const RunSnapshot&)> tick;  // about each RunOptions::tick_ns, on one thread of the pipeline
   std::function<void(const std::string&)> warn;  // one line for the operator's log; any thread
+  // A batch with all its columns, outcomes and encoded rows, before the writer takes it. On its lane's thread: several
+  // lanes may call at once, and each waits meanwhile. A batch whose rows are computed again is shown again.
+  std::function<void(const RecordBatch&)> batch;
 };
 
 }  // namespace anabranch

@@ -24,6 +24,7 @@ struct RunShared {
   CancelToken& stop;  // raised from outside, or by a lane that failed
   RefusedRows& refused;
   std::function<void(const std::string&)> warn = [](const std::string&) {};
+  std::function<void(const RecordBatch&)> show = {};  // RunObserver::batch; may be empty
   Crew* crew = nullptr;       // null: every batch is computed on its lane
   Ledger* ledger = nullptr;   // null: no witness of positions is kept
   KeptStore* kept = nullptr;  // null: nothing is kept, and nothing was

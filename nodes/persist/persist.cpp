@@ -43,14 +43,17 @@ class PersistNode : public Node {
 
 class PersistProgram : public NodeProgram {
  public:
-  explicit PersistProgram(std::shared_ptr<const TargetProgram> target) : target_(std::move(target)) {}
+  PersistProgram(std::shared_ptr<const TargetProgram> target, std::vector<TargetField> written)
+      : target_(std::move(target)), written_(std::move(written)) {}
 
   Result<std::unique_ptr<Node>> Open() const override { return std::unique_ptr<Node>(std::make_unique<PersistNode>()); }
   std::shared_ptr<const TargetProgram> target() const override { return target_; }
+  std::span<const TargetField> written() const override { return written_; }
   std::map<std::string, std::string> Facts() const override { return {{"target", target_->Describe()}}; }
 
  private:
   const std::shared_ptr<const TargetProgram> target_;
+  const std::vector<TargetField> written_;
 };
 
 // Turns `fields` into columns.
@@ -132,7 +135,7 @@ class PersistKind : public NodeKind {
     if (to == nullptr) return nullptr;
     std::shared_ptr<const TargetProgram> target = context.services().BindTarget(*to, fields, context.faults());
     if (target == nullptr || context.faults().errors() != before) return nullptr;
-    return std::make_shared<PersistProgram>(std::move(target));
+    return std::make_shared<PersistProgram>(std::move(target), std::move(fields.fields));
   }
 
  private:
