@@ -78,6 +78,11 @@ class Source {
   // Where to continue when an operator accepts the loss: at `stored` where that can be read (kNoPosition: it does not
   // count), else at the first record that can be read.
   virtual Result<int64_t> FirstReadable(const LostPosition& /*lost*/, int64_t /*stored*/) { return 0; }
+  // Of a lane of SourceProgram::Reader(): what can be read of these partitions now, from the first record to where the
+  // next one will be (INT64_MAX: only reading tells).
+  virtual Result<std::vector<PositionRange>> Readable(std::span<const PartitionId> /*partitions*/) {
+    return Status(Code::kInvalid, "this source cannot be read by position");
+  }
   // Begins reading the assigned partitions. kNoPosition = the source's `start` rule. Until it is called, Poll returns
   // kIdle (kRevoked, kLost): a lane may first feed rows that were kept.
   virtual Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) = 0;
@@ -117,6 +122,13 @@ class SourceProgram {
   // Whether records can be read again after a crash. False for a stream that passes by, such as standard input: it
   // is assigned behind what every target has.
   virtual bool CanRepeat() const { return true; }
+  // The same records, for reading by position (engine/run/record_reader.h): one lane announces all partitions at once,
+  // reads to the end as it is at Assign(), joins no group and stores nothing. Assign() may be called again, for some of
+  // the partitions. Records without a value come too. Null: what passed cannot be read again.
+  virtual std::shared_ptr<const SourceProgram> Reader() const { return nullptr; }
+  // Positions number the records, perhaps with gaps (offsets of a topic). False: only reading tells where a record
+  // begins (bytes of a file).
+  virtual bool NumbersRecords() const { return false; }
   // What distinguishes this bounded input from another one ("size=120;prefix=9f…"), as it is now; empty = it has no
   // such mark.
   virtual Result<std::string> Identity() const { return std::string(); }

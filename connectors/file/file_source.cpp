@@ -161,6 +161,10 @@ class FileSource : public Source {
   Result<std::vector<int64_t>> StartPositions(std::span<const PartitionId> partitions) override {
     return std::vector<int64_t>(partitions.size(), first_);
   }
+  Result<std::vector<PositionRange>> Readable(std::span<const PartitionId> partitions) override {
+    if (reader_ == nullptr) return std::vector<PositionRange>(partitions.size(), {partition_, 0, 0});
+    return std::vector<PositionRange>(partitions.size(), {partition_, first_, INT64_MAX});
+  }
   Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) override;
   Status Release() override { return {}; }
   Status CommitPositions(std::span<const PositionRange> /*positions*/) override { return {}; }
@@ -339,6 +343,9 @@ class FileSourceProgram : public SourceProgram {
     return dialect;
   }
   bool CanRepeat() const override { return !IsStandardStream(options_.path); }
+  std::shared_ptr<const SourceProgram> Reader() const override {
+    return CanRepeat() ? std::make_shared<FileSourceProgram>(options_, header_) : nullptr;
+  }
 
   Result<std::unique_ptr<Source>> OpenLane(const LaneContext& lane) const override {
     return std::unique_ptr<Source>(std::make_unique<FileSource>(options_, header_, lane));

@@ -302,7 +302,7 @@ bool KafkaSource::AtEnd() const {
 
 // A lane of an earlier run keeps its partitions until its session runs out: an end before that would leave them unread.
 bool KafkaSource::AwaitsMore() const {
-  if (assigned_.size() >= fair_share_) return false;
+  if (settings_->read_back || assigned_.size() >= fair_share_) return false;
   return Clock::Real().NowNs() - assigned_since_ns_ < ForgottenNs();
 }
 

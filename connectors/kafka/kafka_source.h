@@ -76,6 +76,7 @@ class KafkaSource : public Source {
   std::vector<LostPosition> lost() const override { return lost_positions_; }
   Result<int64_t> FirstReadable(const LostPosition& lost, int64_t stored) override;
   Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId> partitions) override;
+  Result<std::vector<PositionRange>> Readable(std::span<const PartitionId> partitions) override;
   Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) override;
   Status Release() override;
   // kRetry when the group is just changing hands, kFenced, kUnavailable.
@@ -224,6 +225,8 @@ class KafkaSourceProgram : public SourceProgram {
   std::string Describe() const override;
   bool KeepsPosition() const override { return true; }
   bool ForgetsUnderNewIdentity() const override { return settings_->group.empty(); }
+  std::shared_ptr<const SourceProgram> Reader() const override;
+  bool NumbersRecords() const override { return true; }
 
   const KafkaSourceSettings& settings() const { return *settings_; }
 

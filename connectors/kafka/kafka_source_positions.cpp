@@ -130,6 +130,16 @@ Result<std::vector<int64_t>> KafkaSource::StartPositions(std::span<const Partiti
   return start;
 }
 
+Result<std::vector<PositionRange>> KafkaSource::Readable(std::span<const PartitionId> partitions) {
+  std::vector<PositionRange> ranges;
+  for (const PartitionId id : partitions) {
+    ASSIGN_OR_RETURN(const int64_t low, Resolve(lane_.partitions->at(id), PositionRule::Earliest(), false));
+    ASSIGN_OR_RETURN(const int64_t high, Resolve(lane_.partitions->at(id), PositionRule::Latest(), true));
+    ranges.push_back({id, low, high});
+  }
+  return ranges;
+}
+
 Status KafkaSource::LearnCounts() {
   for (const auto& [topic, count] : counts_) {
     {

@@ -32,6 +32,14 @@ Result<std::unique_ptr<Source>> KafkaSourceProgram::OpenLane(const LaneContext& 
   return std::unique_ptr<Source>(std::make_unique<KafkaSource>(settings_, lane));
 }
 
+std::shared_ptr<const SourceProgram> KafkaSourceProgram::Reader() const {
+  auto settings = std::make_shared<KafkaSourceSettings>(*settings_);
+  settings->start = PositionRule::Earliest();
+  settings->end = PositionRule::Latest();
+  settings->read_back = true;
+  return std::make_shared<KafkaSourceProgram>(std::move(settings));
+}
+
 std::string KafkaSourceProgram::Describe() const {
   std::string text = settings_->topics.size() == 1 ? "kafka topic " : "kafka topics ";
   for (size_t i = 0; i < settings_->topics.size(); ++i) text += (i == 0 ? "" : ", ") + settings_->topics[i];

@@ -5,17 +5,15 @@
 #include <filesystem>
 #include <map>
 
-#include "engine/lane_context.h"
 #include "engine/record_id.h"
 #include "engine/run/dead_letter.h"
 #include "engine/run/ledger.h"
+#include "engine/run/record_reader.h"
 #include "engine/run/run_mode.h"
 #include "engine/run/run_state.h"
 
 namespace anabranch {
 namespace {
-
-constexpr int64_t kWaitNs = 50'000'000;
 
 template <typename T>
 bool Number(std::string_view text, T* number) {
@@ -39,16 +37,6 @@ Result<Replayed> ReadReplayed(const Plan& plan, const std::string& state_dir) {
   ASSIGN_OR_RETURN(const auto progress, ledger->GetTarget(plan.targets[plan.dead_letters()].program->commit_unit()));
   if (progress) replayed.next = progress->next;
   return replayed;
-}
-
-Status AssignAll(Source& source, const SourceTable& table, const Replayed& replayed) {
-  const std::vector<PartitionId> partitions = source.partitions();
-  ASSIGN_OR_RETURN(std::vector<int64_t> next, source.StoredPositions(partitions));
-  for (size_t i = 0; i < partitions.size(); ++i) {
-    const auto known = replayed.next.find(table.at(partitions[i]));
-    if (next[i] == kNoPosition && known != replayed.next.end()) next[i] = known->second;
-  }
-  return source.Assign(partitions, next);
 }
 
 }  // namespace
@@ -115,29 +103,23 @@ Result<std::shared_ptr<const SourceProgram>> OpenDeadLetters(const Plan& plan, c
 Status VisitDeadLetters(const Plan& plan, const SourceProgram& letters, const RunOptions& options, CancelToken& cancel,
                         const std::function<void(const RecordBatch&, uint32_t row, const DeadLetter&)>& visit) {
   ASSIGN_OR_RETURN(const Replayed replayed, ReadReplayed(plan, options.state_dir));
-  SourceTable table;
-  LaneContext context;
-  context.topology = ReplayIdentity(replayed.identity);
-  context.instance = options.instance;
-  context.once = true;
-  context.source_id = "dead_letters";
-  context.state_dir = options.state_dir;
-  context.partitions = &table;
-  context.cancel = &cancel;
-  context.warn = [](const std::string&) {};
-  ASSIGN_OR_RETURN(const std::unique_ptr<Source> source, letters.OpenLane(context));
-  RETURN_IF_ERROR(source->Open());
-  while (!cancel.draining()) {
-    RecordBatch batch;
-    batch.Clear(0, 0);
-    ASSIGN_OR_RETURN(const SourceEvent event, source->Poll(batch, plan.batch, kWaitNs));
-    if (event == SourceEvent::kEnd) break;
-    if (event == SourceEvent::kAssigned) RETURN_IF_ERROR(AssignAll(*source, table, replayed));
-    for (uint32_t row = 0; row < batch.rows(); ++row) visit(batch, row, ReadDeadLetter(batch, row));
-    batch.Clear(0, 0);
+  RecordReader::Options reading;
+  reading.topology = ReplayIdentity(replayed.identity);
+  reading.instance = options.instance;
+  reading.state_dir = options.state_dir;
+  reading.source_id = "dead_letters";
+  reading.tombstones = true;
+  reading.cancel = &cancel;
+  ASSIGN_OR_RETURN(const std::unique_ptr<RecordReader> reader, RecordReader::Open(letters, std::move(reading)));
+  ASSIGN_OR_RETURN(std::vector<int64_t> next, reader->StoredPositions());
+  for (size_t i = 0; i < next.size(); ++i) {
+    const auto known = replayed.next.find(reader->partitions()[i]);
+    if (next[i] == kNoPosition && known != replayed.next.end()) next[i] = known->second;
   }
-  source->Close();
-  return cancel.draining() ? Status(Code::kCancelled, "stopped") : Status::Ok();
+  return reader->ReadFrom(next, [&visit](const RecordBatch& batch, uint32_t row) {
+    visit(batch, row, ReadDeadLetter(batch, row));
+    return true;
+  });
 }
 
 }  // namespace anabranch

@@ -62,7 +62,8 @@ struct RecordName {
 struct RecordNameHash {
   size_t operator()(const RecordName& name) const {
     const size_t topic = std::hash<std::string>()(name.partition.topic);
-    return topic ^ (static_cast<size_t>(name.offset) * 0x9E3779B97F4A7C15ULL + static_cast<size_t>(name.partition.partition));
+    return topic ^
+           (static_cast<size_t>(name.offset) * 0x9E3779B97F4A7C15ULL + static_cast<size_t>(name.partition.partition));
   }
 };
 using RecordIndex = std::unordered_map<RecordName, size_t, RecordNameHash>;
@@ -70,7 +71,8 @@ using RecordIndex = std::unordered_map<RecordName, size_t, RecordNameHash>;
 // Takes the story of each record from the batches that pass.
 class StoryTeller {
  public:
-  StoryTeller(const Plan& plan, const RecordIndex& records, bool cells) : plan_(plan), records_(records), cells_(cells) {
+  StoryTeller(const Plan& plan, const RecordIndex& records, bool cells)
+      : plan_(plan), records_(records), cells_(cells) {
     stories_.resize(records.size());
     fields_.resize(plan.targets.size());
     for (const PlanNode& node : plan.nodes) {

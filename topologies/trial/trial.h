@@ -18,9 +18,9 @@
 
 namespace anabranch {
 
-// A trial runs a plan on given records in memory: `test`, `trace` and `diff` are trials. Lanes, batches, nodes, encoders,
-// epochs and dead letters are those of a run. Only sources and targets are replaced, so nothing outside is read or
-// changed.
+// A trial runs a plan on given records in memory: `test`, `trace` and `diff` are trials. Lanes, batches, nodes,
+// encoders, epochs and dead letters are those of a run. Only sources and targets are replaced, so nothing outside is
+// read or changed.
 
 using TrialHeaders = std::vector<std::pair<std::string, std::optional<std::string>>>;
 
@@ -33,7 +33,12 @@ struct TrialRecord {
   std::optional<std::string> key;
   std::string value;  // as the source's format has it
   TrialHeaders headers;
+  // Not empty: the source could read no record from its bytes (RecordBatch::source_errors).
+  std::string error_code, error_message;
 };
+
+// A row that a source handed over (engine/run/record_reader.h), as a record of a trial. It has a value.
+TrialRecord MakeTrialRecord(StageId source, const RecordBatch& batch, uint32_t row);
 
 // A row that a target was given: bytes as its encoder wrote them.
 struct TrialRow {

@@ -63,8 +63,11 @@ class TrialSource : public Source {
     for (const auto& [name, value] : record.headers) {
       batch.headers.push_back({name, value ? std::string_view(*value) : std::string_view()});
     }
-    batch.AddRow(id, record.offset, record.timestamp_ms, record.key ? std::string_view(*record.key) : std::string_view(),
-                 record.key.has_value(), record.value);
+    if (!record.error_code.empty()) {
+      batch.source_errors.push_back({batch.rows(), record.error_code, record.error_message});
+    }
+    batch.AddRow(id, record.offset, record.timestamp_ms,
+                 record.key ? std::string_view(*record.key) : std::string_view(), record.key.has_value(), record.value);
     const auto same = [&](const PositionRange& range) { return range.partition == id; };
     const auto range = std::ranges::find_if(batch.positions, same);
     if (range == batch.positions.end()) {
@@ -213,6 +216,26 @@ class TrialConnector : public Connector {
 };
 
 }  // namespace
+
+TrialRecord MakeTrialRecord(StageId source, const RecordBatch& batch, uint32_t row) {
+  TrialRecord record;
+  record.source = source;
+  record.partition = batch.partitions->at(batch.partition[row]);
+  record.offset = batch.offset[row];
+  record.timestamp_ms = batch.timestamp_ms[row];
+  if (batch.key_present[row] != 0) record.key = std::string(batch.key[row]);
+  record.value = std::string(batch.payload[row]);
+  for (const RowHeader& header : batch.row_headers(row)) {
+    const bool null = header.value.data() == nullptr;
+    record.headers.emplace_back(header.name, null ? std::nullopt : std::optional<std::string>(header.value));
+  }
+  const auto error = std::ranges::find(batch.source_errors, row, &RowError::row);
+  if (error != batch.source_errors.end()) {
+    record.error_code = error->code;
+    record.error_message = error->message;
+  }
+  return record;
+}
 
 void TrialTargets::FailNext(TargetId target, int commits) {
   const MutexLock lock(mutex_);
