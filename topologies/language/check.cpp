@@ -4,6 +4,7 @@
 
 #include "topologies/language/cascade.h"
 #include "topologies/language/compile.h"
+#include "topologies/language/edit.h"
 #include "topologies/language/graph.h"
 #include "topologies/language/structure.h"
 #include "topologies/language/variables.h"
@@ -15,6 +16,7 @@ namespace {
 CheckedTopology CheckParsed(std::unique_ptr<Topology> topology, const Registry& registry, const CheckOptions& options,
                             FaultSink& faults) {
   CheckedTopology checked;
+  topology = ApplyEdits(std::move(topology), options.edits, faults);
   if (topology != nullptr) {
     ExpandVariables(*topology, options, faults);
     const Broken broken = CheckStructure(topology->root, registry, faults);

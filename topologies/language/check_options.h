@@ -7,9 +7,16 @@
 
 namespace anabranch {
 
+// --set PATH=VALUE: one value of the file is another one.
+struct TopologyEdit {
+  std::string path;   // keys with dots between them, "models.gbt.path", or a JSON pointer, "/models/gbt/path"
+  std::string value;  // JSON, or else text
+};
+
 // What the caller of a check decides.
 struct CheckOptions {
   std::vector<std::string> allow_paths;  // --allow-path
+  std::vector<TopologyEdit> edits = {};  // made before anything is checked; the file stays as it is
   // Environment look-up; tests pass their own. Default: getenv.
   std::function<std::optional<std::string>(const std::string&)> env;
 };
