@@ -123,6 +123,14 @@ class Node {
   virtual bool judges_rows() const { return false; }
 };
 
+// What a node has to say about one row beside its columns: the verdict of a rule, the condition of a filter, the
+// expression of a column.
+struct Finding {
+  std::string name;     // of the rule or the column, as the configuration has it
+  std::string verdict;  // one word: "true", "false", "null", "failed"; empty: nothing was judged
+  std::string text;     // the expression, or why it failed; with the values that it read where it judges
+};
+
 // A bound node: immutable, shared by all threads, free of open handles other than read-only data.
 class NodeProgram {
  public:
@@ -141,6 +149,10 @@ class NodeProgram {
   // What the node counts beside its rows, in StageRows::tally of each batch, e.g. "missing:p_nn:error". The sums of a
   // run are kept in the ledger under these names.
   virtual std::vector<std::string> Tallies() const { return {}; }
+  // What led to the row's result, for `trace`, in the order in which it is judged. `batch` has been through this node:
+  // what it read and made is there. It may judge more than the run did: all rules, not only those up to the first that
+  // failed. Called for single rows, on any thread; it may take long and allocate.
+  virtual std::vector<Finding> Explain(const RecordBatch& /*batch*/, uint32_t /*row*/) const { return {}; }
   // False: the same row may get another result each time. Then the results are stored before anything below the node
   // runs, as with `"keep": "always"`.
   virtual bool deterministic() const { return true; }

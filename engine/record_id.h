@@ -2,7 +2,9 @@
 
 #include <charconv>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "engine/ids.h"
 
@@ -25,5 +27,15 @@ inline std::string RecordId(const SourcePartition& from, int64_t offset) {
   AppendRecordId(from, offset, &id);
   return id;
 }
+
+// What an id names: a record, and, as an id of a result does, a node behind it.
+struct ParsedRecordId {
+  SourcePartition from;
+  int64_t offset = 0;
+  std::string node;  // empty: the id is the record's
+};
+
+// Reads "topic/partition/offset" and "topic/partition/offset/node". nullopt: it is neither.
+std::optional<ParsedRecordId> ParseRecordId(std::string_view id);
 
 }  // namespace anabranch

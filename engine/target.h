@@ -73,6 +73,9 @@ class TargetProgram {
   // once is possible with one such unit of the connector only. False where each unit keeps its own progress.
   virtual bool OneUnitOnly() const { return false; }
   virtual std::unique_ptr<RowEncoder> MakeEncoder(const ResultIdentity& identity) const = 0;
+  // What was written here, for reading by position, as SourceProgram::Reader(): rows with their keys and headers. Null:
+  // it cannot be read so.
+  virtual std::shared_ptr<const SourceProgram> Reader() const { return nullptr; }
   // For people: the connector and what is written, such as "file scores.jsonl". The same for the same target.
   virtual std::string Describe() const = 0;
   // Whether the rows that `ledger` lists as committed still exist here; asked before a finished run is called done.

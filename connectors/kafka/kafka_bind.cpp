@@ -261,13 +261,7 @@ Result<std::shared_ptr<const SourceProgram>> MakeKafkaDeadLetterSource(const Tar
   if (kafka == nullptr || !kafka->settings().dead_letters) {
     return Status(Code::kInvalid, target.Describe() + " is no topic of dead letters");
   }
-  auto settings = std::make_shared<KafkaSourceSettings>();
-  settings->options = kafka->settings().options;
-  settings->topics = {kafka->settings().topic};
-  settings->start.kind = PositionRule::Kind::kEarliest;
-  settings->end.kind = PositionRule::Kind::kLatest;
-  settings->read_back = true;
-  return std::shared_ptr<const SourceProgram>(std::make_shared<KafkaSourceProgram>(std::move(settings)));
+  return kafka->Reader();
 }
 
 }  // namespace anabranch

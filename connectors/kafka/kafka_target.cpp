@@ -136,6 +136,13 @@ bool KafkaTargetProgram::ExactlyOnce(const SourceProgram& source, std::string* w
   return source.bounded();
 }
 
+std::shared_ptr<const SourceProgram> KafkaTargetProgram::Reader() const {
+  auto settings = std::make_shared<KafkaSourceSettings>();
+  settings->options = settings_.options;
+  settings->topics = {settings_.topic};
+  return KafkaSourceProgram(std::move(settings)).Reader();
+}
+
 std::unique_ptr<RowEncoder> KafkaTargetProgram::MakeEncoder(const ResultIdentity& identity) const {
   if (settings_.dead_letters) return nullptr;  // they come encoded by the engine
   return std::make_unique<ResultEncoder>(settings_, identity);

@@ -40,6 +40,7 @@ class KafkaTargetProgram : public TargetProgram {
   bool ExactlyOnce(const SourceProgram& source, std::string* why) const override;
   // Dead letters are encoded by the engine: their encoder refuses.
   std::unique_ptr<RowEncoder> MakeEncoder(const ResultIdentity& identity) const override;
+  std::shared_ptr<const SourceProgram> Reader() const override;
   std::string Describe() const override { return "kafka topic " + settings_.topic; }
 
   const Settings& settings() const { return settings_; }

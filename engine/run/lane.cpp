@@ -144,6 +144,7 @@ Status Lane::ReleaseFinished(bool wait_for_all) {
     if (oldest == nullptr) return Status::Ok();
     if (!oldest->status.ok()) {
       keeper_.NoteStopped(*oldest);
+      if (shared_.show_stopped) shared_.show_stopped(*oldest->batch);
       return oldest->status;
     }
     RETURN_IF_ERROR(HandOver());

@@ -60,6 +60,8 @@ DeadLetter ReadDeadLetter(const RecordBatch& batch, uint32_t row) {
     if (name == "behind") letter.behind = header.value;
     if (name == "beside") letter.beside = header.value;
     if (name == "results") letter.results = header.value;
+    if (name == "topology") letter.topology = header.value;
+    if (name == "models") letter.models = header.value;
     if (name == "origin.node") letter.first_node = header.value;
     if (name == "origin.code") letter.first_code = header.value;
     if (name == "origin.message") letter.first_message = header.value;

@@ -21,6 +21,7 @@ namespace anabranch {
 struct DeadLetter {
   bool ours = false;  // it has the headers that name its record
   std::string_view node, kind, error_class, code, message, attempts, failed_at, source, behind, beside, results;
+  std::string_view topology, models;  // name@hash, and all models of the topology that wrote it
   // Of its first failure: `origin.*`, or, when this is the first, the same as above.
   std::string_view first_node, first_code, first_message, first_failed_at;
   bool without_value = false;  // the letters' target did not take the record's value: it is not here

@@ -47,6 +47,7 @@ class Pipeline::Core {
         shared_{.plan = plan, .clock = clock_, .counters = counters_, .stop = cancel, .refused = guards_.refused} {
     if (observer_.warn) shared_.warn = observer_.warn;
     shared_.show = observer_.batch;
+    shared_.show_stopped = observer_.stopped;
     shared_.accept_loss = options_.accept_loss;
   }
 

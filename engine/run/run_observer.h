@@ -15,6 +15,8 @@ struct RunObserver {
   // A batch with all its columns, outcomes and encoded rows, before the writer takes it. On its lane's thread: several
   // lanes may call at once, and each waits meanwhile. A batch whose rows are computed again is shown again.
   std::function<void(const RecordBatch&)> batch;
+  // A batch that a stage stopped at, on its lane's thread. The stages that are `done` are final; the others are not.
+  std::function<void(const RecordBatch&)> stopped;
 };
 
 }  // namespace anabranch

@@ -24,12 +24,13 @@ struct RunShared {
   CancelToken& stop;  // raised from outside, or by a lane that failed
   RefusedRows& refused;
   std::function<void(const std::string&)> warn = [](const std::string&) {};
-  std::function<void(const RecordBatch&)> show = {};  // RunObserver::batch; may be empty
-  Crew* crew = nullptr;       // null: every batch is computed on its lane
-  Ledger* ledger = nullptr;   // null: no witness of positions is kept
-  KeptStore* kept = nullptr;  // null: nothing is kept, and nothing was
-  RestoreRules rules = {};    // how kept rows are taken up
-  bool accept_loss = false;   // lost positions: continue at the first record that can be read
+  std::function<void(const RecordBatch&)> show = {};          // RunObserver::batch; may be empty
+  std::function<void(const RecordBatch&)> show_stopped = {};  // RunObserver::stopped; may be empty
+  Crew* crew = nullptr;                                       // null: every batch is computed on its lane
+  Ledger* ledger = nullptr;                                   // null: no witness of positions is kept
+  KeptStore* kept = nullptr;                                  // null: nothing is kept, and nothing was
+  RestoreRules rules = {};                                    // how kept rows are taken up
+  bool accept_loss = false;  // lost positions: continue at the first record that can be read
   int lanes = 1;
   size_t lane_bytes = 0;  // encoded bytes that a lane may hold
   std::atomic<int> lanes_fed{0};

@@ -191,7 +191,7 @@ class InferProgram : public NodeProgram {
   }
 
   std::map<std::string, std::string> Facts() const override {
-    std::map<std::string, std::string> facts = {{"model", plan_->label}};
+    std::map<std::string, std::string> facts = {{"model", plan_->label}, {"sha256", plan_->model->sha256}};
     const MutexLock lock(mutex_);
     if (plan_->fixed_rows != 0) facts["rows_per_call"] = std::to_string(plan_->fixed_rows);
     if (plan_->max_rows != 0 && plan_->fixed_rows == 0) facts["rows_per_call"] = std::to_string(plan_->max_rows);

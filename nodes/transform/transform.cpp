@@ -149,6 +149,17 @@ class TransformProgram final : public NodeProgram {
     return facts;
   }
 
+  // What the condition said is the row's outcome. Judged now it would be null: the columns of a row that left are.
+  std::vector<Finding> Explain(const RecordBatch& /*batch*/, uint32_t /*row*/) const override {
+    std::vector<Finding> findings;
+    for (const Step& step : *steps_) {
+      const size_t dot = step.name.find('.');
+      const std::string name = dot == std::string::npos ? step.name : step.name.substr(dot + 1);
+      findings.push_back({name, "", step.expression->text});
+    }
+    return findings;
+  }
+
  private:
   std::shared_ptr<const std::vector<Step>> steps_;
 };

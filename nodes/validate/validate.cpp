@@ -110,6 +110,27 @@ class ValidateNode final : public Node {
   std::vector<ExpressionError> errors_;
 };
 
+std::vector<uint8_t> OnlyRow(const RecordBatch& batch, uint32_t row) {
+  std::vector<uint8_t> active(batch.rows(), 0);
+  active[row] = 1;
+  return active;
+}
+
+Finding ExplainRule(const Rule& rule, const RecordBatch& batch, uint32_t row) {
+  Evaluator evaluator;
+  Column result;
+  std::vector<ExpressionError> errors;
+  evaluator.Evaluate(*rule.expression, batch, OnlyRow(batch, row), &result, &errors);
+  Finding finding{rule.name, "null", rule.expression->text + Values(rule, batch, row)};
+  if (!errors.empty()) {
+    finding.verdict = "failed";
+    finding.text = std::string(errors.front().message) + ": " + finding.text;
+  } else if ((result.states()[row] & kValid) != 0) {
+    finding.verdict = result.values<uint8_t>()[row] != 0 ? "true" : "false";
+  }
+  return finding;
+}
+
 class ValidateProgram final : public NodeProgram {
  public:
   explicit ValidateProgram(std::shared_ptr<const Rules> rules) : rules_(std::move(rules)) {}
@@ -120,6 +141,22 @@ class ValidateProgram final : public NodeProgram {
   std::map<std::string, std::string> Facts() const override {
     return {{"rules", std::to_string(rules_->rules.size())},
             {"schemas_enforced", std::to_string(rules_->schemas.size())}};
+  }
+  // A record that does not match its schema has no values that rules could judge.
+  std::vector<Finding> Explain(const RecordBatch& batch, uint32_t row) const override {
+    std::vector<Finding> findings;
+    bool matches = true;
+    for (const auto& schema : rules_->schemas) {
+      if (!schema->Judges(batch)) continue;
+      std::string broken;
+      schema->Check(batch, OnlyRow(batch, row), [&](uint32_t, std::string why) { broken = std::move(why); });
+      findings.push_back({"schema", broken.empty() ? "true" : "false", broken});
+      matches = matches && broken.empty();
+    }
+    for (const Rule& rule : rules_->rules) {
+      findings.push_back(matches ? ExplainRule(rule, batch, row) : Finding{rule.name, "", rule.expression->text});
+    }
+    return findings;
   }
 
  private:

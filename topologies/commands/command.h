@@ -85,6 +85,12 @@ struct DlqArgs : StateArgs {
   bool dry_run = false;         // replay
   bool yes = false;             // replay, skip
 };
+struct TraceArgs : StateArgs {
+  std::string id;               // the record; may be empty with `result`
+  std::string result;           // topic/partition/offset of a result to compare with; empty: none
+  bool dead_letter = false;     // the copy in its dead letter, even if its source has it
+  std::string format = "text";  // text | json
+};
 struct GraphArgs {
   std::string file;
   std::string format = "ascii";  // ascii | dot | mermaid | json
@@ -130,6 +136,7 @@ int CommandDlqLs(const DlqArgs& args, CommandIo& io);
 int CommandDlqShow(const DlqArgs& args, CommandIo& io);
 int CommandDlqReplay(const DlqArgs& args, CommandIo& io);
 int CommandDlqSkip(const DlqArgs& args, CommandIo& io);
+int CommandTrace(const TraceArgs& args, CommandIo& io);
 int CommandGraph(const GraphArgs& args, CommandIo& io);
 int CommandExplain(const ExplainArgs& args, CommandIo& io);
 int CommandSchema(const SchemaArgs& args, CommandIo& io);

@@ -18,6 +18,7 @@ struct AllArgs {
   RestartArgs restart;
   StatusArgs status;
   DlqArgs dlq;
+  TraceArgs trace;
   GraphArgs graph;
   ExplainArgs explain;
   SchemaArgs schema;
@@ -58,6 +59,7 @@ class CommandLine {
     AddRestart();
     AddStatus();
     AddDlq();
+    AddTrace();
     AddGraph();
     AddExplain();
     AddSchema();
@@ -291,6 +293,31 @@ class CommandLine {
     AddState(command, &args);
     command->add_flag("--yes", args.yes, "do not ask");
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandDlqSkip(args_.dlq, io); }; });
+  }
+
+  void AddTrace() {
+    TraceArgs& args = args_.trace;
+    CLI::App* command =
+        Command(app_, "trace", "Runs one record again, in memory, and shows what every node made of it.",
+                "anabranch trace topology.json payments/0/82");
+    AddState(command, &args);
+    command
+        ->add_option("ID", args.id,
+                     "the record: TOPIC/PARTITION/OFFSET, the anabranch.id of a result, or SOURCE#N for the Nth\n"
+                     "record of a file; not needed with --result")
+        ->type_name("");
+    command
+        ->add_option("--result", args.result,
+                     "a result or dead letter in its topic: finds its record, and compares it with the new result")
+        ->type_name("TOPIC/PARTITION/OFFSET");
+    command->add_flag("--dead-letter", args.dead_letter,
+                      "use the copy in the record's dead letter, even if its source still has it");
+    AddWord(command, "--format", &args.format, {"text", "json"});
+    command->footer(
+        "Writes nothing, joins no consumer group and moves no position; the pipeline may be running. Exit code 0 if "
+        "the\n"
+        "record was run, whatever became of it, 1 if there is no such record.");
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandTrace(args_.trace, io); }; });
   }
 
   void AddGraph() {

@@ -8,11 +8,8 @@
 #include "engine/record_id.h"
 #include "engine/run/dead_letter.h"
 #include "engine/run/replay.h"
-#include "engine/text/base64.h"
 #include "engine/text/instant.h"
-#include "engine/text/json_literals.h"
 #include "engine/text/timestamp.h"
-#include "engine/text/utf8.h"
 #include "topologies/commands/failure_view.h"
 #include "topologies/commands/json_text.h"
 
@@ -21,13 +18,6 @@ namespace {
 
 constexpr size_t kMostGroups = 1000;  // anybody may write letters: the rest is counted together
 constexpr std::string_view kNoStageName = "?", kNotOurs = "not a dead letter of ours";
-
-std::string BytesJson(std::string_view bytes) {
-  if (!IsUtf8(bytes)) return JsonObject().AddText("base64", Base64(bytes)).text();
-  std::string text;
-  AppendJsonString(&text, bytes);
-  return text;
-}
 
 // "12 s", "3 min", "2 h", "5 d" since `failed_at`; "?" when that is no time.
 std::string AgeText(std::string_view failed_at, int64_t now_ms) {
@@ -184,12 +174,12 @@ std::string LetterJson(const Plan& plan, const RecordBatch& batch, uint32_t row,
   json.AddText("class", letter.error_class).AddText("code", letter.code).AddText("message", letter.message);
   json.AddText("attempts", letter.attempts).AddText("failed_at", letter.failed_at);
   json.AddNumber("timestamp", batch.timestamp_ms[row]);
-  json.AddJson("key", batch.key_present[row] != 0 ? BytesJson(batch.key[row]) : "null");
-  json.AddJson("value", BytesJson(batch.payload[row]));
+  json.AddJson("key", batch.key_present[row] != 0 ? JsonBytes(batch.key[row]) : "null");
+  json.AddJson("value", JsonBytes(batch.payload[row]));
   std::vector<std::string> headers;
   for (const RowHeader& header : batch.row_headers(row)) {
     if (IsResults(header)) continue;
-    headers.push_back(JsonList({BytesJson(header.name), BytesJson(header.value)}));
+    headers.push_back(JsonList({JsonBytes(header.name), JsonBytes(header.value)}));
   }
   json.AddJson("headers", JsonList(headers)).AddNumber("result_bytes", static_cast<int64_t>(letter.results.size()));
   JsonObject results;

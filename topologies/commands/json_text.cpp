@@ -1,6 +1,8 @@
 #include "topologies/commands/json_text.h"
 
+#include "engine/text/base64.h"
 #include "engine/text/json_literals.h"
+#include "engine/text/utf8.h"
 
 namespace anabranch {
 
@@ -28,6 +30,13 @@ JsonObject& JsonObject::AddJson(std::string_view name, std::string_view json) {
   AddName(name);
   text_ += json;
   return *this;
+}
+
+std::string JsonBytes(std::string_view bytes) {
+  if (!IsUtf8(bytes)) return JsonObject().AddText("base64", Base64(bytes)).text();
+  std::string text;
+  AppendJsonString(&text, bytes);
+  return text;
 }
 
 std::string JsonList(const std::vector<std::string>& values) {

@@ -21,6 +21,7 @@ class JsonObject {
   std::string text_ = "{";
 };
 
+std::string JsonBytes(std::string_view bytes);  // "text", or {"base64": "…"} of bytes that are not UTF-8
 std::string JsonStrings(const std::vector<std::string>& texts);  // ["a", "b"]
 std::string JsonList(const std::vector<std::string>& values);    // of JSON texts
 

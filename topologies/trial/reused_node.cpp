@@ -58,6 +58,9 @@ class ReusedProgram : public NodeProgram {
   std::map<std::string, std::string> Facts() const override { return program_->Facts(); }
   int64_t EstimateNs(uint32_t rows) const override { return program_->EstimateNs(rows); }
   std::vector<std::string> Tallies() const override { return program_->Tallies(); }
+  std::vector<Finding> Explain(const RecordBatch& batch, uint32_t row) const override {
+    return program_->Explain(batch, row);
+  }
   bool deterministic() const override { return program_->deterministic(); }
   std::string FingerprintExtra() const override { return program_->FingerprintExtra(); }
 

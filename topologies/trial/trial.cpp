@@ -71,8 +71,8 @@ using RecordIndex = std::unordered_map<RecordName, size_t, RecordNameHash>;
 // Takes the story of each record from the batches that pass.
 class StoryTeller {
  public:
-  StoryTeller(const Plan& plan, const RecordIndex& records, bool cells)
-      : plan_(plan), records_(records), cells_(cells) {
+  StoryTeller(const Plan& plan, const RecordIndex& records, const TrialOptions& options)
+      : plan_(plan), records_(records), cells_(options.cells), explain_(options.explain) {
     stories_.resize(records.size());
     fields_.resize(plan.targets.size());
     for (const PlanNode& node : plan.nodes) {
@@ -85,10 +85,19 @@ class StoryTeller {
   // Any lane's thread.
   void Take(const RecordBatch& batch) {
     const MutexLock lock(mutex_);
-    for (uint32_t row = 0; row < batch.rows(); ++row) TakeRow(batch, row);
+    for (uint32_t row = 0; row < batch.rows(); ++row) TakeRow(batch, row, &stories_[IndexOf(batch, row)]);
     for (const auto& [target, writer] : writers_) TakeFields(batch, target, writer);
   }
 
+  void TakeStopped(const RecordBatch& batch) {
+    const MutexLock lock(mutex_);
+    for (uint32_t row = 0; row < batch.rows(); ++row) TakeRow(batch, row, &stopped_[IndexOf(batch, row)]);
+  }
+
+  std::map<size_t, TrialStory> TakeAllStopped() {
+    const MutexLock lock(mutex_);
+    return std::move(stopped_);
+  }
   std::vector<TrialStory> TakeStories() {
     const MutexLock lock(mutex_);
     return std::move(stories_);
@@ -103,21 +112,27 @@ class StoryTeller {
     return records_.at({batch.partitions->at(partition), offset});
   }
 
-  void TakeRow(const RecordBatch& batch, uint32_t row) REQUIRES(mutex_) {
-    TrialStory& story = stories_[IndexOf(batch, batch.partition[row], batch.offset[row])];
-    story.steps.assign(batch.stages.size(), {});
-    story.cells.assign(plan_.columns.size(), {});
+  size_t IndexOf(const RecordBatch& batch, uint32_t row) const {
+    return IndexOf(batch, batch.partition[row], batch.offset[row]);
+  }
+
+  void TakeRow(const RecordBatch& batch, uint32_t row, TrialStory* story) const {
+    story->steps.assign(batch.stages.size(), {});
+    story->cells.assign(plan_.columns.size(), {});
+    if (batch.key_present[row] != 0) story->key = std::string(batch.key[row]);
     for (StageId stage = 0; stage < batch.stages.size(); ++stage) {
       const StageRows& rows = batch.stages[stage];
-      if (rows.outcome.size() <= row) continue;
-      TrialStep& step = story.steps[stage];
+      if (rows.outcome.size() <= row || !rows.done) continue;
+      TrialStep& step = story->steps[stage];
       step.outcome = rows.outcome[row];
       const auto error = std::ranges::find(rows.errors, row, &RowError::row);
       if (error != rows.errors.end()) {
         step.code = error->code;
         step.message = error->message;
       }
-      if (cells_ && step.outcome != Outcome::kAbsent) TakeCells(batch, stage, row, &story);
+      if (step.outcome == Outcome::kAbsent) continue;
+      if (cells_) TakeCells(batch, stage, row, story);
+      if (explain_ && stage >= plan_.sources.size()) step.findings = plan_.node(stage).program->Explain(batch, row);
     }
   }
 
@@ -142,10 +157,11 @@ class StoryTeller {
 
   const Plan& plan_;
   const RecordIndex& records_;
-  const bool cells_;
+  const bool cells_, explain_;
   std::map<TargetId, JsonRowWriter> writers_;
   Mutex mutex_;
   std::vector<TrialStory> stories_ GUARDED_BY(mutex_);
+  std::map<size_t, TrialStory> stopped_ GUARDED_BY(mutex_);
   std::vector<std::map<size_t, std::string>> fields_ GUARDED_BY(mutex_);  // by target, by record
 };
 
@@ -168,9 +184,10 @@ class Trials::Impl {
     const Plan plan = InMemory(records, options, targets);
     RecordIndex index;
     for (size_t i = 0; i < records.size(); ++i) index.emplace(RecordName{records[i].partition, records[i].offset}, i);
-    StoryTeller teller(plan, index, options.cells);
+    StoryTeller teller(plan, index, options);
     RunObserver observer;
     observer.batch = [&teller](const RecordBatch& batch) { teller.Take(batch); };
+    observer.stopped = [&teller](const RecordBatch& batch) { teller.TakeStopped(batch); };
     const TrialClock clock(options.wall_ms);
     RunOptions run;
     run.state_dir = folder.state();
@@ -184,6 +201,7 @@ class Trials::Impl {
     result.failure = std::move(summary.failure);
     result.counts = std::move(summary.totals);
     result.stories = teller.TakeStories();
+    result.stopped = teller.TakeAllStopped();
     CollectRows(*targets, index, teller, &result);
     return result;
   }

@@ -52,13 +52,15 @@ struct TrialRow {
 // What one stage did with one record.
 struct TrialStep {
   Outcome outcome = Outcome::kAbsent;
-  std::string code, message;  // of a record error, also where the record goes on (kMissed, kDefaulted)
+  std::string code, message;      // of a record error, also where the record goes on (kMissed, kDefaulted)
+  std::vector<Finding> findings;  // with TrialOptions::explain: NodeProgram::Explain()
 };
 
 // What became of one record on its way.
 struct TrialStory {
   std::vector<TrialStep> steps;    // by StageId
   std::vector<std::string> cells;  // by ColumnId, as JSON text; empty: not made for this record
+  std::optional<std::string> key;  // of its results: by the `key` rule of its source
 };
 
 struct TrialResult {
@@ -67,6 +69,8 @@ struct TrialResult {
   std::optional<Failure> failure;
   std::vector<std::vector<TrialRow>> rows;  // by TargetId, in the order of commits; dead letters are the last target's
   std::vector<TrialStory> stories;          // by record; a record that a stage stopped at has no steps
+  // What is known of the records of a batch that a stage stopped, by record: a stage that was not done has kAbsent.
+  std::map<size_t, TrialStory> stopped;
   RunSnapshot counts;
 };
 
@@ -74,6 +78,7 @@ struct TrialOptions {
   uint32_t batch_rows = 0;         // the most rows of a batch; 0: as the topology says
   std::optional<int64_t> wall_ms;  // what the clock on the wall shows: milliseconds since 1970
   bool cells = true;               // stories have cells
+  bool explain = false;            // steps have findings
   // Nodes that run other code; their columns and types stay.
   std::map<StageId, std::shared_ptr<const NodeProgram>> nodes;
   // How many commits of a target fail before one succeeds.
