@@ -148,6 +148,9 @@ class TransformProgram final : public NodeProgram {
     }
     return facts;
   }
+  bool filters() const override {
+    return std::ranges::any_of(*steps_, [](const Step& step) { return !step.column.has_value(); });
+  }
 
   // What the condition said is the row's outcome. Judged now it would be null: the columns of a row that left are.
   std::vector<Finding> Explain(const RecordBatch& /*batch*/, uint32_t /*row*/) const override {

@@ -2,23 +2,32 @@
 #include <chrono>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <ostream>
 
 #include "engine/printable.h"
 #include "topologies/commands/command.h"
+#include "topologies/commands/failure_view.h"
+#include "topologies/commands/github_text.h"
 #include "topologies/commands/json_text.h"
+#include "topologies/commands/test_view.h"
 #include "topologies/language/render.h"
 #include "topologies/language/secrets.h"
+#include "topologies/trial/test_file.h"
 
 namespace anabranch {
 namespace {
 
 constexpr std::streamsize kMaxExcerptBytes = 16 << 20;
 
-struct CheckedFile {
-  std::string file;
-  CheckedTopology checked;
-};
+using CheckedFiles = std::vector<std::unique_ptr<TestFile>>;
+
+// Those of its topology too.
+std::vector<Fault> AllFaults(const TestFile& file) {
+  std::vector<Fault> all = file.faults();
+  if (file.stands_alone()) all.insert(all.end(), file.topology().faults.begin(), file.topology().faults.end());
+  return all;
+}
 
 std::string FaultJson(const Fault& fault) {
   JsonObject json;
@@ -34,12 +43,12 @@ std::string FaultJson(const Fault& fault) {
   return json.text();
 }
 
-void PrintJson(const std::vector<CheckedFile>& files, std::ostream& out) {
-  bool ok = std::all_of(files.begin(), files.end(), [](const CheckedFile& file) { return file.checked.ok(); });
+void PrintJson(const CheckedFiles& files, std::ostream& out) {
+  const bool ok = std::ranges::all_of(files, [](const auto& file) { return file->ok(); });
   out << "{\"ok\": " << (ok ? "true" : "false") << ", \"faults\": [";
   const char* separator = "\n  ";
-  for (const CheckedFile& file : files) {
-    for (const Fault& fault : file.checked.faults) {
+  for (const auto& file : files) {
+    for (const Fault& fault : AllFaults(*file)) {
       out << separator << FaultJson(fault);
       separator = ",\n  ";
     }
@@ -47,43 +56,25 @@ void PrintJson(const std::vector<CheckedFile>& files, std::ostream& out) {
   out << (*separator == ',' ? "\n]}\n" : "]}\n");
 }
 
-// Workflow commands need these characters as %XX; a property's value also its separators.
-std::string GithubText(const std::string& text, bool property) {
-  static const char kHex[] = "0123456789ABCDEF";
-  std::string escaped;
-  for (char c : text) {
-    if (c == '%' || c == '\x7f' || static_cast<unsigned char>(c) < 0x20 || (property && (c == ':' || c == ','))) {
-      escaped += {'%', kHex[static_cast<unsigned char>(c) >> 4], kHex[c & 15]};
-    } else {
-      escaped += c;
-    }
-  }
-  return escaped;
-}
-
-void PrintGithub(const std::vector<CheckedFile>& files, std::ostream& out) {
-  for (const CheckedFile& file : files) {
-    for (const Fault& fault : file.checked.faults) {
+void PrintGithub(const CheckedFiles& files, std::ostream& out) {
+  for (const auto& file : files) {
+    for (const Fault& fault : AllFaults(*file)) {
       const std::string text = Printable(fault.hint.empty() ? fault.message : fault.message + " (" + fault.hint + ")");
-      out << (fault.warning ? "::warning" : "::error") << " file=" << GithubText(fault.file, true)
-          << ",line=" << fault.place.line << ",col=" << fault.place.column << ",title=" << FaultName(fault.code)
-          << "::" << GithubText(text, false) << "\n";
+      out << GithubLine(fault.warning ? "warning" : "error", fault.file, fault.place, FaultName(fault.code), text);
     }
   }
 }
 
-std::string Counted(size_t count, const char* noun) {
-  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
-}
-
-void PrintText(const std::vector<CheckedFile>& files, CommandIo& io) {
-  for (const CheckedFile& file : files) {
-    RenderFaults(file.checked, file.file, io.out_colour, io.out);
-    if (!file.checked.ok()) continue;
-    const Plan& plan = *file.checked.plan;
-    size_t models = plan.models.empty() ? 0 : 1 + std::count(plan.models.begin(), plan.models.end(), ',');
-    io.out << "ok: " << plan.name << " (" << Counted(plan.nodes.size(), "node") << ", " << Counted(models, "model")
-           << ", " << (plan.delivery == Delivery::kExactlyOnce ? "exactly_once" : "at_least_once") << ")\n";
+void PrintText(const CheckedFiles& files, CommandIo& io) {
+  for (const auto& file : files) {
+    RenderTestFile(*file, io.out_colour, io.out);
+    if (!file->ok()) continue;
+    const Plan& plan = *file->topology().plan;
+    const int64_t models = plan.models.empty() ? 0 : 1 + std::count(plan.models.begin(), plan.models.end(), ',');
+    io.out << "ok: " << (file->stands_alone() ? file->file() + ", tests of " : "") << plan.name << " ("
+           << Count(std::ssize(plan.nodes), "node") << ", " << Count(models, "model");
+    if (!file->tests().empty()) io.out << ", " << Count(std::ssize(file->tests()), "test");
+    io.out << ", " << (plan.delivery == Delivery::kExactlyOnce ? "exactly_once" : "at_least_once") << ")\n";
   }
 }
 
@@ -99,22 +90,23 @@ std::string ReadForExcerpt(const std::string& file) {
 }  // namespace
 
 std::string CountFaults(const std::vector<Fault>& faults) {
-  size_t warnings = std::count_if(faults.begin(), faults.end(), [](const Fault& fault) { return fault.warning; });
-  return Counted(faults.size() - warnings, "error") + ", " + Counted(warnings, "warning");
+  const int64_t warnings = std::ranges::count_if(faults, &Fault::warning);
+  return Count(std::ssize(faults) - warnings, "error") + ", " + Count(warnings, "warning");
 }
 
-void RenderFaults(const CheckedTopology& checked, const std::string& file, bool colour, std::ostream& out) {
-  if (checked.faults.empty()) return;
-  std::string text = checked.topology ? checked.topology->text : ReadForExcerpt(file);
-  const std::vector<Place> secrets = SecretPlaces(checked.topology.get(), text);
-  for (const Fault& fault : checked.faults) out << RenderText(fault, text, colour, secrets);
+void RenderFaults(const std::vector<Fault>& faults, const Topology* tree, const std::string& file, bool colour,
+                  std::ostream& out) {
+  if (faults.empty()) return;
+  std::string text = tree != nullptr ? tree->text : ReadForExcerpt(file);
+  const std::vector<Place> secrets = SecretPlaces(tree, text);
+  for (const Fault& fault : faults) out << RenderText(fault, text, colour, secrets);
 }
 
 CheckedTopology CheckForCommand(const std::string& file, const std::vector<std::string>& allow_paths, CommandIo& io) {
   CheckOptions options;
   options.allow_paths = allow_paths;
   CheckedTopology checked = CheckTopology(file, io.registry, options);
-  RenderFaults(checked, file, io.err_colour, io.err);
+  RenderFaults(checked.faults, checked.topology.get(), file, io.err_colour, io.err);
   if (!checked.ok()) io.err << CountFaults(checked.faults) << "\n";
   return checked;
 }
@@ -123,14 +115,13 @@ int CommandCheck(const CheckArgs& args, CommandIo& io) {
   auto start = std::chrono::steady_clock::now();
   CheckOptions options;
   options.allow_paths = args.allow_paths;
-  std::vector<CheckedFile> files;
+  CheckedFiles files;
   std::vector<Fault> all;
   bool ok = true;
-  for (const std::string& file : args.files) {
-    files.push_back({file, CheckTopology(file, io.registry, options)});
-    const CheckedTopology& checked = files.back().checked;
-    ok = ok && checked.ok();
-    all.insert(all.end(), checked.faults.begin(), checked.faults.end());
+  for (const std::string& name : args.files) {
+    files.push_back(std::make_unique<TestFile>(name, io.registry, options));
+    ok = ok && files.back()->ok();
+    for (Fault& fault : AllFaults(*files.back())) all.push_back(std::move(fault));
   }
   if (args.format == "json") {
     PrintJson(files, io.out);

@@ -49,6 +49,17 @@ struct StateArgs {
   std::string instance = "0";
   LogArgs log;
 };
+struct TestArgs {
+  std::vector<std::string> paths;  // files and folders
+  std::vector<std::string> allow_paths;
+  std::string only;             // a glob of names; empty: all cases
+  std::string format = "text";  // text | json | github
+  std::string junit;            // file to write; empty: none
+  bool coverage = false;
+  bool once = false;
+  bool record = false;
+  bool yes = false;  // with record
+};
 struct RunArgs : StateArgs {
   int workers = 0;  // 0: one per core
   bool once = false;
@@ -130,6 +141,7 @@ std::optional<DeadLetterLimit> ParseDeadLetterLimit(const std::string& text);
 // for anything that a user can cause.
 int CommandCheck(const CheckArgs& args, CommandIo& io);
 int CommandRun(const RunArgs& args, CommandIo& io);
+int CommandTest(const TestArgs& args, CommandIo& io);
 int CommandRestart(const RestartArgs& args, CommandIo& io);
 int CommandStatus(const StatusArgs& args, CommandIo& io);
 int CommandDlqLs(const DlqArgs& args, CommandIo& io);
@@ -149,8 +161,10 @@ int CommandDocs(const DocsArgs& args, CommandIo& io);  // hidden: writes docs/re
 // result has no plan if there is an error (exit 78).
 CheckedTopology CheckForCommand(const std::string& file, const std::vector<std::string>& allow_paths, CommandIo& io);
 
-// Faults of one file as text blocks, with excerpts if the text is available.
-void RenderFaults(const CheckedTopology& checked, const std::string& file, bool colour, std::ostream& out);
+// Faults of one file as text blocks, with excerpts if the text is available: that of `tree`, or, where it is null, of the
+// file.
+void RenderFaults(const std::vector<Fault>& faults, const Topology* tree, const std::string& file, bool colour,
+                  std::ostream& out);
 
 // "2 errors, 1 warning".
 std::string CountFaults(const std::vector<Fault>& faults);

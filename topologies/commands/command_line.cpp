@@ -14,6 +14,7 @@ namespace {
 
 struct AllArgs {
   CheckArgs check;
+  TestArgs test;
   RunArgs run;
   RestartArgs restart;
   StatusArgs status;
@@ -55,6 +56,7 @@ class CommandLine {
     app_.set_version_flag("--version", "anabranch " + ProgramVersion());
     app_.footer("anabranch COMMAND --help describes a command.");
     AddCheck();
+    AddTest();
     AddRun();
     AddRestart();
     AddStatus();
@@ -147,6 +149,27 @@ class CommandLine {
     AddAllowPath(command, &args.allow_paths);
     command->footer("Exit code 0 if no file has an error (warnings are allowed), 78 otherwise.");
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandCheck(args_.check, io); }; });
+  }
+
+  void AddTest() {
+    TestArgs& args = args_.test;
+    CLI::App* command = Command(app_, "test", "Runs the test cases of topologies in memory: no broker, no file is written.",
+                                "anabranch test topology.json");
+    command->add_option("PATH", args.paths, "topology files, *.tests.json files, folders")->required()->type_name("");
+    command->add_option("--only", args.only, "run the cases whose name has this in it, or is like this glob")
+        ->type_name("GLOB");
+    AddWord(command, "--format", &args.format, {"text", "json", "github"});
+    command->add_option("--junit", args.junit, "write the outcome to this file in the JUnit format")->type_name("FILE");
+    command->add_flag("--coverage", args.coverage, "say what no case reaches: nodes, conditions, rules");
+    command->add_flag("--once-only", args.once,
+                      "run each case in one batch only; default: small cases also run row by row, and must give the "
+                      "same bytes");
+    CLI::Option* record = command->add_flag(
+        "--record", args.record, "write what came out into the cases that failed or expect nothing, after a question");
+    command->add_flag("--yes", args.yes, "with --record: do not ask")->needs(record);
+    AddAllowPath(command, &args.allow_paths);
+    command->footer("Exit code 0 if every case passed, 1 if one failed, 78 if a file is faulty.");
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandTest(args_.test, io); }; });
   }
 
   void AddRun() {

@@ -115,7 +115,7 @@ int CommandStatus(const StatusArgs& args, CommandIo& io) {
   std::vector<std::string> sources;
   if (checked.topology) ReadNames(*checked.topology, &facts, &sources);
   if (facts.name.empty()) {
-    RenderFaults(checked, args.file, io.err_colour, io.err);
+    RenderFaults(checked.faults, checked.topology.get(), args.file, io.err_colour, io.err);
     io.err << "anabranch status: " << args.file << " has no \"name\": whose state to look at is not known\n";
     return kExitFaulty;
   }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "topologies/language/test_spec.h"
+
 namespace anabranch {
 
 namespace {
@@ -137,7 +139,7 @@ std::vector<FieldSpec> TopologyFields() {
       {"batch", BatchShape(), false, "", "The micro-batch."},
       {"epoch", EpochShape(), false, "", "What is committed together."},
       {"limits", LimitsShape(), false, "", "Caps; each holds its writer back, none drops."},
-      {"tests", Shape::List(Shape::Map(Shape::Any())), false, "", "Cases for `anabranch test`.", Affects::kNothing},
+      {"tests", Shape::List(Shape::Object(TestCaseFields())), false, "", "Cases for `anabranch test`.", Affects::kNothing},
   };
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <unordered_map>
 
 #include "engine/codec/json_writer.h"
@@ -74,11 +75,12 @@ class StoryTeller {
   StoryTeller(const Plan& plan, const RecordIndex& records, const TrialOptions& options)
       : plan_(plan), records_(records), cells_(options.cells), explain_(options.explain) {
     stories_.resize(records.size());
-    fields_.resize(plan.targets.size());
+    sent_.resize(plan.targets.size());
     for (const PlanNode& node : plan.nodes) {
-      if (node.program->written().empty()) continue;
+      if (node.program->target() == nullptr) continue;
       const auto written = node.program->written();
       writers_.emplace(node.target, std::vector<TargetField>(written.begin(), written.end()));
+      if (written.empty()) raw_.insert(node.target);
     }
   }
 
@@ -86,7 +88,7 @@ class StoryTeller {
   void Take(const RecordBatch& batch) {
     const MutexLock lock(mutex_);
     for (uint32_t row = 0; row < batch.rows(); ++row) TakeRow(batch, row, &stories_[IndexOf(batch, row)]);
-    for (const auto& [target, writer] : writers_) TakeFields(batch, target, writer);
+    for (const auto& [target, writer] : writers_) TakeSent(batch, target, writer);
   }
 
   void TakeStopped(const RecordBatch& batch) {
@@ -102,12 +104,21 @@ class StoryTeller {
     const MutexLock lock(mutex_);
     return std::move(stories_);
   }
-  std::string FieldsOf(TargetId target, size_t record) {
+  // What the encoded bytes of a row stand for. Dead letters bear the key of their record as it came.
+  void Complete(TargetId target, TrialRow* row) {
     const MutexLock lock(mutex_);
-    return std::move(fields_[target][record]);
+    const auto sent = sent_[target].find(row->record);
+    if (sent == sent_[target].end()) return;
+    row->key = std::move(sent->second.key);
+    row->fields = std::move(sent->second.fields);
   }
 
  private:
+  struct Sent {
+    std::optional<std::string> key;
+    std::string fields;
+  };
+
   size_t IndexOf(const RecordBatch& batch, PartitionId partition, int64_t offset) const {
     return records_.at({batch.partitions->at(partition), offset});
   }
@@ -144,25 +155,27 @@ class StoryTeller {
     }
   }
 
-  void TakeFields(const RecordBatch& batch, TargetId target, const JsonRowWriter& writer) REQUIRES(mutex_) {
+  void TakeSent(const RecordBatch& batch, TargetId target, const JsonRowWriter& writer) REQUIRES(mutex_) {
     uint32_t row = 0;
     for (const EncodedRows::Row& encoded : batch.encoded.targets[target].rows) {
       // Encoded rows are in the order of the batch.
       while (batch.offset[row] != encoded.offset || batch.partition[row] != encoded.partition) ++row;
-      std::string text;
-      writer.Append(batch, row, &text);
-      fields_[target][IndexOf(batch, encoded.partition, encoded.offset)] = std::move(text);
+      Sent sent;
+      if (batch.key_present[row]) sent.key = std::string(batch.key[row]);
+      if (!raw_.contains(target)) writer.Append(batch, row, &sent.fields);
+      sent_[target][IndexOf(batch, encoded.partition, encoded.offset)] = std::move(sent);
     }
   }
 
   const Plan& plan_;
   const RecordIndex& records_;
   const bool cells_, explain_;
-  std::map<TargetId, JsonRowWriter> writers_;
+  std::map<TargetId, JsonRowWriter> writers_;  // of the sinks
+  std::set<TargetId> raw_;                     // sinks that write records as they came
   Mutex mutex_;
   std::vector<TrialStory> stories_ GUARDED_BY(mutex_);
   std::map<size_t, TrialStory> stopped_ GUARDED_BY(mutex_);
-  std::vector<std::map<size_t, std::string>> fields_ GUARDED_BY(mutex_);  // by target, by record
+  std::vector<std::map<size_t, Sent>> sent_ GUARDED_BY(mutex_);  // by target, by record
 };
 
 }  // namespace
@@ -238,7 +251,7 @@ class Trials::Impl {
     for (TargetId target = 0; target < plan_.targets.size(); ++target) {
       for (TrialCommit& commit : commits[target]) {
         commit.row.record = index.at({commit.partition, commit.offset});
-        commit.row.fields = teller.FieldsOf(target, commit.row.record);
+        teller.Complete(target, &commit.row);
         result->rows[target].push_back(std::move(commit.row));
       }
     }

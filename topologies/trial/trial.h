@@ -40,7 +40,7 @@ struct TrialRecord {
 // A row that a source handed over (engine/run/record_reader.h), as a record of a trial. It has a value.
 TrialRecord MakeTrialRecord(StageId source, const RecordBatch& batch, uint32_t row);
 
-// A row that a target was given: bytes as its encoder wrote them.
+// A row that a target was given: value and headers as its encoder wrote them.
 struct TrialRow {
   size_t record = 0;  // whose row it is: index into the records of the trial
   std::optional<std::string> key, value;

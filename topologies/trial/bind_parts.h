@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "topologies/trial/test_case.h"
+
+namespace anabranch {
+
+// The parts of BindTestCase. Each reports its faults and fills its members of the case.
+
+// What binding one case has to share.
+struct TestBinding {
+  const Plan& plan;
+  const PathJudge& paths;
+  FaultSink& faults;
+  TestCase& test;
+};
+
+void BindGiven(const ConfigValue& given, TestBinding& binding);
+void BindMocks(const ConfigValue& mocks, TestBinding& binding);
+void BindExpect(ConfigValue& expect, TestBinding& binding);
+
+// The stage with this id; a fault with a suggestion and nullopt when there is none. `sources`: whether it may be one.
+std::optional<StageId> FindStage(const ConfigValue& at, const std::string& id, bool sources, TestBinding& binding);
+// Of the columns that `stage` made, the one with this name; a fault with a suggestion and nullopt when there is none.
+std::optional<ColumnId> FindColumn(const ConfigValue& at, StageId stage, TestBinding& binding);
+// The columns that a stage made.
+std::vector<ColumnId> ColumnsOf(const Plan& plan, StageId stage);
+// Milliseconds since 1970 of an instant, given as text or as a number; a fault and nullopt when it is none.
+std::optional<int64_t> InstantOf(const ConfigValue& at, FaultSink& faults);
+
+}  // namespace anabranch
