@@ -146,10 +146,8 @@ class NodeProgram {
   virtual std::map<std::string, std::string> Facts() const { return {}; }
   // How long Process takes for that many rows, as measured when it was opened first; 0 = not measured.
   virtual int64_t EstimateNs(uint32_t /*rows*/) const { return 0; }
-  // For tests of a topology, which say what they never reach: whether the node may filter rows, and the names of the
-  // rules that a record can fail. A failure of a rule has the code "rule", and its message names the rule in quotes.
+  // Whether it may filter rows. For tests of a topology, which say what they never reach.
   virtual bool filters() const { return false; }
-  virtual std::vector<std::string> rules() const { return {}; }
   // What the node counts beside its rows, in StageRows::tally of each batch, e.g. "missing:p_nn:error". The sums of a
   // run are kept in the ledger under these names.
   virtual std::vector<std::string> Tallies() const { return {}; }

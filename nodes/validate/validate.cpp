@@ -158,11 +158,6 @@ class ValidateProgram final : public NodeProgram {
     }
     return findings;
   }
-  std::vector<std::string> rules() const override {
-    std::vector<std::string> names;
-    for (const Rule& rule : rules_->rules) names.push_back(rule.name);
-    return names;
-  }
 
  private:
   std::shared_ptr<const Rules> rules_;

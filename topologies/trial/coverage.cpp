@@ -12,7 +12,16 @@ void Coverage::Add(const TestCase& test, const TrialResult& result) {
       Seen& seen = seen_[stage];
       seen.outcomes.insert(step.outcome);
       if (step.outcome == Outcome::kOk && !test.mocked.contains(stage)) seen.mocked_only = false;
-      if (step.code == "rule") seen.messages.insert(step.message);
+      for (const Finding& finding : step.findings) {
+        if (finding.verdict.empty()) continue;
+        const auto rule = std::ranges::find(seen.rules, finding.name, &Rule::name);
+        const bool held = finding.verdict == "true";
+        if (rule == seen.rules.end()) {
+          seen.rules.push_back({finding.name, !held});
+        } else if (!held) {
+          rule->failed = true;
+        }
+      }
     }
   }
 }
@@ -30,9 +39,8 @@ std::vector<std::string> Coverage::Missing() const {
     if (seen.mocked_only) never("ran without a mock");
     if (node.when != nullptr && !seen.outcomes.contains(Outcome::kSkipped)) never("skipped");
     if (node.program->filters() && !seen.outcomes.contains(Outcome::kFiltered)) never("filtered");
-    for (const std::string& rule : node.program->rules()) {
-      const auto names = [&](const std::string& message) { return message.find("\"" + rule + "\"") != std::string::npos; };
-      if (std::ranges::none_of(seen.messages, names)) missing.push_back("rule " + node.id + "." + rule + " never false");
+    for (const Rule& rule : seen.rules) {
+      if (!rule.failed) missing.push_back("rule " + node.id + "." + rule.name + " never false");
     }
   }
   return missing;

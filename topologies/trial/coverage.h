@@ -14,14 +14,19 @@ namespace anabranch {
 class Coverage {
  public:
   explicit Coverage(const Plan& plan) : plan_(plan), seen_(plan.stages()) {}
+  // `result`: of a trial with TrialOptions::explain.
   void Add(const TestCase& test, const TrialResult& result);
   // Sentences, in plan order: `node "nn" never skipped`.
   std::vector<std::string> Missing() const;
 
  private:
+  struct Rule {
+    std::string name;
+    bool failed = false;
+  };
   struct Seen {
     std::set<Outcome> outcomes;
-    std::set<std::string> messages;  // of errors with the code "rule"
+    std::vector<Rule> rules;  // in the order of the node's findings
     bool mocked_only = true;
   };
 

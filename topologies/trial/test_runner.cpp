@@ -75,6 +75,7 @@ TestOutcome TestRunner::Run(const TestCase& test) {
   if (trials == nullptr) trials = std::make_unique<Trials>(*test.plan);
   TrialOptions options = test.options;
   if (!options.wall_ms) options.wall_ms = Clock::Real().WallMs();
+  options.explain = true;
   options.batch_rows = static_cast<uint32_t>(std::clamp<size_t>(test.records.size(), 1, test.plan->batch.max_rows));
   const TrialResult result = trials->Run(test.records, options);
   coverage_.Add(test, result);
