@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
-#include <set>
 #include <unordered_map>
 
 #include "engine/codec/json_writer.h"
@@ -75,12 +74,11 @@ class StoryTeller {
   StoryTeller(const Plan& plan, const RecordIndex& records, const TrialOptions& options)
       : plan_(plan), records_(records), cells_(options.cells), explain_(options.explain) {
     stories_.resize(records.size());
-    sent_.resize(plan.targets.size());
+    fields_.resize(plan.targets.size());
     for (const PlanNode& node : plan.nodes) {
-      if (node.program->target() == nullptr) continue;
       const auto written = node.program->written();
+      if (written.empty()) continue;
       writers_.emplace(node.target, std::vector<TargetField>(written.begin(), written.end()));
-      if (written.empty()) raw_.insert(node.target);
     }
   }
 
@@ -88,7 +86,7 @@ class StoryTeller {
   void Take(const RecordBatch& batch) {
     const MutexLock lock(mutex_);
     for (uint32_t row = 0; row < batch.rows(); ++row) TakeRow(batch, row, &stories_[IndexOf(batch, row)]);
-    for (const auto& [target, writer] : writers_) TakeSent(batch, target, writer);
+    for (const auto& [target, writer] : writers_) TakeFields(batch, target, writer);
   }
 
   void TakeStopped(const RecordBatch& batch) {
@@ -104,21 +102,12 @@ class StoryTeller {
     const MutexLock lock(mutex_);
     return std::move(stories_);
   }
-  // What the encoded bytes of a row stand for. Dead letters bear the key of their record as it came.
-  void Complete(TargetId target, TrialRow* row) {
+  std::string FieldsOf(TargetId target, size_t record) {
     const MutexLock lock(mutex_);
-    const auto sent = sent_[target].find(row->record);
-    if (sent == sent_[target].end()) return;
-    row->key = std::move(sent->second.key);
-    row->fields = std::move(sent->second.fields);
+    return std::move(fields_[target][record]);
   }
 
  private:
-  struct Sent {
-    std::optional<std::string> key;
-    std::string fields;
-  };
-
   size_t IndexOf(const RecordBatch& batch, PartitionId partition, int64_t offset) const {
     return records_.at({batch.partitions->at(partition), offset});
   }
@@ -155,27 +144,25 @@ class StoryTeller {
     }
   }
 
-  void TakeSent(const RecordBatch& batch, TargetId target, const JsonRowWriter& writer) REQUIRES(mutex_) {
+  void TakeFields(const RecordBatch& batch, TargetId target, const JsonRowWriter& writer) REQUIRES(mutex_) {
     uint32_t row = 0;
     for (const EncodedRows::Row& encoded : batch.encoded.targets[target].rows) {
       // Encoded rows are in the order of the batch.
       while (batch.offset[row] != encoded.offset || batch.partition[row] != encoded.partition) ++row;
-      Sent sent;
-      if (batch.key_present[row]) sent.key = std::string(batch.key[row]);
-      if (!raw_.contains(target)) writer.Append(batch, row, &sent.fields);
-      sent_[target][IndexOf(batch, encoded.partition, encoded.offset)] = std::move(sent);
+      std::string text;
+      writer.Append(batch, row, &text);
+      fields_[target][IndexOf(batch, row)] = std::move(text);
     }
   }
 
   const Plan& plan_;
   const RecordIndex& records_;
   const bool cells_, explain_;
-  std::map<TargetId, JsonRowWriter> writers_;  // of the sinks
-  std::set<TargetId> raw_;                     // sinks that write records as they came
+  std::map<TargetId, JsonRowWriter> writers_;  // of the sinks that write fields
   Mutex mutex_;
   std::vector<TrialStory> stories_ GUARDED_BY(mutex_);
   std::map<size_t, TrialStory> stopped_ GUARDED_BY(mutex_);
-  std::vector<std::map<size_t, Sent>> sent_ GUARDED_BY(mutex_);  // by target, by record
+  std::vector<std::map<size_t, std::string>> fields_ GUARDED_BY(mutex_);  // by target, by record
 };
 
 }  // namespace
@@ -251,7 +238,9 @@ class Trials::Impl {
     for (TargetId target = 0; target < plan_.targets.size(); ++target) {
       for (TrialCommit& commit : commits[target]) {
         commit.row.record = index.at({commit.partition, commit.offset});
-        teller.Complete(target, &commit.row);
+        // An encoder may write the key into the value. A dead letter bears the key of its record as it came.
+        if (target != plan_.dead_letters()) commit.row.key = result->stories[commit.row.record].key;
+        commit.row.fields = teller.FieldsOf(target, commit.row.record);
         result->rows[target].push_back(std::move(commit.row));
       }
     }
