@@ -51,7 +51,7 @@ class Feed:
     def __init__(self, address, topic, rate):
         self._topic, self._pause = topic, 0.02
         self._burst = max(1, int(rate * self._pause))
-        self.sent = 0
+        self.sent = self.delivered = 0
         self._times = []  # of each burst: (when, the number of its first record)
         self._end = threading.Event()
         self._failed = []
@@ -74,6 +74,8 @@ class Feed:
         def delivered(error, _):
             if error is not None:
                 self._failed.append(error)
+            else:
+                self.delivered += 1
 
         while not self._end.is_set():
             self._times.append((time.monotonic(), self.sent))
@@ -104,7 +106,11 @@ class Feed:
 
 
 class CommittedReader:
-    """Follows the committed records of a topic."""
+    """Follows the committed records of a topic. A consumer that returns nothing for a while is replaced by a new one at
+    the same positions: librdkafka 2.16 was seen to fetch on after a restart of the broker, and to drop all it fetched
+    (its messages bore the version of the partition from before the validation of their epoch)."""
+
+    SILENCE = 3  # seconds
 
     def __init__(self, address, topic):
         self.records = []  # (partition, offset, key, value, source partition), as they came
@@ -112,19 +118,29 @@ class CommittedReader:
         self.errors = []  # that the consumer reported
         from confluent_kafka import TopicPartition, OFFSET_BEGINNING
         self._end = threading.Event()
-        self._consumer = harness.make_consumer(address, {})
+        self._address = address
         self._next = {p: TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(PARTITIONS)}
-        self._consumer.assign(list(self._next.values()))
+        self._consumer = self._open()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    def _open(self):
+        consumer = harness.make_consumer(self._address, {})
+        consumer.assign(list(self._next.values()))
+        return consumer
+
     def _run(self):
+        last = time.monotonic()
         while not self._end.is_set():
             for message in self._consumer.consume(1000, 0.05):
+                last = time.monotonic()
                 if message.error() is None:
                     self._take(message)
                 else:
                     self._on_error(message)
+            if time.monotonic() - last > self.SILENCE:
+                self._consumer.close()
+                self._consumer, last = self._open(), time.monotonic()
         self._consumer.close()
 
     def _on_error(self, message):

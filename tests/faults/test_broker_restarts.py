@@ -43,7 +43,11 @@ class Crew:
             wanted = self.feed.first_after(since)
             return wanted and all(self.reader.newest.get(p, -1) >= seq for p, seq in wanted.items())
 
-        self.test.wait_until(f"{what}, {self.name}: results of what was sent after it", within, news, pause=0.02)
+        try:
+            self.test.wait_until(f"{what}, {self.name}: results of what was sent after it", within, news, pause=0.02)
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self.feed.delivered} of {self.feed.sent} records are in the source topic, "
+                                 f"{len(self.reader.records)} results were read") from late
         print(f"    {what}, {self.name}: goes on after {time.monotonic() - since:.1f} s", flush=True)
 
     def finish(self):
