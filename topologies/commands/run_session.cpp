@@ -197,9 +197,11 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
   if (as_json) Log(&lines, *view, &RunView::Note);
   SessionEnd end;
   end.records = summary.totals.rows_committed;
-  for (const StageCounts& stage : summary.totals.stages) {
-    end.dead_letters += stage.dead_lettered;
-    if (stage.kind == "persist") end.results += stage.rows_out;
+  for (StageId stage = 0; stage < summary.totals.stages.size(); ++stage) {
+    const StageCounts& counts = summary.totals.stages[stage];
+    end.dead_letters += counts.dead_lettered;
+    const bool sink = stage >= plan.sources.size() && plan.node(stage).program->target() != nullptr;
+    if (sink) end.results += counts.rows_out;
   }
   const Status& status = summary.status;
   if (status.ok() || status.code() == Code::kCancelled) {

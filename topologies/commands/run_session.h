@@ -30,7 +30,7 @@ struct SessionEnd {
   bool input_ended = false;    // and no stage failed and nothing was stopped
   int64_t records = 0;         // source records whose effects are durable
   int64_t dead_letters = 0;
-  int64_t results = 0;  // rows of persist nodes
+  int64_t results = 0;  // rows of sinks
 };
 
 // Runs `plan` with `options` and reports on io.err, from the start to the summary. If a stage never returned, this ends
