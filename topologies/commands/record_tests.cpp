@@ -173,7 +173,7 @@ int RecordTests(const ShownFile& file, bool yes, CommandIo& io) {
   const std::string after = RecordedText(file);
   const std::string& name = file.file->file();
   if (after == before) {
-    if (failed) io.err << name << ": what failed cannot be recorded; mend the topology or the case by hand\n";
+    if (failed) io.err << name << ": what failed cannot be recorded; fix the topology or the case by hand\n";
     return failed ? ExitCode(Code::kStage) : kExitOk;
   }
   io.err << name << ":\n" << ChangedLines(before, after);

@@ -114,7 +114,7 @@ std::vector<FieldSpec> TestCaseFields() {
        "Runs a part of the topology: \"NODE\" (with all that it reads), or \"NODE+\" (also all that reads it)."},
       {"env", Shape::Map(Shape::String()), false, "", "Variables of the environment for this case."},
       {"now", Shape::String(), false, "", "The time on the clock, \"2026-11-28T10:00:00Z\"."},
-      {"given", GivenShape(), true, "", "By source: the records that it hands over, or {\"file\": PATH}."},
+      {"given", GivenShape(), true, "", "By source: the records that it hands over, or the file whose lines they are."},
       {"mocks", Shape::Map(MockShape()), false, "",
        "By node: answers in place of the node's own. Its code does not run, and its model is not loaded."},
       {"expect", ExpectShape(), false, "",
