@@ -2,6 +2,7 @@
 
 #include "connectors/file/file_source.h"
 #include "connectors/file/row_reader.h"
+#include "engine/run/record_reader.h"
 #include "tests/connectors/file/file_fixture.h"
 
 namespace anabranch {
@@ -351,6 +352,33 @@ TEST_F(FileSourceTest, HundredThousandLinesTakeLittleTime) {
   EXPECT_EQ(rows, 100'000u);
   EXPECT_LT(seconds, 2.0);
   RecordProperty("rows_per_second", std::to_string(static_cast<int64_t>(100'000 / seconds)));
+}
+
+TEST_F(FileSourceTest, IsReadByPosition) {
+  Put("in.csv", "id,text\n1,a\n\n2,\"b\nb\"\n3,c\n4,d");
+  const auto program = Bind("in.csv", "csv");
+  ASSERT_NE(program, nullptr) << faults_.faults().size();
+  const auto readable = program->Reader();
+  ASSERT_NE(readable, nullptr);
+  auto reader = RecordReader::Open(*readable, {});
+  ASSERT_TRUE(reader.ok()) << reader.status().message();
+  std::vector<Row> rows;
+  const RecordReader::Visit take = [&](const RecordBatch& batch, uint32_t row) {
+    rows.push_back({batch.offset[row], std::string(batch.payload[row])});
+    return true;
+  };
+  ASSERT_TRUE((*reader)->ReadLast(2, take).ok());
+  EXPECT_EQ(rows, (std::vector<Row>{{21, "3,c"}, {25, "4,d"}}));
+  rows.clear();
+  ASSERT_TRUE((*reader)->ReadOne({"file:cases", 0}, 13, take).ok());
+  EXPECT_EQ(rows, (std::vector<Row>{{13, "2,\"b\nb\""}}));
+  const Status missing = (*reader)->ReadOne({"file:cases", 0}, 14, take);
+  EXPECT_NE(missing.message().find("Record 2 begins at byte 13: file:cases/0/13"), std::string::npos)
+      << missing.message();
+  rows.clear();
+  ASSERT_TRUE((*reader)->ReadAll(take).ok());
+  EXPECT_EQ(rows.size(), 4u);
+  EXPECT_EQ(Bind("-")->Reader(), nullptr) << "standard input passes once";
 }
 
 }  // namespace

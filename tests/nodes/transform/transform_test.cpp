@@ -173,6 +173,21 @@ TEST_F(Transform, FaultsStandInsideTheExpression) {
   EXPECT_EQ(fault.place.end - fault.place.begin, 5u);
 }
 
+TEST_F(Transform, ExplainsItsColumnsByTheirExpressions) {
+  runner.AddColumn("n", Type::Scalar(Kind::kInt64));
+  ASSERT_TRUE(runner.Bind(
+      RegisterNodeTransform,
+      ConfigObject({{"kind", "transform"}, {"set", ConfigObject({{"twice", "2 * n"}})}, {"where", "n > 1"}})))
+      << runner.FaultText();
+  runner.Fill("n", {1});
+  ASSERT_TRUE(runner.Run().ok());
+  std::string text;
+  for (const Finding& finding : runner.program()->Explain(runner.batch(), 0)) {
+    text += finding.name + ":" + finding.verdict + ":" + finding.text + "\n";
+  }
+  EXPECT_EQ(text, "where::n > 1\ntwice::2 * n\n");
+}
+
 TEST_F(Transform, SpecSaysWhatItTakes) {
   Registry registry;
   RegisterNodeTransform(registry);

@@ -109,5 +109,26 @@ TEST(Validate, ReadsTheColumnsOfItsRulesAndMakesNone) {
   EXPECT_TRUE(runner.made().empty());
 }
 
+TEST(Validate, ExplainsEveryRuleOfARow) {
+  NodeRunner runner;
+  runner.AddSchema(AmountSchema());
+  ASSERT_TRUE(runner.Bind(RegisterNodeValidate, Validate({{"small", "amount < 10"}, {"odd", "amount != 20"}})))
+      << runner.FaultText();
+  runner.Fill("amount", {20.0, 1.0, -1.0});
+  ASSERT_TRUE(runner.Run().ok());
+  const auto explained = [&](uint32_t row) {
+    std::string text;
+    for (const Finding& finding : runner.program()->Explain(runner.batch(), row)) {
+      text += finding.name + "=" + finding.verdict + " [" + finding.text + "] ";
+    }
+    return text;
+  };
+  EXPECT_EQ(explained(0),
+            "schema=true [] small=false [amount < 10 (amount = 20)] odd=false [amount != 20 (amount = 20)] ");
+  EXPECT_EQ(explained(1), "schema=true [] small=true [amount < 10 (amount = 1)] odd=true [amount != 20 (amount = 1)] ");
+  EXPECT_NE(explained(2).find("schema=false ["), std::string::npos) << explained(2);
+  EXPECT_NE(explained(2).find("small= [amount < 10] odd= ["), std::string::npos) << explained(2);
+}
+
 }  // namespace
 }  // namespace anabranch
