@@ -73,6 +73,23 @@ class BreastCancer(TraceCase):
         self.assertRegex(shown, r"(?m)^  worst_is_not_smaller: true   worst_radius >= mean_radius && .*worst_radius = 25\.38")
         self.assertRegex(shown, r"(?m)^out +persist +ok +file .*predictions\.jsonl\n  key: case-0000\n  value: \{\"p_log")
 
+    def test_says_that_a_model_is_another_one_than_that_of_the_letter(self):
+        broken = {**self.records[3], "worst_radius": 0.5}
+        with open(self.dir / "cases.jsonl", "a") as file:
+            file.write(json.dumps(broken) + "\n")
+        self.anabranch("run", self.topology, code=EXIT_OK)
+        trace = self.trace("cases#191")
+        self.assertEqual((trace["past"]["same_topology"], trace["past"]["same_models"]), (True, True))
+        self.assertEqual([f["verdict"] for f in self.stages(trace)["check"]["findings"]], ["true", "false"])
+        topology = harness.load_topology(self.topology)
+        topology["models"]["forest"]["version"] = "2"
+        harness.write_json(self.topology, topology)
+        changed = self.trace("cases#191")
+        self.assertEqual((changed["past"]["same_topology"], changed["past"]["same_models"]), (False, False))
+        self.assertIn(f"this record failed in {trace['topology']} with logistic@1,forest@1,boosting@1; this file is "
+                      f"{changed['topology']} with logistic@1,forest@2,boosting@1: the values below may differ",
+                      self.text("cases#191").stdout)
+
     def test_a_faulty_id_is_refused_with_what_helps(self):
         second = len((self.dir / "cases.jsonl").read_bytes().splitlines(keepends=True)[0])
         run = self.text(f"file:cases/0/{second + 3}", code=EXIT_STAGE)
