@@ -53,7 +53,7 @@ struct TrialRow {
 struct TrialStep {
   Outcome outcome = Outcome::kAbsent;
   std::string code, message;      // of a record error, also where the record goes on (kMissed, kDefaulted)
-  std::vector<Finding> findings;  // with TrialOptions::explain: NodeProgram::Explain()
+  std::vector<Finding> findings = {};  // with TrialOptions::explain: NodeProgram::Explain()
 };
 
 // What became of one record on its way.
