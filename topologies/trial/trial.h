@@ -60,7 +60,7 @@ struct TrialStep {
 struct TrialStory {
   std::vector<TrialStep> steps;    // by StageId
   std::vector<std::string> cells;  // by ColumnId, as JSON text; empty: not made for this record
-  std::optional<std::string> key;  // of its results: by the `key` rule of its source
+  std::optional<std::string> key = {};  // of its results: by the `key` rule of its source
 };
 
 struct TrialResult {
