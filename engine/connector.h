@@ -14,6 +14,7 @@
 #include "engine/library.h"
 #include "engine/node.h"
 #include "engine/outside_need.h"
+#include "engine/outside_thing.h"
 #include "engine/source.h"
 #include "engine/spec.h"
 #include "engine/status.h"
@@ -67,9 +68,25 @@ class Connector {
   virtual void CheckConnection(const ConfigValue& /*at*/, FaultSink& /*faults*/) const {}
 
   // Whether what `needs`, bound by any connector, have to find outside exists. The text of kUnavailable names all that
-  // is missing, who needs it, and the command that makes it; or why the outside cannot be asked. Every wait is bounded.
-  virtual Status CheckOutside(std::span<const OutsideNeed> /*needs*/, const CancelToken* /*cancel*/) const {
+  // is missing, who needs it, and the commands that make it, first `make_command` (MakeOutside() for the same needs;
+  // empty: none is known); or why the outside cannot be asked. Every wait is bounded.
+  virtual Status CheckOutside(std::span<const OutsideNeed> /*needs*/, const std::string& /*make_command*/,
+                              const CancelToken* /*cancel*/) const {
     return Status::Ok();
+  }
+  // The things that CheckOutside() looks for, each once, with what is wrong with those that exist: by itself, or for
+  // `wishes`. In the order of the needs. Changes nothing. kUnavailable as above.
+  virtual Result<std::vector<OutsideThing>> ListOutside(std::span<const OutsideNeed> /*needs*/,
+                                                        const OutsideWishes& /*wishes*/,
+                                                        const CancelToken* /*cancel*/) const {
+    return std::vector<OutsideThing>();
+  }
+  // Makes those that do not exist, and changes none that exists. Asks first whether all can be made; if not, it makes
+  // none. Returns the list as it is then, `made` set; a thing that could not be made has a problem that says why. When
+  // this returns Ok, what was made can be used. kUnavailable: what was made is not known; the same call again is safe.
+  virtual Result<std::vector<OutsideThing>> MakeOutside(std::span<const OutsideNeed> needs, const OutsideWishes& wishes,
+                                                        const CancelToken* cancel) const {
+    return ListOutside(needs, wishes, cancel);
   }
 
   // The libraries that this connector uses, in a fixed order.

@@ -22,6 +22,7 @@ struct LaneContext {
   bool once = false;  // the input ends at what exists now
   std::string source_id;
   std::string state_dir;
+  std::string make_command;                    // RunOptions::make_command
   size_t read_ahead_bytes = size_t{64} << 20;  // what a source may fetch before Poll asks for it
   SourceTable* partitions = nullptr;
   StateStore* store = nullptr;

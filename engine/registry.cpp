@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
+#include <iterator>
 #include <utility>
 
 namespace anabranch {
@@ -45,6 +47,17 @@ std::vector<std::string> Names(const std::vector<std::unique_ptr<T>>& items) {
   return names;
 }
 
+Result<std::vector<OutsideThing>> AllThings(
+    const std::vector<std::unique_ptr<Connector>>& connectors,
+    const std::function<Result<std::vector<OutsideThing>>(const Connector&)>& ask) {
+  std::vector<OutsideThing> all;
+  for (const auto& connector : connectors) {
+    ASSIGN_OR_RETURN(std::vector<OutsideThing> things, ask(*connector));
+    std::move(things.begin(), things.end(), std::back_inserter(all));
+  }
+  return all;
+}
+
 }  // namespace
 
 void Registry::Add(std::unique_ptr<NodeKind> kind) { Insert(kinds_, std::move(kind), "node kind"); }
@@ -58,13 +71,24 @@ const Format* Registry::FindFormat(std::string_view name) const { return FindIn(
 std::vector<const NodeKind*> Registry::kinds() const { return All(kinds_); }
 std::vector<const Connector*> Registry::connectors() const { return All(connectors_); }
 std::vector<const Format*> Registry::formats() const { return All(formats_); }
-Status Registry::CheckOutside(std::span<const OutsideNeed> needs, const CancelToken* cancel) const {
+Status Registry::CheckOutside(std::span<const OutsideNeed> needs, const std::string& make_command,
+                              const CancelToken* cancel) const {
   Status all;
   for (const auto& connector : connectors_) {
-    Status one = connector->CheckOutside(needs, cancel);
+    Status one = connector->CheckOutside(needs, make_command, cancel);
     if (!one.ok()) all = {one.code(), all.ok() ? one.message() : all.message() + "\n" + one.message()};
   }
   return all;
+}
+
+Result<std::vector<OutsideThing>> Registry::ListOutside(std::span<const OutsideNeed> needs, const OutsideWishes& wishes,
+                                                        const CancelToken* cancel) const {
+  return AllThings(connectors_, [&](const Connector& each) { return each.ListOutside(needs, wishes, cancel); });
+}
+
+Result<std::vector<OutsideThing>> Registry::MakeOutside(std::span<const OutsideNeed> needs, const OutsideWishes& wishes,
+                                                        const CancelToken* cancel) const {
+  return AllThings(connectors_, [&](const Connector& each) { return each.MakeOutside(needs, wishes, cancel); });
 }
 
 std::vector<std::string> Registry::KindNames() const { return Names(kinds_); }

@@ -29,7 +29,13 @@ class Registry {
   std::vector<const Connector*> connectors() const;
   std::vector<const Format*> formats() const;
   // Connector::CheckOutside of every connector: all that is missing, one after the other.
-  Status CheckOutside(std::span<const OutsideNeed> needs, const CancelToken* cancel) const;
+  Status CheckOutside(std::span<const OutsideNeed> needs, const std::string& make_command,
+                      const CancelToken* cancel) const;
+  // Connector::ListOutside and MakeOutside of every connector, one after the other; the first error ends it.
+  Result<std::vector<OutsideThing>> ListOutside(std::span<const OutsideNeed> needs, const OutsideWishes& wishes,
+                                                const CancelToken* cancel) const;
+  Result<std::vector<OutsideThing>> MakeOutside(std::span<const OutsideNeed> needs, const OutsideWishes& wishes,
+                                                const CancelToken* cancel) const;
   std::vector<std::string> KindNames() const;
   std::vector<std::string> ConnectorNames() const;
   std::vector<std::string> FormatNames() const;

@@ -27,7 +27,8 @@ Connector::Spec MakeSpec() {
       "With `\"envelope\": \"raw\"` the value is the source record's, byte for byte; with `\"cloudevents\"` the "
       "headers "
       "follow the Kafka binding of CloudEvents.\n\n"
-      "Anabranch never creates topics. A connection takes the properties of librdkafka by an allow-list; secrets "
+      "A run never creates topics: `anabranch topics FILE --create` does. A connection takes the properties of "
+      "librdkafka by an allow-list; secrets "
       "come "
       "from variables or files.";
   spec.source = KafkaSourceFields();
@@ -67,8 +68,19 @@ class KafkaConnector : public Connector {
     return MakeKafkaDeadLetterSource(dead_letters);
   }
 
-  Status CheckOutside(std::span<const OutsideNeed> needs, const CancelToken* cancel) const override {
-    return CheckTopics(needs, cancel);
+  Status CheckOutside(std::span<const OutsideNeed> needs, const std::string& make_command,
+                      const CancelToken* cancel) const override {
+    return CheckTopics(needs, make_command, cancel);
+  }
+
+  Result<std::vector<OutsideThing>> ListOutside(std::span<const OutsideNeed> needs, const OutsideWishes& wishes,
+                                                const CancelToken* cancel) const override {
+    return ListTopics(needs, wishes, cancel);
+  }
+
+  Result<std::vector<OutsideThing>> MakeOutside(std::span<const OutsideNeed> needs, const OutsideWishes& wishes,
+                                                const CancelToken* cancel) const override {
+    return MakeTopics(needs, wishes, cancel);
   }
 
   std::vector<Library> Libraries() const override {

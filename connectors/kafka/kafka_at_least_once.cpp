@@ -33,9 +33,7 @@ KafkaAtLeastOnceCommitter::~KafkaAtLeastOnceCommitter() { Close(); }
 
 Status KafkaAtLeastOnceCommitter::Open() {
   const std::vector<std::string> topics = TopicsOf(targets_);
-  RETURN_IF_ERROR(
-      CountPartitions(targets_.front().second->settings().options, topics, kConnectWaitNs, lane_.cancel, lane_.warn)
-          .status());
+  RETURN_IF_ERROR(CountPartitions(targets_.front().second->settings().options, topics, kConnectWaitNs, lane_).status());
   return producer_.Start({});
 }
 
@@ -163,7 +161,7 @@ Status KafkaAtLeastOnceCommitter::Flush() {
 // The client may still refer to rows: it has to go before the caller sees the failure.
 Status KafkaAtLeastOnceCommitter::StartAgain(const Status& cause) {
   Status kept = cause;  // may be the producer's own
-  const std::string gone = failed_ == 0 ? WhichIsGone(producer_.client(), targets_) : std::string();
+  const std::string gone = failed_ == 0 ? WhichIsGone(producer_.client(), targets_, lane_.make_command) : std::string();
   if (!gone.empty() && lane_.warn) lane_.warn(gone);
   producer_.Stop();
   if (kept.code() == Code::kStage) return kept;

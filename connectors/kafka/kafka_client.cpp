@@ -12,12 +12,12 @@
 #include <thread>
 
 #include "engine/clock.h"
+#include "engine/lane_context.h"
 
 namespace anabranch {
 
 namespace {
 
-constexpr int64_t kMissingWaitNs = 2'000'000'000;
 constexpr int kLookAgainMs = 100;
 constexpr int64_t kWarningGapNs = 10'000'000'000;
 constexpr int64_t kDrainWaitNs = 5'000'000'000;
@@ -113,11 +113,21 @@ bool ForKind(PropertyScope scope, KafkaClient::Kind kind) {
   return true;
 }
 
-// Partitions of one topic; nothing yet while the brokers do not answer.
+// Nothing yet while the brokers do not answer.
 struct TopicLook {
   int error = RD_KAFKA_RESP_ERR__TRANSPORT;
-  int partitions = 0;
+  TopicFacts facts;
 };
+
+TopicFacts FactsOf(const rd_kafka_metadata_topic_t& topic) {
+  TopicFacts facts{.partitions = topic.partition_cnt};
+  for (int i = 0; i < topic.partition_cnt; ++i) {
+    const rd_kafka_metadata_partition_t& partition = topic.partitions[i];
+    facts.replicas = i == 0 ? partition.replica_cnt : std::min(facts.replicas, partition.replica_cnt);
+    if (partition.leader < 0) ++facts.leaderless;
+  }
+  return facts;
+}
 
 TopicLook LookAt(const KafkaClient& client, const std::string& topic, int wait_ms) {
   TopicLook look;
@@ -126,7 +136,7 @@ TopicLook LookAt(const KafkaClient& client, const std::string& topic, int wait_m
   look.error = rd_kafka_metadata(client.get(), 0, handle.get(), &metadata, wait_ms);
   if (look.error == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1) {
     look.error = metadata->topics[0].err;
-    look.partitions = metadata->topics[0].partition_cnt;
+    look.facts = FactsOf(metadata->topics[0]);
   }
   if (metadata != nullptr) rd_kafka_metadata_destroy(metadata);
   return look;
@@ -361,27 +371,37 @@ std::string KafkaClient::Complaint() const {
   }
 }
 
-std::string CreateTopicCommand(const std::string& topic, const ClientOptions& options) {
+std::string KafkaTool(const std::string& tool, const ClientOptions& options) {
   const std::string servers = options.Servers();
-  return "kafka-topics.sh --bootstrap-server " + servers.substr(0, servers.find(',')) + " --create --topic " + topic +
-         " --partitions 4";
+  return tool + " --bootstrap-server " + servers.substr(0, servers.find(','));
+}
+
+std::string CreateTopicCommand(const std::string& topic, const ClientOptions& options) {
+  return KafkaTool("kafka-topics.sh", options) + " --create --topic " + topic + " --partitions 4";
+}
+
+std::string HowToMakeTopic(const std::string& topic, const ClientOptions& options, const std::string& make_command) {
+  return (make_command.empty() ? "" : make_command + ", or ") + CreateTopicCommand(topic, options);
 }
 
 Result<std::vector<int>> CountPartitions(const ClientOptions& options, std::span<const std::string> topics,
-                                         int64_t wait_ns, const CancelToken* cancel,
-                                         const std::function<void(const std::string&)>& warn) {
-  ASSIGN_OR_RETURN(const std::vector<int> counts, FindTopics(options, topics, wait_ns, cancel, warn));
+                                         int64_t wait_ns, const LaneContext& lane) {
+  ASSIGN_OR_RETURN(const std::vector<TopicFacts> found, FindTopics(options, topics, wait_ns, lane.cancel, lane.warn));
+  std::vector<int> counts;
   std::string missing;
-  for (size_t i = 0; i < counts.size(); ++i) {
+  for (size_t i = 0; i < found.size(); ++i) {
+    counts.push_back(found[i].partitions);
     if (counts[i] != 0) continue;
     missing += (missing.empty() ? "" : "; ") + ("topic \"" + topics[i] + "\" does not exist on " + options.Servers()) +
-               "; make it: " + CreateTopicCommand(topics[i], options);
+               "; make it: " + HowToMakeTopic(topics[i], options, lane.make_command);
   }
   return missing.empty() ? Result<std::vector<int>>(counts) : Status(Code::kUnavailable, missing);
 }
 
-Result<std::vector<int>> FindTopics(const ClientOptions& options, std::span<const std::string> topics, int64_t wait_ns,
-                                    const CancelToken* cancel, const std::function<void(const std::string&)>& warn) {
+Result<std::vector<TopicFacts>> FindTopics(const ClientOptions& options, std::span<const std::string> topics,
+                                           int64_t wait_ns, const CancelToken* cancel,
+                                           const std::function<void(const std::string&)>& warn,
+                                           int64_t missing_wait_ns) {
   // A consumer, as a producer's look at a topic may make it.
   ClientHooks hooks;
   hooks.warn = warn;
@@ -389,28 +409,32 @@ Result<std::vector<int>> FindTopics(const ClientOptions& options, std::span<cons
                    KafkaClient::Make(KafkaClient::Kind::kConsumer, options, {{"reconnect.backoff.max.ms", "500"}},
                                      {{"allow.auto.create.topics", "false"}}, std::move(hooks)));
   const int64_t deadline = Clock::Real().NowNs() + wait_ns;
-  const int64_t missing_until = Clock::Real().NowNs() + kMissingWaitNs;
-  std::vector<int> counts;
-  while (counts.size() < topics.size()) {
+  const int64_t missing_until = Clock::Real().NowNs() + missing_wait_ns;
+  std::vector<TopicFacts> found;
+  while (found.size() < topics.size()) {
     if (cancel != nullptr && cancel->draining()) return Status(Code::kCancelled, "stopped while connecting");
-    const std::string& topic = topics[counts.size()];
+    const std::string& topic = topics[found.size()];
     const TopicLook look = LookAt(*client, topic, 250);
     rd_kafka_poll(client->get(), 0);
-    if (look.error == RD_KAFKA_RESP_ERR_NO_ERROR && look.partitions > 0) {
-      counts.push_back(look.partitions);
+    if (look.error == RD_KAFKA_RESP_ERR_NO_ERROR && look.facts.partitions > 0) {
+      found.push_back(look.facts);
     } else if (IsMissing(look.error) && Clock::Real().NowNs() < missing_until) {
       rd_kafka_poll(client->get(), kLookAgainMs);  // perhaps it is just being made
     } else if (IsMissing(look.error)) {
-      counts.push_back(0);
+      found.emplace_back();
     } else if (look.error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
       return Status(Code::kUnavailable, "topic \"" + topic + "\" may not be seen by this user on " + options.Servers() +
                                             "; grant DESCRIBE, READ and WRITE on it as needed");
     } else if (client->refused() || Clock::Real().NowNs() >= deadline) {
-      return Status(Code::kUnavailable, "Kafka brokers " + options.Servers() + " (connection \"" + options.connection +
-                                            "\") cannot be used: " + client->Complaint());
+      return BrokersAway(*client, options);
     }
   }
-  return counts;
+  return found;
+}
+
+Status BrokersAway(const KafkaClient& client, const ClientOptions& options) {
+  return {Code::kUnavailable, "Kafka brokers " + options.Servers() + " (connection \"" + options.connection +
+                                  "\") cannot be used: " + client.Complaint()};
 }
 
 bool IsTopicMissing(const KafkaClient& client, const std::string& topic, int wait_ms) {

@@ -25,6 +25,8 @@ struct rd_kafka_consumer_group_metadata_s;
 
 namespace anabranch {
 
+struct LaneContext;
+
 struct KafkaDeleter {
   void operator()(rd_kafka_conf_s* conf) const;
   void operator()(rd_kafka_topic_s* topic) const;
@@ -39,6 +41,7 @@ using KafkaGroupMetadata = std::unique_ptr<rd_kafka_consumer_group_metadata_s, K
 
 // How long a start waits for brokers before it says that they cannot be reached: the user knows within 10 s.
 inline constexpr int64_t kConnectWaitNs = 8'000'000'000;
+inline constexpr int64_t kMissingWaitNs = 2'000'000'000;
 
 // How long to wait for brokers that are away: for ever while the run goes on, a little while once a stop was asked for.
 // Used by one thread at a time.
@@ -140,20 +143,34 @@ class KafkaClient {
   int64_t next_warning_ns_ GUARDED_BY(mutex_) = 0;
 };
 
-// How many partitions each topic has; 0: it does not exist. Waits at most `wait_ns` for the brokers; kUnavailable when
-// they cannot be reached (naming them and the cause). Never makes a topic.
-Result<std::vector<int>> FindTopics(const ClientOptions& options, std::span<const std::string> topics, int64_t wait_ns,
-                                    const CancelToken* cancel, const std::function<void(const std::string&)>& warn);
+// A topic as the brokers describe it.
+struct TopicFacts {
+  int partitions = 0;  // 0: it does not exist
+  int replicas = 0;    // of the partition that has the fewest
+  int leaderless = 0;  // partitions that nobody can read or write now
+};
+// Waits at most `wait_ns` for the brokers, and `missing_wait_ns` in all for topics that do not exist: they may just be
+// being made. kUnavailable when the brokers cannot be reached (naming them and the cause). Never makes a topic.
+Result<std::vector<TopicFacts>> FindTopics(const ClientOptions& options, std::span<const std::string> topics,
+                                           int64_t wait_ns, const CancelToken* cancel,
+                                           const std::function<void(const std::string&)>& warn,
+                                           int64_t missing_wait_ns = kMissingWaitNs);
 
+// "TOOL --bootstrap-server localhost:9092", for a tool of Apache Kafka.
+std::string KafkaTool(const std::string& tool, const ClientOptions& options);
 // "kafka-topics.sh … --create …".
 std::string CreateTopicCommand(const std::string& topic, const ClientOptions& options);
+// The commands that make a topic, first `make_command` (LaneContext::make_command).
+std::string HowToMakeTopic(const std::string& topic, const ClientOptions& options, const std::string& make_command);
 
 // How many partitions each topic has. Waits at most `wait_ns` for the brokers. kUnavailable when they cannot
 // be reached (naming them and the cause) or topics are missing (naming all, and the commands that make
 // them). Never makes a topic.
 Result<std::vector<int>> CountPartitions(const ClientOptions& options, std::span<const std::string> topics,
-                                         int64_t wait_ns, const CancelToken* cancel,
-                                         const std::function<void(const std::string&)>& warn);
+                                         int64_t wait_ns, const LaneContext& lane);
+
+// kUnavailable: that the brokers cannot be used, and why, as far as the client says.
+Status BrokersAway(const KafkaClient& client, const ClientOptions& options);
 
 // Whether the brokers say that the topic does not exist; false when they do not answer within `wait_ms`.
 bool IsTopicMissing(const KafkaClient& client, const std::string& topic, int wait_ms);

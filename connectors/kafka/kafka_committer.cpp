@@ -50,9 +50,7 @@ KafkaTransactionCommitter::~KafkaTransactionCommitter() { Close(); }
 
 Status KafkaTransactionCommitter::Open() {
   const std::vector<std::string> topics = TopicsOf(targets_);
-  RETURN_IF_ERROR(
-      CountPartitions(targets_.front().second->settings().options, topics, kConnectWaitNs, lane_.cancel, lane_.warn)
-          .status());
+  RETURN_IF_ERROR(CountPartitions(targets_.front().second->settings().options, topics, kConnectWaitNs, lane_).status());
   RETURN_IF_ERROR(positions_.Open());
   if (lane_.lane == 0) RETURN_IF_ERROR(CloseStaleIds());
   RETURN_IF_ERROR(RecordId());
@@ -327,7 +325,7 @@ Status KafkaTransactionCommitter::Aborted(const Status& cause) {
 // client learns that it is back. Reported once per row of aborts.
 void KafkaTransactionCommitter::ExplainAbort(const Status& cause) const {
   if (!producer_.running()) return;
-  const std::string gone = WhichIsGone(producer_.client(), targets_);
+  const std::string gone = WhichIsGone(producer_.client(), targets_, lane_.make_command);
   if (aborted_ > 0 || !lane_.warn) return;
   lane_.warn(gone.empty() ? "a transaction was aborted, its records are written again: " + cause.message() : gone);
 }

@@ -100,12 +100,12 @@ std::vector<TargetProgress> ForEach(const KafkaTargets& targets, const std::vect
   return progress;
 }
 
-std::string WhichIsGone(const KafkaClient& client, const KafkaTargets& targets) {
+std::string WhichIsGone(const KafkaClient& client, const KafkaTargets& targets, const std::string& make_command) {
   const ClientOptions& options = targets.front().second->settings().options;
   for (const std::string& topic : TopicsOf(targets)) {
     if (!IsTopicMissing(client, topic, kLookMs)) continue;
     return "topic " + topic + " on " + options.Servers() +
-           " is gone, waiting for it. Make it again: " + CreateTopicCommand(topic, options);
+           " is gone, waiting for it. Make it again: " + HowToMakeTopic(topic, options, make_command);
   }
   return {};
 }

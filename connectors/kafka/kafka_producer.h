@@ -133,9 +133,9 @@ std::vector<TargetProgress> ForEach(const KafkaTargets& targets, const std::vect
 // Topics of `targets`, each once.
 std::vector<std::string> TopicsOf(const KafkaTargets& targets);
 
-// A topic of theirs that does not exist any more, in words, with the command that makes it; empty: none, or brokers do
+// A topic of theirs that does not exist any more, in words, with the commands that make it; empty: none, or brokers do
 // not answer at once.
-std::string WhichIsGone(const KafkaClient& client, const KafkaTargets& targets);
+std::string WhichIsGone(const KafkaClient& client, const KafkaTargets& targets, const std::string& make_command);
 
 // The broker aborts a transaction that is open for longer.
 int64_t TransactionTimeoutNs(const ClientOptions& options);

@@ -47,7 +47,7 @@ KafkaSource::~KafkaSource() { Close(); }
 
 Status KafkaSource::Open() {
   ASSIGN_OR_RETURN(const std::vector<int> counts,
-                   CountPartitions(settings_->options, settings_->topics, kConnectWaitNs, lane_.cancel, lane_.warn));
+                   CountPartitions(settings_->options, settings_->topics, kConnectWaitNs, lane_));
   for (size_t i = 0; i < counts.size(); ++i) counts_[settings_->topics[i]] = counts[i];
   for (const int count : counts) fair_share_ += static_cast<size_t>(count / std::max(lane_.lanes, 1));
   RETURN_IF_ERROR(Connect());

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <numeric>
 
 #include "connectors/kafka/kafka_source.h"
 
@@ -15,11 +14,12 @@ KafkaSourceProgram::KafkaSourceProgram(std::shared_ptr<const KafkaSourceSettings
 int KafkaSourceProgram::Lanes(int workers) const {
   const MutexLock lock(mutex_);
   if (partitions_ == 0) {
-    const Result<std::vector<int>> counts =
-        CountPartitions(settings_->options, settings_->topics, kConnectWaitNs, nullptr, nullptr);
-    unavailable_ = counts.status();
-    if (!counts.ok()) return 1;
-    partitions_ = std::accumulate(counts->begin(), counts->end(), 0);
+    // A missing topic is reported by the lane, which knows the command that makes it.
+    const Result<std::vector<TopicFacts>> found =
+        FindTopics(settings_->options, settings_->topics, kConnectWaitNs, nullptr, nullptr);
+    unavailable_ = found.status();
+    if (!found.ok()) return 1;
+    for (const TopicFacts& topic : *found) partitions_ += topic.partitions;
   }
   return std::max(1, std::min(workers, partitions_));
 }

@@ -7,11 +7,16 @@
 
 #include "connectors/kafka/kafka_source.h"
 #include "engine/outside_need.h"
+#include "engine/outside_thing.h"
 
 namespace anabranch {
 
-// Connector::CheckOutside for topics: asks each connection once.
-Status CheckTopics(std::span<const OutsideNeed> needs, const CancelToken* cancel);
+// Connector::CheckOutside, ListOutside and MakeOutside for topics: each connection is asked in turn.
+Status CheckTopics(std::span<const OutsideNeed> needs, const std::string& make_command, const CancelToken* cancel);
+Result<std::vector<OutsideThing>> ListTopics(std::span<const OutsideNeed> needs, const OutsideWishes& wishes,
+                                             const CancelToken* cancel);
+Result<std::vector<OutsideThing>> MakeTopics(std::span<const OutsideNeed> needs, const OutsideWishes& wishes,
+                                             const CancelToken* cancel);
 
 // How far a group has read one partition, and where the partition ends for a reader of committed records.
 struct PartitionLag {

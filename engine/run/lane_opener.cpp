@@ -71,6 +71,7 @@ LaneContext& LaneOpener::MakeContext(const LaneInput& input, int number, SourceT
   context.once = options_.once || mode_.bounded();
   context.source_id = input.id;
   context.state_dir = options_.state_dir;
+  context.make_command = options_.make_command;
   context.read_ahead_bytes = plan.limits.memory_bytes / 4 / static_cast<size_t>(shared_.lanes);
   context.partitions = partitions;
   context.store = &state_.ledger();

@@ -109,6 +109,7 @@ Status VisitDeadLetters(const Plan& plan, const SourceProgram& letters, const Ru
   reading.topology = ReplayIdentity(replayed.identity);
   reading.instance = options.instance;
   reading.state_dir = options.state_dir;
+  reading.make_command = options.make_command;
   reading.source_id = "dead_letters";
   reading.tombstones = true;
   reading.cancel = &cancel;

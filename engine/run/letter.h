@@ -46,7 +46,7 @@ Result<std::shared_ptr<const SourceProgram>> OpenDeadLetters(const Plan& plan, c
                                                              const std::string& state_dir);
 
 // Calls `visit` for every dead letter that was not replayed, from the first to the last there is now. Reads only.
-// `options`: state_dir, instance.
+// `options`: state_dir, instance, make_command.
 Status VisitDeadLetters(const Plan& plan, const SourceProgram& letters, const RunOptions& options, CancelToken& cancel,
                         const std::function<void(const RecordBatch&, uint32_t row, const DeadLetter&)>& visit);
 

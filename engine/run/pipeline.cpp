@@ -148,7 +148,9 @@ Status Pipeline::Core::TakeUpKept() {
 Status Pipeline::Core::OpenParts() {
   const int workers =
       options_.workers > 0 ? options_.workers : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  if (mode_->checks_outside()) RETURN_IF_ERROR(registry_.CheckOutside(NeedsOf(plan_), &cancel_));
+  if (mode_->checks_outside()) {
+    RETURN_IF_ERROR(registry_.CheckOutside(NeedsOf(plan_), options_.make_command, &cancel_));
+  }
   const std::vector<LaneInput> inputs = mode_->Inputs(plan_, workers);
   int lanes = 0;
   for (const LaneInput& input : inputs) lanes += input.lanes;

@@ -36,6 +36,7 @@ RecordReader::RecordReader(const SourceProgram& program, Options options)
   context_.once = true;
   context_.source_id = options_.source_id;
   context_.state_dir = options_.state_dir;
+  context_.make_command = options_.make_command;
   context_.partitions = &table_;
   context_.cancel = options_.cancel != nullptr ? options_.cancel : &never_;
   context_.warn = options_.warn ? options_.warn : [](const std::string&) {};

@@ -26,7 +26,8 @@ class RecordReader {
   struct Options {
     std::string topology;  // owner of stored positions, as in LaneContext
     std::string instance = "0";
-    std::string state_dir;  // where a default of a target lies; may be empty
+    std::string state_dir;     // where a default of a target lies; may be empty
+    std::string make_command;  // RunOptions::make_command
     std::string source_id;
     // Records without a value (tombstones), which a run passes over, are visited too: payload.data() is null.
     bool tombstones = false;

@@ -33,6 +33,7 @@ struct RunOptions {
   bool fresh = false;         // archive the state and start over
   bool new_ledger = false;    // archive a state whose ledger is damaged or gone; continue at the outside positions
   bool new_identity = false;  // with fresh: new group, transactional ids and progress keys
+  std::string make_command;   // makes what is missing outside (Connector::MakeOutside), for messages; empty: none
   int64_t tick_ns = 1'000'000'000;  // how often the observer is called
   const Clock* clock = nullptr;     // default: Clock::Real(); outlives the run
 };

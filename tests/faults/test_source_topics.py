@@ -277,7 +277,7 @@ class SourceTopics(harness.KafkaCase):
         self.broker.admin.delete_topics([f"{name}.out"], operation_timeout=20)[f"{name}.out"].result(20)
         send(20, 40)
         self.wait_until("the topic is named", 30, lambda: f"topic {name}.out on {self.broker.address} is gone, waiting for it. "
-                        f"Make it again: kafka-topics.sh" in run.stderr, run)
+                        f"Make it again: anabranch topics {self.folder}/topology.json --create, or kafka-topics.sh" in run.stderr, run)
         self.broker.make_topics({f"{name}.out": 1})
         self.wait_until("the other results", 30, lambda: len(self.broker.read(f"{name}.out")) == 20, run, pause=0.2)
         run.send(signal.SIGTERM)

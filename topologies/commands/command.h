@@ -126,6 +126,14 @@ struct DoctorArgs {
   std::string brokers;  // host:port list; may be empty
   std::vector<std::string> allow_paths;
 };
+struct TopicsArgs {
+  std::vector<std::string> files;
+  std::vector<std::string> allow_paths;
+  bool create = false;
+  std::vector<std::string> partitions;  // "N" or "TOPIC=N"
+  int replication = 0;                  // 0: the default of the brokers
+  std::string format = "text";          // text | json
+};
 struct DocsArgs {
   std::string folder;
 };
@@ -136,6 +144,13 @@ struct DeadLetterLimit {
   bool percent = false;
 };
 std::optional<DeadLetterLimit> ParseDeadLetterLimit(const std::string& text);
+
+// --partitions: "N", where `topic` is empty, or "TOPIC=N".
+struct TopicPartitions {
+  std::string topic;
+  int partitions = 0;
+};
+std::optional<TopicPartitions> ParseTopicPartitions(const std::string& text);
 
 // One function per command, each in the file of its name (`dlq` in dlq*.cpp). They return the exit code and never throw
 // for anything that a user can cause.
@@ -155,6 +170,7 @@ int CommandSchema(const SchemaArgs& args, CommandIo& io);
 int CommandInit(const InitArgs& args, CommandIo& io);
 int CommandModelInspect(const ModelArgs& args, CommandIo& io);
 int CommandDoctor(const DoctorArgs& args, CommandIo& io);
+int CommandTopics(const TopicsArgs& args, CommandIo& io);
 int CommandDocs(const DocsArgs& args, CommandIo& io);  // hidden: writes docs/reference/
 
 // The checks at the start of every command that works on a plan. Faults are written to io.err, and the

@@ -26,6 +26,7 @@ struct AllArgs {
   InitArgs init;
   ModelArgs model;
   DoctorArgs doctor;
+  TopicsArgs topics;
   DocsArgs docs;
   std::vector<std::string> help;
 };
@@ -68,6 +69,7 @@ class CommandLine {
     AddInit();
     AddModel();
     AddDoctor();
+    AddTopics();
     AddHelp();
     AddDocs();
     // Set after the commands, because commands inherit the footer.
@@ -405,6 +407,38 @@ class CommandLine {
     AddAllowPath(command, &args.allow_paths);
     command->footer("Waits at most 5 seconds for each broker. Exit code 69 if one does not respond.");
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandDoctor(args_.doctor, io); }; });
+  }
+
+  void AddTopics() {
+    TopicsArgs& args = args_.topics;
+    CLI::App* command = Command(
+        app_, "topics", "Lists the topics that a topology needs, checks them, and makes those that are missing.",
+        "anabranch topics topology.json --create");
+    command->add_option("FILE", args.files, "topology files")->required()->type_name("");
+    command->add_flag("--create", args.create, "make the topics that are missing; change none that exists");
+    command
+        ->add_option("--partitions", args.partitions,
+                     "partitions of a new source or result topic, or of the topic that is named; repeatable. An\n"
+                     "existing topic with another number is a problem")
+        ->type_name("N|TOPIC=N")
+        ->allow_extra_args(false)
+        ->check(CLI::Validator(
+            [](const std::string& text) {
+              if (ParseTopicPartitions(text)) return std::string();
+              return "\"" + text + "\" is neither a number of partitions from 1 to 100000 nor TOPIC=N";
+            },
+            ""));
+    command->add_option("--replication", args.replication, "replicas of a new topic; default: that of the brokers")
+        ->type_name("N")
+        ->check(CLI::Range(1, 10'000));
+    AddWord(command, "--format", &args.format, {"text", "json"});
+    AddAllowPath(command, &args.allow_paths);
+    command->footer(
+        "Without --partitions a new source topic gets as many as the brokers' default says, a result topic as many as\n"
+        "the largest source topic of its topology, and a dead-letter topic 1. Exit code 0 if every topic is there and\n"
+        "right, 1 if one is missing, has a problem or could not be made, 69 if a broker is not available, 78 if a\n"
+        "topology is faulty.");
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandTopics(args_.topics, io); }; });
   }
 
   void AddHelp() {

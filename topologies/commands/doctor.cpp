@@ -106,7 +106,7 @@ bool PrintOutside(const CheckedTopology& checked, const DoctorArgs& args, Comman
   if (const auto ledger = Ledger::OpenReadOnly(StateDirOf(state, plan.file, plan.name)); ledger.ok()) {
     if (const auto stored = RunState::IdentityIn(**ledger, plan); stored.ok()) identity = *stored;
   }
-  const OutsideFacts facts = AskOutside(plan, io.registry, identity);
+  const OutsideFacts facts = AskOutside(plan, io.registry, identity, TopicsCommand(args.file, args.allow_paths));
   for (const auto& [source, lag] : facts.lag) {
     io.out << "source " << source << ": "
            << (lag.problem.empty() ? Count(LagRecords(lag), "record") + " behind\n" : "\n") << LagText(lag);

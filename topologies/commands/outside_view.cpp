@@ -11,7 +11,8 @@ constexpr int64_t kLagWaitMs = 3'000;
 
 }  // namespace
 
-OutsideFacts AskOutside(const Plan& plan, const Registry& registry, const std::string& identity) {
+OutsideFacts AskOutside(const Plan& plan, const Registry& registry, const std::string& identity,
+                        const std::string& make_command) {
   OutsideFacts facts;
   bool reached = true;
   for (const PlanSource& source : plan.sources) {
@@ -27,7 +28,7 @@ OutsideFacts AskOutside(const Plan& plan, const Registry& registry, const std::s
     }
   }
   if (!reached) return facts;  // unreachable is not the same as missing
-  const Status there = registry.CheckOutside(NeedsOf(plan), nullptr);
+  const Status there = registry.CheckOutside(NeedsOf(plan), make_command, nullptr);
   if (!there.ok()) facts.missing = there.message();
   return facts;
 }

@@ -24,8 +24,9 @@ struct OutsideFacts {
 };
 
 // Asks the brokers and waits a few seconds at most for each response. `identity`: the name under which positions are
-// kept.
-OutsideFacts AskOutside(const Plan& plan, const Registry& registry, const std::string& identity);
+// kept; `make_command`: as for CheckOutside.
+OutsideFacts AskOutside(const Plan& plan, const Registry& registry, const std::string& identity,
+                        const std::string& make_command);
 
 // The lines below a source's heading: one per partition.
 std::string LagText(const SourceLag& lag);

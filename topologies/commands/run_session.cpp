@@ -50,6 +50,12 @@ std::string ShellWord(const std::string& word) {
   return quoted + "'";
 }
 
+std::string AllowPathFlags(const std::vector<std::string>& paths) {
+  std::string flags;
+  for (const std::string& path : paths) flags += " --allow-path " + ShellWord(path);
+  return flags;
+}
+
 void ShowFailure(const std::string& command, const StateArgs& args, RunStart start, const RunSummary& summary,
                  CommandIo& io) {
   io.err << "anabranch " << command << ": ";
@@ -85,11 +91,15 @@ std::string StateDirOf(const StateArgs& args, const std::string& file, const std
   return (std::filesystem::path(file).parent_path() / ".anabranch" / name / args.instance).string();
 }
 
+std::string TopicsCommand(const std::string& file, const std::vector<std::string>& allow_paths) {
+  return "anabranch topics " + ShellWord(file) + AllowPathFlags(allow_paths) + " --create";
+}
+
 NextCommands NextOf(const StateArgs& args) {
   std::string tail = " " + ShellWord(args.file);
   if (args.instance != "0") tail += " --instance " + ShellWord(args.instance);
   if (!args.state_dir.empty()) tail += " --state-dir " + ShellWord(args.state_dir);
-  for (const std::string& path : args.allow_paths) tail += " --allow-path " + ShellWord(path);
+  tail += AllowPathFlags(args.allow_paths);
   return {"anabranch run" + tail, "anabranch restart" + tail, "anabranch dlq skip" + tail, "anabranch dlq ls" + tail};
 }
 
@@ -114,6 +124,7 @@ RunOptions OptionsOf(const StateArgs& args, const Plan& plan) {
   RunOptions options;
   options.state_dir = StateDirOf(args, plan.file, plan.name);
   options.instance = args.instance;
+  options.make_command = TopicsCommand(args.file, args.allow_paths);
   return options;
 }
 

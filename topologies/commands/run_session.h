@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "engine/plan.h"
 #include "engine/run/run_options.h"
@@ -18,6 +19,8 @@ bool CheckInstance(const std::string& command, const StateArgs& args, CommandIo&
 std::string StateDirOf(const StateArgs& args, const std::string& file, const std::string& name);
 // The next commands for this state, with the flags that select it.
 NextCommands NextOf(const StateArgs& args);
+// The command that makes what is missing outside.
+std::string TopicsCommand(const std::string& file, const std::vector<std::string>& allow_paths);
 
 // Asks on the terminal. Without a terminal it prints what to type (`cure`) and returns false; *code is the exit code.
 bool Confirm(const std::string& command, const std::string& question, const std::string& cure, CommandIo& io,

@@ -129,7 +129,9 @@ int CommandStatus(const StatusArgs& args, CommandIo& io) {
     return ExitCode(read.code());
   }
   if (facts.state.phase == RunPhase::kNone && facts.owner == 0) return SayNothingRan(args, facts, state_dir, io);
-  if (plan != nullptr) facts.outside = AskOutside(*plan, io.registry, facts.identity);
+  if (plan != nullptr) {
+    facts.outside = AskOutside(*plan, io.registry, facts.identity, TopicsCommand(args.file, args.allow_paths));
+  }
   const NextCommands next = NextOf(args);
   io.out << (args.format == "json" ? StatusJson(facts, next) + "\n" : StatusText(facts, next));
   return kExitOk;

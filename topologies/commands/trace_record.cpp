@@ -97,6 +97,7 @@ class RecordFinder {
     reading.topology = plan_.name;
     reading.instance = options_.instance;
     reading.state_dir = options_.state_dir;
+    reading.make_command = options_.make_command;
     reading.source_id = source_id;
     reading.tombstones = true;
     reading.cancel = &cancel_;
