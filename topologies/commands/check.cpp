@@ -102,9 +102,11 @@ void RenderFaults(const std::vector<Fault>& faults, const Topology* tree, const 
   for (const Fault& fault : faults) out << RenderText(fault, text, colour, secrets);
 }
 
-CheckedTopology CheckForCommand(const std::string& file, const std::vector<std::string>& allow_paths, CommandIo& io) {
+CheckedTopology CheckForCommand(const std::string& file, const std::vector<std::string>& allow_paths, CommandIo& io,
+                                const std::vector<TopologyEdit>& edits) {
   CheckOptions options;
   options.allow_paths = allow_paths;
+  options.edits = edits;
   CheckedTopology checked = CheckTopology(file, io.registry, options);
   RenderFaults(checked.faults, checked.topology.get(), file, io.err_colour, io.err);
   if (!checked.ok()) io.err << CountFaults(checked.faults) << "\n";

@@ -8,6 +8,7 @@
 
 #include "engine/registry.h"
 #include "topologies/language/check.h"
+#include "topologies/trial/tolerance.h"
 
 namespace anabranch {
 
@@ -102,6 +103,18 @@ struct TraceArgs : StateArgs {
   bool dead_letter = false;     // the copy in its dead letter, even if its source has it
   std::string format = "text";  // text | json
 };
+inline constexpr int64_t kMostDiffRecords = 1'000'000;
+struct DiffArgs {
+  std::string before, after;  // files; without `after`: `before` with `sets`
+  std::vector<std::string> sets;
+  std::string on;              // tests | SOURCE | FILE | SOURCE=FILE; empty: the tests of the file, if it has any
+  int64_t last = 0;            // 0: all records of a file, 10,000 of a source
+  std::string envelope;        // of a file: record | plain; empty: as the source says
+  std::string tolerance;       // "REL" or "REL,ABS"; empty: the default
+  std::string max_changed;     // share of records; empty: 0
+  std::string format = "text";  // text | json
+  std::vector<std::string> allow_paths;
+};
 struct GraphArgs {
   std::string file;
   std::string format = "ascii";  // ascii | dot | mermaid | json
@@ -152,6 +165,10 @@ struct TopicPartitions {
 };
 std::optional<TopicPartitions> ParseTopicPartitions(const std::string& text);
 
+// --tolerance: "1e-3" or "1e-3,1e-6" (relative, absolute). --max-changed: "0.01" or "1%".
+std::optional<Tolerance> ParseTolerance(const std::string& text);
+std::optional<double> ParseShare(const std::string& text);
+
 // One function per command, each in the file of its name (`dlq` in dlq*.cpp). They return the exit code and never throw
 // for anything that a user can cause.
 int CommandCheck(const CheckArgs& args, CommandIo& io);
@@ -164,6 +181,7 @@ int CommandDlqShow(const DlqArgs& args, CommandIo& io);
 int CommandDlqReplay(const DlqArgs& args, CommandIo& io);
 int CommandDlqSkip(const DlqArgs& args, CommandIo& io);
 int CommandTrace(const TraceArgs& args, CommandIo& io);
+int CommandDiff(const DiffArgs& args, CommandIo& io);
 int CommandGraph(const GraphArgs& args, CommandIo& io);
 int CommandExplain(const ExplainArgs& args, CommandIo& io);
 int CommandSchema(const SchemaArgs& args, CommandIo& io);
@@ -175,7 +193,8 @@ int CommandDocs(const DocsArgs& args, CommandIo& io);  // hidden: writes docs/re
 
 // The checks at the start of every command that works on a plan. Faults are written to io.err, and the
 // result has no plan if there is an error (exit 78).
-CheckedTopology CheckForCommand(const std::string& file, const std::vector<std::string>& allow_paths, CommandIo& io);
+CheckedTopology CheckForCommand(const std::string& file, const std::vector<std::string>& allow_paths, CommandIo& io,
+                                const std::vector<TopologyEdit>& edits = {});
 
 // Faults of one file as text blocks, with excerpts if the text is available: that of `tree`, or, where it is null, of the
 // file.

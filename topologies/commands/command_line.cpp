@@ -8,6 +8,7 @@
 
 #include "engine/fault.h"
 #include "engine/printable.h"
+#include "topologies/language/edit.h"
 
 namespace anabranch {
 namespace {
@@ -20,6 +21,7 @@ struct AllArgs {
   StatusArgs status;
   DlqArgs dlq;
   TraceArgs trace;
+  DiffArgs diff;
   GraphArgs graph;
   ExplainArgs explain;
   SchemaArgs schema;
@@ -63,6 +65,7 @@ class CommandLine {
     AddStatus();
     AddDlq();
     AddTrace();
+    AddDiff();
     AddGraph();
     AddExplain();
     AddSchema();
@@ -142,6 +145,11 @@ class CommandLine {
             ""));
   }
 
+  // Refuses a value with "VALUE" `fault`.
+  static CLI::Validator Judged(const std::function<bool(const std::string&)>& sound, const std::string& fault) {
+    return {[sound, fault](const std::string& text) { return sound(text) ? "" : "\"" + text + "\" " + fault; }, ""};
+  }
+
   void AddCheck() {
     CheckArgs& args = args_.check;
     CLI::App* command = Command(app_, "check", "Checks topology files and reports every fault at once; runs nothing.",
@@ -196,12 +204,8 @@ class CommandLine {
                      "at the end of the input, exit with 1 if more records than this became dead letters; default: "
                      "if every record did")
         ->type_name("N|N%")
-        ->check(CLI::Validator(
-            [](const std::string& text) {
-              if (ParseDeadLetterLimit(text)) return std::string();
-              return "\"" + text + "\" is neither a number nor a percentage";
-            },
-            ""));
+        ->check(Judged([](const std::string& text) { return ParseDeadLetterLimit(text).has_value(); },
+                       "is neither a number nor a percentage"));
     AddWord(command, "--on-stop", &args.on_stop, {"exit", "stay"});
     CLI::Option* fresh = command->add_flag("--fresh", args.fresh, "move the state aside and start over");
     command
@@ -343,6 +347,51 @@ class CommandLine {
         "the\n"
         "record was run, whatever became of it, 1 if there is no such record.");
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandTrace(args_.trace, io); }; });
+  }
+
+  void AddDiff() {
+    DiffArgs& args = args_.diff;
+    CLI::App* command = Command(app_, "diff",
+                                "Compares two versions of a topology: their plans, and their results for the same "
+                                "records. Writes nothing.",
+                                "anabranch diff topology.json --set models.gbt.path=new.onnx --on payments");
+    command->add_option("A", args.before, "the topology as it is")->required()->type_name("");
+    command->add_option("B", args.after, "the other version; default: A with --set")->type_name("");
+    command
+        ->add_option("--set", args.sets,
+                     "a value of B: keys with dots between them, or a JSON pointer; then JSON or text; repeatable")
+        ->type_name("PATH=VALUE")
+        ->allow_extra_args(false)
+        ->check(Judged([](const std::string& text) { return ParseEdit(text).has_value(); }, "is not PATH=VALUE"));
+    command
+        ->add_option("--on", args.on,
+                     "the records: tests, a source (its newest records), or a file in the form of the source")
+        ->type_name("tests|SOURCE|FILE|SOURCE=FILE");
+    command->add_option("--last", args.last, "how many of the newest records; default: 10000 of a source, all of a file")
+        ->type_name("N")
+        ->check(CLI::Range(int64_t{1}, kMostDiffRecords));
+    AddWord(command, "--envelope", &args.envelope, {"record", "plain"});
+    command
+        ->add_option("--tolerance", args.tolerance,
+                     "how far two floats may differ and still be equal, relative and absolute; default: 1e-5,1e-8")
+        ->type_name("REL[,ABS]")
+        ->check(Judged([](const std::string& text) { return ParseTolerance(text).has_value(); },
+                       "is not one or two numbers of at least 0"));
+    command
+        ->add_option("--max-changed", args.max_changed,
+                     "the share of records whose results may change, such as 0.01 or 1%; default: 0")
+        ->type_name("SHARE")
+        ->check(Judged([](const std::string& text) { return ParseShare(text).has_value(); },
+                       "is not a share from 0 to 1, or a percentage"));
+    AddWord(command, "--format", &args.format, {"text", "json"});
+    AddAllowPath(command, &args.allow_paths);
+    command->footer(
+        "Without --on the tests of A are compared; if it has none, only the plans are. Reading a topic joins no\n"
+        "consumer group and moves no offset. With --envelope record each line of FILE is a whole record, with key,\n"
+        "value, headers and timestamp. A field or a target that only B has does not count as a change.\n"
+        "Exit code 0 if no more records changed than --max-changed allows, 1 if more did, if there was no record or if\n"
+        "a stage stopped, 69 a broker, model or file is unavailable, 78 a topology is faulty.");
+    command->callback([this] { action_ = [this](CommandIo& io) { return CommandDiff(args_.diff, io); }; });
   }
 
   void AddGraph() {

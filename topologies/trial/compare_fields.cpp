@@ -41,7 +41,7 @@ struct NumberPair {
 
 void Compare(const json& before, const json& after, bool floats, const Tolerance& tolerance, NumberPair* pair) {
   if (before.is_number() && after.is_number()) {
-    const bool same = floats ? Near(before.get<double>(), after.get<double>(), tolerance) : before == after;
+    const bool same = floats ? AreNear(before.get<double>(), after.get<double>(), tolerance) : before == after;
     pair->near = pair->near && same;
     pair->delta = std::max(pair->delta, Distance(before, after));
   } else if (before.is_array() && after.is_array() && before.size() == after.size()) {

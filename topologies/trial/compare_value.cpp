@@ -1,7 +1,6 @@
 #include "topologies/trial/compare_value.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "topologies/trial/json_value.h"
 #include "topologies/trial/matchers.h"
@@ -53,12 +52,6 @@ bool IsEqual(const ConfigValue& expected, const ConfigValue& actual, bool floats
 }
 
 }  // namespace
-
-bool AreNear(double expected, double actual, const Tolerance& tolerance) {
-  if (expected == actual) return true;
-  const double most = std::max(tolerance.abs, tolerance.rel * std::max(std::abs(expected), std::abs(actual)));
-  return std::abs(expected - actual) <= most;
-}
 
 bool HoldsFloats(const Type& type) {
   const Kind kind = type.IsScalar() ? type.kind : type.element;

@@ -10,8 +10,6 @@
 
 namespace anabranch {
 
-// Two floats that count as equal.
-bool AreNear(double expected, double actual, const Tolerance& tolerance);
 // Whether values of this type are floats, or hold them: only these may differ within a tolerance.
 bool HoldsFloats(const Type& type);
 

@@ -11,15 +11,10 @@
 #include "engine/fault.h"
 #include "engine/plan.h"
 #include "topologies/language/paths.h"
+#include "topologies/trial/tolerance.h"
 #include "topologies/trial/trial.h"
 
 namespace anabranch {
-
-// How far two floats may differ and still count as equal; nothing else may differ.
-struct Tolerance {
-  double rel = 1e-5;
-  double abs = 1e-8;
-};
 
 // A condition of a field, {"$expr": TEXT}, compiled against the fields of its row.
 struct FieldCondition {

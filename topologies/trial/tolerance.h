@@ -11,8 +11,8 @@ struct Tolerance {
   double abs = 1e-8;
 };
 
-// Symmetric: the larger of the two magnitudes counts.
-inline bool Near(double a, double b, const Tolerance& tolerance) {
+// Two floats that count as equal. Symmetric: the larger of the two magnitudes counts.
+inline bool AreNear(double a, double b, const Tolerance& tolerance) {
   const double most = std::max(tolerance.rel * std::max(std::fabs(a), std::fabs(b)), tolerance.abs);
   return a == b || std::fabs(a - b) <= most;
 }

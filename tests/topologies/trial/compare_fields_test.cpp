@@ -32,9 +32,9 @@ TEST(CompareFields, TheToleranceIsSymmetricAndCanBeZero) {
   FieldComparison exact("f", kFloat, kFloat, Tolerance{0, 0});
   EXPECT_TRUE(exact.Add("r", 0.1, 0.1));
   EXPECT_FALSE(exact.Add("r", 0.1, 0.10000000000000002));
-  EXPECT_TRUE(Near(1.0, 1.1, {0.1, 0}));
-  EXPECT_TRUE(Near(1.1, 1.0, {0.1, 0}));
-  EXPECT_FALSE(Near(1.0, 1.12, {0.1, 0}));
+  EXPECT_TRUE(AreNear(1.0, 1.1, {0.1, 0}));
+  EXPECT_TRUE(AreNear(1.1, 1.0, {0.1, 0}));
+  EXPECT_FALSE(AreNear(1.0, 1.12, {0.1, 0}));
 }
 
 TEST(CompareFields, P99IsTheDeltaThat99OfAHundredRowsDoNotExceed) {

@@ -1,0 +1,155 @@
+#include <charconv>
+#include <ostream>
+
+#include "engine/clock.h"
+#include "engine/printable.h"
+#include "topologies/commands/command.h"
+#include "topologies/commands/diff_records.h"
+#include "topologies/commands/diff_view.h"
+#include "topologies/commands/stop_signals.h"
+#include "topologies/language/edit.h"
+#include "topologies/language/secrets.h"
+
+namespace anabranch {
+namespace {
+
+constexpr int64_t kLastOfSource = 10'000;
+constexpr const char* kTests = "tests";
+
+int Refuse(const std::string& text, int code, CommandIo& io) {
+  io.err << "anabranch diff: " << PrintableLines(text) << "\n";
+  return code;
+}
+
+// A number of at least 0 at the beginning of `text`, which it is taken from.
+std::optional<double> TakeNumber(std::string_view* text) {
+  double number = 0;
+  const auto [rest, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (error != std::errc() || !(number >= 0)) return std::nullopt;
+  text->remove_prefix(static_cast<size_t>(rest - text->data()));
+  return number;
+}
+
+DiffSide OpenSide(const std::string& file, const std::vector<std::string>& sets, const DiffArgs& args, CommandIo& io) {
+  DiffSide side;
+  side.name = file;
+  std::vector<TopologyEdit> edits;
+  for (const std::string& set : sets) {
+    edits.push_back(*ParseEdit(set));
+    const TopologyEdit& edit = edits.back();
+    side.name += " --set " + edit.path + "=" + (NamesSecret(edit.path) ? "***" : edit.value);
+  }
+  side.checked = CheckForCommand(file, args.allow_paths, io, edits);
+  if (side.checked.ok()) side.plan = *side.checked.plan;
+  return side;
+}
+
+Status Stopped(const DiffSide& side, const TrialResult& result) {
+  const std::string stage = result.failure ? "stage \"" + result.failure->stage + "\" stopped: " : "";
+  std::string at;
+  if (result.failure && !result.failure->records.empty()) at = ", at record " + result.failure->records.front();
+  return {result.status.code(),
+          side.name + ": " + stage + (result.failure ? result.failure->message : result.status.message()) + at};
+}
+
+// Runs the records through both plans, part by part.
+Status CompareRecords(const DiffRecords& records, int64_t last, const Tolerance& tolerance, const DiffSide& before,
+                      const DiffSide& after, RowsReport* report) {
+  CancelToken cancel;
+  const StopSignals signals(cancel);
+  Trials trials_before(before.plan), trials_after(after.plan);
+  RowsComparison comparison(before.plan, after.plan, StagesBefore(before.plan, after.plan), tolerance);
+  TrialOptions options;
+  options.cells = false;
+  options.wall_ms = Clock::Real().WallMs();  // now() is the same on both sides
+  const auto run = [&](std::vector<TrialRecord>& part) {
+    const TrialResult old = trials_before.Run(part, options);
+    if (!old.status.ok()) return Stopped(before, old);
+    for (TrialRecord& record : part) record.source = records.after;
+    const TrialResult now = trials_after.Run(part, options);
+    if (!now.status.ok()) return Stopped(after, now);
+    comparison.Add(part, old, now);
+    return Status::Ok();
+  };
+  RETURN_IF_ERROR(ForEachPart(records, last, before.plan.name, cancel, run));
+  *report = comparison.Report();
+  return Status::Ok();
+}
+
+// False: nothing is to be compared but the plans. `*code`: what to exit with where the records cannot be run.
+bool CompareResults(const DiffArgs& args, DiffSide& before, DiffSide& after, CommandIo& io, DiffReport* report,
+                    int* code) {
+  *code = kExitOk;
+  if (args.on.empty()) return false;
+  const Result<DiffRecords> records = OpenDiffRecords(args, io.registry, &before, &after);
+  if (!records.ok()) {
+    *code = Refuse(records.status().message(), kExitUsage, io);
+    return false;
+  }
+  for (const std::string& note : records->notes) io.err << "note: " << note << "\n";
+  const int64_t last = args.last == 0 && records->of_source ? kLastOfSource : args.last;
+  const Tolerance tolerance = ParseTolerance(args.tolerance).value_or(Tolerance{});
+  RowsReport rows;
+  const Status status = CompareRecords(*records, last, tolerance, before, after, &rows);
+  if (status.code() == Code::kCancelled) {
+    *code = Refuse("stopped before all records were compared", kExitInterrupted, io);
+  } else if (!status.ok()) {
+    *code = Refuse(status.message(), ExitCode(status.code()), io);
+  }
+  report->records_from = records->what;
+  if (status.ok()) report->rows = std::move(rows);
+  return status.ok();
+}
+
+}  // namespace
+
+std::optional<Tolerance> ParseTolerance(const std::string& text) {
+  std::string_view rest = text;
+  Tolerance tolerance;
+  const std::optional<double> rel = TakeNumber(&rest);
+  if (!rel) return std::nullopt;
+  tolerance.rel = *rel;
+  if (rest.empty()) return tolerance;
+  if (rest.front() != ',') return std::nullopt;
+  rest.remove_prefix(1);
+  const std::optional<double> abs = TakeNumber(&rest);
+  if (!abs || !rest.empty()) return std::nullopt;
+  tolerance.abs = *abs;
+  return tolerance;
+}
+
+std::optional<double> ParseShare(const std::string& text) {
+  std::string_view rest = text;
+  const std::optional<double> number = TakeNumber(&rest);
+  if (!number || !(rest.empty() || rest == "%")) return std::nullopt;
+  const double share = rest.empty() ? *number : *number / 100;
+  return share <= 1 ? std::optional(share) : std::nullopt;
+}
+
+int CommandDiff(const DiffArgs& args, CommandIo& io) {
+  if (args.after.empty() && args.sets.empty()) {
+    return Refuse("name the other version: a second file, or --set PATH=VALUE", kExitUsage, io);
+  }
+  if (args.on.empty() && !args.max_changed.empty()) {
+    return Refuse("--max-changed is a share of records: say which, --on tests, a source or a file", kExitUsage, io);
+  }
+  DiffSide before = OpenSide(args.before, {}, args, io);
+  DiffSide after = OpenSide(args.after.empty() ? args.before : args.after, args.sets, args, io);
+  if (!before.checked.ok() || !after.checked.ok()) return kExitFaulty;
+  DiffReport report;
+  report.before = before.name;
+  report.after = after.name;
+  report.plans = ComparePlans(*before.checked.plan, *after.checked.plan);
+  report.max_changed = ParseShare(args.max_changed).value_or(0);
+  int code = kExitOk;
+  const bool compared = CompareResults(args, before, after, io, &report, &code);
+  if (code != kExitOk) return code;
+  io.out << (args.format == "json" ? DiffJson(report) + "\n" : DiffText(report));
+  if (!compared) {
+    io.err << "only the plans were compared: --on SOURCE or --on FILE compares results too\n";
+    return kExitOk;
+  }
+  return report.within() ? kExitOk : ExitCode(Code::kStage);
+}
+
+}  // namespace anabranch
