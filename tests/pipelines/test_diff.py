@@ -310,6 +310,34 @@ class Records(DiffCase):
         self.assertEqual(self.results(a, a, "--on", f"others={self.folder / 'in.jsonl'}")["records"], 3)
 
 
+class Tests(DiffCase):
+    """The records that test cases give."""
+
+    def cases(self, name, *values):
+        return {"name": name, "given": {"items": [{"value": value} for value in values]}, "expect": {"out": {"count": len(values)}}}
+
+    def test_the_tests_of_the_file_are_compared_where_nothing_else_is_named(self):
+        topology = self.topology(tests=[self.cases("small", {"id": "a", "x": 1}), self.cases("large", {"id": "a", "x": 1}, {"id": "b", "x": 600})])
+        self.feed([])
+        a = self.write("a.json", topology)
+        edit = ["--set", "nodes.label.set.label=y >= 1300 ? 'high' : 'low'"]
+        by_default = self.results(a, *edit, code=EXIT_STAGE)
+        self.assertEqual((by_default["records"], by_default["changed"]), (3, 1))
+        [label] = [field for field in by_default["targets"][0]["fields"] if field["field"] == "label"]
+        self.assertEqual(label["examples"], [{"record": "large/items/0/1", "before": '"high"', "after": '"low"'}])
+        self.assertEqual(self.results(a, *edit, "--on", "tests", code=EXIT_STAGE), by_default)
+        self.diff(a, *edit, "--max-changed", "0.34", code=EXIT_OK)
+
+    def test_a_file_of_tests(self):
+        self.feed([])
+        a = self.write("a.json", self.topology())
+        tests = self.write("more.tests.json", {"anabranch_tests": 1, "topology": "a.json", "tests": [self.cases("one", {"id": "a", "x": 5})]})
+        self.assertEqual(self.results(a, a, "--on", tests)["records"], 1)
+        self.assertIn("there was no record", self.diff(a, a, "--on", "tests", code=EXIT_STAGE).stdout)
+        tests.write_text(tests.read_text().replace('"items"', '"itemz"'))
+        self.assertIn('did you mean "items"?', self.diff(a, a, "--on", tests, code=EXIT_FAULTY).stderr)
+
+
 class Refused(DiffCase):
     def setUp(self):
         super().setUp()

@@ -2,6 +2,7 @@
 #include <ostream>
 
 #include "engine/clock.h"
+#include "engine/plan_graph.h"
 #include "engine/printable.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/diff_records.h"
@@ -9,11 +10,11 @@
 #include "topologies/commands/stop_signals.h"
 #include "topologies/language/edit.h"
 #include "topologies/language/secrets.h"
+#include "topologies/trial/test_file.h"
 
 namespace anabranch {
 namespace {
 
-constexpr int64_t kLastOfSource = 10'000;
 constexpr const char* kTests = "tests";
 
 int Refuse(const std::string& text, int code, CommandIo& io) {
@@ -52,51 +53,81 @@ Status Stopped(const DiffSide& side, const TrialResult& result) {
           side.name + ": " + stage + (result.failure ? result.failure->message : result.status.message()) + at};
 }
 
+// By source of `before`: the source of this id in `after`; kNoStage: it has none.
+std::vector<StageId> SourcesIn(const Plan& after, const Plan& before) {
+  std::vector<StageId> sources;
+  for (const PlanSource& source : before.sources) {
+    const StageId found = FindStage(after, source.id);
+    sources.push_back(found < after.sources.size() ? found : kNoStage);
+  }
+  return sources;
+}
+
 // Runs the records through both plans, part by part.
-Status CompareRecords(const DiffRecords& records, int64_t last, const Tolerance& tolerance, const DiffSide& before,
-                      const DiffSide& after, RowsReport* report) {
+Status CompareRecords(DiffRecords& records, const Tolerance& tolerance, const DiffSide& before, const DiffSide& after,
+                      RowsReport* report) {
   CancelToken cancel;
   const StopSignals signals(cancel);
   Trials trials_before(before.plan), trials_after(after.plan);
   RowsComparison comparison(before.plan, after.plan, StagesBefore(before.plan, after.plan), tolerance);
+  const std::vector<StageId> sources = SourcesIn(after.plan, before.plan);
   TrialOptions options;
   options.cells = false;
-  options.wall_ms = Clock::Real().WallMs();  // now() is the same on both sides
-  const auto run = [&](std::vector<TrialRecord>& part) {
-    const TrialResult old = trials_before.Run(part, options);
+  const int64_t now_ms = Clock::Real().WallMs();
+  const auto run = [&](DiffPart& part) {
+    options.wall_ms = part.wall_ms.value_or(now_ms);  // now() is the same on both sides
+    const TrialResult old = trials_before.Run(part.records, options);
     if (!old.status.ok()) return Stopped(before, old);
-    for (TrialRecord& record : part) record.source = records.after;
-    const TrialResult now = trials_after.Run(part, options);
+    for (TrialRecord& record : part.records) {
+      const std::string& id = before.plan.StageName(record.source);
+      record.source = sources[record.source];
+      if (record.source == kNoStage) return Status(Code::kInvalid, after.name + " has no source \"" + id + "\"");
+    }
+    const TrialResult now = trials_after.Run(part.records, options);
     if (!now.status.ok()) return Stopped(after, now);
-    comparison.Add(part, old, now);
+    comparison.Add(part.records, old, now);
     return Status::Ok();
   };
-  RETURN_IF_ERROR(ForEachPart(records, last, before.plan.name, cancel, run));
+  RETURN_IF_ERROR(records.ForEachPart(cancel, run));
   *report = comparison.Report();
   return Status::Ok();
 }
 
-// False: nothing is to be compared but the plans. `*code`: what to exit with where the records cannot be run.
-bool CompareResults(const DiffArgs& args, DiffSide& before, DiffSide& after, CommandIo& io, DiffReport* report,
-                    int* code) {
+bool HasTests(const DiffSide& side) {
+  const ConfigValue* tests = side.checked.topology->root.Find("tests");
+  return tests != nullptr && !tests->children.empty();
+}
+
+// What `--on` names; null: nothing, or it cannot be run; then `*code` is what to exit with.
+std::unique_ptr<DiffRecords> OpenRecords(const DiffArgs& args, DiffSide& before, DiffSide& after, CommandIo& io,
+                                         int* code) {
   *code = kExitOk;
-  if (args.on.empty()) return false;
-  const Result<DiffRecords> records = OpenDiffRecords(args, io.registry, &before, &after);
-  if (!records.ok()) {
-    *code = Refuse(records.status().message(), kExitUsage, io);
-    return false;
+  const bool of_tests = args.on == kTests || IsTestFile(args.on) || (args.on.empty() && HasTests(before));
+  if (!of_tests && args.on.empty()) return nullptr;
+  if (of_tests) {
+    auto records = OpenTestRecords(IsTestFile(args.on) ? args.on : args.before, args, before, io);
+    if (records == nullptr) *code = kExitFaulty;
+    return records;
   }
-  for (const std::string& note : records->notes) io.err << "note: " << note << "\n";
-  const int64_t last = args.last == 0 && records->of_source ? kLastOfSource : args.last;
-  const Tolerance tolerance = ParseTolerance(args.tolerance).value_or(Tolerance{});
+  Result<std::unique_ptr<DiffRecords>> records = OpenSourceRecords(args, io.registry, &before, &after);
+  if (records.ok()) return std::move(records).value();
+  *code = Refuse(records.status().message(), kExitUsage, io);
+  return nullptr;
+}
+
+// False: the records could not be compared; `*code` is what to exit with.
+bool CompareResults(const DiffArgs& args, DiffRecords& records, const DiffSide& before, const DiffSide& after,
+                    CommandIo& io, DiffReport* report, int* code) {
+  for (const std::string& note : records.notes()) io.err << "note: " << note << "\n";
   RowsReport rows;
-  const Status status = CompareRecords(*records, last, tolerance, before, after, &rows);
+  const Tolerance tolerance = ParseTolerance(args.tolerance).value_or(Tolerance{});
+  const Status status = CompareRecords(records, tolerance, before, after, &rows);
   if (status.code() == Code::kCancelled) {
     *code = Refuse("stopped before all records were compared", kExitInterrupted, io);
   } else if (!status.ok()) {
     *code = Refuse(status.message(), ExitCode(status.code()), io);
   }
-  report->records_from = records->what;
+  report->records_from = records.what();
   if (status.ok()) report->rows = std::move(rows);
   return status.ok();
 }
@@ -130,9 +161,6 @@ int CommandDiff(const DiffArgs& args, CommandIo& io) {
   if (args.after.empty() && args.sets.empty()) {
     return Refuse("name the other version: a second file, or --set PATH=VALUE", kExitUsage, io);
   }
-  if (args.on.empty() && !args.max_changed.empty()) {
-    return Refuse("--max-changed is a share of records: say which, --on tests, a source or a file", kExitUsage, io);
-  }
   DiffSide before = OpenSide(args.before, {}, args, io);
   DiffSide after = OpenSide(args.after.empty() ? args.before : args.after, args.sets, args, io);
   if (!before.checked.ok() || !after.checked.ok()) return kExitFaulty;
@@ -142,10 +170,14 @@ int CommandDiff(const DiffArgs& args, CommandIo& io) {
   report.plans = ComparePlans(*before.checked.plan, *after.checked.plan);
   report.max_changed = ParseShare(args.max_changed).value_or(0);
   int code = kExitOk;
-  const bool compared = CompareResults(args, before, after, io, &report, &code);
+  const std::unique_ptr<DiffRecords> records = OpenRecords(args, before, after, io, &code);
   if (code != kExitOk) return code;
+  if (records == nullptr && !args.max_changed.empty()) {
+    return Refuse("--max-changed is a share of records: say which, --on tests, a source or a file", kExitUsage, io);
+  }
+  if (records != nullptr && !CompareResults(args, *records, before, after, io, &report, &code)) return code;
   io.out << (args.format == "json" ? DiffJson(report) + "\n" : DiffText(report));
-  if (!compared) {
+  if (records == nullptr) {
     io.err << "only the plans were compared: --on SOURCE or --on FILE compares results too\n";
     return kExitOk;
   }

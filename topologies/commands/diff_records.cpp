@@ -13,6 +13,7 @@ namespace anabranch {
 namespace {
 
 constexpr const char* kFileConnector = "file";
+constexpr int64_t kLastOfSource = 10'000;
 constexpr size_t kPartRecords = 4096;
 constexpr size_t kPartBytes = size_t{64} << 20;
 
@@ -116,69 +117,91 @@ Status NoReader(const DiffSide& before, const std::string& what) {
   return {Code::kInvalid, before.name + ": " + what + " cannot be read a second time: name a file, --on FILE"};
 }
 
+class SourceRecords : public DiffRecords {
+ public:
+  SourceRecords(std::shared_ptr<const SourceProgram> program, StageId source, int64_t last, std::string topology,
+                std::vector<std::string> notes)
+      : reader_(program->Reader()),
+        what_(program->Describe()),
+        source_(source),
+        last_(last),
+        topology_(std::move(topology)),
+        notes_(std::move(notes)) {}
+
+  bool readable() const { return reader_ != nullptr; }
+  std::string what() const override { return (last_ > 0 ? "the end of " : "") + what_; }
+  std::vector<std::string> notes() const override { return notes_; }
+
+  Status ForEachPart(CancelToken& cancel, const Visit& visit) override {
+    RecordReader::Options options;
+    options.topology = topology_;
+    options.cancel = &cancel;
+    ASSIGN_OR_RETURN(const std::unique_ptr<RecordReader> reader, RecordReader::Open(*reader_, options));
+    DiffPart part;
+    size_t bytes = 0;
+    int64_t count = 0;
+    Status status;
+    const auto pass_on = [&] {
+      if (!part.records.empty()) status = visit(part);
+      part.records.clear();
+      bytes = 0;
+      return status.ok();
+    };
+    const auto take = [&](const RecordBatch& batch, uint32_t row) {
+      if (++count > kMostDiffRecords) {
+        status = {Code::kInvalid, what_ + " has more than " + std::to_string(kMostDiffRecords) +
+                                      " records: --last N takes the newest ones"};
+        return false;
+      }
+      part.records.push_back(MakeTrialRecord(source_, batch, row));
+      bytes += part.records.back().value.size();
+      return (part.records.size() < kPartRecords && bytes < kPartBytes) || pass_on();
+    };
+    RETURN_IF_ERROR(last_ > 0 ? reader->ReadLast(last_, take) : reader->ReadAll(take));
+    if (status.ok()) pass_on();
+    return status;
+  }
+
+ private:
+  const std::shared_ptr<const SourceProgram> reader_;  // null: what passed cannot be read again
+  const std::string what_;
+  const StageId source_;
+  const int64_t last_;  // 0: all
+  const std::string topology_;
+  const std::vector<std::string> notes_;
+};
+
 }  // namespace
 
-Result<DiffRecords> OpenDiffRecords(const DiffArgs& args, const Registry& registry, DiffSide* before, DiffSide* after) {
+Result<std::unique_ptr<DiffRecords>> OpenSourceRecords(const DiffArgs& args, const Registry& registry, DiffSide* before,
+                                                       DiffSide* after) {
   ASSIGN_OR_RETURN(Named named, Resolve(args.on, before->plan));
-  DiffRecords records;
-  records.of_source = named.file.empty();
-  records.before = FindStage(before->plan, named.source);
-  records.after = FindStage(after->plan, named.source);
-  if (records.after == kNoStage || records.after >= after->plan.sources.size()) {
+  const StageId source = FindStage(before->plan, named.source);
+  const StageId source_after = FindStage(after->plan, named.source);
+  if (source_after == kNoStage || source_after >= after->plan.sources.size()) {
     return Status(Code::kInvalid,
                   after->name + " has no source \"" + named.source + "\": it cannot run the records of " + before->name);
   }
-  const PlanSource& source = before->plan.sources[records.before];
-  if (named.file.empty() && source.connector == kFileConnector) {
+  const int64_t last = args.last == 0 && named.file.empty() ? kLastOfSource : args.last;
+  if (named.file.empty() && before->plan.sources[source].connector == kFileConnector) {
     // The second plan may read another file itself: it gets the records of the first.
     const ConfigValue& entry = *before->checked.topology->root.Find("sources")->Find(named.source);
     const std::string path(ConnectorMember(entry, registry)->Text("path"));
     if (path == "-") return NoReader(*before, "standard input");
     ASSIGN_OR_RETURN(named.file, PathJudge(before->checked.topology->file, args.allow_paths).Resolve(path));
   }
+  std::vector<std::string> notes;
+  if (named.file == "-") return NoReader(*before, "standard input");
   if (!named.file.empty()) {
-    if (named.file == "-") return NoReader(*before, "standard input");
     std::error_code error;
     const std::string path = std::filesystem::weakly_canonical(std::filesystem::absolute(named.file), error).string();
-    for (const auto& [side, stage] : {std::pair(before, records.before), std::pair(after, records.after)}) {
-      RETURN_IF_ERROR(BindFile(args, registry, path, stage, side, &records.notes));
-    }
+    RETURN_IF_ERROR(BindFile(args, registry, path, source, before, &notes));
+    RETURN_IF_ERROR(BindFile(args, registry, path, source_after, after, &notes));
   }
-  records.reader = source.program->Reader();
-  records.what = source.program->Describe();
-  if (records.reader == nullptr) return NoReader(*before, records.what);
-  return records;
-}
-
-Status ForEachPart(const DiffRecords& records, int64_t last, const std::string& topology, CancelToken& cancel,
-                   const std::function<Status(std::vector<TrialRecord>&)>& visit) {
-  RecordReader::Options options;
-  options.topology = topology;
-  options.cancel = &cancel;
-  ASSIGN_OR_RETURN(const std::unique_ptr<RecordReader> reader, RecordReader::Open(*records.reader, options));
-  std::vector<TrialRecord> part;
-  size_t bytes = 0;
-  int64_t count = 0;
-  Status status;
-  const auto pass_on = [&] {
-    if (!part.empty()) status = visit(part);
-    part.clear();
-    bytes = 0;
-    return status.ok();
-  };
-  const auto take = [&](const RecordBatch& batch, uint32_t row) {
-    if (++count > kMostDiffRecords) {
-      status = {Code::kInvalid, records.what + " has more than " + std::to_string(kMostDiffRecords) +
-                                    " records: --last N takes the newest ones"};
-      return false;
-    }
-    part.push_back(MakeTrialRecord(records.before, batch, row));
-    bytes += part.back().value.size();
-    return (part.size() < kPartRecords && bytes < kPartBytes) || pass_on();
-  };
-  RETURN_IF_ERROR(last > 0 ? reader->ReadLast(last, take) : reader->ReadAll(take));
-  if (status.ok()) pass_on();
-  return status;
+  auto records =
+      std::make_unique<SourceRecords>(before->plan.sources[source].program, source, last, before->plan.name, notes);
+  if (!records->readable()) return NoReader(*before, before->plan.sources[source].program->Describe());
+  return std::unique_ptr<DiffRecords>(std::move(records));
 }
 
 }  // namespace anabranch

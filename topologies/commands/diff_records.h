@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,23 +22,33 @@ struct DiffSide {
   Plan plan;  // the checked one; its source may read the records from elsewhere
 };
 
-// The records that `--on` names: those of a source, read by position without a group, or those of a file in the form of
-// that source.
-struct DiffRecords {
-  std::shared_ptr<const SourceProgram> reader;
-  StageId before, after;            // the source in the two plans
-  bool of_source = false;           // what the source reads itself, not a file named for this
-  std::string what;                 // for people: "kafka topic payments"
-  std::vector<std::string> notes;   // what a reader of the result must know
+// Records that are run together.
+struct DiffPart {
+  std::vector<TrialRecord> records;  // of the first plan's sources
+  std::optional<int64_t> wall_ms;    // what the clock on the wall shows for them; none: the present
 };
 
-// Finds out what `args.on` names. A file becomes the source of both plans; each plan decodes with its own format, schema
-// and key. kInvalid with a text for the user.
-Result<DiffRecords> OpenDiffRecords(const DiffArgs& args, const Registry& registry, DiffSide* before, DiffSide* after);
+// The records that `--on` names.
+class DiffRecords {
+ public:
+  using Visit = std::function<Status(DiffPart& part)>;
+  virtual ~DiffRecords() = default;
+  // For people: "kafka topic payments".
+  virtual std::string what() const = 0;
+  // What a reader of the result must know.
+  virtual std::vector<std::string> notes() const { return {}; }
+  // Hands over all parts; stops at the first status that is not Ok. kCancelled when `cancel` is raised.
+  virtual Status ForEachPart(CancelToken& cancel, const Visit& visit) = 0;
+};
 
-// Hands the records over in parts: the newest `last` ones, or with 0 all. Stops at the first status that is not Ok.
-// kCancelled after a signal; kInvalid where there are more than kMostDiffRecords.
-Status ForEachPart(const DiffRecords& records, int64_t last, const std::string& topology, CancelToken& cancel,
-                   const std::function<Status(std::vector<TrialRecord>&)>& visit);
+// The records of a source, read by position without a group, or those of a file in the form of a source. A file becomes
+// the source of both plans; each decodes with its own format, schema and key. kInvalid with a text for the user.
+Result<std::unique_ptr<DiffRecords>> OpenSourceRecords(const DiffArgs& args, const Registry& registry, DiffSide* before,
+                                                       DiffSide* after);
+
+// The records that the test cases of `file` give: a topology, or a *.tests.json. Null after faults, which are written to
+// io.err.
+std::unique_ptr<DiffRecords> OpenTestRecords(const std::string& file, const DiffArgs& args, const DiffSide& before,
+                                             CommandIo& io);
 
 }  // namespace anabranch

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "engine/text/utf8.h"
+#include "topologies/trial/compare_value.h"
 
 namespace anabranch {
 namespace {
@@ -14,11 +15,6 @@ using nlohmann::json;
 bool OfNumbers(const Type& type) {
   if (type.IsScalar()) return type.IsNumeric();
   return Type::Scalar(type.element).IsNumeric();
-}
-
-bool OfFloats(const Type& type) {
-  const Kind kind = type.IsScalar() ? type.kind : type.element;
-  return OfNumbers(type) && kind != Kind::kInt64;
 }
 
 // The distance of two integers, as exact as a double can be.
@@ -77,7 +73,7 @@ FieldComparison::FieldComparison(std::string name, const std::optional<Type>& be
   if (before) report_.type_before = before->ToString();
   if (after) report_.type_after = after->ToString();
   numeric_ = before && after && OfNumbers(*before) && OfNumbers(*after);
-  floats_ = numeric_ && (OfFloats(*before) || OfFloats(*after));
+  floats_ = numeric_ && (HoldsFloats(*before) || HoldsFloats(*after));
 }
 
 bool FieldComparison::Add(const std::string& record, const json& before, const json& after) {

@@ -11,6 +11,13 @@ namespace {
 const Type kFloat = Type::Scalar(Kind::kFloat64);
 const Type kText = Type::Scalar(Kind::kString);
 
+TrialStep StepOf(Outcome outcome, const std::string& code = "") {
+  TrialStep step;
+  step.outcome = outcome;
+  step.code = code;
+  return step;
+}
+
 // check → out, and what a trial of it is said to have made.
 struct Side {
   ComparedPlan plan;
@@ -24,7 +31,7 @@ struct Side {
   }
   void Record() {
     result.rows.resize(2);
-    result.stories.push_back({{TrialStep{Outcome::kOk, "", ""}, {Outcome::kOk, "", ""}, {Outcome::kOk, "", ""}}, {}});
+    result.stories.emplace_back().steps.assign(3, StepOf(Outcome::kOk));
   }
   TrialRow& Row(const std::string& fields) {
     Record();
@@ -37,8 +44,8 @@ struct Side {
   }
   void Fail(StageId stage, const std::string& code) {
     Record();
-    result.stories.back().steps[stage] = {Outcome::kFailed, code, "it failed"};
-    for (StageId below(stage + 1); below < 3; ++below) result.stories.back().steps[below] = {Outcome::kAbsent, "", ""};
+    result.stories.back().steps[stage] = StepOf(Outcome::kFailed, code);
+    for (StageId below(stage + 1); below < 3; ++below) result.stories.back().steps[below] = StepOf(Outcome::kAbsent);
   }
   void Filter(StageId stage) {
     Record();
