@@ -1,13 +1,12 @@
 #include "topologies/commands/command_line.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <functional>
-#include <memory>
 #include <ostream>
 
 #include "engine/fault.h"
 #include "engine/printable.h"
+#include "topologies/commands/command_options.h"
 #include "topologies/language/edit.h"
 
 namespace anabranch {
@@ -33,18 +32,6 @@ struct AllArgs {
   std::vector<std::string> help;
 };
 
-// Formats --help with an example before the description.
-class ExampleFirst : public CLI::Formatter {
- public:
-  explicit ExampleFirst(std::string example) : example_(std::move(example)) {}
-  std::string make_description(const CLI::App* app) const override {
-    return "Example: " + example_ + "\n\n" + CLI::Formatter::make_description(app);
-  }
-
- private:
-  std::string example_;
-};
-
 using Action = std::function<int(CommandIo&)>;
 
 std::string HelpOf(const CLI::App* app);
@@ -54,7 +41,7 @@ std::vector<std::string> SubcommandNames(const CLI::App* app);
 class CommandLine {
  public:
   CommandLine() : app_("Checks and runs topologies: models scored on streams of records.", "anabranch") {
-    app_.formatter(std::make_shared<ExampleFirst>("anabranch check topology.json"));
+    ShowExample(app_, "anabranch check topology.json");
     app_.require_subcommand(1);
     app_.set_version_flag("--version", "anabranch " + ProgramVersion());
     app_.footer("anabranch COMMAND --help describes a command.");
@@ -88,68 +75,6 @@ class CommandLine {
   const Action& action() const { return action_; }
 
  private:
-  CLI::App* Command(CLI::App& parent, const std::string& name, const std::string& what, const std::string& example) {
-    CLI::App* command = parent.add_subcommand(name, what);
-    command->formatter(std::make_shared<ExampleFirst>(example));
-    return command;
-  }
-
-  void AddFile(CLI::App* command, std::string* file) {
-    command->add_option("FILE", *file, "the topology file")->required()->type_name("");
-  }
-
-  void AddAllowPath(CLI::App* command, std::vector<std::string>* paths) {
-    command
-        ->add_option("--allow-path", *paths,
-                     "a folder outside the topology's own folder that its paths may use; repeatable")
-        ->type_name("DIR")
-        ->allow_extra_args(false);
-  }
-
-  // Which topology and which state of it.
-  void AddState(CLI::App* command, StateArgs* args) {
-    AddFile(command, &args->file);
-    command->add_option("--instance", args->instance, "name of this process among those that run the topology")
-        ->type_name("ID")
-        ->capture_default_str();
-    command
-        ->add_option("--state-dir", args->state_dir,
-                     "folder of the ledger; default .anabranch/NAME/INSTANCE beside FILE")
-        ->type_name("DIR");
-    AddAllowPath(command, &args->allow_paths);
-  }
-
-  void AddLog(CLI::App* command, LogArgs* log) {
-    AddWord(command, "--log-format", &log->format, {"text", "json"});
-    AddWord(command, "--log-level", &log->level, {"info", "warn", "error"});
-  }
-
-  void AddWorkers(CLI::App* command, int* workers) {
-    command->add_option("--workers", *workers, "compute threads; 0 = one per core")
-        ->type_name("N")
-        ->check(CLI::Range(0, 1024))
-        ->capture_default_str();
-  }
-
-  void AddWord(CLI::App* command, const std::string& flag, std::string* value, const std::vector<std::string>& words) {
-    std::string known;
-    for (const std::string& word : words) known += (known.empty() ? "" : "|") + word;
-    command->add_option(flag, *value, "one of " + known)
-        ->type_name("WORD")
-        ->capture_default_str()
-        ->check(CLI::Validator(
-            [words](const std::string& word) {
-              if (std::find(words.begin(), words.end(), word) != words.end()) return std::string();
-              return "\"" + word + "\" is not known; " + Suggest(word, words);
-            },
-            ""));
-  }
-
-  // Refuses a value with "VALUE" `fault`.
-  static CLI::Validator Judged(const std::function<bool(const std::string&)>& sound, const std::string& fault) {
-    return {[sound, fault](const std::string& text) { return sound(text) ? "" : "\"" + text + "\" " + fault; }, ""};
-  }
-
   void AddCheck() {
     CheckArgs& args = args_.check;
     CLI::App* command = Command(app_, "check", "Checks topology files and reports every fault at once; runs nothing.",
@@ -471,12 +396,8 @@ class CommandLine {
                      "existing topic with another number is a problem")
         ->type_name("N|TOPIC=N")
         ->allow_extra_args(false)
-        ->check(CLI::Validator(
-            [](const std::string& text) {
-              if (ParseTopicPartitions(text)) return std::string();
-              return "\"" + text + "\" is neither a number of partitions from 1 to 100000 nor TOPIC=N";
-            },
-            ""));
+        ->check(Judged([](const std::string& text) { return ParseTopicPartitions(text).has_value(); },
+                       "is neither a number of partitions from 1 to 100000 nor TOPIC=N"));
     command->add_option("--replication", args.replication, "replicas of a new topic; default: that of the brokers")
         ->type_name("N")
         ->check(CLI::Range(1, 10'000));
