@@ -107,11 +107,11 @@ inline constexpr int64_t kMostDiffRecords = 1'000'000;
 struct DiffArgs {
   std::string before, after;  // files; without `after`: `before` with `sets`
   std::vector<std::string> sets;
-  std::string on;              // tests | SOURCE | FILE | SOURCE=FILE; empty: the tests of the file, if it has any
-  int64_t last = 0;            // 0: all records of a file, 10,000 of a source
-  std::string envelope;        // of a file: record | plain; empty: as the source says
-  std::string tolerance;       // "REL" or "REL,ABS"; empty: the default
-  std::string max_changed;     // share of records; empty: 0
+  std::string on;               // tests | SOURCE | FILE | SOURCE=FILE; empty: the tests of the file, if it has any
+  int64_t last = 0;             // 0: all records of a file, 10,000 of a source
+  std::string envelope;         // of a file: record | plain; empty: as the source says
+  std::string tolerance;        // "REL" or "REL,ABS"; empty: the default
+  std::string max_changed;      // share of records; empty: 0
   std::string format = "text";  // text | json
   std::vector<std::string> allow_paths;
 };
@@ -196,8 +196,8 @@ int CommandDocs(const DocsArgs& args, CommandIo& io);  // hidden: writes docs/re
 CheckedTopology CheckForCommand(const std::string& file, const std::vector<std::string>& allow_paths, CommandIo& io,
                                 const std::vector<TopologyEdit>& edits = {});
 
-// Faults of one file as text blocks, with excerpts if the text is available: that of `tree`, or, where it is null, of the
-// file.
+// Faults of one file as text blocks, with excerpts if the text is available: that of `tree`, or, where it is null, of
+// the file.
 void RenderFaults(const std::vector<Fault>& faults, const Topology* tree, const std::string& file, bool colour,
                   std::ostream& out);
 

@@ -88,8 +88,9 @@ class CommandLine {
 
   void AddTest() {
     TestArgs& args = args_.test;
-    CLI::App* command = Command(app_, "test", "Runs the test cases of topologies in memory: no broker, no file is written.",
-                                "anabranch test topology.json");
+    CLI::App* command =
+        Command(app_, "test", "Runs the test cases of topologies in memory: no broker, no file is written.",
+                "anabranch test topology.json");
     command->add_option("PATH", args.paths, "topology files, *.tests.json files, folders")->required()->type_name("");
     command->add_option("--only", args.only, "run the cases whose name has this in it, or is like this glob")
         ->type_name("GLOB");
@@ -292,7 +293,8 @@ class CommandLine {
         ->add_option("--on", args.on,
                      "the records: tests, a source (its newest records), or a file in the form of the source")
         ->type_name("tests|SOURCE|FILE|SOURCE=FILE");
-    command->add_option("--last", args.last, "how many of the newest records; default: 10000 of a source, all of a file")
+    command
+        ->add_option("--last", args.last, "how many of the newest records; default: 10000 of a source, all of a file")
         ->type_name("N")
         ->check(CLI::Range(int64_t{1}, kMostDiffRecords));
     AddWord(command, "--envelope", &args.envelope, {"record", "plain"});
@@ -314,7 +316,8 @@ class CommandLine {
         "Without --on the tests of A are compared; if it has none, only the plans are. Reading a topic joins no\n"
         "consumer group and moves no offset. With --envelope record each line of FILE is a whole record, with key,\n"
         "value, headers and timestamp. A field or a target that only B has does not count as a change.\n"
-        "Exit code 0 if no more records changed than --max-changed allows, 1 if more did, if there was no record or if\n"
+        "Exit code 0 if no more records changed than --max-changed allows, 1 if more did, if there was no record or "
+        "if\n"
         "a stage stopped, 69 a broker, model or file is unavailable, 78 a topology is faulty.");
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandDiff(args_.diff, io); }; });
   }

@@ -22,9 +22,7 @@ class ExampleFirst : public CLI::Formatter {
 
 }  // namespace
 
-void ShowExample(CLI::App& app, const std::string& example) {
-  app.formatter(std::make_shared<ExampleFirst>(example));
-}
+void ShowExample(CLI::App& app, const std::string& example) { app.formatter(std::make_shared<ExampleFirst>(example)); }
 
 CLI::App* Command(CLI::App& parent, const std::string& name, const std::string& what, const std::string& example) {
   CLI::App* command = parent.add_subcommand(name, what);
@@ -50,8 +48,7 @@ void AddState(CLI::App* command, StateArgs* args) {
       ->type_name("ID")
       ->capture_default_str();
   command
-      ->add_option("--state-dir", args->state_dir,
-                   "folder of the ledger; default .anabranch/NAME/INSTANCE beside FILE")
+      ->add_option("--state-dir", args->state_dir, "folder of the ledger; default .anabranch/NAME/INSTANCE beside FILE")
       ->type_name("DIR");
   AddAllowPath(command, &args->allow_paths);
 }

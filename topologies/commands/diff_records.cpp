@@ -87,8 +87,7 @@ Status BindFile(const DiffArgs& args, const Registry& registry, const std::strin
                 std::vector<std::string>* notes) {
   const ConfigValue& root = side->checked.topology->root;
   PlanSource& plan_source = side->plan.sources[source];
-  ConfigValue entry =
-      WithFile(*root.Find("sources")->Find(plan_source.id), registry, path, args.envelope);
+  ConfigValue entry = WithFile(*root.Find("sources")->Find(plan_source.id), registry, path, args.envelope);
   ConfigValue& file = entry.children.back();
   file.parent = &entry;
   for (ConfigValue& member : file.children) member.parent = &file;
@@ -104,7 +103,8 @@ Status BindFile(const DiffArgs& args, const Registry& registry, const std::strin
   plan_source.connector = kFileConnector;
   plan_source.program = std::move(program);
   const bool whole = file.Text("envelope", entry.Text("envelope")) == "record";
-  const bool from_record = plan_source.key.kind == KeyRule::Kind::kRecord || plan_source.key.kind == KeyRule::Kind::kHeader;
+  const bool from_record =
+      plan_source.key.kind == KeyRule::Kind::kRecord || plan_source.key.kind == KeyRule::Kind::kHeader;
   if (!whole && from_record) {
     plan_source.key = {KeyRule::Kind::kPosition, {}, ""};
     const std::string note = "the lines of the file have no keys: each key is the record's position";
@@ -119,7 +119,7 @@ Status NoReader(const DiffSide& before, const std::string& what) {
 
 class SourceRecords : public DiffRecords {
  public:
-  SourceRecords(std::shared_ptr<const SourceProgram> program, StageId source, int64_t last, std::string topology,
+  SourceRecords(const std::shared_ptr<const SourceProgram>& program, StageId source, int64_t last, std::string topology,
                 std::vector<std::string> notes)
       : reader_(program->Reader()),
         what_(program->Describe()),
@@ -179,8 +179,8 @@ Result<std::unique_ptr<DiffRecords>> OpenSourceRecords(const DiffArgs& args, con
   const StageId source = FindStage(before->plan, named.source);
   const StageId source_after = FindStage(after->plan, named.source);
   if (source_after == kNoStage || source_after >= after->plan.sources.size()) {
-    return Status(Code::kInvalid,
-                  after->name + " has no source \"" + named.source + "\": it cannot run the records of " + before->name);
+    return Status(Code::kInvalid, after->name + " has no source \"" + named.source +
+                                      "\": it cannot run the records of " + before->name);
   }
   const int64_t last = args.last == 0 && named.file.empty() ? kLastOfSource : args.last;
   if (named.file.empty() && before->plan.sources[source].connector == kFileConnector) {

@@ -46,8 +46,8 @@ class DiffRecords {
 Result<std::unique_ptr<DiffRecords>> OpenSourceRecords(const DiffArgs& args, const Registry& registry, DiffSide* before,
                                                        DiffSide* after);
 
-// The records that the test cases of `file` give: a topology, or a *.tests.json. Null after faults, which are written to
-// io.err.
+// The records that the test cases of `file` give: a topology, or a *.tests.json. Null after faults, which are written
+// to io.err.
 std::unique_ptr<DiffRecords> OpenTestRecords(const std::string& file, const DiffArgs& args, const DiffSide& before,
                                              CommandIo& io);
 

@@ -94,7 +94,9 @@ std::vector<std::string> FieldLine(const FieldReport& field) {
                                                                    : field.type_after;
   return {Printable(field.name),
           std::move(type),
-          both ? std::to_string(field.equal) : field.added() ? "new" : "gone",
+          both            ? std::to_string(field.equal)
+          : field.added() ? "new"
+                          : "gone",
           both ? std::to_string(field.changed) : "",
           both && numbers ? Digits(field.max_delta) : "",
           both && numbers ? Digits(field.p99_delta) : ""};
@@ -107,7 +109,8 @@ std::string FieldsText(const TargetReport& target) {
   std::string details;
   for (const std::vector<FieldReport>* fields : {&target.fields, &target.envelope}) {
     for (const FieldReport& field : *fields) {
-      const bool differs = field.changed > 0 || field.added() || field.removed() || field.type_before != field.type_after;
+      const bool differs =
+          field.changed > 0 || field.added() || field.removed() || field.type_before != field.type_after;
       if (differs) lines.push_back(FieldLine(field));
       if (!differs && field.near == 0) equal.push_back(field.name);
       if (!differs && field.near > 0) near.push_back(field.name + " (at most " + Digits(field.max_delta) + ")");
@@ -151,8 +154,8 @@ std::string LettersText(const std::vector<LetterCount>& letters) {
   if (letters.empty()) return "";
   std::vector<std::vector<std::string>> lines = {{"dead letters", "code", "before", "after"}};
   for (const LetterCount& letter : letters) {
-    lines.push_back({Printable(letter.node), Printable(letter.code), std::to_string(letter.before),
-                     std::to_string(letter.after)});
+    lines.push_back(
+        {Printable(letter.node), Printable(letter.code), std::to_string(letter.before), std::to_string(letter.after)});
   }
   return Table(lines, "  ", 2);
 }

@@ -12,8 +12,8 @@
 
 namespace anabranch {
 
-// "models.gbt.path=new.onnx" or "/models/gbt/path=new.onnx" taken apart at the first "="; nothing where there is none or
-// no path before it.
+// "models.gbt.path=new.onnx" or "/models/gbt/path=new.onnx" taken apart at the first "="; nothing where there is none
+// or no path before it.
 std::optional<TopologyEdit> ParseEdit(std::string_view text);
 
 // The topology with `edits`, in their order: its text as if somebody had typed them, and the tree of that text. Faults

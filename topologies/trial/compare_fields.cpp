@@ -121,8 +121,8 @@ void FieldComparison::Show(const std::string& record, const json& before, const 
     if (rank(delta) <= rank(examples.back().delta)) return;
     examples.pop_back();
   }
-  const auto place = std::ranges::find_if(
-      examples, [&](const ValueChange& each) { return rank(each.delta) < rank(delta); });
+  const auto place =
+      std::ranges::find_if(examples, [&](const ValueChange& each) { return rank(each.delta) < rank(delta); });
   examples.insert(place, {record, TextOf(before), TextOf(after), delta});
 }
 

@@ -37,16 +37,16 @@ struct FieldReport {
   // one that 99 % of these rows do not exceed. `numbers`: how many rows these are.
   int64_t numbers = 0;
   double max_delta = 0, p99_delta = 0;
-  std::vector<Flip> flips;   // the most frequent first, at most FieldComparison::kMostFlips
-  int64_t other_flips = 0;   // changes of the same kind that are not in `flips`
+  std::vector<Flip> flips;            // the most frequent first, at most FieldComparison::kMostFlips
+  int64_t other_flips = 0;            // changes of the same kind that are not in `flips`
   std::vector<ValueChange> examples;  // the largest deltas, else the first; at most FieldComparison::kMostExamples
 
   bool added() const { return type_before.empty(); }
   bool removed() const { return type_after.empty(); }
 };
 
-// Compares the values of one field, row by row. Floats are compared within the tolerance, alone and in lists; everything
-// else exactly. Keeps every delta that is not 0, so that p99 is exact: 8 bytes each.
+// Compares the values of one field, row by row. Floats are compared within the tolerance, alone and in lists;
+// everything else exactly. Keeps every delta that is not 0, so that p99 is exact: 8 bytes each.
 class FieldComparison {
  public:
   static constexpr size_t kMostFlips = 5, kMostExamples = 3;
@@ -68,9 +68,9 @@ class FieldComparison {
 
   FieldReport report_;
   const Tolerance tolerance_;
-  bool numeric_ = false;  // both sides write numbers, or lists of them
-  bool floats_ = false;   // and at least one side floats
-  std::vector<double> deltas_;                                  // that are not 0
+  bool numeric_ = false;        // both sides write numbers, or lists of them
+  bool floats_ = false;         // and at least one side floats
+  std::vector<double> deltas_;  // that are not 0
   std::map<std::pair<std::string, std::string>, int64_t> flips_;
 };
 

@@ -16,8 +16,8 @@ std::span<const TargetField> WrittenBy(const Plan& plan, StageId stage) {
   return plan.node(stage).program->written();
 }
 
-void CompareWritten(const std::string& target, std::span<const TargetField> before,
-                    std::span<const TargetField> after, std::vector<WrittenFieldChange>* changes) {
+void CompareWritten(const std::string& target, std::span<const TargetField> before, std::span<const TargetField> after,
+                    std::vector<WrittenFieldChange>* changes) {
   for (const TargetField& field : after) {
     const auto old = std::ranges::find(before, field.name, &TargetField::name);
     const std::string was = old == before.end() ? std::string() : TypeText(*old);

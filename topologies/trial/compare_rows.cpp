@@ -61,7 +61,7 @@ LetterNames LettersOf(const Plan& plan, const std::map<std::string, std::string>
   return letters;
 }
 
-json TextOrNull(const std::optional<std::string>& text) { return text ? json(*text) : json(nullptr); }
+json TextJson(const std::optional<std::string>& text) { return text ? json(*text) : json(nullptr); }
 
 class TargetComparison {
  public:
@@ -158,14 +158,14 @@ class TargetComparison {
   }
 
   bool AddEnvelope(const std::string& id, const TrialRow& before, const TrialRow& after) {
-    bool same = AddPart("key", id, TextOrNull(before.key), TextOrNull(after.key));
+    bool same = AddPart("key", id, TextJson(before.key), TextJson(after.key));
     if (before.fields.empty() || after.fields.empty()) {
-      same = AddPart("value", id, TextOrNull(before.value), TextOrNull(after.value)) && same;
+      same = AddPart("value", id, TextJson(before.value), TextJson(after.value)) && same;
     }
     if (before.headers == after.headers) return same;
     std::map<std::string, std::pair<json, json>> headers;  // a name may come more than once
-    for (const auto& [name, value] : before.headers) headers[name].first.push_back(TextOrNull(value));
-    for (const auto& [name, value] : after.headers) headers[name].second.push_back(TextOrNull(value));
+    for (const auto& [name, value] : before.headers) headers[name].first.push_back(TextJson(value));
+    for (const auto& [name, value] : after.headers) headers[name].second.push_back(TextJson(value));
     for (auto& [name, values] : headers) {
       if (name.starts_with(kOwnHeaders)) continue;
       for (json* list : {&values.first, &values.second}) {

@@ -81,8 +81,7 @@ TEST(Edit, AMissingStepNamesTheNearestKey) {
   EXPECT_EQ(bad.faults[0].hint, "did you mean \"gbt\"?");
   EXPECT_EQ(Edit({"model.gbt.path=x"}).faults[0].message, "--set model.gbt.path: the file has no \"model\"");
   EXPECT_EQ(Edit({"nodes.vote.inputs.2=x"}).faults[0].hint, "it has 2 items, counted from 0");
-  EXPECT_EQ(Edit({"models.gbt.path.x=1"}).faults[0].message,
-            "--set models.gbt.path.x: /models/gbt/path has no \"x\"");
+  EXPECT_EQ(Edit({"models.gbt.path.x=1"}).faults[0].message, "--set models.gbt.path.x: /models/gbt/path has no \"x\"");
 }
 
 TEST(Edit, FaultsOfTheNewValueStandAtItsPlace) {

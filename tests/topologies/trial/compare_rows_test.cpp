@@ -137,7 +137,8 @@ TEST(CompareRows, ARowOnOneSideSaysWhatBecameOfItOnTheOther) {
   EXPECT_EQ(out.rows_before, 3);
   EXPECT_EQ(out.rows_after, 1);
   EXPECT_EQ(out.only_before.rows, 3);
-  EXPECT_EQ(out.only_before.why, (std::map<std::string, int64_t>{{"failed at check (rule)", 1}, {"filtered at check", 2}}));
+  EXPECT_EQ(out.only_before.why,
+            (std::map<std::string, int64_t>{{"failed at check (rule)", 1}, {"filtered at check", 2}}));
   EXPECT_EQ(out.only_before.examples, (std::vector<std::string>{"in/0/0", "in/0/10", "in/0/20"}));
   EXPECT_EQ(out.only_after.rows, 1);
   EXPECT_EQ(out.only_after.why.at("failed at check (rule)"), 1);
