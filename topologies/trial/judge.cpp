@@ -15,12 +15,12 @@ namespace anabranch {
 namespace {
 
 std::string Quoted(std::string_view text) {
-  std::string json;
-  AppendJsonString(&json, IsUtf8(text) ? text : "(bytes that are no text)");
-  return json;
+  std::string quoted;
+  AppendJsonString(&quoted, IsUtf8(text) ? text : "(bytes that are no text)");
+  return quoted;
 }
 
-std::string TextOrNull(const std::optional<std::string>& text) { return text ? Quoted(*text) : "null"; }
+std::string JsonOrNull(const std::optional<std::string>& text) { return text ? Quoted(*text) : "null"; }
 
 std::string_view HeaderOf(const TrialRow& row, std::string_view name) {
   const auto header = std::ranges::find(row.headers, name, [](const auto& each) { return std::string_view(each.first); });
@@ -54,7 +54,7 @@ std::string ValueJson(const TrialRow& row) {
 std::string RowItem(const TrialRow& row) {
   const auto value = ParseJsonValue(ValueJson(row));
   std::string shown = value == nullptr ? "null" : SpacedJson(*value);
-  return "{\"key\": " + TextOrNull(row.key) + ", \"value\": " + shown + "}";
+  return "{\"key\": " + JsonOrNull(row.key) + ", \"value\": " + shown + "}";
 }
 
 class Judge {
@@ -171,7 +171,7 @@ class Judge {
       add(*at, ".row", ShowValue(*at), std::to_string(given));
     }
     if (const ConfigValue* key = row.Find("key"); key != nullptr && !IsText(*key, actual.key)) {
-      add(*key, ".key", ShowValue(*key), TextOrNull(actual.key));
+      add(*key, ".key", ShowValue(*key), JsonOrNull(actual.key));
     }
     if (const ConfigValue* time = row.Find("timestamp")) {
       FaultSink checked_before{std::string()};
@@ -183,7 +183,7 @@ class Judge {
         const auto has = std::ranges::find(actual.headers, header.name, [](const auto& each) { return each.first; });
         if (has != actual.headers.end() && IsText(header, has->second)) continue;
         add(header, ".headers." + header.name, ShowValue(header),
-            has == actual.headers.end() ? "no such header" : TextOrNull(has->second));
+            has == actual.headers.end() ? "no such header" : JsonOrNull(has->second));
         if (has == actual.headers.end()) found.back().recorded = {};
       }
     }
