@@ -82,8 +82,8 @@ class Connector {
     return std::vector<OutsideThing>();
   }
   // Makes those that do not exist, and changes none that exists. Asks first whether all can be made; if not, it makes
-  // none. Returns the list as it is then, `made` set; a thing that could not be made has a problem that says why. When
-  // this returns Ok, what was made can be used. kUnavailable: what was made is not known; the same call again is safe.
+  // none. Returns the list as it is then, `made` set; a thing that could not be made has a problem that says why. What
+  // was made and has no problem can be used at once. kUnavailable: what was made is not known; call again.
   virtual Result<std::vector<OutsideThing>> MakeOutside(std::span<const OutsideNeed> needs, const OutsideWishes& wishes,
                                                         const CancelToken* cancel) const {
     return ListOutside(needs, wishes, cancel);

@@ -14,6 +14,7 @@ namespace anabranch {
 
 namespace {
 
+constexpr int64_t kCreateWaitNs = 30'000'000'000;  // a large cluster takes its time
 constexpr int64_t kLeadersWaitNs = 15'000'000'000;
 constexpr int64_t kLeadersPauseNs = 100'000'000;
 
@@ -173,7 +174,14 @@ class TopicMaker {
     size_t refused = 0;
     for (const Batch& batch : batches_) RETURN_IF_ERROR(Send(batch, true, &refused));
     if (refused > 0) return Status::Ok();
-    for (const Batch& batch : batches_) RETURN_IF_ERROR(Send(batch, false, &refused));
+    for (const Batch& batch : batches_) {
+      const Status sent = Send(batch, false, &refused);
+      if (!sent.ok()) {
+        return {sent.code(), sent.message() +
+                                 ". Some topics may have been made: run the command again, it makes only "
+                                 "those that are missing"};
+      }
+    }
     for (const Batch& batch : batches_) RETURN_IF_ERROR(AwaitLeaders(batch));
     return Status::Ok();
   }
@@ -187,7 +195,7 @@ class TopicMaker {
 
   Status Send(const Batch& batch, bool only_ask, size_t* refused) {
     ASSIGN_OR_RETURN(const std::vector<TopicAnswer> answers,
-                     CreateTopics(*batch.options, batch.topics, only_ask, kConnectWaitNs, cancel_));
+                     CreateTopics(*batch.options, batch.topics, only_ask, kCreateWaitNs, cancel_));
     for (size_t i = 0; i < answers.size(); ++i) {
       OutsideThing& thing = (*things_)[batch.things[i]];
       const int error = answers[i].error;

@@ -177,6 +177,14 @@ class Create(TopicsCase):
         self.assertIn("half: 3 of 3 topics missing\nNothing was made.", run.stderr)
         self.assertFalse({name for name in self.existing() if name.startswith("half.")})
 
+    def test_processes_that_create_at_once_all_succeed_and_make_each_topic_once(self):
+        file = self.topology("race", sources=("in", "more"))
+        runs = [self.start("topics", file, "--create", "--format", "json") for _ in range(4)]
+        for run in runs:
+            self.assertEqual(run.wait(30), EXIT_OK, run)
+        made = [topic["name"] for run in runs for topic in json.loads(run.stdout)["files"][0]["topics"] if topic["state"] == "made"]
+        self.assertEqual(sorted(made), ["race.dead", "race.in", "race.more", "race.out"])
+
     def test_files_that_share_topics(self):
         first, second = self.topology("first"), self.topology("second")
         topology = json.loads(second.read_text())
