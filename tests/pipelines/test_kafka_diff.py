@@ -42,10 +42,11 @@ class KafkaDiff(harness.KafkaCase):
         file = self.topology("diff-items", topic)
         self.send(topic, 0, RECORDS)
         run = self.start("run", file, "--workers", "2")
+        self.wait_until("both lanes are in the group", 60, lambda: self.watcher.all_hold("anabranch.diff-items", 2), run, pause=0.2)
         committed = lambda: sum(self.watcher.committed("anabranch.diff-items", topic, PARTITIONS)) == RECORDS
         self.wait_until("the pipeline is at the end", 60, committed, run, pause=0.2)
         before = self.seen("diff-items", topic)
-        self.assertTrue(before["members"])
+        self.assertEqual(len(before["members"]), 2)
         edit = ["--set", "nodes.feat.set.label=x < 49 ? 'low' : 'high'"]
         shown = self.anabranch("diff", file, *edit, "--on", "items", "--format", "json", code=EXIT_STAGE)
         self.assertEqual(self.seen("diff-items", topic), before)
