@@ -49,7 +49,8 @@ const std::vector<FaultInfo>& FaultCatalogue() {
       {FaultCode::kDeadEnd, "dead end",
        "Nothing reads the node and it writes nowhere, so its work would be lost. Add a node below it that writes, or "
        "remove it."},
-      {FaultCode::kDuplicateId, "id used twice", "Sources and nodes share one name space of ids. Rename one."},
+      {FaultCode::kDuplicateId, "id used twice",
+       "Sources and nodes share one name space of ids, and the tests of a file share one of names. Rename one."},
       {FaultCode::kNoInput, "no input", "A node reads at least one source or node: name it in `inputs`."},
       {FaultCode::kTypeConflict, "types do not fit together",
        "Two inputs bring the same column name with different types or meanings. Rename one of them above the join."},

@@ -5,11 +5,8 @@
 #include <memory>
 #include <ostream>
 
-#include "engine/printable.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/failure_view.h"
-#include "topologies/commands/github_text.h"
-#include "topologies/commands/json_text.h"
 #include "topologies/commands/test_view.h"
 #include "topologies/language/render.h"
 #include "topologies/language/secrets.h"
@@ -22,27 +19,6 @@ constexpr std::streamsize kMaxExcerptBytes = 16 << 20;
 
 using CheckedFiles = std::vector<std::unique_ptr<TestFile>>;
 
-// Those of its topology too.
-std::vector<Fault> AllFaults(const TestFile& file) {
-  std::vector<Fault> all = file.faults();
-  if (file.stands_alone()) all.insert(all.end(), file.topology().faults.begin(), file.topology().faults.end());
-  return all;
-}
-
-std::string FaultJson(const Fault& fault) {
-  JsonObject json;
-  json.AddText("code", FaultName(fault.code));
-  json.AddText("severity", fault.warning ? "warning" : "error");
-  json.AddText("message", fault.message);
-  json.AddText("file", fault.file);
-  json.AddNumber("line", fault.place.line);
-  json.AddNumber("column", fault.place.column);
-  json.AddText("pointer", fault.pointer);
-  if (!fault.node.empty()) json.AddText("node", fault.node);
-  if (!fault.hint.empty()) json.AddText("hint", fault.hint);
-  return json.text();
-}
-
 void PrintJson(const CheckedFiles& files, std::ostream& out) {
   const bool ok = std::ranges::all_of(files, [](const auto& file) { return file->ok(); });
   out << "{\"ok\": " << (ok ? "true" : "false") << ", \"faults\": [";
@@ -54,15 +30,6 @@ void PrintJson(const CheckedFiles& files, std::ostream& out) {
     }
   }
   out << (*separator == ',' ? "\n]}\n" : "]}\n");
-}
-
-void PrintGithub(const CheckedFiles& files, std::ostream& out) {
-  for (const auto& file : files) {
-    for (const Fault& fault : AllFaults(*file)) {
-      const std::string text = Printable(fault.hint.empty() ? fault.message : fault.message + " (" + fault.hint + ")");
-      out << GithubLine(fault.warning ? "warning" : "error", fault.file, fault.place, FaultName(fault.code), text);
-    }
-  }
 }
 
 void PrintText(const CheckedFiles& files, CommandIo& io) {
@@ -128,7 +95,7 @@ int CommandCheck(const CheckArgs& args, CommandIo& io) {
   if (args.format == "json") {
     PrintJson(files, io.out);
   } else if (args.format == "github") {
-    PrintGithub(files, io.out);
+    for (const auto& file : files) io.out << FaultsGithub(*file);
   } else {
     PrintText(files, io);
     auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();

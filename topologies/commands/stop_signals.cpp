@@ -13,9 +13,10 @@ constexpr unsigned kGraceSeconds = 2;
 
 std::atomic<CancelToken*> token{nullptr};
 std::atomic<int> signals{0};
+std::atomic<int> before_first{0};  // how many the first one counts for, beyond itself
 
 extern "C" void OnStop(int) {
-  int number = signals.fetch_add(1) + 1;
+  int number = signals.fetch_add(1) + 1 + before_first.load();
   if (number > 2) _exit(kExitInterrupted);
   CancelToken* cancel = token.load();
   if (cancel == nullptr) return;
@@ -35,8 +36,9 @@ void Handle(int signal, void (*handler)(int), struct sigaction* old) {
 
 }  // namespace
 
-StopSignals::StopSignals(CancelToken& cancel) {
+StopSignals::StopSignals(CancelToken& cancel, bool at_once) {
   signals = 0;
+  before_first = at_once ? 1 : 0;
   token = &cancel;
   Handle(SIGINT, OnStop, &old_int_);
   Handle(SIGTERM, OnStop, &old_term_);

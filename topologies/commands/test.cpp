@@ -8,8 +8,8 @@
 
 #include "engine/status.h"
 #include "topologies/commands/command.h"
-#include "topologies/commands/github_text.h"
 #include "topologies/commands/record_tests.h"
+#include "topologies/commands/stop_signals.h"
 #include "topologies/commands/test_view.h"
 
 namespace anabranch {
@@ -22,8 +22,13 @@ class TestSession {
   int Run() {
     const Result<std::vector<std::string>> names = FindTestFiles(args_.paths);
     if (!names.ok()) return Refuse(names.status().message());
-    if (names->empty()) return Refuse("no file with tests is there: a topology has them in \"tests\", or in a file *.tests.json beside it");
-    for (const std::string& name : *names) RunFile(name);
+    if (names->empty())
+      return Refuse("there are no tests: a topology has them under \"tests\", or in a file NAME.tests.json");
+    {
+      const StopSignals signals(cancel_, true);
+      for (const std::string& name : *names) RunFile(name);
+    }
+    if (cancel_.now()) return kExitInterrupted;
     if (count_ == 0 && !faulty_) return Refuse(NoCase());
     if (args_.format == "json") io_.out << TestsJson(shown_);
     if (args_.format == "text") io_.out << TestSummary(shown_);
@@ -50,6 +55,7 @@ class TestSession {
   }
 
   void RunFile(const std::string& name) {
+    if (cancel_.now()) return;
     files_.push_back(std::make_unique<TestFile>(name, io_.registry, options_));
     const TestFile& file = *files_.back();
     shown_.push_back({.file = &file, .tests = {}, .not_covered = {}});
@@ -60,11 +66,12 @@ class TestSession {
       ShowFaults(file);
       return;
     }
-    TestRunner runner(*file.topology().plan, args_.once);
+    TestRunner runner(*file.topology().plan, args_.once, &cancel_);
     for (const LoadedTest& test : file.tests()) {
       if (!Chosen(test.name)) continue;
       ++count_;
       shown.tests.push_back({&test, runner.Run(*test.test)});
+      if (cancel_.now()) return;
       failed_ = failed_ || !shown.tests.back().outcome.differences.empty();
       if (args_.format == "text") io_.out << TestText(shown, shown.tests.back());
       if (args_.format == "github") io_.out << TestsGithub(shown, shown.tests.back());
@@ -77,12 +84,7 @@ class TestSession {
 
   void ShowFaults(const TestFile& file) {
     if (args_.format != "github") return RenderTestFile(file, io_.err_colour, io_.err);
-    for (const auto* faults : {&file.topology().faults, &file.faults()}) {
-      if (faults == &file.topology().faults && !file.stands_alone()) continue;
-      for (const Fault& fault : *faults) {
-        io_.out << GithubLine(fault.warning ? "warning" : "error", fault.file, fault.place, FaultName(fault.code), fault.message);
-      }
-    }
+    io_.out << FaultsGithub(file);
   }
 
   bool WriteJunit() {
@@ -104,7 +106,8 @@ class TestSession {
 
   int Record() {
     if (std::getenv("CI") != nullptr) {
-      return Refuse("--record changes files, and CI is set: record on your own machine, look at the difference, and commit it");
+      return Refuse(
+          "--record changes files, and CI is set: record on your own machine, look at the difference, and commit it");
     }
     int code = kExitOk;
     for (const ShownFile& file : shown_) code = std::max(code, RecordTests(file, args_.yes, io_));
@@ -114,6 +117,7 @@ class TestSession {
   const TestArgs& args_;
   CommandIo& io_;
   CheckOptions options_;
+  CancelToken cancel_;
   std::vector<std::unique_ptr<TestFile>> files_;
   std::vector<ShownFile> shown_;
   size_t count_ = 0;

@@ -43,6 +43,10 @@ std::vector<std::string> Lines(const ShownFile& file, const ShownTest& test) {
   return lines;
 }
 
+std::string WithHint(const Fault& fault) {
+  return fault.hint.empty() ? fault.message : fault.message + " (" + fault.hint + ")";
+}
+
 std::string Seconds(int64_t ns) {
   char text[32];
   std::snprintf(text, sizeof text, "%.3f", static_cast<double>(ns) / 1e9);
@@ -71,26 +75,24 @@ int64_t TimeOf(const ShownFile& file) {
 }
 
 std::string JunitCase(const ShownFile& file, const ShownTest& test) {
-  std::string text = "    <testcase name=\"" + XmlText(test.test->name) + "\" classname=\"" + XmlText(file.file->file()) +
-                     "\" time=\"" + Seconds(test.outcome.elapsed_ns) + "\"";
+  std::string text = "    <testcase name=\"" + XmlText(test.test->name) + "\" classname=\"" +
+                     XmlText(file.file->file()) + "\" time=\"" + Seconds(test.outcome.elapsed_ns) + "\"";
   if (Passed(test)) return text + "/>\n";
-  text += ">\n      <failure type=\"difference\" message=\"" + XmlText(Sentence(test.outcome.differences.front())) + "\">";
+  text +=
+      ">\n      <failure type=\"difference\" message=\"" + XmlText(Sentence(test.outcome.differences.front())) + "\">";
   for (const std::string& line : Lines(file, test)) text += XmlText(line) + "\n";
   return text + "</failure>\n    </testcase>\n";
 }
 
 // A file whose cases could not run.
 std::string JunitFault(const ShownFile& file) {
-  std::vector<Fault> faults = file.file->faults();
-  if (file.file->stands_alone()) {
-    faults.insert(faults.end(), file.file->topology().faults.begin(), file.file->topology().faults.end());
-  }
+  const std::vector<Fault> faults = AllFaults(*file.file);
   const auto first = std::ranges::find(faults, false, &Fault::warning);
   std::string text = "    <testcase name=\"check\" classname=\"" + XmlText(file.file->file()) + "\" time=\"0.000\">\n" +
                      "      <error type=\"fault\" message=\"" +
                      XmlText(first == faults.end() ? "the file is faulty" : first->message) + "\">";
   for (const Fault& fault : faults) {
-    if (!fault.warning) text += XmlText(PlaceText(fault.file, fault.place) + ": " + fault.message) + "\n";
+    if (!fault.warning) text += XmlText(PlaceText(fault.file, fault.place) + ": " + WithHint(fault)) + "\n";
   }
   return text + "</error>\n    </testcase>\n";
 }
@@ -124,6 +126,35 @@ std::string DifferenceJson(const ShownFile& file, const Difference& difference) 
 
 }  // namespace
 
+std::vector<Fault> AllFaults(const TestFile& file) {
+  std::vector<Fault> all = file.faults();
+  if (file.stands_alone()) all.insert(all.end(), file.topology().faults.begin(), file.topology().faults.end());
+  return all;
+}
+
+std::string FaultJson(const Fault& fault) {
+  JsonObject json;
+  json.AddText("code", FaultName(fault.code));
+  json.AddText("severity", fault.warning ? "warning" : "error");
+  json.AddText("message", fault.message);
+  json.AddText("file", fault.file);
+  json.AddNumber("line", fault.place.line);
+  json.AddNumber("column", fault.place.column);
+  json.AddText("pointer", fault.pointer);
+  if (!fault.node.empty()) json.AddText("node", fault.node);
+  if (!fault.hint.empty()) json.AddText("hint", fault.hint);
+  return json.text();
+}
+
+std::string FaultsGithub(const TestFile& file) {
+  std::string text;
+  for (const Fault& fault : AllFaults(file)) {
+    text += GithubLine(fault.warning ? "warning" : "error", fault.file, fault.place, FaultName(fault.code),
+                       WithHint(fault));
+  }
+  return text;
+}
+
 void RenderTestFile(const TestFile& file, bool colour, std::ostream& out) {
   const CheckedTopology& topology = file.topology();
   if (file.stands_alone()) {
@@ -138,6 +169,9 @@ std::string TestText(const ShownFile& file, const ShownTest& test) {
   std::string text = (Passed(test) ? "  ok    " : "  FAIL  ") + name + " " +
                      std::to_string(Milliseconds(test.outcome.elapsed_ns)) + " ms\n";
   for (const std::string& line : Lines(file, test)) text += "        " + Printable(line) + "\n";
+  if (Passed(test) && !test.outcome.everything.empty()) {
+    text += "        expects nothing, so only that no record fails; `anabranch test --record` writes what came out\n";
+  }
   return text;
 }
 
@@ -179,6 +213,9 @@ std::string TestsJson(const std::vector<ShownFile>& files) {
     }
     JsonObject json;
     json.AddText("file", file.file->file()).AddFlag("faulty", !file.file->ok());
+    std::vector<std::string> faults;
+    for (const Fault& fault : AllFaults(*file.file)) faults.push_back(FaultJson(fault));
+    json.AddJson("faults", JsonList(faults));
     json.AddJson("cases", JsonList(cases)).AddJson("not_covered", JsonStrings(file.not_covered));
     shown.push_back(json.text());
   }

@@ -26,6 +26,9 @@ struct ShownFile {
 };
 
 // The faults of a file with tests, and of its topology.
+std::vector<Fault> AllFaults(const TestFile& file);
+std::string FaultJson(const Fault& fault);
+std::string FaultsGithub(const TestFile& file);
 void RenderTestFile(const TestFile& file, bool colour, std::ostream& out);
 
 std::string TestText(const ShownFile& file, const ShownTest& test);

@@ -19,7 +19,7 @@ CheckedTopology CheckParsed(std::unique_ptr<Topology> topology, const Registry& 
   topology = ApplyEdits(std::move(topology), options.edits, faults);
   if (topology != nullptr) {
     ExpandVariables(*topology, options, faults);
-    const Broken broken = CheckStructure(topology->root, registry, faults);
+    const Broken broken = CheckStructure(topology->root, registry, faults, options.checks_tests);
     if (broken.count(&topology->root) == 0) {
       const Graph graph = CheckGraph(topology->root, registry, faults);
       checked.plan = CompileTopology(*topology, graph, broken, registry, options, faults);

@@ -17,6 +17,8 @@ struct TopologyEdit {
 struct CheckOptions {
   std::vector<std::string> allow_paths;  // --allow-path
   std::vector<TopologyEdit> edits = {};  // made before anything is checked; the file stays as it is
+  // Whether the cases in "tests" are checked too. A caller that checks each of them by itself says no.
+  bool checks_tests = true;
   // Environment look-up; tests pass their own. Default: getenv.
   std::function<std::optional<std::string>(const std::string&)> env;
 };

@@ -24,8 +24,8 @@ bool IsIdentifier(std::string_view text, char extra) {
 
 class StructureCheck {
  public:
-  StructureCheck(ConfigValue& root, const Registry& registry, FaultSink& faults)
-      : root_(root), registry_(registry), faults_(faults) {}
+  StructureCheck(ConfigValue& root, const Registry& registry, FaultSink& faults, bool tests)
+      : root_(root), registry_(registry), faults_(faults), tests_(tests) {}
 
   Broken Run();
 
@@ -44,6 +44,7 @@ class StructureCheck {
   ConfigValue& root_;
   const Registry& registry_;
   FaultSink& faults_;
+  const bool tests_;
   Broken broken_;
 };
 
@@ -256,6 +257,7 @@ Broken StructureCheck::Run() {
   std::vector<FieldSpec> fields = TopologyFields();
   for (FieldSpec& field : fields) {
     if (field.name == "models") field.shape = Shape::Map(Shape::Any());  // entry by entry, below
+    if (field.name == "tests" && !tests_) field.shape = Shape::List(Shape::Any());
   }
   CheckFields(root_, fields, "the file", faults_);
   CheckHead();
@@ -280,8 +282,8 @@ Broken StructureCheck::Run() {
 
 }  // namespace
 
-Broken CheckStructure(ConfigValue& root, const Registry& registry, FaultSink& faults) {
-  return StructureCheck(root, registry, faults).Run();
+Broken CheckStructure(ConfigValue& root, const Registry& registry, FaultSink& faults, bool tests) {
+  return StructureCheck(root, registry, faults, tests).Run();
 }
 
 }  // namespace anabranch

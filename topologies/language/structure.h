@@ -25,7 +25,8 @@ bool CheckFields(ConfigValue& object, const std::vector<FieldSpec>& fields, cons
 // Entries whose structure cannot be relied upon: they are not bound.
 using Broken = std::unordered_set<const ConfigValue*>;
 
-// The whole file against the format, the node kinds and the connectors. Its notes are gone afterwards.
-Broken CheckStructure(ConfigValue& root, const Registry& registry, FaultSink& faults);
+// The whole file against the format, the node kinds and the connectors. Its notes are gone afterwards. `tests`: the
+// cases of the file too.
+Broken CheckStructure(ConfigValue& root, const Registry& registry, FaultSink& faults, bool tests = true);
 
 }  // namespace anabranch

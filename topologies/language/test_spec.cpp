@@ -8,9 +8,7 @@ constexpr double kMostRows = 100'000;
 
 Shape HeadersShape() { return Shape::Map(Shape::Any()); }
 
-FieldSpec KeyField() {
-  return {"key", Shape::Any(), false, "", "The record's key: a text, or null for none."};
-}
+FieldSpec KeyField() { return {"key", Shape::Any(), false, "", "The record's key: a text, or null for none."}; }
 
 FieldSpec TimestampField(std::string doc) {
   return {"timestamp", Shape::OneOf({Shape::String(), Shape::Integer(0, 1e15)}), false, "", std::move(doc)};
@@ -20,7 +18,7 @@ Shape GivenRecordShape() {
   return Shape::Object({
       {"value", Shape::Any(), false, "", "The value, as JSON; null is a record without a value."},
       {"text", Shape::String(), false, "", "The value, byte for byte."},
-      {"base64", Shape::String(), false, "", "The value in base64, for bytes that are no text."},
+      {"base64", Shape::String(), false, "", "The value in base64, for bytes that are not text."},
       KeyField(),
       {"headers", HeadersShape(), false, "", "Headers by name: texts, or null."},
       TimestampField("Event time: \"2026-11-28T10:00:00Z\", or milliseconds since 1970; default: `now`."),
@@ -46,13 +44,15 @@ Shape MockShape() {
       {"default", Shape::Map(Shape::Any()), false, "",
        "With `by`: values of the node's columns where no entry is selected; without it they are null."},
       {"fail", Shape::Enum({"transient"}), false, "", "Of a target: its first commits fail, then it recovers."},
-      {"times", Shape::Integer(1, 100), false, "1", "With `fail`: how many commits fail."},
+      {"times", Shape::Integer(1, 5), false, "1",
+       "With `fail`: how many commits fail; the pause between them doubles from 50 ms."},
   });
 }
 
 Shape ExpectedRowsShape() {
   Shape rows = Shape::List(Shape::Object({
       {"value", Shape::Any(), false, "", "The written fields; matchers such as {\"$near\": 0.83} are allowed."},
+      {"base64", Shape::String(), false, "", "The value in base64, for bytes that are not text."},
       KeyField(),
       {"headers", HeadersShape(), false, "", "Headers that the row must have, among others."},
       TimestampField("The row's timestamp."),
@@ -75,8 +75,8 @@ Shape ExpectedLettersShape() {
 
 Shape CountsShape() {
   std::vector<FieldSpec> counts;
-  for (const char* name : {"rows_in", "rows_out", "filtered", "skipped", "failed", "missed", "defaulted",
-                           "dead_lettered"}) {
+  for (const char* name :
+       {"rows_in", "rows_out", "filtered", "skipped", "failed", "missed", "defaulted", "dead_lettered"}) {
     counts.push_back({name, Shape::Integer(0, kMostRows), false, "", "As `anabranch status` counts it."});
   }
   return Shape::Object(std::move(counts));

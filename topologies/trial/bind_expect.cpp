@@ -3,6 +3,7 @@
 #include "engine/expression/expression.h"
 #include "engine/row_codes.h"
 #include "engine/target.h"
+#include "engine/text/base64.h"
 #include "topologies/language/structure.h"
 #include "topologies/language/test_spec.h"
 #include "topologies/trial/bind_parts.h"
@@ -22,6 +23,7 @@ class ExpectBinder {
     for (const PlanNode& node : binding_.plan.nodes) {
       if (node.program->target() != nullptr) sinks.push_back(node.id);
     }
+    if (IsAmbiguous(expect, &sinks)) return;
     if (!CheckFields(expect, TestExpectFields(sinks), "\"expect\"", binding_.faults)) return;
     for (const ConfigValue& entry : expect.children) {
       if (entry.name == "dead_letters") {
@@ -37,9 +39,27 @@ class ExpectBinder {
   }
 
  private:
+  // A sink whose id is a key of `expect` cannot be named there. Takes such sinks out.
+  bool IsAmbiguous(const ConfigValue& expect, std::vector<std::string>* sinks) {
+    bool ambiguous = false;
+    for (const char* key : {"dead_letters", "columns", "nodes"}) {
+      if (std::erase(*sinks, key) == 0) continue;
+      const ConfigValue* const named = expect.Find(key);
+      if (named == nullptr) continue;
+      binding_.faults.AddAtName(
+          FaultCode::kDuplicateId, *named,
+          std::string("\"") + key + "\" is a key of \"expect\" and also the id of a node that writes to a target",
+          "rename the node, and keep its state with \"was\": \"" + std::string(key) + "\"");
+      ambiguous = true;
+    }
+    return ambiguous;
+  }
+
   void BindRows(const ConfigValue& entry) {
     const auto node = std::ranges::find(binding_.plan.nodes, entry.name, &PlanNode::id);
     if (node == binding_.plan.nodes.end()) return;  // an unknown key, which is reported
+    const auto stage = StageId(binding_.plan.sources.size() + static_cast<size_t>(node - binding_.plan.nodes.begin()));
+    if (IsLeftOut(entry, stage, binding_)) return;
     ExpectedRows rows;
     rows.target = node->target;
     rows.at = &entry;
@@ -48,6 +68,11 @@ class ExpectBinder {
     } else {
       for (const ConfigValue& row : entry.children) {
         if (const ConfigValue* given = row.Find("row")) CheckGiven(*given);
+        if (const ConfigValue* key = row.Find("key")) CheckText(*key);
+        if (const ConfigValue* bytes = row.Find("base64")) CheckBytes(*bytes);
+        if (const ConfigValue* headers = row.Find("headers")) {
+          for (const ConfigValue& header : headers->children) CheckText(header);
+        }
         if (const ConfigValue* time = row.Find("timestamp")) (void)InstantOf(*time, binding_.faults);
         if (const ConfigValue* value = row.Find("value")) BindValue(*value, *node, &rows);
         rows.rows.push_back(&row);
@@ -59,11 +84,12 @@ class ExpectBinder {
   // The written fields of one row, each against its type.
   void BindValue(const ConfigValue& value, const PlanNode& node, ExpectedRows* rows) {
     const std::span<const TargetField> written = node.program->written();
-    if (written.empty()) return;  // the record as it came
+    if (written.empty()) return BindInside(value, Type{}, node, rows);  // the record as it came
     if (!value.is_object()) {
-      binding_.faults.Add(FaultCode::kWrongType, value,
-                          std::string("the value of a row of \"") + node.id + "\" must be an object, not " +
-                              value.KindName());
+      binding_.faults.Add(
+          FaultCode::kWrongType, value,
+          std::string("the value of a row of \"") + node.id + "\" must be an object, not " + value.KindName(),
+          "write its fields by name: {\"" + written.front().name + "\": …}");
       return;
     }
     if (IsMatcher(value)) return BindMatcher(value, Type{}, node, rows);
@@ -75,8 +101,8 @@ class ExpectBinder {
         binding_.faults.AddAtName(FaultCode::kUnknownColumn, member,
                                   "the node \"" + node.id + "\" writes no field \"" + member.name + "\"",
                                   Suggest(member.name, names));
-      } else if (IsMatcher(member)) {
-        BindMatcher(member, field->type, node, rows);
+      } else if (HoldsMatcher(member)) {
+        BindInside(member, field->type, node, rows);
       } else {
         CheckType(member, field->type, "the field \"" + member.name + "\" of node \"" + node.id + "\"");
       }
@@ -91,10 +117,32 @@ class ExpectBinder {
     if (expression != nullptr) rows->conditions.push_back({&value, expression});
   }
 
-  void CheckType(const ConfigValue& value, const Type& type, const std::string& what) {
-    if (HoldsMatcher(value) || FitsCell(value, type)) return;
+  // Every matcher in the value. `type`: of the value, or of what it holds.
+  void BindInside(const ConfigValue& value, const Type& type, const PlanNode& node, ExpectedRows* rows) {
+    if (IsMatcher(value)) return BindMatcher(value, type, node, rows);
+    const Type inner = type.IsScalar() ? type : Type::Scalar(type.element);
+    for (const ConfigValue& each : value.children) BindInside(each, inner, node, rows);
+  }
+
+  void CheckBytes(const ConfigValue& base64) {
+    const Result<std::string> bytes = FromBase64(base64.text);
+    if (bytes.ok()) return;
+    binding_.faults.Add(FaultCode::kBadValue, base64, "\"base64\" cannot be decoded: " + bytes.status().message());
+  }
+
+  // A key or a header.
+  void CheckText(const ConfigValue& value) {
+    if (value.is_string() || value.kind == ConfigValue::Kind::kNull) return;
+    if (IsMatcher(value) && value.Find("$any") != nullptr) return (void)CheckMatcher(value, Type{}, binding_.faults);
     binding_.faults.Add(FaultCode::kWrongType, value,
-                        what + " is " + type.ToString() + "; it is never " + ShowValue(value));
+                        "\"" + value.name + "\" must be a string or null, not " + value.KindName(),
+                        "write it in quotes, or {\"$any\": true}");
+  }
+
+  void CheckType(const ConfigValue& value, const Type& type, const std::string& what) {
+    if (FitsCell(value, type)) return;
+    binding_.faults.Add(FaultCode::kWrongType, value,
+                        what + " is " + type.ToString() + "; it cannot be " + ShowValue(value), CellHint(value, type));
   }
 
   void BindLetters(const ConfigValue& entry) {
@@ -105,7 +153,10 @@ class ExpectBinder {
       return;
     }
     for (const ConfigValue& letter : entry.children) {
-      if (const ConfigValue* node = letter.Find("node")) (void)FindStage(*node, node->text, true, binding_);
+      if (const ConfigValue* node = letter.Find("node")) {
+        const std::optional<StageId> stage = FindStage(*node, node->text, true, binding_);
+        if (stage) (void)IsLeftOut(*node, *stage, binding_);
+      }
       if (const ConfigValue* row = letter.Find("row")) CheckGiven(*row);
       if (const ConfigValue* code = letter.Find("code")) CheckCode(*code);
       letters.letters.push_back(&letter);
@@ -113,8 +164,7 @@ class ExpectBinder {
   }
 
   void CheckCode(const ConfigValue& code) {
-    if (!binding_.test.mocked.empty()) return;  // a mock may fail with any code
-    std::vector<std::string> known;
+    std::vector<std::string> known(binding_.codes.begin(), binding_.codes.end());
     for (const RowCode& each : kRowCodes) known.emplace_back(each.code);
     if (std::ranges::find(known, code.text) != known.end()) return;
     binding_.faults.Add(FaultCode::kBadValue, code, "no record fails with the code \"" + code.text + "\"",
@@ -126,15 +176,17 @@ class ExpectBinder {
     if (row.kind == ConfigValue::Kind::kInteger && row.integer >= 0 && row.integer < given) return true;
     binding_.faults.Add(FaultCode::kBadValue, row,
                         "there is no given record " + ShowValue(row) + "; the case gives " + std::to_string(given) +
-                            ", counted from 0");
+                            (given == 1 ? " record" : " records"),
+                        given == 0 ? "" : "the last one is " + std::to_string(given - 1) + "; they are counted from 0");
     return false;
   }
 
   void BindColumns(const ConfigValue& entry) {
     for (const ConfigValue& rows : entry.children) {
       const std::optional<StageId> stage = FindStage(rows, rows.name, true, binding_);
+      if (stage) (void)IsLeftOut(rows, *stage, binding_);
       for (const ConfigValue& row : rows.children) {
-        if (stage) BindCells(row, *stage);
+        if (stage && !binding_.test.idle.contains(*stage)) BindCells(row, *stage);
       }
     }
   }
@@ -152,13 +204,8 @@ class ExpectBinder {
       const std::optional<ColumnId> column = FindColumn(member, stage, binding_);
       if (!column) continue;
       const Type& type = binding_.plan.columns[*column].type;
-      if (IsMatcher(member)) {
-        if (!CheckMatcher(member, type, binding_.faults)) continue;
-        if (const ConfigValue* text = member.Find("$expr")) {
-          binding_.faults.Add(FaultCode::kNotSupported, *text, "\"$expr\" is for the rows of a target",
-                              "use {\"$near\": …}, or expect a row of a target");
-          continue;
-        }
+      if (HoldsMatcher(member)) {
+        CheckCellMatchers(member, type);
       } else {
         CheckType(member, type, "the column \"" + member.name + "\"");
       }
@@ -166,11 +213,25 @@ class ExpectBinder {
     }
   }
 
+  void CheckCellMatchers(const ConfigValue& value, const Type& type) {
+    if (!IsMatcher(value)) {
+      const Type inner = type.IsScalar() ? type : Type::Scalar(type.element);
+      for (const ConfigValue& each : value.children) CheckCellMatchers(each, inner);
+    } else if (const ConfigValue* text = value.Find("$expr")) {
+      binding_.faults.Add(FaultCode::kNotSupported, *text,
+                          "\"$expr\" is for the rows of a target; \"columns\" cannot have it",
+                          "write the value, or {\"$near\": …}");
+    } else {
+      (void)CheckMatcher(value, type, binding_.faults);
+    }
+  }
+
   void BindCounts(const ConfigValue& entry) {
     for (const ConfigValue& counts : entry.children) {
       const std::optional<StageId> stage = FindStage(counts, counts.name, true, binding_);
+      if (!stage || IsLeftOut(counts, *stage, binding_)) continue;
       for (const ConfigValue& count : counts.children) {
-        if (stage) binding_.test.counts.push_back({*stage, &count});
+        binding_.test.counts.push_back({*stage, &count});
       }
     }
   }

@@ -76,7 +76,9 @@ class GivenBinder {
   void Add(TrialRecord record, bool has_value) {
     TestCase& test = binding_.test;
     test.given.push_back({source_, index_++, has_value ? std::optional(test.records.size()) : std::nullopt});
-    if (has_value) test.records.push_back(std::move(record));
+    if (!has_value) return;
+    test.given_of.push_back(test.given.size() - 1);
+    test.records.push_back(std::move(record));
   }
 
   // Nullopt: the record has no value. A record that says nothing of its value is a fault.
@@ -84,9 +86,11 @@ class GivenBinder {
     const ConfigValue* const value = at.Find("value");
     const ConfigValue* const text = at.Find("text");
     const ConfigValue* const base64 = at.Find("base64");
-    if ((value != nullptr) + (text != nullptr) + (base64 != nullptr) != 1) {
+    const int ways = (value != nullptr) + (text != nullptr) + (base64 != nullptr);
+    if (ways == 0 && MayBeMisspelt(at, {"key", "headers", "timestamp"})) return std::string();
+    if (ways != 1) {
       binding_.faults.Add(FaultCode::kBadValue, at,
-                          "a given record has exactly one of \"value\", \"text\" and \"base64\"",
+                          "a given record needs exactly one of \"value\", \"text\" and \"base64\"",
                           "{\"value\": {…}} is a record with that JSON value");
       return std::string();
     }
@@ -94,7 +98,8 @@ class GivenBinder {
     if (base64 != nullptr) {
       Result<std::string> bytes = FromBase64(base64->text);
       if (bytes.ok()) return *std::move(bytes);
-      binding_.faults.Add(FaultCode::kBadValue, *base64, "\"base64\" is no base64: " + bytes.status().message());
+      binding_.faults.Add(FaultCode::kBadValue, *base64, "\"base64\" cannot be decoded: " + bytes.status().message(),
+                          "write `base64 -w0 FILE`, or give a text as \"text\"");
       return std::string();
     }
     if (value->kind == ConfigValue::Kind::kNull) return std::nullopt;
@@ -107,10 +112,10 @@ class GivenBinder {
     if (source.format == nullptr || !source.format->spec().needs_header) return JsonText(value);
     const RowLayout layout = source.program->row_layout();
     if (!value.is_object()) {
-      binding_.faults.Add(FaultCode::kWrongType, value,
-                          std::string("the value of a record of \"") + source.id + "\" must be an object, not " +
-                              value.KindName(),
-                          "or give the whole row as \"text\"");
+      binding_.faults.Add(
+          FaultCode::kWrongType, value,
+          std::string("the value of a record of \"") + source.id + "\" must be an object, not " + value.KindName(),
+          "or give the whole row as \"text\"");
       return {};
     }
     for (const ConfigValue& member : value.children) {
@@ -131,8 +136,8 @@ class GivenBinder {
   std::optional<std::string> TextOrNull(const ConfigValue& at) {
     if (at.kind == ConfigValue::Kind::kNull) return std::nullopt;
     if (at.is_string()) return at.text;
-    binding_.faults.Add(FaultCode::kWrongType, at,
-                        "\"" + at.name + "\" must be a string or null, not " + at.KindName());
+    binding_.faults.Add(FaultCode::kWrongType, at, "\"" + at.name + "\" must be a string or null, not " + at.KindName(),
+                        at.is_number() ? "write it in quotes: \"" + JsonText(at) + "\"" : "");
     return std::nullopt;
   }
 

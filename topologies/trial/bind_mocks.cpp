@@ -13,6 +13,10 @@ constexpr std::string_view kError = "error";
 constexpr std::string_view kMessage = "message";
 constexpr std::string_view kTimeout = "timeout";
 
+std::string CountOf(size_t number, const char* one, const char* many) {
+  return std::to_string(number) + " " + (number == 1 ? one : many);
+}
+
 class MockBinder {
  public:
   MockBinder(const ConfigValue& at, StageId stage, TestBinding& binding) : at_(at), stage_(stage), binding_(binding) {
@@ -23,14 +27,18 @@ class MockBinder {
 
   void Bind() {
     const PlanNode& node = binding_.plan.node(stage_);
+    if (IsLeftOut(at_, stage_, binding_) || !CheckCompanions()) return;
     if (at_.Find("fail") != nullptr || node.program->target() != nullptr) return BindTarget(node);
     const ConfigValue* const outputs = at_.Find("outputs");
     const ConfigValue* const rows = at_.Find("rows");
     const ConfigValue* const by = at_.Find("by");
-    if ((outputs != nullptr) + (rows != nullptr) + (by != nullptr) != 1) {
-      binding_.faults.AddAtName(FaultCode::kBadValue, at_,
-                                "the mock of \"" + at_.name + "\" needs exactly one of \"outputs\", \"rows\" and \"by\"",
-                                "{\"outputs\": {COLUMN: VALUE}} answers the same for every row");
+    const int ways = (outputs != nullptr) + (rows != nullptr) + (by != nullptr);
+    if (ways == 0 && MayBeMisspelt(at_, {"values", "default"})) return;
+    if (ways != 1) {
+      binding_.faults.AddAtName(
+          FaultCode::kBadValue, at_,
+          "the mock of \"" + at_.name + "\" needs exactly one of \"outputs\", \"rows\" and \"by\"",
+          "{\"outputs\": {COLUMN: VALUE}} answers the same for every row");
       return;
     }
     if (outputs != nullptr) spec_.always.outputs = OutputsOf(*outputs);
@@ -41,6 +49,20 @@ class MockBinder {
   }
 
  private:
+  // Keys that mean something beside another one only.
+  bool CheckCompanions() {
+    const size_t before = binding_.faults.errors();
+    for (const auto& [name, other] :
+         {std::pair("values", "by"), std::pair("default", "by"), std::pair("times", "fail")}) {
+      const ConfigValue* const member = at_.Find(name);
+      if (member == nullptr || at_.Find(other) != nullptr) continue;
+      binding_.faults.AddAtName(FaultCode::kBadValue, *member,
+                                std::string("\"") + name + "\" has no meaning without \"" + other + "\"",
+                                std::string("add \"") + other + "\", or remove \"" + name + "\"");
+    }
+    return binding_.faults.errors() == before;
+  }
+
   void BindTarget(const PlanNode& node) {
     if (node.program->target() == nullptr) {
       binding_.faults.AddAtName(FaultCode::kBadValue, *at_.Find("fail"),
@@ -48,8 +70,9 @@ class MockBinder {
                                 "let its rows fail: {\"rows\": [{\"error\": \"model\"}]}");
     } else if (at_.Find("fail") == nullptr) {
       binding_.faults.AddAtName(FaultCode::kBadValue, at_,
-                                "\"" + at_.name + "\" writes to a target. A target is always in memory; its mock can "
-                                "only fail",
+                                "\"" + at_.name +
+                                    "\" writes to a target. A target is always in memory; its mock can "
+                                    "only fail",
                                 "{\"fail\": \"transient\", \"times\": 2}");
     } else {
       binding_.test.options.failing_commits[node.target] = static_cast<int>(at_.Integer("times", 1));
@@ -71,7 +94,8 @@ class MockBinder {
     } else {
       binding_.faults.Add(FaultCode::kWrongType, member,
                           "the column \"" + member.name + "\" of node \"" + at_.name + "\" is " + type.ToString() +
-                              "; it cannot hold " + ShowValue(member));
+                              "; it cannot be " + ShowValue(member),
+                          CellHint(member, type));
     }
   }
 
@@ -81,8 +105,8 @@ class MockBinder {
     const std::vector<bool>& from = binding_.plan.node(stage_).from_source;
     if (std::ranges::count(from, true) != 1) {
       binding_.faults.Add(FaultCode::kBadValue, rows,
-                          "\"rows\" answers the records of one source in their order, and the node \"" + at_.name +
-                              "\" has rows of several",
+                          "\"rows\" has an entry per record of one source, and the node \"" + at_.name +
+                              "\" has rows of several sources",
                           "use \"outputs\", or \"by\" with \"values\"");
       return;
     }
@@ -90,10 +114,10 @@ class MockBinder {
     const auto given = static_cast<size_t>(std::ranges::count(binding_.test.given, source, &TestCase::Given::source));
     if (rows.children.size() == given) return;
     binding_.faults.Add(FaultCode::kBadValue, rows,
-                        "\"rows\" has " + std::to_string(rows.children.size()) + " entries for " +
-                            std::to_string(given) + " given records of source \"" +
+                        "\"rows\" has " + CountOf(rows.children.size(), "entry", "entries") + " for " +
+                            CountOf(given, "given record", "given records") + " of source \"" +
                             binding_.plan.StageName(source) + "\"",
-                        "write one entry per record");
+                        "write one entry per record, {} for one that does not get to the node");
   }
 
   MockAnswer AnswerOf(const ConfigValue& row) {
@@ -103,11 +127,34 @@ class MockBinder {
                           std::string("a row of a mock must be an object, not ") + row.KindName());
       return answer;
     }
-    if (const ConfigValue* error = row.Find(kError)) answer.code = error->text;
-    answer.timeout = row.Flag(kTimeout, false);
-    answer.message = row.Text(kMessage, "the test says so");
-    if (!answer.code.empty() || answer.timeout) return answer;
+    const ConfigValue* const error = row.Find(kError);
+    const ConfigValue* const timeout = row.Find(kTimeout);
+    if (error != nullptr || timeout != nullptr) return FailureOf(row, error, timeout);
     for (const ConfigValue& member : row.children) TakeOutput(member, &answer.outputs);
+    return answer;
+  }
+
+  // {"error": CODE, "message": TEXT} or {"timeout": true}.
+  MockAnswer FailureOf(const ConfigValue& row, const ConfigValue* error, const ConfigValue* timeout) {
+    MockAnswer answer;
+    answer.timeout = timeout != nullptr;
+    answer.message = row.Text(kMessage, "the test says so");
+    if (error != nullptr && (!error->is_string() || error->text.empty())) {
+      binding_.faults.Add(FaultCode::kWrongType, *error, "\"error\" must be a code, not " + ShowValue(*error),
+                          "write one that records fail with, such as \"model\"");
+    } else if (error != nullptr) {
+      answer.code = error->text;
+      binding_.codes.insert(error->text);
+    }
+    if (timeout != nullptr && !row.Flag(kTimeout, false)) {
+      binding_.faults.Add(FaultCode::kBadValue, *timeout, "\"timeout\" can only be true");
+    }
+    for (const ConfigValue& member : row.children) {
+      const bool known = &member == error || &member == timeout || member.name == kMessage;
+      if (known && (error == nullptr || timeout == nullptr)) continue;
+      binding_.faults.AddAtName(FaultCode::kUnknownKey, member, "a row that fails has no \"" + member.name + "\"",
+                                "write {\"error\": CODE, \"message\": TEXT}, or {\"timeout\": true}");
+    }
     return answer;
   }
 
@@ -116,15 +163,16 @@ class MockBinder {
     std::vector<std::string> known;
     for (const ColumnId column : node.reads) {
       const ColumnInfo& info = binding_.plan.columns[column];
-      const bool usable = info.type.kind == Kind::kString || info.type.kind == Kind::kInt64 || info.type.kind == Kind::kBool;
+      const bool usable =
+          info.type.kind == Kind::kString || info.type.kind == Kind::kInt64 || info.type.kind == Kind::kBool;
       if (usable && info.name == by.text) spec_.by = MockSpec::MockColumn{column, info.type};
       if (usable) known.push_back(info.name);
     }
     if (!spec_.by) {
-      binding_.faults.Add(FaultCode::kUnknownColumn, by,
-                          "the node \"" + at_.name + "\" reads no column \"" + by.text +
-                              "\" of text, whole numbers or true and false",
-                          Suggest(by.text, known));
+      binding_.faults.Add(
+          FaultCode::kUnknownColumn, by,
+          "the node \"" + at_.name + "\" reads no column \"" + by.text + "\" of text, whole numbers or true and false",
+          Suggest(by.text, known));
     }
     if (const ConfigValue* values = at_.Find("values")) {
       for (const ConfigValue& each : values->children) spec_.values.emplace(each.name, OutputsOf(each));

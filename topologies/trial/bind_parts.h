@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,11 @@ struct TestBinding {
   const PathJudge& paths;
   FaultSink& faults;
   TestCase& test;
+  std::set<std::string> codes = {};  // with which mocks let records fail
 };
+
+// Whether an unknown key, which is reported, may stand for what is missing in `at`.
+bool MayBeMisspelt(const ConfigValue& at, const std::vector<std::string>& known);
 
 void BindGiven(const ConfigValue& given, TestBinding& binding);
 void BindMocks(const ConfigValue& mocks, TestBinding& binding);
@@ -23,6 +28,8 @@ void BindExpect(ConfigValue& expect, TestBinding& binding);
 
 // The stage with this id; a fault with a suggestion and nullopt when there is none. `sources`: whether it may be one.
 std::optional<StageId> FindStage(const ConfigValue& at, const std::string& id, bool sources, TestBinding& binding);
+// Whether `only` leaves the stage out, so that nothing can be said of it; a fault if so.
+bool IsLeftOut(const ConfigValue& at, StageId stage, TestBinding& binding);
 // Of the columns that `stage` made, the one with this name; a fault with a suggestion and nullopt when there is none.
 std::optional<ColumnId> FindColumn(const ConfigValue& at, StageId stage, TestBinding& binding);
 // The columns that a stage made.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/text/timestamp.h"
+#include "topologies/trial/json_value.h"
 
 namespace anabranch {
 namespace {
@@ -22,6 +23,20 @@ bool FitsElement(const ConfigValue& value, Kind kind) {
     case Kind::kTensor: break;
   }
   return false;
+}
+
+const char* ExampleOf(Kind kind) {
+  switch (kind) {
+    case Kind::kBool: return "true";
+    case Kind::kInt64: return "5";
+    case Kind::kFloat32:
+    case Kind::kFloat64: return "0.5";
+    case Kind::kString: return "\"text\"";
+    case Kind::kTimestamp: return "\"2026-11-28T10:00:00Z\"";
+    case Kind::kList:
+    case Kind::kTensor: break;
+  }
+  return "";
 }
 
 bool FitsTensor(const ConfigValue& value, const Type& type, size_t axis) {
@@ -82,6 +97,23 @@ bool FitsCell(const ConfigValue& value, const Type& type) {
   if (type.kind == Kind::kTensor) return FitsTensor(value, type, 0);
   return value.is_array() &&
          std::ranges::all_of(value.children, [&](const auto& each) { return FitsElement(each, type.element); });
+}
+
+std::string CellHint(const ConfigValue& value, const Type& type) {
+  if (type.kind == Kind::kList) return std::string("write a list: [") + ExampleOf(type.element) + ", …]";
+  if (type.kind == Kind::kTensor) {
+    std::string shape;
+    for (const int64_t length : type.shape) shape += (shape.empty() ? "" : " × ") + std::to_string(length);
+    return "write nested lists of " + shape + " values";
+  }
+  const bool text_of_it = value.is_string() && type.kind != Kind::kTimestamp && !value.text.empty() &&
+                          value.text.find_first_not_of("+-.0123456789eE") == std::string::npos;
+  if (text_of_it) return "write it without quotes: " + value.text;
+  if (type.kind == Kind::kString && (value.is_number() || value.kind == ConfigValue::Kind::kBool)) {
+    return "write it in quotes: \"" + JsonText(value) + "\"";
+  }
+  if (type.kind == Kind::kBool) return "write true or false";
+  return std::string("write a value such as ") + ExampleOf(type.kind);
 }
 
 void FillCells(const std::vector<const ConfigValue*>& values, const Type& type, Column* column) {

@@ -19,10 +19,13 @@ struct ValueDifference {
   std::string path;                     // ".score", ".pixels[3]"
   std::string expected;                 // as a message shows it
   const ConfigValue* actual = nullptr;  // null: there is none
+  std::string actual_text;              // as a message shows it, where that is not the value itself
+  bool extra = false;                   // `actual` is a member that the object `at` does not have
 };
 
 // Compares an actual value with an expected one that may hold matchers; "$expr" is judged elsewhere. `floats`: numbers
-// may differ within `tolerance`.
+// may differ within `tolerance`. Lists of other lengths are one difference, and so are lists with more than three
+// values that differ.
 void CompareValue(const ConfigValue& expected, const ConfigValue* actual, bool floats, const Tolerance& tolerance,
                   const std::string& path, std::vector<ValueDifference>* out);
 

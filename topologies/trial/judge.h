@@ -10,12 +10,25 @@
 namespace anabranch {
 
 // What came out, as a test file writes it: one JSON text, or a list with an item per line.
-struct Recorded {
+struct RecordedValue {
   std::string text;
   std::vector<std::string> items;
   bool list = false;
-  std::string member;  // set: written as this new member of the object `at`
-  bool empty() const { return text.empty() && !list; }
+};
+
+// An edit of a test file after which it expects what came out. Its place is Difference::at.
+struct Recorded {
+  enum class Edit : uint8_t {
+    kNone,     // nothing in the file would help
+    kReplace,  // the value `at` becomes `value`
+    kRemove,   // the item or the member `at` goes
+    kItem,     // the list `at` gets the item `value`, behind its item `behind`
+    kMember,   // the object `at` gets the member `name`
+  };
+  Edit edit = Edit::kNone;
+  RecordedValue value;
+  std::string name;
+  const ConfigValue* behind = nullptr;  // null: before all others
 };
 
 // One way in which a trial is not what its case expects.
@@ -24,15 +37,16 @@ struct Difference {
   std::string where;                // "out[0].value.score"
   std::string expected, actual;     // what a message shows; a sentence in `expected` alone where the two say nothing
   std::optional<size_t> record;     // of the trial, that it is about
-  // What `test --record` writes in the place of the value `at`; empty: nothing in the file would help.
   Recorded recorded;
 };
 
 // Compares what came out with what the case expects; empty: it passes. Dead letters that no case expects are
-// differences, and so is a stage that stopped.
+// differences, and so is a stage that stopped. Rows and dead letters are paired first (pair_rows.h), so that one that
+// is missing is one difference.
 std::vector<Difference> JudgeTrial(const TestCase& test, const TrialResult& result);
 
-// What a case without expectations could expect of this trial: a list per target, and the dead letters if there are any.
+// What a case without expectations could expect of this trial: members of `expect`, a list per target that `only` does
+// not leave out, and the dead letters if there are any.
 std::vector<Recorded> RecordAll(const TestCase& test, const TrialResult& result);
 
 // The id of a given record in messages: "payments[0]".

@@ -17,8 +17,7 @@ const std::vector<std::string>& MatcherNames() {
 }
 
 bool TakesNumber(const Type& type) {
-  const Kind kind = type.IsScalar() ? type.kind : type.element;
-  return kind == Kind::kInt64 || kind == Kind::kFloat32 || kind == Kind::kFloat64;
+  return type.kind == Kind::kInt64 || type.kind == Kind::kFloat32 || type.kind == Kind::kFloat64;
 }
 
 bool CheckNear(const ConfigValue& value, const Type& type, FaultSink& faults) {
@@ -33,7 +32,7 @@ bool CheckNear(const ConfigValue& value, const Type& type, FaultSink& faults) {
     faults.Add(FaultCode::kBadValue, *most, std::string("\"") + name + "\" must be a number of 0 or more");
   }
   if (!TakesNumber(type)) {
-    faults.Add(FaultCode::kWrongType, value, "a " + type.ToString() + " is not near a number",
+    faults.Add(FaultCode::kWrongType, value, "\"$near\" is for a number, and this value is " + type.ToString(),
                "write the expected value itself");
   }
   return faults.errors() == before;
@@ -42,7 +41,8 @@ bool CheckNear(const ConfigValue& value, const Type& type, FaultSink& faults) {
 }  // namespace
 
 bool IsMatcher(const ConfigValue& value) {
-  return value.is_object() && std::ranges::any_of(value.children, [](const auto& each) { return each.name.starts_with('$'); });
+  return value.is_object() &&
+         std::ranges::any_of(value.children, [](const auto& each) { return each.name.starts_with('$'); });
 }
 
 bool HoldsMatcher(const ConfigValue& value) {
@@ -80,7 +80,11 @@ bool CheckMatcher(const ConfigValue& value, const Type& type, FaultSink& faults)
 Scope ScopeOfFields(std::span<const TargetField> fields) {
   Scope scope;
   for (size_t i = 0; i < fields.size(); ++i) {
-    scope.Add({.name = fields[i].name, .id = ColumnId(i), .type = fields[i].type, .nullable = fields[i].nullable, .maker = ""});
+    scope.Add({.name = fields[i].name,
+               .id = ColumnId(i),
+               .type = fields[i].type,
+               .nullable = fields[i].nullable,
+               .maker = ""});
   }
   return scope;
 }

@@ -28,10 +28,10 @@ struct MockSpec {
     Type type;
   };
   std::vector<MockColumn> makes;
-  MockAnswer always;                           // where neither of the others decides
+  MockAnswer always;                            // where neither of the others decides
   std::optional<std::vector<MockAnswer>> rows;  // by offset of the record
-  std::optional<MockColumn> by;                // a column of text, whole numbers or true and false
-  std::map<std::string, MockOutputs> values;   // by its value
+  std::optional<MockColumn> by;                 // a column of text, whole numbers or true and false
+  std::map<std::string, MockOutputs> values;    // by its value
 };
 
 // A node that answers as `spec` says and runs no other code. For the rest it is `origin`.

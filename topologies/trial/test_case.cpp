@@ -38,6 +38,11 @@ void BindOnly(const ConfigValue& only, TestBinding& binding) {
   for (const StageId idle : binding.test.idle) binding.test.options.nodes[idle] = MakeIdleNode();
 }
 
+void TakeSecrets(const ConfigValue& at, std::vector<std::string>* secrets) {
+  if (at.secret && !at.text.empty()) secrets->push_back(at.text);
+  for (const ConfigValue& child : at.children) TakeSecrets(child, secrets);
+}
+
 Tolerance ToleranceOf(const ConfigValue& at) {
   Tolerance tolerance;
   const ConfigValue* given = at.Find("tolerance");
@@ -49,11 +54,6 @@ Tolerance ToleranceOf(const ConfigValue& at) {
 
 }  // namespace
 
-size_t TestCase::GivenOf(size_t record) const {
-  const auto found = std::ranges::find(given, std::optional(record), &Given::record);
-  return static_cast<size_t>(found - given.begin());
-}
-
 std::optional<StageId> FindStage(const ConfigValue& at, const std::string& id, bool sources, TestBinding& binding) {
   std::vector<std::string> known;
   for (uint32_t i = sources ? 0 : static_cast<uint32_t>(binding.plan.sources.size()); i < binding.plan.stages(); ++i) {
@@ -61,10 +61,32 @@ std::optional<StageId> FindStage(const ConfigValue& at, const std::string& id, b
     if (name == id) return StageId(i);
     known.push_back(name);
   }
-  binding.faults.Add(FaultCode::kUnknownReference, at,
-                     std::string("there is no ") + (sources ? "source or node" : "node") + " \"" + id + "\"",
-                     Suggest(id, known));
+  const std::string message = std::string("there is no ") + (sources ? "source or node" : "node") + " \"" + id + "\"";
+  if (at.name == id) {
+    binding.faults.AddAtName(FaultCode::kUnknownReference, at, message, Suggest(id, known));
+  } else {
+    binding.faults.Add(FaultCode::kUnknownReference, at, message, Suggest(id, known));
+  }
   return std::nullopt;
+}
+
+bool MayBeMisspelt(const ConfigValue& at, const std::vector<std::string>& known) {
+  return std::ranges::any_of(
+      at.children, [&](const ConfigValue& member) { return std::ranges::find(known, member.name) == known.end(); });
+}
+
+bool IsLeftOut(const ConfigValue& at, StageId stage, TestBinding& binding) {
+  if (!binding.test.idle.contains(stage)) return false;
+  const std::string& name = binding.plan.StageName(stage);
+  const std::string only(binding.test.at->Text("only"));
+  const std::string message = "\"only\": \"" + only + "\" leaves out the node \"" + name + "\"";
+  const std::string hint = "remove this, or choose it: \"only\": \"" + name + "\"";
+  if (at.name == name) {
+    binding.faults.AddAtName(FaultCode::kUnknownReference, at, message, hint);
+  } else {
+    binding.faults.Add(FaultCode::kUnknownReference, at, message, hint);
+  }
+  return true;
 }
 
 std::vector<ColumnId> ColumnsOf(const Plan& plan, StageId stage) {
@@ -95,8 +117,7 @@ std::optional<int64_t> InstantOf(const ConfigValue& at, FaultSink& faults) {
   if (at.is_number()) return at.integer;
   int64_t micros = 0;
   if (at.is_string() && ParseTimestamp(at.text, &micros)) return micros / 1000;
-  faults.Add(FaultCode::kBadValue, at, "\"" + at.text + "\" is no point in time",
-             "write it as \"2026-11-28T10:00:00Z\"");
+  faults.Add(FaultCode::kBadValue, at, "\"" + at.text + "\" is not a time", "write it as \"2026-11-28T10:00:00Z\"");
   return std::nullopt;
 }
 
@@ -109,6 +130,7 @@ std::unique_ptr<TestCase> BindTestCase(ConfigValue& at, const Plan& plan, const 
   test->any_order = at.Text("order") == "any";
   test->contains = at.Text("match") == "contains";
   test->tolerance = ToleranceOf(at);
+  TakeSecrets(at, &test->secrets);
   TestBinding binding{plan, paths, faults, *test};
   if (const ConfigValue* now = at.Find("now")) test->options.wall_ms = InstantOf(*now, faults);
   if (const ConfigValue* given = at.Find("given")) BindGiven(*given, binding);

@@ -62,23 +62,25 @@ struct TestCase {
   const Plan* plan = nullptr;
   std::vector<Given> given;
   std::vector<TrialRecord> records;
-  TrialOptions options;      // mocks, failing commits, the clock
-  std::set<StageId> mocked;  // nodes with a mock
-  std::set<StageId> idle;    // nodes that `only` leaves out
+  std::vector<size_t> given_of;  // by record: index into `given`
+  TrialOptions options;          // mocks, failing commits, the clock
+  std::set<StageId> mocked;      // nodes with a mock
+  std::set<StageId> idle;        // nodes that `only` leaves out
   std::vector<ExpectedRows> rows;
   ExpectedLetters letters;
   std::vector<ExpectedCell> cells;
   std::vector<ExpectedCount> counts;
+  std::vector<std::string> secrets;  // texts in the case that no message may show
   bool any_order = false;
   bool contains = false;
   Tolerance tolerance;
 
-  // Of a record of a trial; `records.size()` where it is none of this case.
-  size_t GivenOf(size_t record) const;
+  // Index into `given` of a record of a trial.
+  size_t GivenOf(size_t record) const { return given_of[record]; }
 };
 
-// Checks the case `at`, whose structure is checked, against the plan: every fault at once, each with its place. Null when
-// there was one. `paths` judges the files that it reads.
+// Checks the case `at`, whose structure is checked, against the plan: every fault at once, each with its place. Null
+// when there was one. `paths` judges the files that it reads.
 std::unique_ptr<TestCase> BindTestCase(ConfigValue& at, const Plan& plan, const PathJudge& paths, FaultSink& faults);
 
 }  // namespace anabranch

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <set>
 
 #include "topologies/language/structure.h"
 #include "topologies/language/test_spec.h"
@@ -32,6 +31,11 @@ CheckOptions WithEnv(const CheckOptions& options, const ConfigValue& env) {
   return with;
 }
 
+CheckOptions WithoutTests(CheckOptions options) {
+  options.checks_tests = false;
+  return options;
+}
+
 // A cheap look: whether the file is a topology with tests.
 bool HasTests(const std::string& file) {
   FaultSink ignored{file};
@@ -46,17 +50,18 @@ bool HasTests(const std::string& file) {
 bool IsTestFile(std::string_view file) { return file.ends_with(kEnding); }
 
 TestFile::TestFile(std::string file, const Registry& registry, const CheckOptions& options)
-    : file_(std::move(file)), registry_(registry), options_(options), topology_file_(file_) {
+    : file_(std::move(file)), registry_(registry), options_(WithoutTests(options)), topology_file_(file_) {
   if (IsTestFile(file_)) {
     LoadOwn();
     tree_ = own_.get();
   }
   if (!IsTestFile(file_) || own_ != nullptr) checked_ = CheckTopology(topology_file_, registry_, options_);
+  if (own_ != nullptr && checked_.topology == nullptr) SayWhereItsTopologyIsNamed();
   if (!IsTestFile(file_)) {
     tree_ = checked_.topology.get();
     faults_ = checked_.faults;
   }
-  if (tree_ != nullptr && checked_.ok()) BindTests();
+  if (tree_ != nullptr) TakeTests();
 }
 
 void TestFile::LoadOwn() {
@@ -64,7 +69,11 @@ void TestFile::LoadOwn() {
   std::unique_ptr<Topology> parsed = LoadTopology(file_, faults);
   if (parsed != nullptr) {
     ExpandVariables(*parsed, options_, faults);
-    const bool sound = parsed->root.is_object() && CheckFields(parsed->root, TestFileFields(), "the file", faults);
+    std::vector<FieldSpec> fields = TestFileFields();
+    for (FieldSpec& field : fields) {
+      if (field.name == "tests") field.shape = Shape::List(Shape::Any());  // each by itself
+    }
+    const bool sound = parsed->root.is_object() && CheckFields(parsed->root, fields, "the file", faults);
     if (!parsed->root.is_object()) {
       faults.Add(FaultCode::kWrongType, parsed->root,
                  std::string("the file must be an object, not ") + parsed->root.KindName());
@@ -78,9 +87,7 @@ void TestFile::LoadOwn() {
   faults_ = faults.Sorted();
 }
 
-bool TestFile::ok() const {
-  return checked_.ok() && std::ranges::all_of(faults_, &Fault::warning) && tree_ != nullptr;
-}
+bool TestFile::ok() const { return checked_.ok() && std::ranges::all_of(faults_, &Fault::warning) && tree_ != nullptr; }
 
 const CheckedTopology& TestFile::CheckedUnder(const ConfigValue* env) {
   if (env == nullptr || env->children.empty()) return checked_;
@@ -89,39 +96,64 @@ const CheckedTopology& TestFile::CheckedUnder(const ConfigValue* env) {
   return known->second;
 }
 
-void TestFile::BindTests() {
-  auto* tests = const_cast<ConfigValue*>(tree_->root.Find("tests"));
-  if (tests == nullptr) return;
-  FaultSink faults(file_);
-  std::set<std::string> names;
-  for (size_t i = 0; i < tests->children.size(); ++i) {
-    ConfigValue& at = tests->children[i];
-    const ConfigValue* name = at.Find("name");
-    if (name != nullptr && !names.insert(name->text).second) {
-      faults.Add(FaultCode::kDuplicateId, *name, "two cases have the name \"" + name->text + "\"",
-                 "say in the name what this case shows");
-    }
-    BindTest(at, i, faults);
+// A topology that cannot be read has no place of its own.
+void TestFile::SayWhereItsTopologyIsNamed() {
+  for (const Fault& each : checked_.faults) {
+    if (each.code != FaultCode::kCannotRead) continue;
+    FaultSink faults(file_);
+    faults.Add(FaultCode::kCannotRead, *own_->root.Find("topology"), each.message, "the path is relative to this file");
+    checked_.faults = {};
+    faults_.insert(faults_.end(), faults.faults().begin(), faults.faults().end());
+    return;
   }
+}
+
+void TestFile::TakeTests() {
+  auto* tests = const_cast<ConfigValue*>(tree_->root.Find("tests"));
+  if (tests == nullptr || !tests->is_array()) return;
+  FaultSink faults(file_);
+  for (size_t i = 0; i < tests->children.size(); ++i) TakeTest(tests->children[i], i, faults);
   for (Fault& fault : faults.Sorted()) faults_.push_back(std::move(fault));
   std::ranges::stable_sort(faults_, {}, [](const Fault& fault) { return fault.place.begin; });
 }
 
-void TestFile::BindTest(ConfigValue& at, size_t index, FaultSink& faults) {
-  LoadedTest loaded{.name = std::string(at.Text("name")), .at = &at, .test = nullptr};
+void TestFile::CheckName(const ConfigValue& at, FaultSink& faults) {
+  const ConfigValue* name = at.Find("name");
+  if (name == nullptr || !name->is_string() || name->text.empty() || names_.insert(name->text).second) return;
+  faults.Add(FaultCode::kDuplicateId, *name, "two cases have the name \"" + name->text + "\"",
+             "say in the name what this case shows");
+}
+
+void TestFile::TakeTest(ConfigValue& at, size_t index, FaultSink& faults) {
+  static const std::vector<FieldSpec> fields = TestCaseFields();
+  const std::string name(at.Text("name"));
+  const std::string what = "test " + (name.empty() ? std::to_string(index + 1) : "\"" + name + "\"");
+  const size_t before = faults.errors();
+  if (!at.is_object()) {
+    faults.Add(FaultCode::kWrongType, at, std::string("a test must be an object, not ") + at.KindName());
+    return;
+  }
+  const bool sound = CheckFields(at, fields, what, faults);
+  CheckName(at, faults);
+  LoadedTest loaded{.name = name, .at = &at, .test = nullptr};
+  const bool bindable = sound && checked_.ok();
   const ConfigValue* env = at.Find("env");
-  const CheckedTopology& checked = CheckedUnder(env);
-  if (!checked.ok()) {
-    faults.AddAtName(FaultCode::kVariable, *env,
-                     "with these variables the topology is faulty: " + checked.faults.front().message);
-  } else {
+  const CheckedTopology& checked = bindable ? CheckedUnder(env) : checked_;
+  if (bindable && !checked.ok()) {
+    const Fault& first = *std::ranges::find(checked.faults, false, &Fault::warning);
+    faults.AddAtName(FaultCode::kVariable, *env, "with these variables the topology is faulty: " + first.message,
+                     first.hint);
+  } else if (bindable) {
     // A case that stands in its topology is read as that variant expands it.
     ConfigValue* own = &at;
     if (own_ == nullptr && &checked != &checked_) {
       own = const_cast<ConfigValue*>(&checked.topology->root.Find("tests")->children[index]);
+      FaultSink reported_already{std::string()};
+      (void)CheckFields(*own, fields, what, reported_already);
     }
     loaded.test = BindTestCase(*own, *checked.plan, PathJudge(file_, options_.allow_paths), faults);
   }
+  if (faults.errors() > before) loaded.test = nullptr;
   tests_.push_back(std::move(loaded));
 }
 

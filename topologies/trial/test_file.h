@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,7 +38,8 @@ class TestFile {
   bool stands_alone() const { return IsTestFile(file_); }
   // The tree that the cases stand in; null where the file is no JSON.
   const Topology* tree() const { return tree_; }
-  // Of this file, sorted; of a topology with tests those of the topology too.
+  // Of this file, sorted; of a topology with tests those of the topology too. A fault in one case hides none in
+  // another.
   const std::vector<Fault>& faults() const { return faults_; }
   // No error was found, neither in the topology nor in a case.
   bool ok() const;
@@ -45,8 +47,10 @@ class TestFile {
 
  private:
   void LoadOwn();
-  void BindTests();
-  void BindTest(ConfigValue& at, size_t index, FaultSink& faults);
+  void SayWhereItsTopologyIsNamed();
+  void TakeTests();
+  void TakeTest(ConfigValue& at, size_t index, FaultSink& faults);
+  void CheckName(const ConfigValue& at, FaultSink& faults);
   const CheckedTopology& CheckedUnder(const ConfigValue* env);
 
   const std::string file_;
@@ -59,6 +63,7 @@ class TestFile {
   Topology* tree_ = nullptr;
   std::vector<Fault> faults_;
   std::vector<LoadedTest> tests_;
+  std::set<std::string> names_;
 };
 
 // The files with tests that `paths` mean: files as they are; of a folder, and the folders in it, every *.tests.json and

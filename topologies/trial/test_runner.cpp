@@ -45,14 +45,53 @@ std::string OtherColumn(const Plan& plan, const TrialResult& one, const TrialRes
   return "the results have other bytes";
 }
 
+// True: a secret was in the text.
+bool Hide(const std::vector<std::string>& secrets, std::string* text) {
+  bool found = false;
+  for (const std::string& secret : secrets) {
+    for (size_t at = text->find(secret); at != std::string::npos; at = text->find(secret, at)) {
+      text->replace(at, secret.size(), "***");
+      at += 3;
+      found = true;
+    }
+  }
+  return found;
+}
+
+bool Holds(const std::vector<std::string>& secrets, RecordedValue value) {
+  bool found = Hide(secrets, &value.text);
+  for (std::string& item : value.items) found = Hide(secrets, &item) || found;
+  return found;
+}
+
+// A record that was given a secret may hold it: it is neither shown nor written into the file.
+void HideSecrets(const std::vector<std::string>& secrets, TestOutcome* outcome) {
+  if (secrets.empty()) return;
+  for (Difference& each : outcome->differences) {
+    Hide(secrets, &each.expected);
+    Hide(secrets, &each.actual);
+    if (each.at->secret) each.actual = "another value";
+    if (each.at->secret || Holds(secrets, each.recorded.value)) each.recorded = {};
+  }
+  for (std::string& way : outcome->ways) Hide(secrets, &way);
+  const auto holds = [&](const Recorded& each) { return Holds(secrets, each.value); };
+  if (std::ranges::any_of(outcome->everything, holds)) outcome->everything.clear();
+}
+
 // A case must give the same whatever stands beside a row.
 std::vector<Difference> CompareTrials(const TestCase& test, const TrialResult& one, const TrialResult& other) {
   std::vector<Difference> found;
+  if (!other.status.ok()) {
+    found = JudgeTrial(test, other);  // that a stage stopped
+    for (Difference& each : found) each.expected = "row by row, " + each.expected;
+    return found;
+  }
   const auto say = [&](size_t record) {
     Difference difference;
     difference.at = test.at;
-    difference.expected = GivenName(test, test.GivenOf(record)) + " gives another result beside other records than alone: " +
-                          OtherColumn(*test.plan, one, other, record);
+    difference.expected =
+        GivenName(test, test.GivenOf(record)) +
+        " gives another result beside other records than alone: " + OtherColumn(*test.plan, one, other, record);
     difference.record = record;
     found.push_back(std::move(difference));
   };
@@ -76,6 +115,7 @@ TestOutcome TestRunner::Run(const TestCase& test) {
   TrialOptions options = test.options;
   if (!options.wall_ms) options.wall_ms = Clock::Real().WallMs();
   options.explain = true;
+  options.cancel = cancel_;
   options.batch_rows = static_cast<uint32_t>(std::clamp<size_t>(test.records.size(), 1, test.plan->batch.max_rows));
   const TrialResult result = trials->Run(test.records, options);
   coverage_.Add(test, result);
@@ -96,6 +136,7 @@ TestOutcome TestRunner::Run(const TestCase& test) {
   }
   const bool expects = !test.rows.empty() || test.letters.at != nullptr || !test.cells.empty() || !test.counts.empty();
   if (!expects && result.status.ok()) outcome.everything = RecordAll(test, result);
+  HideSecrets(test.secrets, &outcome);
   outcome.elapsed_ns = Clock::Real().NowNs() - begin;
   return outcome;
 }

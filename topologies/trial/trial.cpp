@@ -1,9 +1,7 @@
 #include "topologies/trial/trial.h"
 
 #include <algorithm>
-#include <atomic>
-#include <cstdlib>
-#include <filesystem>
+#include <chrono>
 #include <unordered_map>
 
 #include "engine/codec/json_writer.h"
@@ -12,6 +10,7 @@
 #include "engine/run/pipeline.h"
 #include "topologies/trial/reused_node.h"
 #include "topologies/trial/trial_ends.h"
+#include "topologies/trial/trial_folder.h"
 
 namespace anabranch {
 namespace {
@@ -27,32 +26,7 @@ class TrialClock : public Clock {
   const std::optional<int64_t> wall_ms_;
 };
 
-// A folder for the state of one trial; it goes with the object. In memory where the system has such a place: a trial
-// need not survive a crash.
-class TrialFolder {
- public:
-  Status Make() {
-    std::error_code none;
-    const std::filesystem::path memory("/dev/shm");
-    const bool there = std::filesystem::is_directory(memory, none);
-    for (const auto& parent : {there ? memory : std::filesystem::path(), std::filesystem::temp_directory_path(none)}) {
-      if (parent.empty()) continue;
-      std::string name = (parent / "anabranch-trial-XXXXXX").string();
-      if (mkdtemp(name.data()) == nullptr) continue;
-      path_ = name;
-      return Status::Ok();
-    }
-    return {Code::kUnavailable, "no temporary folder can be made: set TMPDIR to a folder that can be written"};
-  }
-  ~TrialFolder() {
-    std::error_code none;
-    if (!path_.empty()) std::filesystem::remove_all(path_, none);
-  }
-  std::string state() const { return path_ + "/state"; }
-
- private:
-  std::string path_;
-};
+constexpr std::chrono::milliseconds kCancelPause(20);  // between two looks at TrialOptions::cancel
 
 struct RecordName {
   SourcePartition partition;
@@ -195,7 +169,10 @@ class Trials::Impl {
     run.once = true;
     run.clock = &clock;
     Pipeline pipeline(plan, connectors_, run, observer);
-    (void)pipeline.Start();  // the summary has its failure
+    const bool runs = pipeline.Start().ok();  // the summary has its failure
+    while (runs && options.cancel != nullptr && !pipeline.Wait(kCancelPause)) {
+      if (options.cancel->now()) pipeline.Stop();
+    }
     RunSummary summary = pipeline.Finish();
     result.status = std::move(summary.status);
     result.failure = std::move(summary.failure);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/cancel.h"
 #include "engine/ids.h"
 #include "engine/plan.h"
 #include "engine/record_batch.h"
@@ -52,14 +53,14 @@ struct TrialRow {
 // What one stage did with one record.
 struct TrialStep {
   Outcome outcome = Outcome::kAbsent;
-  std::string code, message;      // of a record error, also where the record goes on (kMissed, kDefaulted)
+  std::string code, message;           // of a record error, also where the record goes on (kMissed, kDefaulted)
   std::vector<Finding> findings = {};  // with TrialOptions::explain: NodeProgram::Explain()
 };
 
 // What became of one record on its way.
 struct TrialStory {
-  std::vector<TrialStep> steps;    // by StageId
-  std::vector<std::string> cells;  // by ColumnId, as JSON text; empty: not made for this record
+  std::vector<TrialStep> steps;         // by StageId
+  std::vector<std::string> cells;       // by ColumnId, as JSON text; empty: not made for this record
   std::optional<std::string> key = {};  // of its results: by the `key` rule of its source
 };
 
@@ -83,6 +84,8 @@ struct TrialOptions {
   std::map<StageId, std::shared_ptr<const NodeProgram>> nodes;
   // How many commits of a target fail before one succeeds.
   std::map<TargetId, int> failing_commits;
+  // Raised to kNow: the trial ends at once, with kCancelled. Outlives the trial. Null: nothing stops it.
+  const CancelToken* cancel = nullptr;
 };
 
 // The trials of one plan. Nodes are opened once, when the first trial needs them, and used again by later ones. One

@@ -120,5 +120,62 @@ TEST_F(RecordTests, AddsDeadLettersThatNobodyExpects) {
 ])");
 }
 
+TEST_F(RecordTests, TakesOutRowsWithTheirComments) {
+  EXPECT_EQ(Recorded(R"([
+  {
+    "name": "a",
+    "given": {"in": [{"value": {"n": 2}}, {"value": {"n": 4}}]},
+    "expect": {
+      "out": [
+        // one
+        {"value": {"n": 1}},  // goes
+        {"value": {"n": 2}},  // two
+        {"value": {"n": 3}},
+        {"value": {"n": {"$near": 4}}},  // four
+        {"value": {"n": 5}}  // five
+      ]
+    }
+  }
+])"),
+            R"([
+  {
+    "name": "a",
+    "given": {"in": [{"value": {"n": 2}}, {"value": {"n": 4}}]},
+    "expect": {
+      "out": [
+        {"value": {"n": 2}},  // two
+        {"value": {"n": {"$near": 4}}}  // four
+      ]
+    }
+  }
+])");
+}
+
+TEST_F(RecordTests, PutsRowsIntoTheirPlaceInALine) {
+  EXPECT_EQ(Recorded(R"([{"name": "a", "given": {"in": [{"value": {"n": 1}}, {"value": {"n": 2}}, {"value": {"n": 3}}]},
+  "expect": {"out": [{"value": {"n": 2}}]}}])"),
+            R"([{"name": "a", "given": {"in": [{"value": {"n": 1}}, {"value": {"n": 2}}, {"value": {"n": 3}}]},
+  "expect": {"out": [{"key": "in/0/0", "value": {"n": 1}},
+                     {"value": {"n": 2}},
+                     {"key": "in/0/2", "value": {"n": 3}}]}}])");
+}
+
+TEST_F(RecordTests, EmptiesAndFillsListsInALine) {
+  EXPECT_EQ(Recorded(R"([{"name": "a", "given": {"in": [{"value": {"n": 11}}]},
+  "expect": {"out": [{"value": {"n": 2}}, {"value": {"n": 3}}]}}])"),
+            R"([{"name": "a", "given": {"in": [{"value": {"n": 11}}]},
+  "expect": {"out": [],
+             "dead_letters": [
+               {"node": "check", "code": "rule", "row": 0}
+             ]}}])");
+}
+
+TEST_F(RecordTests, ChangesOnlyThePartOfADeadLetterThatDiffers) {
+  EXPECT_EQ(Recorded(R"([{"name": "a", "given": {"in": [{"value": {"n": 11}}, {"text": "{"}]},
+  "expect": {"dead_letters": [{"row": 0, "code": "schema", "node": "check"}, {"row": 1}]}}])"),
+            R"([{"name": "a", "given": {"in": [{"value": {"n": 11}}, {"text": "{"}]},
+  "expect": {"dead_letters": [{"row": 0, "code": "rule", "node": "check"}, {"row": 1}]}}])");
+}
+
 }  // namespace
 }  // namespace anabranch

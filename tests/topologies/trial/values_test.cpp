@@ -21,7 +21,8 @@ std::vector<std::string> Differences(const std::string& expected, const std::str
   CompareValue(*wanted, is.get(), floats, Tolerance(), "", &found);
   std::vector<std::string> texts;
   for (const ValueDifference& each : found) {
-    texts.push_back(each.path + ": " + each.expected + " / " + (each.actual == nullptr ? "-" : ShowValue(*each.actual)));
+    texts.push_back(each.path + ": " + each.expected + " / " +
+                    (each.actual == nullptr ? "-" : ShowValue(*each.actual)));
   }
   return texts;
 }
@@ -44,6 +45,16 @@ TEST(CellValue, FitsItsType) {
   EXPECT_TRUE(fits("[[1, 2], [3, 4]]", Type::Tensor(Kind::kFloat32, {2, 2})));
   EXPECT_FALSE(fits("[[1, 2], [3]]", Type::Tensor(Kind::kFloat32, {2, 2})));
   EXPECT_FALSE(fits("[1, 2, 3, 4]", Type::Tensor(Kind::kFloat32, {2, 2})));
+}
+
+TEST(CellValue, SaysHowToWriteIt) {
+  const auto hint = [](const std::string& text, const Type& type) { return CellHint(Parsed(text), type); };
+  EXPECT_EQ(hint("\"1.5\"", Type::Scalar(Kind::kFloat64)), "write it without quotes: 1.5");
+  EXPECT_EQ(hint("5", Type::Scalar(Kind::kString)), "write it in quotes: \"5\"");
+  EXPECT_EQ(hint("\"yes\"", Type::Scalar(Kind::kBool)), "write true or false");
+  EXPECT_EQ(hint("1.5", Type::Scalar(Kind::kInt64)), "write a value such as 5");
+  EXPECT_EQ(hint("1", Type::List(Kind::kString)), "write a list: [\"text\", …]");
+  EXPECT_EQ(hint("[1]", Type::Tensor(Kind::kFloat32, {2, 3})), "write nested lists of 2 × 3 values");
 }
 
 TEST(CellValue, FillsAColumn) {
@@ -84,7 +95,20 @@ TEST(CompareValue, NamesThePlace) {
   EXPECT_EQ(Differences(R"({"a": 1, "b": [1, 2]})", R"({"a": 1, "b": [1, 3]})"), Texts{".b[1]: 2 / 3"});
   EXPECT_EQ(Differences(R"({"a": 1})", R"({"a": 1, "c": 2})"), Texts{".c: no such field / 2"});
   EXPECT_EQ(Differences(R"({"a": 1, "d": 2})", R"({"a": 1})"), Texts{".d: 2 / -"});
-  EXPECT_EQ(Differences("[1]", "[1, 2]"), Texts{": [1] / [1, 2]"});
+  EXPECT_EQ(Differences("[1]", "[1, 2]"), Texts{": 1 values, [1] / [1, 2]"});
+}
+
+TEST(CompareValue, ManyValuesOfAListAreOneDifference) {
+  EXPECT_EQ(Differences("[1, 2, 3]", "[2, 3, 4]"), (Texts{"[0]: 1 / 2", "[1]: 2 / 3", "[2]: 3 / 4"}));
+  const auto expected = ParseJsonValue("[0, 1, 2, 3, 4]");
+  const auto actual = ParseJsonValue("[0, 2, 3, 4, 5]");
+  std::vector<ValueDifference> found;
+  CompareValue(*expected, actual.get(), true, Tolerance(), ".v", &found);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].path, ".v[1]");
+  EXPECT_EQ(found[0].expected, "1");
+  EXPECT_EQ(found[0].actual_text, "2; 4 of the 5 values of this list differ");
+  EXPECT_EQ(found[0].at, expected.get()) << "the whole list would be recorded";
 }
 
 TEST(CompareValue, Matchers) {
