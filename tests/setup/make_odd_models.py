@@ -90,11 +90,23 @@ def noisy():
                  [value("X", FLOAT, ["N", 1])], [value("Y", FLOAT, ["N", 1])])
 
 
+def minus_mean_for_99():
+    """Records above 99 lose the mean of the batch: what they get depends on the records beside them."""
+    return model("minus_mean_for_99",
+                 [helper.make_node("ReduceMean", ["X"], ["mean"], axes=[0]), helper.make_node("Sub", ["X", "mean"], ["less"]),
+                  helper.make_node("Greater", ["X", "bound"], ["above"]), helper.make_node("Where", ["above", "less", "X"], ["Y"])],
+                 [value("X", FLOAT, ["N", 1])], [value("Y", FLOAT, ["N", 1])], [("bound", np.array(99.5, np.float32))])
+
+
+def times(name, factor):
+    """Y = factor X."""
+    return model(name, [helper.make_node("MatMul", ["X", "w"], ["Y"])],
+                 [value("X", FLOAT, ["N", 1])], [value("Y", FLOAT, ["N", 1])], [("w", np.array([[factor]], np.float32))])
+
+
 def twice():
     """Y = 2 X, its weight in a file beside it as PyTorch writes it."""
-    made = model("twice", [helper.make_node("MatMul", ["X", "w"], ["Y"])],
-                 [value("X", FLOAT, ["N", 1])], [value("Y", FLOAT, ["N", 1])], [("w", np.array([[2]], np.float32))])
-    onnx.save(made, FOLDER / "twice.onnx", save_as_external_data=True, location="twice.onnx.data", size_threshold=0)
+    onnx.save(times("twice", 2), FOLDER / "twice.onnx", save_as_external_data=True, location="twice.onnx.data", size_threshold=0)
     (FOLDER / "twice.onnx.data").chmod(0o644)
 
 
@@ -119,6 +131,8 @@ def main():
     save("stubborn_for_99", stubborn("stubborn_for_99", 99.5))
     save("noisy", noisy())
     save("sparse_weight", sparse_weight())
+    save("minus_mean_for_99", minus_mean_for_99())
+    save("thrice", times("thrice", 3))
     twice()
     iris = load_iris()
     classifier = LogisticRegression(max_iter=500).fit(iris.data, iris.target)
