@@ -87,9 +87,9 @@ TEST(Structure, LetsAnOldIdLeadToOneNodeOnly) {
 }
 
 TEST(Structure, AcceptsWhatIsForReaders) {
-  EXPECT_EQ(Lines(CheckFake(TopologyWith(
-                "", "in",
-                ",\n\"owner\": \"risk\", \"tags\": [\"a\"], \"description\": \"d\", \"tests\": [{\"name\": \"x\", \"given\": {\"in\": []}}]"))),
+  EXPECT_EQ(Lines(CheckFake(TopologyWith("", "in",
+                                         ",\n\"owner\": \"risk\", \"tags\": [\"a\"], \"description\": \"d\", "
+                                         "\"tests\": [{\"name\": \"x\", \"given\": {\"in\": []}}]"))),
             Texts{});
 }
 
