@@ -10,7 +10,7 @@ namespace anabranch {
 // --set PATH=VALUE: one value of the file is another one.
 struct TopologyEdit {
   std::string path;   // keys with dots between them, "models.gbt.path", or a JSON pointer, "/models/gbt/path"
-  std::string value;  // JSON, or else text
+  std::string value;  // JSON, or else text; null takes a key away (as in RFC 7396)
 };
 
 // What the caller of a check decides.

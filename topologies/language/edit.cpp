@@ -99,8 +99,20 @@ std::string ValueText(const std::string& value, const ConfigValue* before) {
   return text;
 }
 
+// The text without one member of an object, and without the comma that belongs to it.
+std::string WithoutMember(std::string text, const ConfigValue& object, const ConfigValue& member) {
+  const auto index = static_cast<size_t>(&member - object.children.data());
+  const bool last = index + 1 == object.children.size();
+  const size_t begin = last && index > 0 ? object.children[index - 1].place.end : member.name_place.begin;
+  const size_t end = last ? member.place.end : object.children[index + 1].name_place.begin;
+  return text.erase(begin, end - begin);
+}
+
 std::string EditedText(const Topology& topology, const EditPlace& place, const std::string& value) {
   std::string text = topology.text;
+  if (value == "null" && place.value != nullptr && place.parent->is_object()) {
+    return WithoutMember(std::move(text), *place.parent, *place.value);
+  }
   const std::string written = ValueText(value, place.value);
   if (place.value != nullptr) {
     const Place& at = place.value->place;

@@ -55,7 +55,12 @@ TEST(Edit, ReplacesOneValueAndKeepsTheRestOfTheFile) {
 TEST(Edit, ANumberThatReplacesATextIsText) {
   EXPECT_EQ(Edit({"models.gbt.version=8"}).text, With("\"7\"", "\"8\""));
   EXPECT_EQ(Edit({"models.gbt.version=true"}).text, With("\"7\"", "\"true\""));
-  EXPECT_EQ(Edit({"models.gbt.version=null"}).text, With("\"7\"", "null"));
+}
+
+TEST(Edit, NullTakesAKeyAway) {
+  EXPECT_EQ(Edit({"models.gbt.version=null"}).text, With(", \"version\": \"7\"", ""));
+  EXPECT_EQ(Edit({"models.gbt.path=null"}).text, With("\"path\": \"a.onnx\", ", ""));
+  EXPECT_EQ(Edit({"models.gbt=null"}).text, With("\"gbt\": { \"path\": \"a.onnx\", \"version\": \"7\" }", ""));
 }
 
 TEST(Edit, AddsAKeyToAnObjectThatIsThere) {
