@@ -89,6 +89,19 @@ Status ReplaceFile(const std::string& name, const std::string& text) {
   return error ? Status(Code::kUnavailable, "cannot replace " + name + ": " + error.message()) : Status::Ok();
 }
 
+bool Holds(const std::string& name, const std::string& text) {
+  std::ifstream file(name, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {}) == text;
+}
+
+// The first case with a difference that nothing in the file would help; null: there is none.
+const ShownTest* FirstLeft(const ShownFile& file) {
+  const auto stays = [](const Difference& each) { return each.recorded.edit == Recorded::Edit::kNone; };
+  const auto left = std::ranges::find_if(
+      file.tests, [&](const ShownTest& test) { return std::ranges::any_of(test.outcome.differences, stays); });
+  return left == file.tests.end() ? nullptr : &*left;
+}
+
 }  // namespace
 
 std::string RecordedText(const ShownFile& file) {
@@ -111,12 +124,20 @@ int RecordTests(const ShownFile& file, bool yes, CommandIo& io) {
   int code = kExitOk;
   if (!yes && !Confirm("test", "Write this to " + name + "?", "--yes", io, &code))
     return code != kExitOk ? code : ExitCode(Code::kStage);
+  if (!Holds(name, before)) {
+    io.err << "anabranch test: " << name << " was changed meanwhile, so nothing was written; run the tests again\n";
+    return ExitCode(Code::kRetry);
+  }
   if (const Status written = ReplaceFile(name, after); !written.ok()) {
     io.err << "anabranch test: " << written.message() << "\n";
     return ExitCode(written.code());
   }
   io.err << name << " is recorded; run the tests again\n";
-  return kExitOk;
+  const ShownTest* const left = FirstLeft(file);
+  if (left == nullptr) return kExitOk;
+  io.err << "the case \"" << Printable(left->test->name)
+         << "\" cannot be recorded as a whole; fix the topology or the case by hand\n";
+  return ExitCode(Code::kStage);
 }
 
 }  // namespace anabranch

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 
 #include "engine/text/base64.h"
@@ -58,6 +59,7 @@ class GivenBinder {
       record.timestamp_ms = InstantOf(*time, binding_.faults).value_or(-1);
     }
     if (const ConfigValue* headers = at.Find("headers")) {
+      if (!AreHeaders(*headers, binding_)) return Add(std::move(record), value.has_value());
       for (const ConfigValue& header : headers->children) record.headers.emplace_back(header.name, TextOrNull(header));
     }
     if (value) record.value = *value;
@@ -147,9 +149,12 @@ class GivenBinder {
       binding_.faults.Add(FaultCode::kPath, at, path.status().message());
       return;
     }
-    std::ifstream file(*path, std::ios::binary);
-    if (!file) {
-      binding_.faults.Add(FaultCode::kCannotRead, at, "the file \"" + at.text + "\" cannot be read");
+    std::error_code error;
+    std::ifstream file;
+    if (std::filesystem::is_regular_file(*path, error)) file.open(*path, std::ios::binary);
+    if (!file.is_open()) {
+      binding_.faults.Add(FaultCode::kCannotRead, at, "\"" + at.text + "\" is no file that can be read",
+                          "the path is relative to the file of the test");
       return;
     }
     for (std::string line; std::getline(file, line);) {
@@ -158,6 +163,7 @@ class GivenBinder {
                             "a test reads at most 100,000 lines of 16 MiB; \"" + at.text + "\" has more");
         return;
       }
+      if (line.ends_with('\r')) line.pop_back();
       if (line.empty()) continue;
       TrialRecord record = Next();
       record.value = std::move(line);

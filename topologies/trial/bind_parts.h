@@ -32,6 +32,8 @@ std::optional<StageId> FindStage(const ConfigValue& at, const std::string& id, b
 bool IsLeftOut(const ConfigValue& at, StageId stage, TestBinding& binding);
 // Of the columns that `stage` made, the one with this name; a fault with a suggestion and nullopt when there is none.
 std::optional<ColumnId> FindColumn(const ConfigValue& at, StageId stage, TestBinding& binding);
+// Whether the value of "headers" is an object; a fault when it is not.
+bool AreHeaders(const ConfigValue& headers, TestBinding& binding);
 // The columns that a stage made.
 std::vector<ColumnId> ColumnsOf(const Plan& plan, StageId stage);
 // Milliseconds since 1970 of an instant, given as text or as a number; a fault and nullopt when it is none.

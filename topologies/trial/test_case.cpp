@@ -89,6 +89,14 @@ bool IsLeftOut(const ConfigValue& at, StageId stage, TestBinding& binding) {
   return true;
 }
 
+bool AreHeaders(const ConfigValue& headers, TestBinding& binding) {
+  if (headers.is_object()) return true;
+  binding.faults.Add(FaultCode::kWrongType, headers,
+                     std::string("\"headers\" must be an object, not ") + headers.KindName(),
+                     "write each header as a key: {\"traceparent\": \"…\"}");
+  return false;
+}
+
 std::vector<ColumnId> ColumnsOf(const Plan& plan, StageId stage) {
   std::vector<ColumnId> columns;
   for (uint32_t i = 0; i < plan.columns.size(); ++i) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "topologies/language/structure.h"
 #include "topologies/language/test_spec.h"
@@ -11,6 +12,7 @@
 namespace anabranch {
 namespace {
 
+constexpr size_t kLookedAt = 64 * 1024;  // bytes
 constexpr std::string_view kEnding = ".tests.json";
 
 std::optional<std::string> Environment(const CheckOptions& options, const std::string& name) {
@@ -36,11 +38,18 @@ CheckOptions WithoutTests(CheckOptions options) {
   return options;
 }
 
-// A cheap look: whether the file is a topology with tests.
+// Whether the file is a topology with tests. One that is no JSON counts too when it looks like a topology: its faults are
+// shown then.
 bool HasTests(const std::string& file) {
   FaultSink ignored{file};
   const std::unique_ptr<Topology> topology = LoadTopology(file, ignored);
-  if (topology == nullptr || topology->root.Find("anabranch") == nullptr) return false;
+  if (topology == nullptr) {
+    std::ifstream stream(file, std::ios::binary);
+    std::string head(kLookedAt, '\0');
+    stream.read(head.data(), static_cast<std::streamsize>(head.size()));
+    return head.find("\"anabranch\"") != std::string::npos;
+  }
+  if (topology->root.Find("anabranch") == nullptr) return false;
   const ConfigValue* tests = topology->root.Find("tests");
   return tests != nullptr && !tests->children.empty();
 }

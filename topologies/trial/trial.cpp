@@ -15,6 +15,8 @@
 namespace anabranch {
 namespace {
 
+constexpr uint32_t kMostExplained = 128;  // rows of a batch
+
 // The wall shows a fixed time, so that two trials write the same bytes.
 class TrialClock : public Clock {
  public:
@@ -106,7 +108,8 @@ class StoryTeller {
       }
       if (step.outcome == Outcome::kAbsent) continue;
       if (cells_) TakeCells(batch, stage, row, story);
-      if (explain_ && stage >= plan_.sources.size()) step.findings = plan_.node(stage).program->Explain(batch, row);
+      const bool judged = stage >= plan_.sources.size() && step.outcome != Outcome::kSkipped;
+      if (explain_ && judged) step.findings = plan_.node(stage).program->Explain(batch, row);
     }
   }
 
@@ -191,6 +194,8 @@ class Trials::Impl {
     plan.batch.linger_ns = 0;
     plan.batch.latency_target_ns = 0;
     if (options.batch_rows > 0) plan.batch.max_rows = options.batch_rows;
+    // Explain() goes through the whole batch for each of its rows.
+    if (options.explain) plan.batch.max_rows = std::min(plan.batch.max_rows, kMostExplained);
     for (StageId source = 0; source < plan.sources.size(); ++source) {
       TrialRecords own;
       for (const TrialRecord& record : records) {
