@@ -153,7 +153,7 @@ class GivenBinder {
     std::ifstream file;
     if (std::filesystem::is_regular_file(*path, error)) file.open(*path, std::ios::binary);
     if (!file.is_open()) {
-      binding_.faults.Add(FaultCode::kCannotRead, at, "\"" + at.text + "\" is no file that can be read",
+      binding_.faults.Add(FaultCode::kCannotRead, at, "the file \"" + at.text + "\" cannot be read",
                           "the path is relative to the file of the test");
       return;
     }

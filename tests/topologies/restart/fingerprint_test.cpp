@@ -94,7 +94,7 @@ TEST(Fingerprint, ChangesWithWhatChangesTheResultsThereAndBelow) {
 
 TEST(Fingerprint, StaysWithWhatSaysOnlyHowAndWhenAndForWhom) {
   const char* const patches[] = {
-      R"({"description": "d", "owner": "o", "tags": ["t"], "x-note": 1, "tests": [{"name": "a"}]})",
+      R"({"description": "d", "owner": "o", "tags": ["t"], "x-note": 1, "tests": [{"name": "a", "given": {"payments": []}}]})",
       R"({"nodes": {"feat": {"description": "d", "x-note": {"a": 1}, "$comment": "c"}}})",
       R"({"nodes": {"feat": {"set": {"$comment": "c", "x-broken": "1 +"}}}})",
       R"({"nodes": {"check": {"rules": {"x-broken": "1 +", "$comment": "c"}}}})",
