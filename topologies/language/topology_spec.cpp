@@ -139,7 +139,8 @@ std::vector<FieldSpec> TopologyFields() {
       {"batch", BatchShape(), false, "", "The micro-batch."},
       {"epoch", EpochShape(), false, "", "What is committed together."},
       {"limits", LimitsShape(), false, "", "Caps; each holds its writer back, none drops."},
-      {"tests", Shape::List(Shape::Object(TestCaseFields())), false, "", "Cases for `anabranch test`.", Affects::kNothing},
+      {"tests", Shape::List(Shape::Object(TestCaseFields())), false, "", "Cases for `anabranch test`.",
+       Affects::kNothing},
   };
 }
 

@@ -16,7 +16,7 @@ constexpr size_t kMostLine = size_t{16} << 20;
 // A cell of a row with a header, quoted where it must be.
 std::string RowCell(const ConfigValue& value, char delimiter) {
   if (value.kind == ConfigValue::Kind::kNull) return {};
-  const std::string text = value.is_string() ? value.text : JsonText(value);
+  std::string text = value.is_string() ? value.text : JsonText(value);
   const std::string special = std::string("\"\r\n") + delimiter;
   if (!text.empty() && text.find_first_of(special) == std::string::npos) return text;
   std::string quoted = "\"";

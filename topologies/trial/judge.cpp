@@ -148,7 +148,6 @@ class Judge {
     return node->program->written();
   }
 
-
   void JudgeRows(const ExpectedRows& expected) {
     const std::string& target = test_.plan->targets[expected.target].id;
     if (expected.count) {
@@ -208,7 +207,7 @@ class Judge {
                                      const std::string& where) const {
     std::vector<Difference> found;
     const TrialRow& actual = *judged.row;
-    const auto add = [&](const ConfigValue& at, const std::string& part, std::string wanted, std::string is) {
+    const auto add = [&](const ConfigValue& at, const std::string& part, std::string wanted, const std::string& is) {
       found.push_back({&at, where + part, std::move(wanted), is, actual.record, {}});
       if (ParseJsonValue(is) != nullptr) found.back().recorded = Replacing(is);
     };
@@ -322,7 +321,8 @@ class Judge {
 
   void JudgeLetters() {
     std::vector<std::pair<Letter, const TrialRow*>> letters;
-    for (const TrialRow* row : RowsInOrder(result_, test_.plan->dead_letters())) letters.emplace_back(LetterOf(test_, *row), row);
+    for (const TrialRow* row : RowsInOrder(result_, test_.plan->dead_letters()))
+      letters.emplace_back(LetterOf(test_, *row), row);
     const ExpectedLetters& expected = test_.letters;
     if (expected.count) {
       const auto number = static_cast<int64_t>(letters.size());

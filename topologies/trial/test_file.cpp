@@ -38,8 +38,8 @@ CheckOptions WithoutTests(CheckOptions options) {
   return options;
 }
 
-// Whether the file is a topology with tests. One that is no JSON counts too when it looks like a topology: its faults are
-// shown then.
+// Whether the file is a topology with tests. One that is no JSON counts too when it looks like a topology: its faults
+// are shown then.
 bool HasTests(const std::string& file) {
   FaultSink ignored{file};
   const std::unique_ptr<Topology> topology = LoadTopology(file, ignored);
