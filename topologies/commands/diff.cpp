@@ -75,7 +75,7 @@ Status CompareRecords(DiffRecords& records, const Tolerance& tolerance, const Di
   options.cells = false;
   const int64_t now_ms = Clock::Real().WallMs();
   const auto run = [&](DiffPart& part) {
-    options.wall_ms = part.wall_ms.value_or(now_ms);  // now() is the same on both sides
+    options.wall_ms = part.wall_ms.value_or(now_ms);  // both sides see the same clock
     const TrialResult old = trials_before.Run(part.records, options);
     if (!old.status.ok()) return Stopped(before, old);
     for (TrialRecord& record : part.records) {

@@ -220,5 +220,15 @@ TEST(CompareRows, RowsWithoutFieldsAreComparedByTheirBytes) {
   EXPECT_EQ(report.targets[0].envelope[0].name, "value");
 }
 
+TEST(CompareRows, TheSameFieldsInAnotherFormatAreAChange) {
+  const std::vector<TargetField> fields = {Field("n", Type::Scalar(Kind::kInt64))};
+  Side before(fields), after(fields);
+  before.Row(R"({"n":1})").value = R"({"n":1})";
+  after.Row(R"({"n":1})").value = "1";
+  const RowsReport report = Compare(before, after);
+  EXPECT_EQ(report.changed, 1);
+  EXPECT_EQ(report.targets[0].envelope[0].name, "value");
+}
+
 }  // namespace
 }  // namespace anabranch
