@@ -354,6 +354,9 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._links.discard(link)
+        for request, waiting in pending.items():
+            if request != "deaf":
+                waiting[0].note_over()  # its answer never comes
         for writer in link:
             writer.transport.abort()
 
@@ -402,19 +405,20 @@ class Proxy:
                 if "deaf" in pending:
                     continue
                 rule, frame = pending.pop(struct.unpack_from(">i", data)[0], (None, None))
-                if rule is None:
-                    if self._delay:
-                        await asyncio.sleep(self._delay)
-                elif rule.action == "swallow":
-                    rule.note_over()
-                    return
-                elif rule.action == "delay":
-                    await asyncio.sleep(rule.seconds)
-                elif rule.action == "belie":
-                    data = answer(frame, rule.code)
-                await self._send(client_out, data)
-                if rule is not None:
-                    rule.note_over()
+                try:
+                    if rule is None:
+                        if self._delay:
+                            await asyncio.sleep(self._delay)
+                    elif rule.action == "swallow":
+                        return
+                    elif rule.action == "delay":
+                        await asyncio.sleep(rule.seconds)
+                    elif rule.action == "belie":
+                        data = answer(frame, rule.code)
+                    await self._send(client_out, data)
+                finally:  # also when the client hangs up meanwhile
+                    if rule is not None:
+                        rule.note_over()
 
 
 class FaultyBroker(harness.Broker):
