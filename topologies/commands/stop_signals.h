@@ -6,10 +6,10 @@
 
 namespace anabranch {
 
-// While an object exists, SIGINT and SIGTERM request a stop: the first drains, the second stops at once; with `at_once`
-// the first does. A process
-// that has not ended two seconds after the second, or gets a third, exits immediately (exit code 130),
-// which is as safe as SIGKILL. SIGPIPE is ignored. One object at a time; restores the previous handlers.
+// While an object exists, SIGINT and SIGTERM request a stop: the first drains, the second stops at once. With `at_once`
+// the first counts as the second. A process that has not ended two seconds after the second, or gets a third, exits
+// immediately (exit code 130), which is as safe as SIGKILL. SIGPIPE is ignored. One object at a time; restores the
+// previous handlers.
 class StopSignals {
  public:
   explicit StopSignals(CancelToken& cancel, bool at_once = false);
