@@ -19,9 +19,9 @@ namespace {
 
 std::string Quoted(std::string_view text) {
   if (!IsUtf8(text)) return std::to_string(text.size()) + " bytes that are not text";
-  std::string json;
-  AppendJsonString(&json, text);
-  return json;
+  std::string quoted;
+  AppendJsonString(&quoted, text);
+  return quoted;
 }
 
 std::string JsonOrNull(const std::optional<std::string>& text) { return text ? Quoted(*text) : "null"; }
