@@ -25,7 +25,7 @@ class TestSession {
     if (names->empty())
       return Refuse("there are no tests: a topology has them under \"tests\", or in a file NAME.tests.json");
     {
-      const StopSignals signals(cancel_, true);
+      const StopSignals interrupts(cancel_, true);
       for (const std::string& name : *names) RunFile(name);
     }
     if (cancel_.now()) return kExitInterrupted;
