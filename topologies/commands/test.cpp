@@ -66,7 +66,7 @@ class TestSession {
       ShowFaults(file);
       return;
     }
-    TestRunner runner(*file.topology().plan, args_.once, &cancel_);
+    TestRunner runner(*file.topology().plan, {.once = args_.once, .coverage = args_.coverage, .cancel = &cancel_});
     for (const LoadedTest& test : file.tests()) {
       if (!Chosen(test.name)) continue;
       ++count_;

@@ -103,14 +103,6 @@ struct JudgedRow {
   std::unique_ptr<ConfigValue> value;
 };
 
-// The rows of a target in the order of their records: several sources are read at once.
-std::vector<const TrialRow*> RowsInOrder(const TrialResult& result, TargetId target) {
-  std::vector<const TrialRow*> rows;
-  for (const TrialRow& row : result.rows[target]) rows.push_back(&row);
-  std::ranges::stable_sort(rows, {}, [](const TrialRow* row) { return row->record; });
-  return rows;
-}
-
 class Judge {
  public:
   Judge(const TestCase& test, const TrialResult& result) : test_(test), result_(result) {}

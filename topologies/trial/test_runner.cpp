@@ -25,13 +25,6 @@ bool SameRow(const TrialRow& a, const TrialRow& b) {
          a.timestamp_ms == b.timestamp_ms;
 }
 
-std::vector<const TrialRow*> ByRecord(const std::vector<TrialRow>& rows) {
-  std::vector<const TrialRow*> sorted;
-  for (const TrialRow& row : rows) sorted.push_back(&row);
-  std::ranges::stable_sort(sorted, {}, [](const TrialRow* row) { return row->record; });
-  return sorted;
-}
-
 // The first column that is another in the second trial; empty: none is.
 std::string OtherColumn(const Plan& plan, const TrialResult& one, const TrialResult& other, size_t record) {
   const TrialStory& a = one.stories[record];
@@ -95,9 +88,9 @@ std::vector<Difference> CompareTrials(const TestCase& test, const TrialResult& o
     difference.record = record;
     found.push_back(std::move(difference));
   };
-  for (size_t target = 0; target < one.rows.size() && found.empty(); ++target) {
-    const std::vector<const TrialRow*> a = ByRecord(one.rows[target]);
-    const std::vector<const TrialRow*> b = ByRecord(other.rows[target]);
+  for (TargetId target = 0; target < one.rows.size() && found.empty(); ++target) {
+    const std::vector<const TrialRow*> a = RowsInOrder(one, target);
+    const std::vector<const TrialRow*> b = RowsInOrder(other, target);
     for (size_t i = 0; i < std::max(a.size(), b.size()) && found.empty(); ++i) {
       const bool same = i < a.size() && i < b.size() && SameRow(*a[i], *b[i]);
       if (!same) say(i < a.size() ? a[i]->record : b[i]->record);
@@ -114,17 +107,18 @@ TestOutcome TestRunner::Run(const TestCase& test) {
   if (trials == nullptr) trials = std::make_unique<Trials>(*test.plan);
   TrialOptions options = test.options;
   if (!options.wall_ms) options.wall_ms = Clock::Real().WallMs();
-  options.explain = true;
-  options.cancel = cancel_;
+  options.explain = settings_.coverage;
+  options.cancel = settings_.cancel;
   options.batch_rows = static_cast<uint32_t>(std::clamp<size_t>(test.records.size(), 1, test.plan->batch.max_rows));
   const TrialResult result = trials->Run(test.records, options);
-  coverage_.Add(test, result);
+  if (settings_.coverage) coverage_.Add(test, result);
   TestOutcome outcome;
   outcome.differences = JudgeTrial(test, result);
-  const bool twice = !once_ && result.status.ok() && test.records.size() > 1 &&
+  const bool twice = !settings_.once && result.status.ok() && test.records.size() > 1 &&
                      test.records.size() <= kMostRecordsTwice && Repeats(test);
   if (twice) {
     options.batch_rows = 1;
+    options.explain = false;
     const TrialResult alone = trials->Run(test.records, options);
     for (Difference& each : CompareTrials(test, result, alone)) outcome.differences.push_back(std::move(each));
   }

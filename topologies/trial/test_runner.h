@@ -24,18 +24,21 @@ struct TestOutcome {
 // Runs the cases of one file, one after the other. Models are loaded once for all cases of a plan.
 class TestRunner {
  public:
-  // `plan`: of the file's topology; a case under other variables has a plan of its own. `once`: a case runs in one
-  // batch only. Else a case of at most 100 records, all of whose nodes give the same for the same row, runs in one
-  // batch and row by row, and must give the same bytes. The plans outlive the runner. `cancel`: raised to kNow, a case
-  // ends at once and its outcome means nothing. Null: nothing stops it.
-  TestRunner(const Plan& plan, bool once, const CancelToken* cancel = nullptr)
-      : once_(once), cancel_(cancel), coverage_(plan) {}
+  struct Settings {
+    // A case runs in one batch only. Else a case of at most 100 records, all of whose nodes give the same for the same
+    // row, runs in one batch and row by row, and must give the same bytes.
+    bool once = false;
+    bool coverage = false;  // coverage() is filled: each node explains each row, which takes time
+    // Raised to kNow, a case ends at once and its outcome means nothing. Null: nothing stops it.
+    const CancelToken* cancel = nullptr;
+  };
+  // `plan`: of the file's topology; a case under other variables has a plan of its own. The plans outlive the runner.
+  TestRunner(const Plan& plan, const Settings& settings) : settings_(settings), coverage_(plan) {}
   TestOutcome Run(const TestCase& test);
   const Coverage& coverage() const { return coverage_; }
 
  private:
-  const bool once_;
-  const CancelToken* const cancel_;
+  const Settings settings_;
   Coverage coverage_;
   std::map<const Plan*, std::unique_ptr<Trials>> trials_;
 };

@@ -84,12 +84,8 @@ class StoryTeller {
   }
 
  private:
-  size_t IndexOf(const RecordBatch& batch, PartitionId partition, int64_t offset) const {
-    return records_.at({batch.partitions->at(partition), offset});
-  }
-
   size_t IndexOf(const RecordBatch& batch, uint32_t row) const {
-    return IndexOf(batch, batch.partition[row], batch.offset[row]);
+    return records_.at({batch.partitions->at(batch.partition[row]), batch.offset[row]});
   }
 
   void TakeRow(const RecordBatch& batch, uint32_t row, TrialStory* story) const {
@@ -232,6 +228,13 @@ class Trials::Impl {
   Registry connectors_;
   std::vector<std::shared_ptr<const NodeProgram>> nodes_;  // in plan order
 };
+
+std::vector<const TrialRow*> RowsInOrder(const TrialResult& result, TargetId target) {
+  std::vector<const TrialRow*> rows;
+  for (const TrialRow& row : result.rows[target]) rows.push_back(&row);
+  std::ranges::stable_sort(rows, {}, [](const TrialRow* row) { return row->record; });
+  return rows;
+}
 
 Trials::Trials(const Plan& plan) : impl_(std::make_unique<Impl>(plan)) {}
 Trials::~Trials() = default;

@@ -75,6 +75,9 @@ struct TrialResult {
   RunSnapshot counts;
 };
 
+// The rows of a target in the order of their records: several sources are read at once.
+std::vector<const TrialRow*> RowsInOrder(const TrialResult& result, TargetId target);
+
 struct TrialOptions {
   uint32_t batch_rows = 0;         // the most rows of a batch; 0: as the topology says
   std::optional<int64_t> wall_ms;  // what the clock on the wall shows: milliseconds since 1970

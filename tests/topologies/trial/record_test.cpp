@@ -32,7 +32,7 @@ class RecordTests : public testing::Test {
     static const Registry& registry = *MakeProgramRegistry();
     const TestFile file(path, registry, {});
     EXPECT_TRUE(file.ok()) << (file.faults().empty() ? "" : file.faults().front().message);
-    TestRunner runner(*file.topology().plan, false);
+    TestRunner runner(*file.topology().plan, {});
     ShownFile shown{.file = &file, .tests = {}, .not_covered = {}};
     for (const LoadedTest& test : file.tests()) shown.tests.push_back({&test, runner.Run(*test.test)});
     const std::string text = RecordedText(shown);

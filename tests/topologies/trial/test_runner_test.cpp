@@ -74,7 +74,7 @@ class TestRunners : public testing::Test {
   std::vector<TestOutcome> Run(std::shared_ptr<SizedProgram> program, bool once = false) {
     Plan plan = *file_->topology().plan;
     plan.nodes[0].program = std::move(program);
-    TestRunner runner(plan, once);
+    TestRunner runner(plan, {.once = once});
     std::vector<TestOutcome> outcomes;
     for (const LoadedTest& loaded : file_->tests()) {
       loaded.test->plan = &plan;
