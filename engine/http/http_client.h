@@ -1,0 +1,38 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/status.h"
+
+namespace anabranch {
+
+struct HttpReply {
+  int code = 0;
+  std::string body;
+};
+
+// One server to call. Keeps its connection. Used by one thread. Redirects are not followed.
+class HttpClient {
+ public:
+  // `base`: "http://host:port", "https://…", or "unix:PATH" (the path may be longer than 107 bytes).
+  explicit HttpClient(std::string base, std::chrono::milliseconds timeout = std::chrono::seconds(5));
+  ~HttpClient();
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+
+  using Headers = std::vector<std::pair<std::string, std::string>>;
+  // kUnavailable: nobody answers there; kTimedOut. An answer of any code is Ok. At most 16 MiB.
+  Result<HttpReply> Get(const std::string& path, const Headers& headers = {});
+  Result<HttpReply> Post(const std::string& path, const std::string& body, const Headers& headers = {});
+  Result<HttpReply> Delete(const std::string& path);
+
+ private:
+  class Core;
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace anabranch

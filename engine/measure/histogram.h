@@ -1,0 +1,46 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace anabranch {
+
+// What a histogram holds at one moment. Values above the last edge are in the last bucket.
+struct HistogramCounts {
+  std::vector<double> edges;     // upper bounds, inclusive, ascending
+  std::vector<int64_t> buckets;  // edges + 1, not cumulative
+  double sum = 0;
+
+  int64_t count() const;
+  // The value below which the share `q` (0 to 1) of all values lies: linear between the edges of its bucket, as
+  // histogram_quantile() of Prometheus; the last edge for values above it. 0 without values.
+  double Quantile(double q) const;
+  // Both have the same edges, or this one is empty.
+  void Add(const HistogramCounts& other);
+  // What came after `before`, which was taken from the same histogram.
+  HistogramCounts Since(const HistogramCounts& before) const;
+};
+
+// Counts values by fixed edges. Any thread may add and read; an Add is two relaxed additions and a search over the
+// edges. Meant for once per batch, call or commit, never for once per record without a batch.
+class Histogram {
+ public:
+  explicit Histogram(std::span<const double> edges);
+  void Add(double value, int64_t times = 1);
+  HistogramCounts Counts() const;
+
+ private:
+  std::vector<double> edges_;
+  std::unique_ptr<std::atomic<int64_t>[]> buckets_;
+  std::atomic<int64_t> sum_nano_{0};  // of the values times 1e9
+};
+
+// 1-2.5-5 from 100 microseconds to 60 s, and `target_s` (batch.latency_target_ms) where it is above 0.
+std::vector<double> SecondsEdges(double target_s = 0);
+// Powers of 2 to 8,192.
+std::vector<double> RowsEdges();
+
+}  // namespace anabranch

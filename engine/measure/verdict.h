@@ -1,0 +1,47 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/measure/measure_snapshot.h"
+
+namespace anabranch {
+
+// Who holds a pipeline back. Judged over a window of about 10 s, in this order.
+struct Verdict {
+  enum class Kind : uint8_t {
+    kStarting,   // no window yet
+    kTarget,     // lanes were blocked or committing half of the time or more
+    kPaused,     // lanes wait to try a stage or target in trouble again
+    kNode,       // lanes were busy 80 % of the time or more, and records wait
+    kReading,    // records wait, and lanes starve half of the time or more
+    kIdle,       // nothing comes
+    kKeepingUp,  // whatever comes is handled
+  };
+  Kind kind = Kind::kStarting;
+  std::string by;      // id of the node, target or source; empty for kKeepingUp, kIdle, kStarting
+  std::string text;    // one sentence: `target "out" (kafka) is the limit: lanes wait 72 % of the time for it`
+  std::string advice;  // what helps; empty: nothing is known
+};
+const char* NameOf(Verdict::Kind kind);  // "starting", "target", "paused", "node", "reading", "idle", "keeping_up"
+
+// Share of the lanes' busy time, and the word for it: OK up to 10 %, LOW up to 50 %, HIGH above.
+struct NodeLoad {
+  std::string id;
+  double share = 0;
+  const char* level = "OK";
+};
+
+struct LoadReport {
+  Verdict verdict;
+  std::vector<NodeLoad> nodes;  // in plan order
+};
+
+// What the time between two snapshots of one run went to. Pure.
+struct JudgeOptions {
+  int workers = 1;  // compute threads of the run
+  int cores = 1;    // of the machine
+};
+LoadReport Judge(const MeasureSnapshot& before, const MeasureSnapshot& now, const JudgeOptions& options);
+
+}  // namespace anabranch

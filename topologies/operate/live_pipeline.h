@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/measure/measure_snapshot.h"
+#include "engine/measure/verdict.h"
+#include "engine/mutex.h"
+#include "engine/run/pipeline.h"
+#include "topologies/language/check.h"
+
+namespace anabranch {
+
+// Why a pipeline is not ready.
+struct NotReady {
+  std::string part;  // "target:out", "source:payments", "stage:gbt", "run"
+  std::string why;
+};
+
+// The pipeline that one process runs, as others see it: probes, metrics, API, page, history. It outlives the sessions
+// of `run --on-stop stay`: after a stage stopped it still tells why, and takes the order to restart.
+// Thread-safe. The command's thread tells it what happens; server threads and the ticker read.
+class LivePipeline {
+ public:
+  enum class State : uint8_t { kStarting, kRunning, kDraining, kFailed, kStopped };
+  struct Identity {
+    std::string file, state_dir, instance;
+  };
+  explicit LivePipeline(Identity identity);
+  ~LivePipeline();
+
+  // The command's thread, in this order, once per session. `checked` has a plan, and stays alive as long as a reader
+  // uses it; `pipeline` until Ended().
+  void Starting(std::shared_ptr<const CheckedTopology> checked, const RunOptions& options);
+  void Running(const Pipeline& pipeline);
+  void Ended(const RunSummary& summary);
+  // The orders of operators, for the command's thread while it waits after a failure. Empty: none came.
+  struct RestartOrder {
+    std::string token;
+    std::string by;  // for the audit
+  };
+  std::optional<RestartOrder> TakeRestart();
+
+  // Readers.
+  struct Look {
+    State state = State::kStarting;
+    int64_t since_ms = 0;    // of the state
+    int64_t started_ms = 0;  // of the process's first session
+    int restarts = 0;        // sessions that began as restarts
+    std::shared_ptr<const CheckedTopology> checked;  // null before the first session
+    RunOptions options;
+    RunSnapshot run;
+    MeasureSnapshot measures;
+    LoadReport load;  // over the last 10 s
+    // Over the last minute, by target: from intake until durable.
+    std::map<std::string, HistogramCounts> record_seconds;
+    double read_per_s = 0, committed_per_s = 0;   // over the last 10 s
+    std::map<std::string, double> stage_rows_per_s;  // by stage
+    std::optional<Failure> failure;               // kFailed
+    std::vector<NotReady> not_ready;              // empty: ready
+  };
+  Look Now() const;
+  // False where nothing waits for a restart: `*why`.
+  bool OrderRestart(RestartOrder order, std::string* why);
+  // The loop of the process ticked within the last 10 s.
+  bool alive() const;
+  const Identity& identity() const { return identity_; }
+
+  // Once a second, on the ticker's thread; set before the first session.
+  void OnTick(std::function<void(const Look&)> tick);
+
+ private:
+  class Core;
+  const Identity identity_;
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace anabranch
