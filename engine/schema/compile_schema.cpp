@@ -39,6 +39,7 @@ class CompiledSchema final : public RecordSchema {
     checks_.emplace_back(field, std::move(rules));
     fields_.push_back(std::move(field));
   }
+  void AddSensitive(std::vector<std::string> steps) { sensitive_.push_back(std::move(steps)); }
   void AddObject(SchemaObject object) {
     std::string path;
     for (const std::string& step : object.steps) path += (path.empty() ? "" : ".") + step;
@@ -70,16 +71,25 @@ class Compiler {
       faults_.Add(FaultCode::kSchemaType, *type, "a record is an object: \"type\" must be \"object\"");
       return;
     }
-    Object(at, {}, false);
+    Object(at, {}, {{}, false, NoteSensitive(at, {}, false)});
   }
 
  private:
   struct Parent {
     std::vector<std::string> steps;
     bool required = true;  // the record always has it
+    bool sensitive = false;
   };
 
-  void Object(const ConfigValue& at, SchemaObject object, bool parent_required) {
+  // Whether the value at `steps` is sensitive.
+  bool NoteSensitive(const ConfigValue& at, const std::vector<std::string>& steps, bool within) {
+    const ConfigValue* sensitive = at.is_object() ? at.Find(kSensitiveKeyword) : nullptr;
+    if (sensitive == nullptr || !sensitive->boolean) return within;
+    if (!within) out_->AddSensitive(steps);
+    return true;
+  }
+
+  void Object(const ConfigValue& at, SchemaObject object, const Parent& around) {
     CheckKeywords(at, SchemaScope::kObject, faults_);
     object.closed = IsClosed(at);
     const ConfigValue* properties = at.Find("properties");
@@ -93,7 +103,8 @@ class Compiler {
       return;
     }
     const Parent here{object.steps,
-                      object.steps.empty() || (parent_required && object.required && !object.null_allowed)};
+                      object.steps.empty() || (around.required && object.required && !object.null_allowed),
+                      around.sensitive};
     std::vector<const ConfigValue*> read;
     for (size_t i = 0; properties != nullptr && i < properties->children.size(); ++i) {
       const ConfigValue& property = properties->children[i];
@@ -102,6 +113,7 @@ class Compiler {
         read.push_back(&property);
         continue;
       }
+      NoteUnread(property, here);
       object.unread.push_back(property.name);
       if (is_required) {
         faults_.Add(FaultCode::kSchemaType, property,
@@ -113,6 +125,17 @@ class Compiler {
     for (const ConfigValue* property : read) {
       Property(*property, here, required.count(property->name) != 0);
     }
+  }
+
+  void NoteUnread(const ConfigValue& property, const Parent& here) {
+    const ConfigValue* sensitive = property.is_object() ? property.Find(kSensitiveKeyword) : nullptr;
+    if (sensitive != nullptr && sensitive->kind != ConfigValue::Kind::kBool) {
+      faults_.Add(FaultCode::kWrongType, *sensitive,
+                  "\"" + sensitive->name + "\" is " + sensitive->KindName() + "; wanted true or false");
+    }
+    std::vector<std::string> steps = here.steps;
+    steps.push_back(property.name);
+    NoteSensitive(property, steps, here.sensitive);
   }
 
   // {} or true, annotations aside: anything goes, so there is nothing to read or check.
@@ -170,6 +193,7 @@ class Compiler {
     }
     std::vector<std::string> steps = parent.steps;
     steps.push_back(at.name);
+    const bool sensitive = NoteSensitive(at, steps, parent.sensitive);
     TypeWord type;
     if (!ReadType(at, &type)) return;
     if (type.word == "object") {
@@ -177,7 +201,7 @@ class Compiler {
       object.steps = std::move(steps);
       object.required = required;
       object.null_allowed = type.null_allowed;
-      Object(at, std::move(object), parent.required);
+      Object(at, std::move(object), {{}, parent.required, sensitive});
       return;
     }
     SchemaField field;
@@ -186,6 +210,7 @@ class Compiler {
     field.required_here = required;
     field.required = required && parent.required;
     field.null_allowed = type.null_allowed;
+    field.sensitive = sensitive;
     if (paths_.contains(field.path)) {
       faults_.AddAtName(FaultCode::kDuplicateKey, at, "two fields have the path \"" + field.path + "\"");
       return;

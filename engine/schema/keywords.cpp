@@ -41,6 +41,7 @@ constexpr std::array kKeywords = {
     Keyword{"additionalProperties", kO, Form::kAny},
     Keyword{"x-unit", kT, Form::kString},
     Keyword{"x-decode", kD, Form::kString},
+    Keyword{kSensitiveKeyword, kAll, Form::kBool},
 };
 
 struct Refused {

@@ -20,6 +20,9 @@ enum class SchemaScope : uint8_t {
   kDecoded = 64
 };
 
+// true: viewers see the value only if they may and ask for it. On an object: all of it.
+inline constexpr char kSensitiveKeyword[] = "x-sensitive";
+
 // Checks the members of one schema object against what can be enforced for a value of `scope`: keywords that are
 // unknown, not supported or out of place are faults, as are values of the wrong shape. Annotations pass.
 void CheckKeywords(const ConfigValue& schema, SchemaScope scope, FaultSink& faults);

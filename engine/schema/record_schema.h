@@ -22,6 +22,7 @@ struct SchemaField {
   bool null_allowed = false;   // "type": ["number", "null"]
   std::string timestamp_unit;  // "s", "ms", "us", "ns" for epoch integers; "" = RFC 3339 text
   std::string decode;          // x-decode of a string: "csv<f32>" …; "" = none
+  bool sensitive = false;      // x-sensitive, here or on an object around it
   ColumnId column;             // set when the source is bound
 };
 
@@ -43,6 +44,8 @@ class RecordSchema {
   // An object with "additionalProperties": false at "" (root) or a nested path: keys not named are record errors.
   const std::vector<std::string>& closed_objects() const { return closed_objects_; }
   const std::vector<SchemaObject>& objects() const { return objects_; }
+  // The steps of each value that is x-sensitive, whether it becomes a column or not; {} means the whole record.
+  const std::vector<std::vector<std::string>>& sensitive() const { return sensitive_; }
 
   // Checks the active rows: cell states left by decode (missing, wrong type, range) and the compiled
   // constraints. Calls fail(row, message) for the first broken rule of each bad row, rows in any order.
@@ -65,6 +68,7 @@ class RecordSchema {
   std::vector<SchemaField> fields_;
   std::vector<std::string> closed_objects_;
   std::vector<SchemaObject> objects_;
+  std::vector<std::vector<std::string>> sensitive_;
   std::optional<StageId> source_;
 };
 

@@ -5,8 +5,8 @@
 
 #include "engine/printable.h"
 #include "engine/text/json_literals.h"
+#include "engine/text/json_object.h"
 #include "topologies/commands/failure_view.h"
-#include "topologies/commands/json_text.h"
 
 namespace anabranch {
 namespace {

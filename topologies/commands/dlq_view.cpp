@@ -9,9 +9,9 @@
 #include "engine/run/dead_letter.h"
 #include "engine/run/replay.h"
 #include "engine/text/instant.h"
+#include "engine/text/json_object.h"
 #include "engine/text/timestamp.h"
 #include "topologies/commands/failure_view.h"
-#include "topologies/commands/json_text.h"
 
 namespace anabranch {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "engine/printable.h"
 #include "engine/text/instant.h"
-#include "topologies/commands/json_text.h"
+#include "engine/text/json_object.h"
 
 namespace anabranch {
 namespace {

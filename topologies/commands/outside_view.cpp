@@ -2,7 +2,7 @@
 
 #include "connectors/kafka/kafka_source.h"
 #include "engine/plan_graph.h"
-#include "topologies/commands/json_text.h"
+#include "engine/text/json_object.h"
 
 namespace anabranch {
 namespace {

@@ -6,8 +6,8 @@
 #include "engine/printable.h"
 #include "engine/run/ledger.h"
 #include "engine/run/run_state.h"
+#include "engine/text/json_object.h"
 #include "topologies/commands/command.h"
-#include "topologies/commands/json_text.h"
 #include "topologies/commands/run_session.h"
 #include "topologies/commands/status_view.h"
 

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "engine/text/instant.h"
-#include "topologies/commands/json_text.h"
+#include "engine/text/json_object.h"
 
 namespace anabranch {
 namespace {

@@ -5,10 +5,10 @@
 #include <ostream>
 
 #include "engine/printable.h"
+#include "engine/text/json_object.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/failure_view.h"
 #include "topologies/commands/github_text.h"
-#include "topologies/commands/json_text.h"
 
 namespace anabranch {
 namespace {

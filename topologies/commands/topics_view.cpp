@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "engine/printable.h"
+#include "engine/text/json_object.h"
 #include "topologies/commands/failure_view.h"
-#include "topologies/commands/json_text.h"
 
 namespace anabranch {
 namespace {

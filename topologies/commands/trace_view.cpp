@@ -9,8 +9,8 @@
 #include "engine/printable.h"
 #include "engine/record_id.h"
 #include "engine/text/instant.h"
+#include "engine/text/json_object.h"
 #include "topologies/commands/failure_view.h"
-#include "topologies/commands/json_text.h"
 
 namespace anabranch {
 namespace {

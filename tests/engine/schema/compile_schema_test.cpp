@@ -40,6 +40,33 @@ TEST(CompileSchema, MakesColumnsOfTypes) {
   EXPECT_EQ(TypeOf(R"({"enum":[1,2.5,null]})").ToString(), "float64");
 }
 
+TEST(CompileSchema, TellsWhatIsSensitive) {
+  const SchemaText text(R"({"type":"object","properties":{
+      "pan":{"type":"string","x-sensitive":true}, "shown":{"type":"string","x-sensitive":false},
+      "list":{"type":"array","items":{"type":"string"},"x-sensitive":true}, "raw":{"x-sensitive":true},
+      "owner":{"type":"object","x-sensitive":true,"properties":{
+        "name":{"type":"string"},"born":{"type":"string","format":"date-time","x-sensitive":true}}}}})");
+  ASSERT_NE(text.schema, nullptr) << text.FaultText();
+  std::string found, steps;
+  for (const SchemaField& field : text.schema->fields()) found += field.path + (field.sensitive ? " hidden" : "") + "\n";
+  EXPECT_EQ(found, "pan hidden\nshown\nlist hidden\nowner.name hidden\nowner.born hidden\n");
+  using Steps = std::vector<std::string>;
+  EXPECT_EQ(text.schema->sensitive(), (std::vector<Steps>{{"raw"}, {"pan"}, {"list"}, {"owner"}}));
+  const SchemaText whole(R"({"type":"object","x-sensitive":true,"properties":{"a":{"type":"integer"}}})");
+  ASSERT_NE(whole.schema, nullptr) << whole.FaultText();
+  EXPECT_EQ(whole.schema->sensitive(), std::vector<Steps>{{}});
+  EXPECT_TRUE(whole.schema->fields().at(0).sensitive);
+}
+
+// A value that is not masked because of a typing error would be seen.
+TEST(CompileSchema, RefusesASensitiveThatIsNoFlag) {
+  for (const char* schema : {R"({"type":"string","x-sensitive":"yes"})", R"({"x-sensitive":"yes"})"}) {
+    const SchemaText text(Property(schema));
+    EXPECT_EQ(text.schema, nullptr) << schema;
+    EXPECT_NE(text.FaultText().find("x-sensitive"), std::string::npos) << text.FaultText();
+  }
+}
+
 TEST(CompileSchema, TellsWhatIsRequiredByEveryObjectOnThePath) {
   const SchemaText text(
       R"({"$schema":"http://json-schema.org/draft-07/schema#","title":"t","type":"object","required":["a","e"],

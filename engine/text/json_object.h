@@ -12,6 +12,7 @@ class JsonObject {
  public:
   JsonObject& AddText(std::string_view name, std::string_view text);
   JsonObject& AddNumber(std::string_view name, int64_t number);
+  JsonObject& AddReal(std::string_view name, double number);  // not finite: null
   JsonObject& AddFlag(std::string_view name, bool flag);
   JsonObject& AddJson(std::string_view name, std::string_view json);  // added verbatim
   std::string text() const { return text_ + "}"; }

@@ -1,4 +1,4 @@
-#include "topologies/commands/json_text.h"
+#include "engine/text/json_object.h"
 
 #include "engine/text/base64.h"
 #include "engine/text/json_literals.h"
@@ -19,6 +19,12 @@ JsonObject& JsonObject::AddText(std::string_view name, std::string_view text) {
 }
 
 JsonObject& JsonObject::AddNumber(std::string_view name, int64_t number) {
+  AddName(name);
+  AppendJsonNumber(&text_, number);
+  return *this;
+}
+
+JsonObject& JsonObject::AddReal(std::string_view name, double number) {
   AddName(name);
   AppendJsonNumber(&text_, number);
   return *this;
