@@ -15,6 +15,7 @@
 #include "engine/run/lane_group.h"
 #include "engine/run/lane_opener.h"
 #include "engine/run/results_log.h"
+#include "engine/run/run_measures.h"
 #include "engine/run/run_mode.h"
 #include "engine/run/run_shared.h"
 #include "engine/run/run_state.h"
@@ -44,6 +45,7 @@ class Pipeline::Core {
         mode_(RunMode::Of(options_)),
         counters_(plan),
         guards_(plan),
+        measures_(plan, clock_),
         shared_{.plan = plan, .clock = clock_, .counters = counters_, .stop = cancel, .refused = guards_.refused} {
     if (observer_.warn) shared_.warn = observer_.warn;
     shared_.show = observer_.batch;
@@ -53,6 +55,7 @@ class Pipeline::Core {
 
   Status Start();
   RunSnapshot Snapshot() const;
+  MeasureSnapshot Measures() const;
   State state() const;
   std::optional<Failure> failure() const;
   bool Wait(std::chrono::nanoseconds at_most) const;
@@ -90,6 +93,7 @@ class Pipeline::Core {
   Counters counters_;
   std::unique_ptr<AttemptSlots> attempts_;
   StageGuards guards_;
+  RunMeasures measures_;
   RunShared shared_;
   std::unique_ptr<ResultsLog> log_;  // null: the mode keeps nothing
   std::unique_ptr<LaneOpener> opener_;
@@ -307,6 +311,10 @@ Pipeline::State Pipeline::Core::state() const {
 
 RunSnapshot Pipeline::Core::Snapshot() const { return counters_.Snapshot(begin_ns_ == 0 ? 0 : Elapsed()); }
 
+MeasureSnapshot Pipeline::Core::Measures() const {
+  return state() == State::kNew || begin_ns_ == 0 ? MeasureSnapshot() : measures_.Snapshot(Elapsed());
+}
+
 std::optional<Failure> Pipeline::Core::failure() const {
   const MutexLock lock(mutex_);
   const bool ended = state_ == State::kEnded || state_ == State::kStuck;
@@ -339,6 +347,7 @@ Pipeline::~Pipeline() {
 Status Pipeline::Start() { return core_->Start(); }
 Pipeline::State Pipeline::state() const { return core_->state(); }
 RunSnapshot Pipeline::Snapshot() const { return core_->Snapshot(); }
+MeasureSnapshot Pipeline::Measures() const { return core_->Measures(); }
 std::optional<Failure> Pipeline::failure() const { return core_->failure(); }
 bool Pipeline::Wait(std::chrono::nanoseconds at_most) const { return core_->Wait(at_most); }
 

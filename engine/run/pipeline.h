@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "engine/cancel.h"
+#include "engine/measure/measure_snapshot.h"
 #include "engine/plan.h"
 #include "engine/registry.h"
 #include "engine/restart/failure.h"
@@ -61,6 +62,8 @@ class Pipeline {
   State state() const;
   // All zero before Start().
   RunSnapshot Snapshot() const;
+  // Empty before Start() has returned.
+  MeasureSnapshot Measures() const;
   // Why a stage stopped. Set at the end.
   std::optional<Failure> failure() const;
   // True when the run has ended or is stuck; false after `at_most`.
