@@ -8,7 +8,7 @@ MeasureSnapshot RunMeasures::Snapshot(int64_t elapsed_ns) const {
   MeasureSnapshot snapshot;
   snapshot.elapsed_ns = elapsed_ns;
   snapshot.wall_ms = clock_.WallMs();
-  for (const PlanSource& source : plan_.sources) snapshot.sources.push_back({.id = source.id});
+  for (const PlanSource& source : plan_.sources) snapshot.sources.emplace_back().id = source.id;
   AddNodes(&snapshot);
   AddTargets(&snapshot);
   return snapshot;
