@@ -192,11 +192,12 @@ def judge(test, broker, feed, reader, target, dead):
 class StreamKafkaCase(harness.KafkaCase):
     """A pipeline under a steady stream, behind a proxy."""
 
+    BROKER = ("group.min.session.timeout.ms=1000", "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000")
+
     @classmethod
     def setUpClass(cls):
         if harness.PipelineCase.broker is None:
-            harness.PipelineCase.broker = proxy.FaultyBroker(("group.min.session.timeout.ms=1000",
-                                                        "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000"))
+            harness.PipelineCase.broker = proxy.FaultyBroker(cls.BROKER)
             harness.unittest.addModuleCleanup(harness.PipelineCase.broker.stop)
         cls.proxy = cls.broker.proxy
         cls.watcher = harness.Watcher(cls.broker)
