@@ -19,9 +19,11 @@ struct HttpRequest {
   std::string path;    // decoded once, normalised: no "..", no "//", no NUL
   std::map<std::string, std::string> query;
   std::map<std::string, std::string> headers;
-  std::string body;
+  std::string body = {};
   std::string peer;         // address without port; "local" on a Unix socket
   bool local_file = false;  // came through a Unix socket: its file rights were the check
+  bool loopback = false;    // the peer is on this machine, as far as its address tells
+  bool encrypted = false;   // TLS
 
   std::string_view header(const std::string& name) const;  // empty when absent
 };
@@ -29,15 +31,15 @@ struct HttpRequest {
 struct HttpResponse {
   int code = 200;
   std::string content_type = "application/json";
-  std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;  // besides those that every answer has
+  std::string body = {};
+  std::vector<std::pair<std::string, std::string>> headers = {};  // besides those that every answer has
 };
 
 struct HttpServerOptions {
   // "127.0.0.1:8787", "[::1]:0" (0: a free port), or "unix:PATH". A Unix socket is made with 0600; a stale one is
   // replaced, a live one is refused (kUnavailable). The path may be longer than 107 bytes.
-  std::string listen;
-  std::string certificate_file, key_file;  // both: TLS
+  std::string listen = {};
+  std::string certificate_file = {}, key_file = {};  // both: TLS
   // A thread per connection lets handlers wait (seconds). False: one thread for all; handlers must not wait.
   bool handlers_wait = true;
   unsigned most_connections = 64;
