@@ -121,7 +121,7 @@ struct GraphArgs {
   std::vector<std::string> allow_paths;
 };
 struct ExplainArgs {
-  std::string topic;  // fault code, node kind, connector, "functions" or a topology file
+  std::string topic;  // fault code, node kind, connector, metric, "functions" or a topology file
   std::vector<std::string> allow_paths;
 };
 struct SchemaArgs {};
@@ -146,6 +146,14 @@ struct TopicsArgs {
   std::vector<std::string> partitions;  // "N" or "TOPIC=N"
   int replication = 0;                  // 0: the default of the brokers
   std::string format = "text";          // text | json
+};
+struct MetricsArgs {
+  std::string file;        // a topology; may be empty
+  bool catalogue = false;  // at most one of the three; none: the catalogue
+  bool grafana = false;
+  bool alerts = false;
+  std::string format = "text";  // of the catalogue: text | json
+  std::vector<std::string> allow_paths;
 };
 struct DocsArgs {
   std::string folder;
@@ -189,6 +197,7 @@ int CommandInit(const InitArgs& args, CommandIo& io);
 int CommandModelInspect(const ModelArgs& args, CommandIo& io);
 int CommandDoctor(const DoctorArgs& args, CommandIo& io);
 int CommandTopics(const TopicsArgs& args, CommandIo& io);
+int CommandMetrics(const MetricsArgs& args, CommandIo& io);
 int CommandDocs(const DocsArgs& args, CommandIo& io);  // hidden: writes docs/reference/
 
 // The checks at the start of every command that works on a plan. Faults are written to io.err, and the

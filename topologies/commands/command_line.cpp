@@ -7,6 +7,7 @@
 #include "engine/fault.h"
 #include "engine/printable.h"
 #include "topologies/commands/command_options.h"
+#include "topologies/commands/watch_options.h"
 #include "topologies/language/edit.h"
 
 namespace anabranch {
@@ -28,6 +29,7 @@ struct AllArgs {
   ModelArgs model;
   DoctorArgs doctor;
   TopicsArgs topics;
+  MetricsArgs metrics;
   DocsArgs docs;
   std::vector<std::string> help;
 };
@@ -60,6 +62,9 @@ class CommandLine {
     AddModel();
     AddDoctor();
     AddTopics();
+    AddMetrics(app_, &args_.metrics)->callback([this] {
+      action_ = [this](CommandIo& io) { return CommandMetrics(args_.metrics, io); };
+    });
     AddHelp();
     AddDocs();
     // Set after the commands, because commands inherit the footer.
@@ -335,10 +340,12 @@ class CommandLine {
   void AddExplain() {
     ExplainArgs& args = args_.explain;
     CLI::App* command = Command(app_, "explain",
-                                "Explains a fault code, a node kind, a connector, the expression "
+                                "Explains a fault code, a node kind, a connector, a metric, the expression "
                                 "functions, or the plan of a topology file.",
                                 "anabranch explain AB203");
-    command->add_option("TOPIC", args.topic, "a fault code, node kind, connector, \"functions\", or a topology file")
+    command
+        ->add_option("TOPIC", args.topic,
+                     "a fault code, node kind, connector, metric, \"functions\", or a topology file")
         ->required()
         ->type_name("");
     AddAllowPath(command, &args.allow_paths);

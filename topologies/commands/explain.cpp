@@ -8,6 +8,7 @@
 #include "topologies/commands/latency_view.h"
 #include "topologies/commands/reference.h"
 #include "topologies/language/plan_text.h"
+#include "topologies/operate/metrics_text.h"
 
 namespace anabranch {
 namespace {
@@ -20,6 +21,16 @@ const FaultInfo* FindFault(const std::string& topic) {
   if (!std::all_of(digits.begin(), digits.end(), [](unsigned char c) { return std::isdigit(c); })) return nullptr;
   for (const FaultInfo& info : FaultCatalogue()) {
     if (static_cast<int>(info.code) == std::stoi(digits)) return &info;
+  }
+  return nullptr;
+}
+
+// A series of a histogram has a suffix.
+const MetricSpec* FindMetricOrSeries(const std::string& topic) {
+  for (const std::string suffix : {"", "_bucket", "_sum", "_count"}) {
+    if (!topic.ends_with(suffix)) continue;
+    const MetricSpec* metric = FindMetric(topic.substr(0, topic.size() - suffix.size()));
+    if (metric != nullptr && (suffix.empty() || std::string_view(metric->type) == "histogram")) return metric;
   }
   return nullptr;
 }
@@ -44,6 +55,8 @@ std::vector<std::string> Topics(const Registry& registry) {
   topics.push_back("functions");
   for (const std::string& line : ExpressionFunctionHelp()) topics.push_back(line.substr(0, line.find('(')));
   for (const FaultInfo& info : FaultCatalogue()) topics.push_back(FaultName(info.code));
+  for (const MetricSpec& metric : MetricCatalogue()) topics.emplace_back(metric.name);
+  for (const MetricSpec& metric : ProcessMetricCatalogue()) topics.emplace_back(metric.name);
   return topics;
 }
 
@@ -60,6 +73,8 @@ int CommandExplain(const ExplainArgs& args, CommandIo& io) {
     io.out << help << "\n\n`anabranch explain functions` lists all functions of expressions.\n";
   } else if (const FaultInfo* fault = FindFault(args.topic)) {
     io.out << FaultSection(*fault);
+  } else if (const MetricSpec* metric = FindMetricOrSeries(args.topic)) {
+    io.out << MetricSection(*metric);
   } else if (NamesFile(args.topic)) {
     CheckedTopology checked = CheckForCommand(args.topic, args.allow_paths, io);
     if (!checked.ok()) return kExitFaulty;

@@ -94,7 +94,7 @@ std::string CommandsPage() {
 std::string IndexPage(const Registry& registry) {
   std::string text =
       "# Reference\n\n- [The topology file](topology.md)\n- [Commands](commands.md)\n- [Fault codes](faults.md)\n- "
-      "[Functions](functions.md)\n";
+      "[Functions](functions.md)\n- [Metrics](metrics.md)\n";
   text += "\n## Node kinds\n\n";
   for (const NodeKind* kind : registry.kinds()) {
     const NodeKind::Spec& spec = kind->spec();
@@ -163,6 +163,34 @@ std::string FunctionsPage() {
   return text;
 }
 
+std::string MetricSection(const MetricSpec& metric) {
+  const std::string unit = metric.unit;
+  std::string text = std::string("# ") + metric.name + "\n\n" + metric.help + "\n\n- type: " + metric.type + "\n";
+  if (!unit.empty()) text += "- unit: " + unit + "\n";
+  const std::vector<std::string> labels = LabelsOf(metric);
+  if (!labels.empty()) {
+    text += "- labels: " + Joined(labels, ", ", [](const std::string& label) { return "`" + label + "`"; }) + "\n";
+  }
+  return text;
+}
+
+std::string MetricsPage() {
+  std::string text =
+      "# Metrics\n\n`anabranch run --metrics HOST:PORT` serves them on `/metrics` in the text format of Prometheus. "
+      "All but\n`process_*` have the label `topology`. A scrape has at most " +
+      std::to_string(kMostSeries) +
+      " series of the pipeline. Where it would have more,\nthe last metrics of this list are left out.\n\n" +
+      "| Name | Type | Labels | Meaning |\n| --- | --- | --- | --- |\n";
+  for (const std::vector<MetricSpec>* catalogue : {&MetricCatalogue(), &ProcessMetricCatalogue()}) {
+    for (const MetricSpec& metric : *catalogue) {
+      const std::string labels =
+          Joined(metric.labels, ", ", [](const char* label) { return "`" + std::string(label) + "`"; });
+      text += std::string("| `") + metric.name + "` | " + metric.type + " | " + labels + " | " + metric.help + " |\n";
+    }
+  }
+  return text;
+}
+
 std::map<std::string, std::string> ReferencePages(const Registry& registry) {
   std::map<std::string, std::string> pages;
   pages["README.md"] = Headed("nodes/ and connectors/", IndexPage(registry));
@@ -170,6 +198,7 @@ std::map<std::string, std::string> ReferencePages(const Registry& registry) {
   pages["commands.md"] = Headed("topologies/commands/command_line.cpp", CommandsPage());
   pages["faults.md"] = Headed("engine/fault_catalogue.cpp", FaultsPage());
   pages["functions.md"] = Headed("engine/expression/", FunctionsPage());
+  pages["metrics.md"] = Headed("topologies/operate/metric_catalogue.cpp", MetricsPage());
   for (const NodeKind* kind : registry.kinds()) {
     const std::string& name = kind->spec().name;
     pages["nodes/" + name + ".md"] = Headed("nodes/" + name + "/", KindPage(kind->spec()));

@@ -6,6 +6,7 @@
 
 #include "engine/fault.h"
 #include "engine/registry.h"
+#include "topologies/operate/metrics_text.h"
 
 namespace anabranch {
 
@@ -14,6 +15,8 @@ std::string KindPage(const NodeKind::Spec& spec);
 std::string ConnectorPage(const Connector::Spec& spec);
 std::string FaultSection(const FaultInfo& info);
 std::string FunctionsPage();
+std::string MetricSection(const MetricSpec& metric);
+std::string MetricsPage();
 
 // Every page of docs/reference by its path below that folder.
 std::map<std::string, std::string> ReferencePages(const Registry& registry);

@@ -116,6 +116,24 @@ void MetricSamples::Add(std::initializer_list<std::string_view> labels, const Hi
   Line("_count", text, "", static_cast<double>(below));
 }
 
+std::vector<std::string> LabelsOf(const MetricSpec& spec) {
+  std::vector<std::string> labels(spec.labels.begin(), spec.labels.end());
+  for (const MetricSpec& of_process : ProcessMetricCatalogue()) {
+    if (&of_process == &spec) return labels;
+  }
+  labels.insert(labels.begin(), "topology");
+  return labels;
+}
+
+const MetricSpec* FindMetric(const std::string& name) {
+  for (const std::vector<MetricSpec>* catalogue : {&MetricCatalogue(), &ProcessMetricCatalogue()}) {
+    for (const MetricSpec& spec : *catalogue) {
+      if (name == spec.name) return &spec;
+    }
+  }
+  return nullptr;
+}
+
 std::string MetricsText(const LivePipeline::Look& look, const ProcessMeasures& process) {
   const MetricInput input{look, process};
   const auto write = [&input](const std::vector<MetricSpec>& catalogue, MetricSamples* samples) {

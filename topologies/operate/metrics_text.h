@@ -39,6 +39,10 @@ const std::vector<MetricSpec>& MetricCatalogue();
 // process_*, as the client libraries of Prometheus name them. They have no label.
 const std::vector<MetricSpec>& ProcessMetricCatalogue();
 
+// With `topology`, where the metric has it.
+std::vector<std::string> LabelsOf(const MetricSpec& spec);
+const MetricSpec* FindMetric(const std::string& name);  // in both; null: there is none
+
 // A scrape has at most that many series; the rest is counted in anabranch_series_dropped.
 inline constexpr size_t kMostSeries = 5'000;
 // A source with more partitions than that has one series for all: the sum of records, the maximum of seconds.

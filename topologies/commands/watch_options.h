@@ -1,0 +1,10 @@
+#pragma once
+
+#include "topologies/commands/command_options.h"
+
+namespace anabranch {
+
+// The command line of commands that watch a pipeline, apart from what they do. Each returns its command.
+CLI::App* AddMetrics(CLI::App& app, MetricsArgs* args);
+
+}  // namespace anabranch
