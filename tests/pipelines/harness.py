@@ -206,6 +206,14 @@ def main():
     unittest.main(module="__main__", verbosity=2, testRunner=unittest.TextTestRunner(resultclass=_Result, verbosity=2))
 
 
+def prometheus(program):
+    """The path of `prometheus` or `promtool`, as tests/setup/prometheus put them there."""
+    path = pathlib.Path(os.environ.get("ANABRANCH_DEPS", ROOT / ".deps")) / "prometheus" / "bin" / program
+    if not path.exists():
+        sys.exit(f"{path} is not there: run tests/setup/prometheus")
+    return str(path)
+
+
 # ------------------------------------------------------------------------------------------------------ topologies
 
 
