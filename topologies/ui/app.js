@@ -1,0 +1,101 @@
+// The page: header, places, and what is wrong.
+import { html, render, live, classes } from "./live.js";
+import { snapshot, topology, lostSince, trouble, pipelines, pipelineId, choosePipeline, announcement, start } from "./store.js";
+import { page, selected, go, PAGES } from "./route.js";
+import { Graph, focusBox } from "./graph.js";
+import { Command, Glyph, State, Trouble } from "./parts.js";
+import { ago, clock, count, duration, perSecond, verdictMark, whole } from "./format.js";
+
+const TITLES = { graph: "Graph", runs: "Runs", restart: "Restart", letters: "Dead letters", models: "Models", positions: "Positions", audit: "Audit" };
+
+/** @param {{name: string, value: any, note?: any}} props */
+const Tile = ({ name, value, note }) => html`<div class="tile"><dt>${name}</dt><dd><b>${value}</b> <small>${note || ""}</small></dd></div>`;
+
+const Header = live(() => {
+  const now = snapshot.value;
+  const [glyph, colour] = verdictMark(now?.verdict.kind || "starting");
+  return html`<header>
+    <div class="title"><h1>${topology.value?.name || "Anabranch"}</h1>
+      ${now ? html`<${State} state=${lostSince.value ? "stopped" : now.state} word=${lostSince.value ? "does not answer" : null} />` : null}
+      <span class="spacer"></span>
+      ${pipelines.value && pipelines.value.length > 1 ? html`<button type="button" onClick=${() => choosePipeline(null)}>All pipelines</button>` : null}
+      <button type="button" onClick=${toggleTheme} aria-label="Change between dark and light">◐</button></div>
+    ${now ? html`
+      <p class=${`verdict is-${colour}`}><span class="glyph" aria-hidden="true">${glyph}</span> <span>${now.verdict.text}</span> <i>${now.verdict.advice}</i></p>
+      <dl class="tiles">
+        <${Tile} name="Rate" value=${perSecond(now.rate.read)} note=${`${perSecond(now.rate.committed)} committed`} />
+        <${Tile} name="Lag" value=${whole(now.lag.records)} note=${now.lag.seconds == null ? "records" : `records, ${duration(now.lag.seconds)}`} />
+        <${Tile} name="Latency p50" value=${duration(now.latency?.p50)} note=${`p99 ${duration(now.latency?.p99)}`} />
+        <${Tile} name="Last commit" value=${now.last_commit ? ago(now.last_commit, now.now) : "none yet"} note=${now.last_commit ? clock(now.last_commit) : ""} />
+        <${Tile} name="Dead letters" value=${count(sum(now, "dead_lettered"))} note=${`${count(sum(now, "failed"))} rows failed`} />
+        <${Tile} name="Up since" value=${clock(now.started)} note=${now.restarts ? `${now.restarts} restarts` : ""} />
+      </dl>` : null}
+    <nav aria-label="Pages">${PAGES.map((name) => html`<a href=${`#/${name}`} aria-current=${page.value === name ? "page" : null}>${TITLES[/** @type {"graph"} */ (name)]}</a>`)}</nav>
+  </header>`;
+});
+
+const sum = (/** @type {any} */ now, /** @type {string} */ name) =>
+  Object.values(now.stages).reduce((total, stage) => total + (stage[name] || 0), 0);
+
+/** What an operator must know first: the process is gone, a stage stopped, it is not ready. */
+const Notices = live(() => {
+  const now = snapshot.value;
+  const file = topology.value?.file || "TOPOLOGY";
+  if (lostSince.value) {
+    return html`<div class="notice is-bad"><${Glyph} state="failed" /> <div><b>The process does not answer since ${clock(new Date(lostSince.value).toISOString())}.</b>
+      ${now ? " What you see is its last known state." : ""} This page looks for it every second. Start it with
+      <${Command} text=${`anabranch ${now?.state === "failed" ? "restart" : "run"} ${file} --http ${location.host}`} /></div></div>`;
+  }
+  if (trouble.value) return html`<${Trouble} error=${trouble.value} />`;
+  if (now?.failure) {
+    const { stage, message, code, at, records, cascade } = now.failure;
+    return html`<div class="notice is-bad"><${Glyph} state="failed" /> <div><b>Stage ${stage} stopped</b> at ${clock(at)}: ${message} <code>${code}</code><br />
+      ${whole(records)} records wait with their results. ${cascade?.length ? `Not the cause, only behind it: ${cascade.join(", ")}.` : ""}
+      <a href="#/restart">See what a restart does</a></div></div>`;
+  }
+  if (now && !now.ready && now.reasons?.length) {
+    return html`<div class="notice is-warn"><${Glyph} state="waiting" /> <div><b>Not ready.</b> ${now.reasons.map((r) => `${r.part}: ${r.why}`).join(" ")}</div></div>`;
+  }
+  return null;
+});
+
+const Chooser = live(() => html`<section class="chooser"><h2>Pipelines</h2><ul>${(pipelines.value || []).map((each) => html`<li>
+  <button type="button" onClick=${() => choosePipeline(each.id)}><b>${each.name}</b> <${State} state=${each.state || (each.live ? "running" : "stopped")} />
+  <small>${each.dir || ""}</small></button></li>`)}</ul></section>`);
+
+const Place = live(() => {
+  return html`<div class=${classes("place", { "with-panel": selected.value })}><${Graph} /></div>`;
+});
+
+const App = live(() => html`
+  <a class="skip" href="#main">To the content</a>
+  <${Header} />
+  <p class="sr" aria-live="assertive" id="announcer">${announcement.value}</p>
+  <main id="main" tabindex="-1"><${Notices} />${pipelineId.value || !pipelines.value ? html`<${Place} />` : html`<${Chooser} />`}</main>`);
+
+function toggleTheme() {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  try { localStorage.setItem("anabranch-theme", root.dataset.theme); } catch { /* for this visit only */ }
+}
+try {
+  const theme = localStorage.getItem("anabranch-theme");
+  if (theme) document.documentElement.dataset.theme = theme;
+} catch { /* none is kept */ }
+
+addEventListener("keydown", (event) => {
+  const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(/** @type {HTMLElement} */ (event.target).tagName);
+  if (event.key === "/" && !typing) {
+    const field = document.querySelector("[type=search]");
+    if (field) { event.preventDefault(); /** @type {HTMLElement} */ (field).focus(); }
+  }
+  if (event.key === "Escape" && selected.value) {
+    const id = selected.value;
+    go({ node: "" });
+    setTimeout(() => focusBox(id));
+  }
+});
+
+render(html`<${App} />`, /** @type {Element} */ (document.getElementById("app")));
+start();

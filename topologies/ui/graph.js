@@ -1,0 +1,203 @@
+// The graph of a topology with its live state. Its boxes are buttons in topological order; an update changes their text
+// and attributes only.
+import { html, live, Component, createRef, classes, signal, computed } from "./live.js";
+import { snapshot, topology } from "./store.js";
+import { shape, layout, opened, BOX } from "./shape.js";
+import { selected, go } from "./route.js";
+import { Glyph, KindIcon } from "./parts.js";
+import { count, perSecond, duration, percent, stateOf } from "./format.js";
+
+/** What the search asks for. */
+export const search = signal("");
+/** The box that Tab reaches; arrows move it. */
+const current = signal("");
+const zoom = signal(/** @type {number|null} */ (null));
+
+/** The share of the lanes' time that waits for each target, source or node. */
+const waits = computed(() => {
+  /** @type {Record<string, number>} */ const by = {};
+  const lanes = snapshot.value?.lanes || [];
+  for (const lane of lanes) {
+    for (const { state, by: whom, share } of lane.shares) {
+      if (/^(blocked|committing|paused)$/.test(state)) by[whom] = (by[whom] || 0) + share / lanes.length;
+    }
+  }
+  return by;
+});
+
+/** The numbers of a box: those of its stage, or the sums of its group. */
+export function numbersOf(/** @type {string[]} */ ids) {
+  const stages = snapshot.value?.stages || {};
+  const all = ids.map((id) => stages[id]).filter(Boolean);
+  const sum = (/** @type {string} */ name) => all.reduce((total, stage) => total + (stage[name] || 0), 0);
+  const most = (/** @type {(s: any) => number} */ of) => all.reduce((top, stage) => Math.max(top, of(stage) || 0), 0);
+  const worst = ["failed", "retrying", "waiting", "busy", "running", "skipped"].find((name) => all.some((s) => s.state === name));
+  const level = ["HIGH", "LOW"].find((name) => all.some((s) => s.level === name)) || "OK";
+  return { state: worst || "idle", rate: sum("rate"), failed: sum("failed"), letters: sum("dead_lettered"), level,
+           busy: Math.min(1, sum("busy")), p99: all.length ? most((s) => s.batch_seconds?.p99) || null : null };
+}
+
+const RING = 2 * Math.PI * 9;
+
+/** @param {{box: any, at: {x: number, y: number}, plan?: any}} props */
+function Box({ box, at, plan }) {
+  const n = numbersOf(box.stages);
+  const wait = waits.value[box.id] || 0;
+  const mark = plan ? plan[box.id] || "unaffected" : n.state;
+  const [, word, colour] = stateOf(mark);
+  const missed = search.value && !box.id.toLowerCase().includes(search.value.toLowerCase());
+  const title = box.group ? `${box.name}, ${box.stages.length} stages` : box.id;
+  const label = `${title}, ${box.kind}, ${word}, ${perSecond(n.rate)}, 99th percentile ${duration(n.p99)}` +
+    (wait >= 0.01 ? `, lanes wait ${percent(wait)} of the time for it` : "") + (n.failed ? `, ${count(n.failed)} failed` : "");
+  return html`<button type="button" data-box=${box.id} aria-label=${label}
+      tabindex=${(current.value || shape.value.boxes[0]?.id) === box.id ? 0 : -1}
+      class=${classes("box", `is-${colour}`, { picked: selected.value === box.id, dim: missed, culprit: wait >= 0.5,
+              bold: plan && mark === "run", hatched: plan && mark === "refused", faded: plan && mark === "unaffected" })}
+      style=${{ transform: `translate(${at.x}px, ${at.y}px)`, width: `${BOX.width}px`, height: `${BOX.height}px` }}
+      onFocus=${() => (current.value = box.id)}
+      onClick=${() => (box.group ? (opened.value = new Set([...opened.value, box.name])) : go({ node: box.id }))}>
+    <span class="box-top"><${KindIcon} kind=${box.kind} /><b>${title}</b>
+      <svg class="ring" viewBox="0 0 24 24" aria-hidden="true"><circle class="ring-back" cx="12" cy="12" r="9" />
+        <circle class=${`ring-share level-${n.level}`} cx="12" cy="12" r="9" transform="rotate(-90 12 12)"
+          stroke-dasharray=${`${(n.busy * RING).toFixed(1)} ${RING.toFixed(1)}`} /></svg></span>
+    <span class="box-numbers"><span>${perSecond(n.rate)}</span><span>p99 ${duration(n.p99)}</span></span>
+    <span class="box-state"><${Glyph} state=${mark} /><span>${word}</span>
+      <span class="box-note">${wait >= 0.01 ? `lanes wait ${percent(wait)}` : n.busy >= 0.01 ? `${percent(n.busy)} of busy` : ""}</span></span>
+  </button>`;
+}
+
+/** A curve through the points of an edge. */
+function curve(/** @type {{x: number, y: number}[]} */ points) {
+  const [first, ...rest] = points;
+  let path = `M${first.x.toFixed(1)} ${first.y.toFixed(1)}`;
+  for (let i = 0; i < rest.length - 1; ++i) {
+    const mid = { x: (rest[i].x + rest[i + 1].x) / 2, y: (rest[i].y + rest[i + 1].y) / 2 };
+    const end = i === rest.length - 2 ? rest[i + 1] : mid;
+    path += `Q${rest[i].x.toFixed(1)} ${rest[i].y.toFixed(1)} ${end.x.toFixed(1)} ${end.y.toFixed(1)}`;
+  }
+  return rest.length === 1 ? `${path}L${rest[0].x.toFixed(1)} ${rest[0].y.toFixed(1)}` : path;
+}
+
+const width = (/** @type {number} */ rate) => (rate > 0 ? Math.min(7, 1.4 + Math.log10(1 + rate)) : 1).toFixed(2);
+
+/** Edges, and the red ones of failed rows to the dead letters. @param {{places: any, plan?: any}} props */
+function Edges({ places, plan }) {
+  const { boxes } = shape.value;
+  const stagesOf = new Map(boxes.map((box) => [box.id, box.stages]));
+  const letters = lettersAt(places);
+  return html`<svg class="edges" width=${places.width} height=${places.height + letters.room} aria-hidden="true">
+    <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">
+      <path d="M0 0L8 4L0 8z" class="arrow" /></marker>
+      <marker id="arrow-bad" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">
+      <path d="M0 0L8 4L0 8z" class="arrow-bad" /></marker></defs>
+    ${places.edges.map((/** @type {any} */ edge) => {
+      const n = numbersOf(stagesOf.get(edge.from) || []);
+      const mid = edge.points[Math.floor(edge.points.length / 2)];
+      const flows = n.rate > 0 && !plan;
+      return html`<g key=${`${edge.from} ${edge.to}`} class=${classes("edge", { flows })}>
+        <path d=${curve(edge.points)} stroke-width=${width(n.rate)} marker-end="url(#arrow)" />
+        <text x=${mid.x} y=${mid.y - 6}>${flows ? perSecond(n.rate) : ""}</text></g>`;
+    })}
+    ${letters.room ? boxes.map((box) => {
+      const at = places.nodes[box.id];
+      const n = numbersOf(box.stages);
+      const x = at.x + 22, y = at.y + BOX.height;
+      return html`<g key=${box.id} class=${classes("edge-bad", { shown: n.letters > 0 && !plan })}>
+        <path d=${`M${x} ${y}C${x} ${y + 40} ${letters.x - 60} ${letters.y + 16} ${letters.x} ${letters.y + 16}`}
+          stroke-width=${width(n.letters)} marker-end="url(#arrow-bad)" />
+        <text x=${x + 8} y=${y + 16}>${n.letters ? `✖ ${count(n.letters)}` : ""}</text></g>`;
+    }) : null}</svg>`;
+}
+
+const lettersAt = (/** @type {any} */ places) =>
+  topology.value?.dead_letters ? { x: places.width - BOX.width - 16, y: places.height + 8, room: 56 } : { x: 0, y: 0, room: 0 };
+
+/** The buttons and edges at their places. @param {{plan?: any}} props */
+const Picture = live(({ plan }) => {
+  const places = layout.value, { boxes, key } = shape.value;
+  if (!places || places.key !== key) return html`<p class="hint">The graph is laid out …</p>`;
+  const letters = lettersAt(places);
+  const all = numbersOf(Object.keys(snapshot.value?.stages || {}));
+  return html`<div class="picture" style=${{ width: `${places.width}px`, height: `${places.height + letters.room}px` }}>
+    <${Edges} places=${places} plan=${plan} />
+    <ol role="list">${boxes.map((box) => html`<li key=${box.id}><${Box} box=${box} at=${places.nodes[box.id]} plan=${plan} /></li>`)}</ol>
+    ${letters.room ? html`<a href="#/letters" class=${classes("letters-box", { some: all.letters > 0 })}
+        style=${{ transform: `translate(${letters.x}px, ${letters.y}px)`, width: `${BOX.width}px` }}>
+        <span aria-hidden="true">✉</span> dead letters <b>${count(all.letters)}</b></a>` : null}
+  </div>`;
+});
+
+/** Keys of the graph: arrows follow edges, Home and End go to its ends. */
+function onKey(/** @type {KeyboardEvent} */ event) {
+  const { boxes, edges } = shape.value;
+  const here = /** @type {HTMLElement} */ (event.target).closest?.("[data-box]")?.getAttribute("data-box");
+  if (!here) return;
+  const at = boxes.findIndex((box) => box.id === here);
+  const places = layout.value?.nodes || {};
+  const column = boxes.map((box) => box.id).filter((id) => Math.abs(places[id]?.x - places[here]?.x) < BOX.width / 2)
+    .sort((a, b) => places[a].y - places[b].y);
+  const row = column.indexOf(here);
+  /** @type {Record<string, string|undefined>} */ const next = {
+    ArrowRight: edges.find(([from]) => from === here)?.[1], ArrowLeft: edges.find(([, to]) => to === here)?.[0],
+    ArrowDown: column[row + 1] ?? boxes[at + 1]?.id, ArrowUp: column[row - 1] ?? boxes[at - 1]?.id,
+    Home: boxes[0]?.id, End: boxes[boxes.length - 1]?.id,
+  };
+  if (!(event.key in next)) return;
+  event.preventDefault();
+  const id = next[event.key];
+  if (id) focusBox(id);
+}
+export function focusBox(/** @type {string} */ id) {
+  current.value = id;
+  const button = /** @type {HTMLElement|null} */ (document.querySelector(`[data-box="${CSS.escape(id)}"]`));
+  button?.focus();
+  button?.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+/** The graph in its frame: it fits until the user zooms. @extends {Component<{plan?: any}>} */
+export class Graph extends Component {
+  frame = createRef();
+  componentDidMount() {
+    this.observer = new ResizeObserver(() => this.fit());
+    this.observer.observe(this.frame.current);
+    this.unsubscribe = [layout.subscribe(() => queueMicrotask(() => this.fit())), zoom.subscribe(() => this.fit())];
+  }
+  componentWillUnmount() {
+    this.observer?.disconnect();
+    this.unsubscribe?.forEach((stop) => stop());
+  }
+  /** Styles that no attribute can hold under the page's policy are set by script. */
+  fit() {
+    const frame = this.frame.current, places = layout.value;
+    if (!frame || !places) return;
+    const room = lettersAt(places).room;
+    const whole = Math.min((frame.clientWidth - 4) / places.width, (Math.max(frame.clientHeight, 200) - 4) / (places.height + room));
+    const scale = zoom.value ?? Math.max(0.5, Math.min(1.15, whole));
+    this.scale = scale;
+    frame.firstElementChild.style.transform = `scale(${scale})`;
+    frame.firstElementChild.style.width = `${places.width * scale}px`;
+    frame.firstElementChild.style.height = `${(places.height + room) * scale}px`;
+  }
+  render() {
+    const step = (/** @type {number} */ by) => () => (zoom.value = Math.max(0.2, Math.min(2.5, (this.scale || 1) * by)));
+    return html`<section class="graph" aria-label="Graph">
+      <div class="graph-tools" role="toolbar" aria-label="View of the graph">
+        <label class="search">Search <kbd>/</kbd> <input id="graph-search" type="search" autocomplete="off" value=${search.value}
+          onInput=${(/** @type {any} */ e) => (search.value = e.target.value)} onKeyDown=${onSearchKey} /></label>
+        <button type="button" onClick=${step(1.25)} aria-label="Larger">＋</button>
+        <button type="button" onClick=${step(0.8)} aria-label="Smaller">−</button>
+        <button type="button" onClick=${() => (zoom.value = null)}>Fit</button>
+      </div>
+      <div class="frame" ref=${this.frame} role="application" onKeyDown=${onKey}
+        aria-label="Stages in the order of their data. Arrow keys follow edges, Enter opens a stage, Escape closes it.">
+        <div class="scaled"><${Picture} plan=${this.props.plan} /></div>
+      </div></section>`;
+  }
+}
+
+function onSearchKey(/** @type {KeyboardEvent} */ event) {
+  if (event.key === "Escape") search.value = "";
+  if (event.key !== "Enter") return;
+  const found = shape.value.boxes.find((box) => box.id.toLowerCase().includes(search.value.toLowerCase()));
+  if (found) focusBox(found.id);
+}

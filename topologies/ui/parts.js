@@ -1,0 +1,71 @@
+// Small pieces that several pages draw.
+import { html, Component, signal } from "./live.js";
+import { token, setToken, topology } from "./store.js";
+import { stateOf } from "./format.js";
+
+/** The glyph of a state. The word stands beside it, so it is hidden from readers. @param {{state: string}} props */
+export function Glyph({ state }) {
+  const [glyph, , colour] = stateOf(state);
+  return html`<span class=${`glyph is-${colour}`} aria-hidden="true">${glyph}</span>`;
+}
+
+/** Glyph and word. @param {{state: string, word?: string}} props */
+export function State({ state, word }) {
+  const [, known, colour] = stateOf(state);
+  return html`<span class=${`state is-${colour}`}><${Glyph} state=${state} /> <span>${word || known}</span></span>`;
+}
+
+const ICONS = {
+  source: "M2 8h8M7 5l3 3-3 3M13 3v10", validate: "M3 8.5l3.5 3.5L13 4", transform: "M3 5h10M3 11h10M6 3v4M10 9v4",
+  infer: "M4 4l8 4-8 4zM4 4v8M12 8h2", ensemble: "M3 3c4 0 3 5 7 5M3 13c4 0 3-5 7-5M3 8h11",
+  persist: "M3 4.5c0-2 10-2 10 0v7c0 2-10 2-10 0zM3 4.5c0 2 10 2 10 0",
+};
+/** @param {{kind: string}} props */
+export function KindIcon({ kind }) {
+  return html`<svg class="kind" viewBox="0 0 16 16" aria-hidden="true"><path d=${ICONS[/** @type {"infer"} */ (kind)] || "M3 3h10v10H3z"} /></svg>`;
+}
+
+/** A table with a caption. @param {{caption: string, head: any[], rows: any[][], numeric?: number[], empty?: string}} props */
+export function Table({ caption, head, rows, numeric = [], empty = "None." }) {
+  if (!rows.length) return html`<p class="hint">${empty}</p>`;
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${caption}><table><caption>${caption}</caption>
+    <thead><tr>${head.map((cell, i) => html`<th scope="col" class=${numeric.includes(i) ? "number" : ""}>${cell}</th>`)}</tr></thead>
+    <tbody>${rows.map((row) => html`<tr>${row.map((cell, i) => html`<td class=${numeric.includes(i) ? "number" : ""}>${cell}</td>`)}</tr>`)}</tbody>
+  </table></div>`;
+}
+
+/** Text to paste, with a button that copies it. @extends {Component<{text: string}>} */
+export class Command extends Component {
+  render() {
+    const copy = async () => {
+      await navigator.clipboard?.writeText(this.props.text).catch(() => {});
+      this.setState({ copied: true });
+    };
+    return html`<span class="command"><code>${this.props.text}</code>
+      <button type="button" onClick=${copy}>${/** @type {any} */ (this.state).copied ? "Copied" : "Copy"}</button></span>`;
+  }
+}
+
+/** What went wrong with a request, and what helps. @param {{error: any}} props */
+export function Trouble({ error }) {
+  if (!error) return null;
+  return html`<div class="notice is-bad"><${Glyph} state="failed" /> <span>${error.message}${error.cure ? html` <b>${error.cure}</b>` : ""}</span></div>`;
+}
+
+const typed = signal("");
+/** Asks for the token where an answer has record values or changes something. @param {{what: string}} props */
+export function TokenForm({ what }) {
+  const submit = (/** @type {Event} */ event) => { event.preventDefault(); setToken(typed.value); typed.value = ""; };
+  return html`<form class="token" onSubmit=${submit}><p>${what} needs the token that <code>anabranch run</code> printed when it started. This tab keeps it.</p>
+    <label>Token <input type="password" autocomplete="off" onInput=${(/** @type {any} */ e) => (typed.value = e.target.value)} /></label>
+    <button type="submit">Use it</button></form>`;
+}
+/** Whether the token is missing or was refused. */
+export const needsToken = (/** @type {any} */ error) => !token.value || error?.status === 401 || error?.status === 403;
+
+/** Typing the name of the topology confirms a change. @param {{value: {value: string}, what: string}} props */
+export function ConfirmName({ value, what }) {
+  const name = topology.value?.name || "";
+  return html`<label class="confirm">Type <b>${name}</b> to confirm ${what}
+    <input autocomplete="off" spellcheck=${false} onInput=${(/** @type {any} */ e) => (value.value = e.target.value)} value=${value.value} /></label>`;
+}

@@ -1,0 +1,20 @@
+// Where the user is: #/runs, #/graph/gbt. An address can be sent to a colleague.
+import { signal, computed } from "./live.js";
+
+export const PAGES = ["graph", "runs", "restart", "letters", "models", "positions", "audit"];
+
+const parse = () => location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+const parts = signal(parse());
+addEventListener("hashchange", () => (parts.value = parse()));
+
+export const page = computed(() => (PAGES.includes(parts.value[0]) ? parts.value[0] : "graph"));
+/** The second part: a stage, a run, a letter. */
+export const item = computed(() => parts.value[1] || "");
+/** The stage whose panel is open. */
+export const selected = computed(() => (page.value === "graph" ? item.value : ""));
+
+/** Goes to a page, or opens a stage; `node: ""` closes it. */
+export function go(/** @type {{page?: string, item?: string, node?: string}} */ to) {
+  const path = to.node !== undefined ? ["graph", to.node] : [to.page || "graph", to.item || ""];
+  location.hash = "#/" + path.filter(Boolean).map(encodeURIComponent).join("/");
+}

@@ -1,0 +1,71 @@
+// The shape of a topology: which boxes and edges a graph has, and where they are. Laid out once per shape.
+import { signal, computed } from "./live.js";
+import { topology } from "./store.js";
+
+export const BOX = { width: 188, height: 74 };
+/** Above this many stages, groups start closed. */
+export const MANY = 150;
+export const LETTERS = "(dead letters)";
+
+/** Groups that the user opened, by name. */
+export const opened = signal(/** @type {Set<string>} */ (new Set()));
+
+/** The group of a stage in a large topology: its first tag, else its kind. */
+const groupOf = (/** @type {any} */ stage) => stage.tags?.[0] || stage.kind;
+
+/**
+ * Boxes in topological order, each with the stages that it stands for.
+ * @returns {{boxes: {id: string, stages: string[], kind: string, group: boolean}[], edges: [string, string][], key: string}}
+ */
+export const shape = computed(() => {
+  const stages = topology.value?.stages || [];
+  const closed = (/** @type {any} */ stage) => stages.length > MANY && !opened.value.has(groupOf(stage));
+  /** @type {Map<string, any>} */ const boxes = new Map();
+  /** @type {Map<string, string>} */ const boxOf = new Map();
+  for (const stage of ordered(stages)) {
+    const id = closed(stage) ? `group ${groupOf(stage)}` : stage.id;
+    boxOf.set(stage.id, id);
+    const box = boxes.get(id) || { id, stages: [], kind: stage.kind, group: closed(stage), name: groupOf(stage) };
+    box.stages.push(stage.id);
+    boxes.set(id, box);
+  }
+  /** @type {Map<string, [string, string]>} */ const edges = new Map();
+  for (const stage of stages) {
+    for (const input of stage.inputs) {
+      const from = boxOf.get(input), to = boxOf.get(stage.id);
+      if (from && to && from !== to) edges.set(`${from}\n${to}`, [from, to]);
+    }
+  }
+  return { boxes: [...boxes.values()], edges: [...edges.values()], key: [...boxes.keys(), ...edges.keys()].join("\t") };
+});
+
+/** Stages with their inputs before them. */
+export function ordered(/** @type {any[]} */ stages) {
+  const byId = new Map(stages.map((stage) => [stage.id, stage]));
+  const done = new Set(), order = /** @type {any[]} */ ([]);
+  const visit = (/** @type {any} */ stage) => {
+    if (!stage || done.has(stage.id)) return;
+    done.add(stage.id);
+    stage.inputs.forEach((/** @type {string} */ input) => visit(byId.get(input)));
+    order.push(stage);
+  };
+  stages.forEach(visit);
+  return order;
+}
+
+/** The places of the boxes of the present shape; null until they are known. */
+export const layout = signal(/** @type {any} */ (null));
+/** @type {Map<string, any>} */ const known = new Map();
+const worker = new Worker(new URL("./layout_worker.js", import.meta.url), { type: "module" });
+worker.onmessage = ({ data }) => {
+  if (known.size > 20) known.clear();
+  known.set(data.key, data);
+  if (data.key === shape.value.key) layout.value = data;
+};
+let asked = "";
+shape.subscribe(({ boxes, edges, key }) => {
+  if (!boxes.length) return;
+  if (known.has(key)) layout.value = known.get(key);
+  else if (asked !== key) worker.postMessage({ key, nodes: boxes.map((box) => box.id), edges, ...BOX });
+  asked = key;
+});

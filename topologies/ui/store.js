@@ -1,0 +1,143 @@
+// What the page knows, and how it learns it: one request per second, and nothing while nobody looks.
+import { signal, computed, batch } from "./live.js";
+
+/** @typedef {import("./types.js").Snapshot} Snapshot */
+/** @typedef {import("./types.js").Topology} Topology */
+
+/** @type {{value: Snapshot|null}} */ export const snapshot = signal(null);
+/** @type {{value: Topology|null}} */ export const topology = signal(null);
+/** Whether the server answers: since when it does not, in ms. */
+export const lostSince = signal(/** @type {number|null} */ (null));
+export const pipelines = signal(/** @type {any[]|null} */ (null));
+export const pipelineId = signal(/** @type {string|null} */ (null));
+/** Why the last request for live numbers failed although the server answers. */
+export const trouble = signal(/** @type {ApiError|null} */ (null));
+
+/** Failures that the live region announces: nothing else is. */
+export const announcement = computed(() => {
+  const now = snapshot.value;
+  if (lostSince.value) return "The process does not answer.";
+  return now?.failure ? `Stage ${now.failure.stage} stopped: ${now.failure.message}` : "";
+});
+
+// ------------------------------------------------------------------ the token
+// It comes in the address (#t=…), stays in this tab, and travels in a header. There is no cookie, so no other site can
+// make this browser send it.
+const TOKEN = "anabranch-token";
+export const token = signal("");
+
+export function takeToken() {
+  const found = /[#&]t=([^&]+)/.exec(location.hash);
+  if (found) {
+    setToken(decodeURIComponent(found[1]));
+    history.replaceState(null, "", location.pathname + location.search + "#/");
+  } else {
+    try { token.value = sessionStorage.getItem(TOKEN) || ""; } catch { token.value = ""; }
+  }
+}
+export function setToken(/** @type {string} */ value) {
+  token.value = value.trim();
+  try { sessionStorage.setItem(TOKEN, token.value); } catch { /* this tab forgets it with the page */ }
+}
+
+// ------------------------------------------------------------------ requests
+export class ApiError extends Error {
+  constructor(/** @type {number} */ status, /** @type {any} */ body) {
+    const error = body?.error || {};
+    super(error.message || `the server answered ${status}`);
+    this.status = status;
+    this.word = error.code || "";
+    this.cure = error.cure || "";
+  }
+}
+
+/** The path of the API for the chosen pipeline. */
+const base = () => (pipelineId.value && pipelineId.value !== "self" ? `api/v1/pipelines/${encodeURIComponent(pipelineId.value)}/` : "api/v1/");
+
+/**
+ * @param {string} path @param {{method?: string, body?: any, of?: string}} [options]
+ * @returns {Promise<any>}
+ */
+export async function api(path, options = {}) {
+  /** @type {Record<string, string>} */ const headers = {};
+  if (token.value) headers["X-Anabranch-Token"] = token.value;
+  if (options.body !== undefined) headers["Content-Type"] = "application/json";
+  const answer = await fetch((options.of ?? base()) + path, {
+    method: options.method || (options.body === undefined ? "GET" : "POST"),
+    headers, body: options.body === undefined ? undefined : JSON.stringify(options.body),
+    cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(10000),
+  });
+  const text = await answer.text();
+  let body = null;
+  try { body = text ? JSON.parse(text) : null; } catch { /* not an answer of ours */ }
+  if (!answer.ok) throw new ApiError(answer.status, body);
+  return body;
+}
+
+/** "a=1&b=2" of what is set. */
+export const query = (/** @type {Record<string, any>} */ values) =>
+  Object.entries(values).filter(([, value]) => value !== "" && value != null)
+    .map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&");
+
+// ------------------------------------------------------------------ live numbers
+/** Fetches the live numbers once; the topology only where it is another one. */
+export async function refresh() {
+  try {
+    const next = await api("snapshot");
+    const known = topology.value;
+    const fresh = known && known.hash === next.hash ? known : await api("topology");
+    batch(() => {
+      topology.value = fresh;
+      snapshot.value = next;
+      lostSince.value = null;
+      trouble.value = null;
+    });
+  } catch (error) {
+    if (error instanceof ApiError) {
+      batch(() => { lostSince.value = null; trouble.value = error; });
+    } else {
+      lostSince.value ??= Date.now();
+    }
+  }
+}
+
+let timer = 0;
+let running = false;
+async function loop() {
+  if (running || document.hidden) return;
+  running = true;
+  const began = performance.now();
+  await refresh();
+  running = false;
+  clearTimeout(timer);
+  timer = setTimeout(loop, Math.max(200, 1000 - (performance.now() - began)));
+}
+
+export async function start() {
+  takeToken();
+  addEventListener("hashchange", () => /[#&]t=/.test(location.hash) && takeToken());
+  document.addEventListener("visibilitychange", loop);
+  try {
+    const known = (await api("pipelines", { of: "api/v1/" })).pipelines;
+    pipelines.value = known;
+    if (known.length === 1) pipelineId.value = known[0].id;
+  } catch (error) {
+    if (!(error instanceof ApiError)) lostSince.value = Date.now();
+    pipelineId.value = "self";
+  }
+  if (pipelineId.value) loop();
+}
+
+/** For tests, which count what an update changes: ends the loop. */
+export function stopLoop() {
+  clearTimeout(timer);
+  running = true;
+}
+
+export function choosePipeline(/** @type {string|null} */ id) {
+  batch(() => {
+    pipelineId.value = id;
+    snapshot.value = topology.value = trouble.value = null;
+  });
+  if (id) loop();
+}
