@@ -11,7 +11,7 @@ namespace anabranch {
 
 // Who asks, after the checks of access.h.
 struct Caller {
-  std::string name;  // of the token; "local" through the socket, "anonymous" without a token
+  std::string name;         // of the token; "local" through the socket, "anonymous" without a token
   std::string address;
   bool may_read = false;    // record values
   bool may_change = false;  // restarts, replays, skips

@@ -49,9 +49,9 @@ class LivePipeline {
   // Readers.
   struct Look {
     State state = State::kStarting;
-    int64_t since_ms = 0;                            // of the state
-    int64_t started_ms = 0;                          // of the process's first session
-    int restarts = 0;                                // sessions that began as restarts
+    int64_t since_ms = 0;    // of the state
+    int64_t started_ms = 0;  // of the process's first session
+    int restarts = 0;        // sessions that began as restarts
     std::shared_ptr<const CheckedTopology> checked;  // null before the first session
     RunOptions options;
     RunSnapshot run;
@@ -59,10 +59,10 @@ class LivePipeline {
     LoadReport load;  // over the last 10 s
     // Over the last minute, by target: from intake until durable.
     std::map<std::string, HistogramCounts> record_seconds;
-    double read_per_s = 0, committed_per_s = 0;      // over the last 10 s
+    double read_per_s = 0, committed_per_s = 0;   // over the last 10 s
     std::map<std::string, double> stage_rows_per_s;  // by stage
-    std::optional<Failure> failure;                  // kFailed
-    std::vector<NotReady> not_ready;                 // empty: ready
+    std::optional<Failure> failure;               // kFailed
+    std::vector<NotReady> not_ready;              // empty: ready
   };
   Look Now() const;
   // False where nothing waits for a restart: `*why`.

@@ -15,11 +15,11 @@ namespace anabranch {
 
 // What one viewer wants to see of rows in flight.
 struct TapRequest {
-  std::vector<std::string> nodes;    // stages; empty: those that write
-  bool at_inputs = false;            // the columns that a node reads; else those it makes
-  std::string where;                 // expression of our own; empty: every row
-  int64_t limit = 20;                // ends after that many rows; 0: follows
-  double most_per_s = 0;             // 0: as fast as they come
+  std::vector<std::string> nodes;  // stages; empty: those that write
+  bool at_inputs = false;          // the columns that a node reads; else those it makes
+  std::string where;               // expression of our own; empty: every row
+  int64_t limit = 20;              // ends after that many rows; 0: follows
+  double most_per_s = 0;           // 0: as fast as they come
   std::vector<std::string> columns;  // empty: all
   bool reveal = false;               // show what the schema calls x-sensitive
 };
