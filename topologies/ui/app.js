@@ -3,6 +3,13 @@ import { html, render, live, classes } from "./live.js";
 import { snapshot, topology, lostSince, trouble, pipelines, pipelineId, choosePipeline, announcement, start } from "./store.js";
 import { page, selected, go, PAGES } from "./route.js";
 import { Graph, focusBox } from "./graph.js";
+import { Panel } from "./panel.js";
+import { Runs } from "./runs.js";
+import { Restart } from "./restart.js";
+import { Letters } from "./letters.js";
+import { Models } from "./models.js";
+import { Positions } from "./positions.js";
+import { Audit } from "./audit.js";
 import { Command, Glyph, State, Trouble } from "./parts.js";
 import { ago, clock, count, duration, perSecond, verdictMark, whole } from "./format.js";
 
@@ -30,11 +37,11 @@ const Header = live(() => {
         <${Tile} name="Dead letters" value=${count(sum(now, "dead_lettered"))} note=${`${count(sum(now, "failed"))} rows failed`} />
         <${Tile} name="Up since" value=${clock(now.started)} note=${now.restarts ? `${now.restarts} restarts` : ""} />
       </dl>` : null}
-    <nav aria-label="Pages">${PAGES.map((name) => html`<a href=${`#/${name}`} aria-current=${page.value === name ? "page" : null}>${TITLES[/** @type {"graph"} */ (name)]}</a>`)}</nav>
+    <nav aria-label="Pages">${PAGES.map((name) => html`<a href=${`#/${name}`} aria-current=${page.value === name ? "page" : null}>${TITLES[name]}</a>`)}</nav>
   </header>`;
 });
 
-const sum = (/** @type {any} */ now, /** @type {string} */ name) =>
+const sum = (now, name) =>
   Object.values(now.stages).reduce((total, stage) => total + (stage[name] || 0), 0);
 
 /** What an operator must know first: the process is gone, a stage stopped, it is not ready. */
@@ -63,8 +70,12 @@ const Chooser = live(() => html`<section class="chooser"><h2>Pipelines</h2><ul>$
   <button type="button" onClick=${() => choosePipeline(each.id)}><b>${each.name}</b> <${State} state=${each.state || (each.live ? "running" : "stopped")} />
   <small>${each.dir || ""}</small></button></li>`)}</ul></section>`);
 
+const VIEWS = { runs: live(Runs), restart: live(Restart), letters: live(Letters), models: live(Models), positions: live(Positions), audit: live(Audit) };
+
 const Place = live(() => {
-  return html`<div class=${classes("place", { "with-panel": selected.value })}><${Graph} /></div>`;
+  const View = (VIEWS)[page.value];
+  if (View) return html`<div class="page" key=${page.value}><${View} /></div>`;
+  return html`<div class=${classes("place", { "with-panel": selected.value })} key="graph"><${Graph} />${selected.value ? html`<${Panel} id=${selected.value} key=${selected.value} />` : null}</div>`;
 });
 
 const App = live(() => html`
@@ -77,6 +88,7 @@ function toggleTheme() {
   const root = document.documentElement;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
+  document.dispatchEvent(new Event("themechange"));
   try { localStorage.setItem("anabranch-theme", root.dataset.theme); } catch { /* for this visit only */ }
 }
 try {
@@ -85,17 +97,17 @@ try {
 } catch { /* none is kept */ }
 
 addEventListener("keydown", (event) => {
-  const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(/** @type {HTMLElement} */ (event.target).tagName);
+  const typing = /^(INPUT|TEXTAREA|SELECT)$/.test((event.target).tagName);
   if (event.key === "/" && !typing) {
     const field = document.querySelector("[type=search]");
-    if (field) { event.preventDefault(); /** @type {HTMLElement} */ (field).focus(); }
+    if (field) { event.preventDefault(); (field).focus(); }
   }
-  if (event.key === "Escape" && selected.value) {
+  if (event.key === "Escape" && selected.value && !typing) {
     const id = selected.value;
     go({ node: "" });
     setTimeout(() => focusBox(id));
   }
 });
 
-render(html`<${App} />`, /** @type {Element} */ (document.getElementById("app")));
+render(html`<${App} />`, (document.getElementById("app")));
 start();

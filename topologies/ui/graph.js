@@ -11,11 +11,11 @@ import { count, perSecond, duration, percent, stateOf } from "./format.js";
 export const search = signal("");
 /** The box that Tab reaches; arrows move it. */
 const current = signal("");
-const zoom = signal(/** @type {number|null} */ (null));
+const zoom = signal((null));
 
 /** The share of the lanes' time that waits for each target, source or node. */
 const waits = computed(() => {
-  /** @type {Record<string, number>} */ const by = {};
+  const by = {};
   const lanes = snapshot.value?.lanes || [];
   for (const lane of lanes) {
     for (const { state, by: whom, share } of lane.shares) {
@@ -26,11 +26,11 @@ const waits = computed(() => {
 });
 
 /** The numbers of a box: those of its stage, or the sums of its group. */
-export function numbersOf(/** @type {string[]} */ ids) {
+export function numbersOf(ids) {
   const stages = snapshot.value?.stages || {};
   const all = ids.map((id) => stages[id]).filter(Boolean);
-  const sum = (/** @type {string} */ name) => all.reduce((total, stage) => total + (stage[name] || 0), 0);
-  const most = (/** @type {(s: any) => number} */ of) => all.reduce((top, stage) => Math.max(top, of(stage) || 0), 0);
+  const sum = (name) => all.reduce((total, stage) => total + (stage[name] || 0), 0);
+  const most = (of) => all.reduce((top, stage) => Math.max(top, of(stage) || 0), 0);
   const worst = ["failed", "retrying", "waiting", "busy", "running", "skipped"].find((name) => all.some((s) => s.state === name));
   const level = ["HIGH", "LOW"].find((name) => all.some((s) => s.level === name)) || "OK";
   return { state: worst || "idle", rate: sum("rate"), failed: sum("failed"), letters: sum("dead_lettered"), level,
@@ -67,7 +67,7 @@ function Box({ box, at, plan }) {
 }
 
 /** A curve through the points of an edge. */
-function curve(/** @type {{x: number, y: number}[]} */ points) {
+function curve(points) {
   const [first, ...rest] = points;
   let path = `M${first.x.toFixed(1)} ${first.y.toFixed(1)}`;
   for (let i = 0; i < rest.length - 1; ++i) {
@@ -78,7 +78,7 @@ function curve(/** @type {{x: number, y: number}[]} */ points) {
   return rest.length === 1 ? `${path}L${rest[0].x.toFixed(1)} ${rest[0].y.toFixed(1)}` : path;
 }
 
-const width = (/** @type {number} */ rate) => (rate > 0 ? Math.min(7, 1.4 + Math.log10(1 + rate)) : 1).toFixed(2);
+const width = (rate) => (rate > 0 ? Math.min(7, 1.4 + Math.log10(1 + rate)) : 1).toFixed(2);
 
 /** Edges, and the red ones of failed rows to the dead letters. @param {{places: any, plan?: any}} props */
 function Edges({ places, plan }) {
@@ -90,7 +90,7 @@ function Edges({ places, plan }) {
       <path d="M0 0L8 4L0 8z" class="arrow" /></marker>
       <marker id="arrow-bad" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">
       <path d="M0 0L8 4L0 8z" class="arrow-bad" /></marker></defs>
-    ${places.edges.map((/** @type {any} */ edge) => {
+    ${places.edges.map((edge) => {
       const n = numbersOf(stagesOf.get(edge.from) || []);
       const mid = edge.points[Math.floor(edge.points.length / 2)];
       const flows = n.rate > 0 && !plan;
@@ -109,7 +109,7 @@ function Edges({ places, plan }) {
     }) : null}</svg>`;
 }
 
-const lettersAt = (/** @type {any} */ places) =>
+const lettersAt = (places) =>
   topology.value?.dead_letters ? { x: places.width - BOX.width - 16, y: places.height + 8, room: 56 } : { x: 0, y: 0, room: 0 };
 
 /** The buttons and edges at their places. @param {{plan?: any}} props */
@@ -128,16 +128,16 @@ const Picture = live(({ plan }) => {
 });
 
 /** Keys of the graph: arrows follow edges, Home and End go to its ends. */
-function onKey(/** @type {KeyboardEvent} */ event) {
+function onKey(event) {
   const { boxes, edges } = shape.value;
-  const here = /** @type {HTMLElement} */ (event.target).closest?.("[data-box]")?.getAttribute("data-box");
+  const here = (event.target).closest?.("[data-box]")?.getAttribute("data-box");
   if (!here) return;
   const at = boxes.findIndex((box) => box.id === here);
   const places = layout.value?.nodes || {};
   const column = boxes.map((box) => box.id).filter((id) => Math.abs(places[id]?.x - places[here]?.x) < BOX.width / 2)
     .sort((a, b) => places[a].y - places[b].y);
   const row = column.indexOf(here);
-  /** @type {Record<string, string|undefined>} */ const next = {
+  const next = {
     ArrowRight: edges.find(([from]) => from === here)?.[1], ArrowLeft: edges.find(([, to]) => to === here)?.[0],
     ArrowDown: column[row + 1] ?? boxes[at + 1]?.id, ArrowUp: column[row - 1] ?? boxes[at - 1]?.id,
     Home: boxes[0]?.id, End: boxes[boxes.length - 1]?.id,
@@ -147,9 +147,9 @@ function onKey(/** @type {KeyboardEvent} */ event) {
   const id = next[event.key];
   if (id) focusBox(id);
 }
-export function focusBox(/** @type {string} */ id) {
+export function focusBox(id) {
   current.value = id;
-  const button = /** @type {HTMLElement|null} */ (document.querySelector(`[data-box="${CSS.escape(id)}"]`));
+  const button = (document.querySelector(`[data-box="${CSS.escape(id)}"]`));
   button?.focus();
   button?.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
@@ -172,19 +172,19 @@ export class Graph extends Component {
     if (!frame || !places) return;
     const room = lettersAt(places).room;
     const whole = Math.min((frame.clientWidth - 4) / places.width, (Math.max(frame.clientHeight, 200) - 4) / (places.height + room));
-    const scale = zoom.value ?? Math.max(0.5, Math.min(1.15, whole));
+    const scale = zoom.value ?? Math.max(0.72, Math.min(1.15, whole));
     this.scale = scale;
     frame.firstElementChild.style.transform = `scale(${scale})`;
     frame.firstElementChild.style.width = `${places.width * scale}px`;
     frame.firstElementChild.style.height = `${(places.height + room) * scale}px`;
   }
   render() {
-    const step = (/** @type {number} */ by) => () => (zoom.value = Math.max(0.2, Math.min(2.5, (this.scale || 1) * by)));
+    const step = (by) => () => (zoom.value = Math.max(0.2, Math.min(2.5, (this.scale || 1) * by)));
     return html`<section class="graph" aria-label="Graph">
       <div class="graph-tools" role="toolbar" aria-label="View of the graph">
         <label class="search">Search <kbd>/</kbd> <input id="graph-search" type="search" autocomplete="off" value=${search.value}
-          onInput=${(/** @type {any} */ e) => (search.value = e.target.value)} onKeyDown=${onSearchKey} /></label>
-        <button type="button" onClick=${step(1.25)} aria-label="Larger">＋</button>
+          onInput=${(e) => (search.value = e.target.value)} onKeyDown=${onSearchKey} /></label>
+        <button type="button" onClick=${step(1.25)} aria-label="Larger">+</button>
         <button type="button" onClick=${step(0.8)} aria-label="Smaller">−</button>
         <button type="button" onClick=${() => (zoom.value = null)}>Fit</button>
       </div>
@@ -195,7 +195,7 @@ export class Graph extends Component {
   }
 }
 
-function onSearchKey(/** @type {KeyboardEvent} */ event) {
+function onSearchKey(event) {
   if (event.key === "Escape") search.value = "";
   if (event.key !== "Enter") return;
   const found = shape.value.boxes.find((box) => box.id.toLowerCase().includes(search.value.toLowerCase()));

@@ -8,7 +8,7 @@ self.onmessage = ({ data }) => {
   for (const id of data.nodes) graph.setNode(id, { width: data.width, height: data.height });
   for (const [from, to] of data.edges) graph.setEdge(from, to, {});
   layout(graph);
-  /** @type {Record<string, {x: number, y: number}>} */ const nodes = {};
+  const nodes = {};
   for (const id of data.nodes) {
     const { x, y } = graph.node(id);
     nodes[id] = { x: x - data.width / 2, y: y - data.height / 2 };

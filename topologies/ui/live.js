@@ -18,7 +18,7 @@ export function live(view) {
     componentWillUnmount() {
       this.stop?.();
     }
-    render(/** @type {P} */ props) {
+    render(props) {
       let drawn;
       let first = true;
       this.stop?.();
@@ -33,7 +33,7 @@ export function live(view) {
 }
 
 /** Joins the class names that hold: classes("node", {busy: true}). */
-export function classes(/** @type {any[]} */ ...names) {
+export function classes(...names) {
   return names
     .flatMap((name) => (typeof name === "string" ? name : Object.keys(name || {}).filter((key) => name[key])))
     .join(" ");

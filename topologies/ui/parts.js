@@ -1,6 +1,6 @@
 // Small pieces that several pages draw.
 import { html, Component, signal } from "./live.js";
-import { token, setToken, topology } from "./store.js";
+import { api, token, setToken, topology } from "./store.js";
 import { stateOf } from "./format.js";
 
 /** The glyph of a state. The word stands beside it, so it is hidden from readers. @param {{state: string}} props */
@@ -22,7 +22,7 @@ const ICONS = {
 };
 /** @param {{kind: string}} props */
 export function KindIcon({ kind }) {
-  return html`<svg class="kind" viewBox="0 0 16 16" aria-hidden="true"><path d=${ICONS[/** @type {"infer"} */ (kind)] || "M3 3h10v10H3z"} /></svg>`;
+  return html`<svg class="kind" viewBox="0 0 16 16" aria-hidden="true"><path d=${ICONS[kind] || "M3 3h10v10H3z"} /></svg>`;
 }
 
 /** A table with a caption. @param {{caption: string, head: any[], rows: any[][], numeric?: number[], empty?: string}} props */
@@ -42,7 +42,7 @@ export class Command extends Component {
       this.setState({ copied: true });
     };
     return html`<span class="command"><code>${this.props.text}</code>
-      <button type="button" onClick=${copy}>${/** @type {any} */ (this.state).copied ? "Copied" : "Copy"}</button></span>`;
+      <button type="button" onClick=${copy}>${(this.state).copied ? "Copied" : "Copy"}</button></span>`;
   }
 }
 
@@ -55,17 +55,41 @@ export function Trouble({ error }) {
 const typed = signal("");
 /** Asks for the token where an answer has record values or changes something. @param {{what: string}} props */
 export function TokenForm({ what }) {
-  const submit = (/** @type {Event} */ event) => { event.preventDefault(); setToken(typed.value); typed.value = ""; };
+  const submit = (event) => { event.preventDefault(); setToken(typed.value); typed.value = ""; };
   return html`<form class="token" onSubmit=${submit}><p>${what} needs the token that <code>anabranch run</code> printed when it started. This tab keeps it.</p>
-    <label>Token <input type="password" autocomplete="off" onInput=${(/** @type {any} */ e) => (typed.value = e.target.value)} /></label>
+    <label>Token <input type="password" autocomplete="off" onInput=${(e) => (typed.value = e.target.value)} /></label>
     <button type="submit">Use it</button></form>`;
 }
 /** Whether the token is missing or was refused. */
-export const needsToken = (/** @type {any} */ error) => !token.value || error?.status === 401 || error?.status === 403;
+export const needsToken = (error) => !token.value || error?.status === 401 || error?.status === 403;
 
-/** Typing the name of the topology confirms a change. @param {{value: {value: string}, what: string}} props */
-export function ConfirmName({ value, what }) {
-  const name = topology.value?.name || "";
-  return html`<label class="confirm">Type <b>${name}</b> to confirm ${what}
-    <input autocomplete="off" spellcheck=${false} onInput=${(/** @type {any} */ e) => (value.value = e.target.value)} value=${value.value} /></label>`;
+/**
+ * An order that changes something: the name of the topology is typed to confirm it.
+ * @extends {Component<{what: string, path: string, body?: any, button: string, danger?: boolean, done: string, then?: () => void}>}
+ */
+export class Order extends Component {
+  state = { typed: "" };
+  componentDidMount() { this.stop = token.subscribe(() => this.setState({ error: null })); }
+  componentWillUnmount() { this.stop(); }
+  send = async (event) => {
+    event.preventDefault();
+    const { path, body, then } = this.props;
+    this.setState({ busy: true, error: null });
+    try {
+      await api(path, { body: { ...body, confirm: this.state.typed } });
+      this.setState({ accepted: true, busy: false });
+      then?.();
+    } catch (error) {
+      this.setState({ error, busy: false });
+    }
+  };
+  render() {
+    const { what, button, danger, done } = this.props, { typed, error, busy, accepted } = this.state;
+    const name = topology.value?.name;
+    if (accepted) return html`<p role="status"><${Glyph} state="done" /> ${done}</p>`;
+    if (needsToken(error)) return html`<${TokenForm} what=${what} />`;
+    return html`<form onSubmit=${this.send}><label class="confirm">Type <b>${name}</b> to confirm
+      <input autocomplete="off" spellcheck=${false} value=${typed} onInput=${(e) => this.setState({ typed: e.target.value })} /></label>
+      <button type="submit" class=${danger ? "danger" : "main"} disabled=${busy || typed !== name}>${button}</button><${Trouble} error=${error} /></form>`;
+  }
 }

@@ -14,7 +14,7 @@ export const item = computed(() => parts.value[1] || "");
 export const selected = computed(() => (page.value === "graph" ? item.value : ""));
 
 /** Goes to a page, or opens a stage; `node: ""` closes it. */
-export function go(/** @type {{page?: string, item?: string, node?: string}} */ to) {
+export function go(to) {
   const path = to.node !== undefined ? ["graph", to.node] : [to.page || "graph", to.item || ""];
   location.hash = "#/" + path.filter(Boolean).map(encodeURIComponent).join("/");
 }

@@ -8,10 +8,10 @@ export const MANY = 150;
 export const LETTERS = "(dead letters)";
 
 /** Groups that the user opened, by name. */
-export const opened = signal(/** @type {Set<string>} */ (new Set()));
+export const opened = signal((new Set()));
 
 /** The group of a stage in a large topology: its first tag, else its kind. */
-const groupOf = (/** @type {any} */ stage) => stage.tags?.[0] || stage.kind;
+const groupOf = (stage) => stage.tags?.[0] || stage.kind;
 
 /**
  * Boxes in topological order, each with the stages that it stands for.
@@ -19,9 +19,9 @@ const groupOf = (/** @type {any} */ stage) => stage.tags?.[0] || stage.kind;
  */
 export const shape = computed(() => {
   const stages = topology.value?.stages || [];
-  const closed = (/** @type {any} */ stage) => stages.length > MANY && !opened.value.has(groupOf(stage));
-  /** @type {Map<string, any>} */ const boxes = new Map();
-  /** @type {Map<string, string>} */ const boxOf = new Map();
+  const closed = (stage) => stages.length > MANY && !opened.value.has(groupOf(stage));
+  const boxes = new Map();
+  const boxOf = new Map();
   for (const stage of ordered(stages)) {
     const id = closed(stage) ? `group ${groupOf(stage)}` : stage.id;
     boxOf.set(stage.id, id);
@@ -29,7 +29,7 @@ export const shape = computed(() => {
     box.stages.push(stage.id);
     boxes.set(id, box);
   }
-  /** @type {Map<string, [string, string]>} */ const edges = new Map();
+  const edges = new Map();
   for (const stage of stages) {
     for (const input of stage.inputs) {
       const from = boxOf.get(input), to = boxOf.get(stage.id);
@@ -40,13 +40,13 @@ export const shape = computed(() => {
 });
 
 /** Stages with their inputs before them. */
-export function ordered(/** @type {any[]} */ stages) {
+export function ordered(stages) {
   const byId = new Map(stages.map((stage) => [stage.id, stage]));
-  const done = new Set(), order = /** @type {any[]} */ ([]);
-  const visit = (/** @type {any} */ stage) => {
+  const done = new Set(), order = [];
+  const visit = (stage) => {
     if (!stage || done.has(stage.id)) return;
     done.add(stage.id);
-    stage.inputs.forEach((/** @type {string} */ input) => visit(byId.get(input)));
+    stage.inputs.forEach((input) => visit(byId.get(input)));
     order.push(stage);
   };
   stages.forEach(visit);
@@ -54,8 +54,8 @@ export function ordered(/** @type {any[]} */ stages) {
 }
 
 /** The places of the boxes of the present shape; null until they are known. */
-export const layout = signal(/** @type {any} */ (null));
-/** @type {Map<string, any>} */ const known = new Map();
+export const layout = signal((null));
+const known = new Map();
 const worker = new Worker(new URL("./layout_worker.js", import.meta.url), { type: "module" });
 worker.onmessage = ({ data }) => {
   if (known.size > 20) known.clear();

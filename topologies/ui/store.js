@@ -1,17 +1,15 @@
 // What the page knows, and how it learns it: one request per second, and nothing while nobody looks.
 import { signal, computed, batch } from "./live.js";
 
-/** @typedef {import("./types.js").Snapshot} Snapshot */
-/** @typedef {import("./types.js").Topology} Topology */
-
-/** @type {{value: Snapshot|null}} */ export const snapshot = signal(null);
-/** @type {{value: Topology|null}} */ export const topology = signal(null);
+/** What the server answered last; docs/reference/api.md describes it. */
+export const snapshot = signal(null);
+export const topology = signal(null);
 /** Whether the server answers: since when it does not, in ms. */
-export const lostSince = signal(/** @type {number|null} */ (null));
-export const pipelines = signal(/** @type {any[]|null} */ (null));
-export const pipelineId = signal(/** @type {string|null} */ (null));
+export const lostSince = signal((null));
+export const pipelines = signal((null));
+export const pipelineId = signal((null));
 /** Why the last request for live numbers failed although the server answers. */
-export const trouble = signal(/** @type {ApiError|null} */ (null));
+export const trouble = signal((null));
 
 /** Failures that the live region announces: nothing else is. */
 export const announcement = computed(() => {
@@ -35,14 +33,14 @@ export function takeToken() {
     try { token.value = sessionStorage.getItem(TOKEN) || ""; } catch { token.value = ""; }
   }
 }
-export function setToken(/** @type {string} */ value) {
+export function setToken(value) {
   token.value = value.trim();
   try { sessionStorage.setItem(TOKEN, token.value); } catch { /* this tab forgets it with the page */ }
 }
 
 // ------------------------------------------------------------------ requests
 export class ApiError extends Error {
-  constructor(/** @type {number} */ status, /** @type {any} */ body) {
+  constructor(status, body) {
     const error = body?.error || {};
     super(error.message || `the server answered ${status}`);
     this.status = status;
@@ -59,7 +57,7 @@ const base = () => (pipelineId.value && pipelineId.value !== "self" ? `api/v1/pi
  * @returns {Promise<any>}
  */
 export async function api(path, options = {}) {
-  /** @type {Record<string, string>} */ const headers = {};
+  const headers = {};
   if (token.value) headers["X-Anabranch-Token"] = token.value;
   if (options.body !== undefined) headers["Content-Type"] = "application/json";
   const answer = await fetch((options.of ?? base()) + path, {
@@ -75,7 +73,7 @@ export async function api(path, options = {}) {
 }
 
 /** "a=1&b=2" of what is set. */
-export const query = (/** @type {Record<string, any>} */ values) =>
+export const query = (values) =>
   Object.entries(values).filter(([, value]) => value !== "" && value != null)
     .map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&");
 
@@ -134,7 +132,7 @@ export function stopLoop() {
   running = true;
 }
 
-export function choosePipeline(/** @type {string|null} */ id) {
+export function choosePipeline(id) {
   batch(() => {
     pipelineId.value = id;
     snapshot.value = topology.value = trouble.value = null;

@@ -1,0 +1,76 @@
+// Rows in flight of one stage, by a tap that ends by itself.
+import { html, Component } from "./live.js";
+import { api, token } from "./store.js";
+import { TokenForm, Trouble, needsToken } from "./parts.js";
+import { clock, whole } from "./format.js";
+
+const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+const show = (key) => (key == null ? "no key" : text(key));
+
+/** @extends {Component<{node: string}>} */
+export class Records extends Component {
+  state = { rows: [], where: "", at: "outputs", limit: 20 };
+  componentDidMount() {
+    this.stop = token.subscribe(() => this.setState({ error: null }));
+  }
+  componentWillUnmount() {
+    this.stop?.();
+    this.end();
+  }
+  /** A tap that nobody reads costs the pipeline something: it is closed with its view. */
+  end() {
+    clearTimeout(this.timer);
+    if (this.tap) api(`taps/${encodeURIComponent(this.tap)}`, { method: "DELETE" }).catch(() => {});
+    this.tap = null;
+  }
+  start = async (event) => {
+    event.preventDefault();
+    this.end();
+    this.setState({ rows: [], error: null, seen: 0, matched: 0, dropped: 0, done: false, open: true });
+    const { where, at, limit } = this.state;
+    try {
+      this.tap = (await api("taps", { body: { nodes: [this.props.node], at, where, limit: +limit, rate: 0, columns: [] } })).id;
+      this.read(this.tap, 0);
+    } catch (error) {
+      this.setState({ error, open: false });
+    }
+  };
+  async read(tap, after) {
+    if (this.tap !== tap) return;
+    try {
+      const { rows, seen, matched, dropped, done, next } = await api(`taps/${encodeURIComponent(tap)}?after=${after}`);
+      if (this.tap !== tap) return;
+      this.setState({ rows: [...this.state.rows, ...rows].slice(-200), seen, matched, dropped, done, open: !done });
+      if (done) this.end();
+      else this.timer = setTimeout(() => this.read(tap, next ?? after), 1000);
+    } catch (error) {
+      this.tap = null;
+      this.setState({ error, open: false });
+    }
+  }
+  render() {
+    const { rows, seen, dropped, error, open, where, at, limit } = this.state;
+    if (needsToken(error)) return html`<${TokenForm} what="To see record values" />`;
+    const set = (name) => (event) => this.setState({ [name]: event.target.value });
+    return html`<form class="tap" onSubmit=${this.start}>
+        <label>Only where <input value=${where} onInput=${set("where")} placeholder="amount > 900" spellcheck=${false} /></label>
+        <label>Columns <select value=${at} onChange=${set("at")}><option value="outputs">it makes</option><option value="inputs">it reads</option></select></label>
+        <label>Rows <select value=${limit} onChange=${set("limit")}><option>20</option><option>100</option><option value="0">follow</option></select></label>
+        <button type="submit" class="main">Show records</button>
+        ${open ? html`<button type="button" onClick=${() => { this.end(); this.setState({ open: false }); }}>Stop</button>` : null}</form>
+      <${Trouble} error=${error} />
+      ${seen === undefined ? null : html`<p class="hint">Showing ${whole(rows.length)} of ${whole(seen)} rows seen${dropped ? `, ${whole(dropped)} dropped` : ""}${open ? ", waits for more" : ""}.</p>`}
+      <ol class="records" role="list">${rows.map((row) => html`<li key=${row.seq}><${Record} row=${row} /></li>`)}</ol>`;
+  }
+}
+
+/** One record: where it is from, key, headers, and its values before and after. @param {{row: any}} props */
+function Record({ row }) {
+  const before = row.before || {}, after = row.after || {};
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  return html`<div class="record"><p><b>${show(row.key)}</b> <span class="mono">${row.topic}/${row.partition}/${row.offset}</span>
+      <small>${clock(row.timestamp > 0 ? new Date(row.timestamp).toISOString() : null)} · ${row.outcome}</small></p>
+    ${row.headers?.length ? html`<details><summary>${row.headers.length} headers</summary><p class="mono">${row.headers.map((h) => html`${show(h[0])}: ${show(h[1])}<br />`)}</p></details>` : null}
+    <table><thead><tr><th scope="col">column</th><th scope="col">before</th><th scope="col">after</th></tr></thead>
+    <tbody>${names.map((name) => html`<tr><th scope="row">${name}</th><td class="mono">${name in before ? text(before[name]) : ""}</td><td class="mono">${name in after ? text(after[name]) : ""}</td></tr>`)}</tbody></table></div>`;
+}
