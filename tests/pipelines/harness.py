@@ -262,11 +262,9 @@ def read_lines(path):
 # --------------------------------------------------------------------------------------------------------- clients
 
 def _client(kind, address, settings):
-    """One that looks for a broker that is away twice a second, so that no test waits for its own clients. It keeps the
-    broker that it knows: a client that starts over from the bootstrap servers while the only broker is away was seen
-    to send and to receive nothing from then on."""
+    """One that looks for a broker that is away twice a second, so that no test waits for its own clients."""
     return kind({"bootstrap.servers": address, "reconnect.backoff.max.ms": 500, "log_level": 2,
-                 "metadata.recovery.strategy": "none", "log.connection.close": False, **settings})
+                 "log.connection.close": False, **settings})
 
 
 def make_producer(address, settings):
