@@ -88,6 +88,8 @@ class Committer {
   // From any thread: the current call is to end soon, its result does not matter; in force until Resume().
   virtual void Interrupt() {}
   virtual void Resume() {}
+  // Why what it writes to cannot be reached now, without record data; empty: it can, as far as is known. Any thread.
+  virtual std::string WhyAway() const { return {}; }
   // The commit also stores the source's positions (in the same transaction).
   virtual bool CarriesPositions() const { return false; }
   virtual CommitOrder commit_order() const = 0;

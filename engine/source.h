@@ -90,6 +90,8 @@ class Source {
   // Stores positions that no committer carries. Called by the commit thread while the lane waits or polls:
   // implementations lock. Files: no effect.
   virtual Status CommitPositions(std::span<const PositionRange> positions) = 0;
+  // Why what it reads cannot be reached now, without record data; empty: it can, as far as is known. Any thread.
+  virtual std::string WhyAway() const { return {}; }
   // The connector's own source, beneath one that only changes what its rows are.
   virtual Source& origin() { return *this; }
   // Stops reading; positions stay. Leaves the group. Idempotent.

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -50,16 +51,24 @@ void OnDelivery(rd_kafka_t* /*client*/, const rd_kafka_message_t* message, void*
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) static_cast<KafkaClient*>(opaque)->hooks().undelivered(*message);
 }
 
-rd_kafka_resp_err_t OnRequest(rd_kafka_t* /*client*/, int /*socket*/, const char* /*broker*/, int32_t /*broker_id*/,
+rd_kafka_resp_err_t OnRequest(rd_kafka_t* /*client*/, int socket, const char* /*broker*/, int32_t /*broker_id*/,
                               int16_t api, int16_t /*version*/, int32_t /*correlation*/, size_t /*size*/,
                               void* opaque) {
-  static_cast<KafkaClient*>(opaque)->NoteRequest(api);
+  auto* const client = static_cast<KafkaClient*>(opaque);
+  client->NoteRequest(api);
+  if (client->hooks().reach) client->hooks().reach->Sent(socket);
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 rd_kafka_resp_err_t OnNew(rd_kafka_t* client, const rd_kafka_conf_t* /*conf*/, void* opaque, char* /*text*/,
                           size_t /*size*/) {
   return rd_kafka_interceptor_add_on_request_sent(client, kWatch, OnRequest, opaque);
+}
+
+int OnClose(int socket, void* opaque) {
+  const auto* const client = static_cast<KafkaClient*>(opaque);
+  if (client->hooks().reach) client->hooks().reach->Closed(socket);
+  return close(socket) == 0 ? 0 : errno;
 }
 
 int OnCertificate(rd_kafka_t* /*client*/, const char* broker, int32_t /*broker_id*/, int* x509_error, int /*depth*/,
@@ -225,6 +234,7 @@ Result<std::shared_ptr<KafkaClient>> KafkaClient::Make(Kind kind, const ClientOp
   rd_kafka_conf_set_error_cb(conf.get(), OnError);
   rd_kafka_conf_interceptor_add_on_new(conf.get(), kWatch, OnNew, client.get());
   rd_kafka_conf_set_log_cb(conf.get(), OnLog);
+  rd_kafka_conf_set_closesocket_cb(conf.get(), OnClose);
   rd_kafka_conf_set_ssl_cert_verify_cb(conf.get(), OnCertificate);
   if (client->hooks_.rebalance) rd_kafka_conf_set_rebalance_cb(conf.get(), OnRebalance);
   if (client->hooks_.undelivered) rd_kafka_conf_set_dr_msg_cb(conf.get(), OnDelivery);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "connectors/kafka/kafka_options.h"
+#include "connectors/kafka/kafka_reach.h"
 #include "engine/cancel.h"
 #include "engine/mutex.h"
 #include "engine/status.h"
@@ -69,6 +70,7 @@ struct ClientHooks {
   std::function<void(int error, rd_kafka_topic_partition_list_s* partitions)> rebalance;  // consumers
   std::function<void(const rd_kafka_message_s& message)> undelivered;                     // producers
   std::function<void(const std::string&)> warn;                                           // any thread
+  std::shared_ptr<KafkaReach> reach;                                                      // may be null
 };
 
 // One client of the library: its handle, and what it last complained of. Made with checked options. Its last owner ends

@@ -44,6 +44,7 @@ class KafkaTransactionCommitter : public Committer {
   std::vector<RefusedRow> TakeRefused() override { return producer_.TakeRefused(); }
   std::optional<TargetId> FailedTarget() const override { return producer_.failed_target(); }
   Status Abort() override;
+  std::string WhyAway() const override { return producer_.WhyAway(); }
   void Interrupt() override { producer_.patience().Interrupt(); }
   void Resume() override { producer_.patience().Resume(); }
   bool CarriesPositions() const override { return true; }
@@ -107,6 +108,7 @@ class KafkaAtLeastOnceCommitter : public Committer {
   Status Abort() override;
   bool ShowsAtCommit() const override { return false; }
   void SendNow() override;
+  std::string WhyAway() const override { return producer_.WhyAway(); }
   void Interrupt() override { producer_.patience().Interrupt(); }
   void Resume() override { producer_.patience().Resume(); }
   CommitOrder commit_order() const override { return CommitOrder::kDistributedTransaction; }

@@ -121,6 +121,7 @@ KafkaProducer::KafkaProducer(const LaneContext& lane, KafkaTargets targets)
     : lane_(lane),
       options_(targets.front().second->settings().options),
       servers_(options_.Servers()),
+      reach_(std::make_shared<KafkaReach>(servers_)),
       patience_(lane.cancel) {
   for (const auto& [id, program] : targets) targets_.push_back({id, program, nullptr, {}});
 }
@@ -134,6 +135,7 @@ Status KafkaProducer::Start(const std::string& transactional_id) {
   if (!transactional_id.empty()) fixed.emplace_back("transactional.id", transactional_id);
   ClientHooks hooks;
   hooks.warn = lane_.warn;
+  hooks.reach = reach_;
   hooks.undelivered = [this](const rd_kafka_message_t& message) { NoteUndelivered(message); };
   if (batch_bytes_ > 0) fixed.emplace_back("batch.size", std::to_string(batch_bytes_));
   ASSIGN_OR_RETURN(client_, KafkaClient::Make(KafkaClient::Kind::kProducer, options_,

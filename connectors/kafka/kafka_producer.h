@@ -89,6 +89,9 @@ class KafkaProducer {
   // False: it is small already, or they were not too large.
   bool ShrinkBatches();
 
+  // Any thread: why the brokers cannot be reached; empty: they can.
+  std::string WhyAway() const { return reach_->WhyAway(); }
+
   KafkaClient& client() const { return *client_; }
   rd_kafka_s* handle() const { return client_->get(); }
   const std::string& servers() const { return servers_; }
@@ -111,6 +114,7 @@ class KafkaProducer {
   const ClientOptions options_;
   const std::string servers_;
   std::vector<Target> targets_;
+  const std::shared_ptr<KafkaReach> reach_;
   std::shared_ptr<KafkaClient> client_;
   Patience patience_;
   Status failure_;

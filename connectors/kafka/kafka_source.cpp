@@ -41,7 +41,8 @@ KafkaSource::KafkaSource(std::shared_ptr<const KafkaSourceSettings> settings, co
     : settings_(std::move(settings)),
       lane_(lane),
       group_(GroupOf(*settings_, lane.topology)),
-      bounded_(lane.once || settings_->end.kind != PositionRule::Kind::kNone) {}
+      bounded_(lane.once || settings_->end.kind != PositionRule::Kind::kNone),
+      reach_(std::make_shared<KafkaReach>(settings_->options.Servers())) {}
 
 KafkaSource::~KafkaSource() { Close(); }
 

@@ -82,6 +82,7 @@ class KafkaSource : public Source {
   // kRetry when the group is just changing hands, kFenced, kUnavailable.
   Status CommitPositions(std::span<const PositionRange> positions) override;
   void Close() override;
+  std::string WhyAway() const override { return reach_->WhyAway(); }
 
   // Member, generation and instance as of Assign(): what an epoch's positions are sent under, so that a
   // broker refuses them once the partitions have gone to another member. Null before Assign().
@@ -163,6 +164,7 @@ class KafkaSource : public Source {
   const std::string group_;
   const bool bounded_;  // ends by itself: --once or `end`
 
+  const std::shared_ptr<KafkaReach> reach_;
   std::shared_ptr<KafkaClient> client_;  // also held by the batches that use its messages
   rd_kafka_queue_s* queue_ = nullptr;
 

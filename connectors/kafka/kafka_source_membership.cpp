@@ -54,6 +54,7 @@ Status KafkaSource::Connect() {
   ClientHooks hooks;
   hooks.rebalance = [this](int error, rd_kafka_topic_partition_list_t* list) { OnRebalance(error, list); };
   hooks.warn = lane_.warn;
+  hooks.reach = reach_;
   const std::string ahead_kib = std::to_string(std::clamp<size_t>(lane_.read_ahead_bytes >> 10, 64, 32768));
   full_records_ = Number(settings_->options.Value("queued.min.messages", kAheadRecords));
   full_bytes_ = Number(settings_->options.Value("queued.max.messages.kbytes", ahead_kib)) << 10;

@@ -135,7 +135,7 @@ class HttpServer::Core {
   Core& operator=(const Core&) = delete;
 
   Status Start();
-  const std::string& address() const { return listening_.address; }
+  const Listening& listening() const { return listening_; }
   int64_t requests() const { return requests_.load(); }
 
  private:
@@ -296,7 +296,8 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions options,
 
 HttpServer::HttpServer(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 HttpServer::~HttpServer() = default;
-const std::string& HttpServer::address() const { return core_->address(); }
+const std::string& HttpServer::address() const { return core_->listening().address; }
+bool HttpServer::loopback() const { return core_->listening().loopback; }
 int64_t HttpServer::requests() const { return core_->requests(); }
 
 }  // namespace anabranch

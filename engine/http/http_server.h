@@ -66,6 +66,7 @@ class HttpServer {
 
   // "127.0.0.1:8787", with the real port; "unix:PATH".
   const std::string& address() const;
+  bool loopback() const;  // only this machine reaches it
   int64_t requests() const;
 
  private:

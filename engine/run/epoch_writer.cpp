@@ -15,6 +15,7 @@ constexpr auto kWaitSlice = std::chrono::milliseconds(500);
 constexpr auto kDrainPatience = std::chrono::seconds(10);
 constexpr size_t kSpares = 64;
 constexpr auto kFirstBackoff = std::chrono::milliseconds(50);
+constexpr int kTroubledAttempts = 4;  // fewer pass by themselves, in less than half a second
 constexpr auto kLastBackoff = std::chrono::milliseconds(2000);
 
 void Merge(const std::vector<PositionRange>& from, std::vector<PositionRange>* into) {
@@ -243,10 +244,23 @@ bool EpochWriter::TakeRefused(Committer& committer) {
   return refuses_;
 }
 
+std::optional<EpochWriter::Trouble> EpochWriter::trouble() const {
+  const MutexLock lock(mutex_);
+  return trouble_;
+}
+
+// Ok: it is over.
+void EpochWriter::NoteTrouble(const Committer& committer, const Status& status) {
+  const MutexLock lock(mutex_);
+  const auto index = static_cast<size_t>(std::ranges::find(committers_, &committer) - committers_.begin());
+  trouble_ = status.ok() ? std::nullopt : std::optional(Trouble{index, status.message()});
+}
+
 Status EpochWriter::UntilResolved(Committer& committer, Status status, const Step& then) {
   Backoff backoff(kFirstBackoff, kLastBackoff);
   std::optional<std::chrono::steady_clock::time_point> draining_since;
-  for (int attempts = 1; status.code() == Code::kAborted; ++attempts) {
+  int attempts = 1;
+  for (; status.code() == Code::kAborted; ++attempts) {
     if (TakeRefused(committer)) return status;
     if (cancel_.draining() && !draining_since) draining_since = std::chrono::steady_clock::now();
     const bool drained_enough = draining_since && std::chrono::steady_clock::now() - *draining_since > kDrainPatience;
@@ -255,11 +269,13 @@ Status EpochWriter::UntilResolved(Committer& committer, Status status, const Ste
                 "the epoch was aborted " + std::to_string(attempts) + " times, last: " + status.message()};
       break;
     }
+    if (attempts == kTroubledAttempts) NoteTrouble(committer, status);
     status = Guarded([&] {
       RETURN_IF_ERROR(Rewrite(committer));
       return then ? then(committer) : Status::Ok();
     });
   }
+  if (attempts >= kTroubledAttempts) NoteTrouble(committer, Status::Ok());
   return status;
 }
 

@@ -4,6 +4,8 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -73,6 +75,12 @@ class EpochWriter {
   // Nothing is queued and no commit is running.
   bool idle() const;
   Status status() const;
+  // What is tried again for a while already; any thread. Empty: nothing.
+  struct Trouble {
+    size_t committer = 0;  // index
+    std::string why;
+  };
+  std::optional<Trouble> trouble() const;
   // An empty batch whose memory was used before.
   EncodedBatch TakeSpare();
 
@@ -97,6 +105,7 @@ class EpochWriter {
   Status UntilResolved(Committer& committer, Status status, const Step& then);
   Status OnEach(size_t first, const Step& step);
   bool TakeRefused(Committer& committer);
+  void NoteTrouble(const Committer& committer, const Status& status);
   // False when there is no point in another attempt.
   bool WaitToRetry(Backoff::Duration pause);
   // Until `ready`; kRetry after half a second.
@@ -128,6 +137,7 @@ class EpochWriter {
   std::vector<RefusedRow> refused_ GUARDED_BY(mutex_);
   std::atomic<bool> refuses_{false};  // refused_ has rows
   Status status_ GUARDED_BY(mutex_);
+  std::optional<Trouble> trouble_ GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

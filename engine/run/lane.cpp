@@ -206,7 +206,21 @@ Status Lane::OnEnd() {
 
 int64_t Lane::WaitNs() const { return window_.empty() ? open_.WaitNs() : kBusyWaitNs; }
 
+void Lane::AddAway(std::vector<AwayPart>* away) const {
+  if (std::string why = parts_.source->origin().WhyAway(); !why.empty()) {
+    away->push_back({AwayPart::Kind::kSource, parts_.source_id, std::move(why)});
+  }
+  const std::optional<EpochWriter::Trouble> trouble = writer_.trouble();
+  for (size_t i = 0; i < parts_.committers.size(); ++i) {
+    std::string why = parts_.committers[i]->WhyAway();
+    if (why.empty() && trouble && trouble->committer == i) why = trouble->why;
+    const std::string& stage = parts_.committer_stages[i];
+    if (!why.empty() && stage != parts_.source_id) away->push_back({AwayPart::Kind::kTarget, stage, std::move(why)});
+  }
+}
+
 Status Lane::OnAssigned() {
+  joined_.store(true, std::memory_order_relaxed);
   at_end_.Set(false);
   RETURN_IF_ERROR(ReleaseAll());
   const std::vector<PartitionId> partitions = parts_.source->partitions();

@@ -8,6 +8,7 @@
 
 #include "engine/restart/failure.h"
 #include "engine/run/assignment.h"
+#include "engine/run/away_part.h"
 #include "engine/run/batch_window.h"
 #include "engine/run/epoch_writer.h"
 #include "engine/run/failure_keeper.h"
@@ -53,6 +54,11 @@ class Lane {
   Status Run();
   // After Run(): where it failed, and what was kept. Its stage is empty when no stage failed.
   const Failure& failure() const { return keeper_.failure(); }
+
+  // Any thread: whom this lane waits for outside, and whether its source was ever given to read.
+  void AddAway(std::vector<AwayPart>* away) const;
+  const std::string& source() const { return parts_.source_id; }
+  bool joined() const { return joined_.load(std::memory_order_relaxed); }
 
   // From another thread, when a call of `stage` never returns: commits what was complete and keeps the rest, in the
   // lane's place. False: the lane ends by itself, wait for it. After true the lane never ends and must not be
@@ -113,6 +119,7 @@ class Lane {
   CountedFlag at_end_;  // nothing more comes, unless the group assigns it more
   uint64_t sequence_ = 0;
   bool refused_said_ = false;
+  std::atomic<bool> joined_{false};
   EpochWriter writer_;  // last: its thread uses the members above
 };
 

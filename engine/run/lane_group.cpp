@@ -1,5 +1,7 @@
 #include "engine/run/lane_group.h"
 
+#include <algorithm>
+#include <map>
 #include <utility>
 
 namespace anabranch {
@@ -37,6 +39,23 @@ size_t LaneGroup::TakeOver(const std::string& stage, const Status& why) {
     taken += lane->taken ? 1 : 0;
   }
   return taken;
+}
+
+std::vector<AwayPart> LaneGroup::Away() const {
+  std::vector<AwayPart> all, away;
+  std::map<std::string, bool> joined;
+  for (const auto& lane : lanes_) {
+    lane->lane->AddAway(&all);
+    joined[lane->lane->source()] |= lane->lane->joined();
+  }
+  for (const auto& [source, has] : joined) {
+    if (!has) all.push_back({AwayPart::Kind::kSource, source, "nothing of it is assigned yet"});
+  }
+  for (AwayPart& part : all) {
+    const bool known = std::ranges::any_of(away, [&](const AwayPart& each) { return each.Same(part); });
+    if (!known) away.push_back(std::move(part));
+  }
+  return away;
 }
 
 void LaneGroup::Join() {

@@ -27,6 +27,10 @@ class LaneGroup {
   size_t TakeOver(const std::string& stage, const Status& why);
   void Join();
 
+  // Any thread, once the lanes are added: each part once, with the first reason. A source that no lane was given
+  // anything of yet is away.
+  std::vector<AwayPart> Away() const;
+
   // After Join(), or with summary->stuck after TakeOver() took a lane: adds how the lanes ended, which is the first
   // failure that names a stage, with what all lanes kept for it. Without one, the first error.
   void Collect(RunSummary* summary) const;

@@ -57,6 +57,7 @@ class Pipeline::Core {
   RunSnapshot Snapshot() const;
   MeasureSnapshot Measures() const;
   State state() const;
+  std::vector<AwayPart> Away() const { return lanes_.Away(); }
   std::optional<Failure> failure() const;
   bool Wait(std::chrono::nanoseconds at_most) const;
   // Waits for the end, and for the supervisor.
@@ -348,6 +349,7 @@ Status Pipeline::Start() { return core_->Start(); }
 Pipeline::State Pipeline::state() const { return core_->state(); }
 RunSnapshot Pipeline::Snapshot() const { return core_->Snapshot(); }
 MeasureSnapshot Pipeline::Measures() const { return core_->Measures(); }
+std::vector<AwayPart> Pipeline::Away() const { return core_->Away(); }
 std::optional<Failure> Pipeline::failure() const { return core_->failure(); }
 bool Pipeline::Wait(std::chrono::nanoseconds at_most) const { return core_->Wait(at_most); }
 

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "engine/cancel.h"
 #include "engine/measure/measure_snapshot.h"
 #include "engine/plan.h"
 #include "engine/registry.h"
 #include "engine/restart/failure.h"
+#include "engine/run/away_part.h"
 #include "engine/run/run_counts.h"
 #include "engine/run/run_observer.h"
 #include "engine/run/run_options.h"
@@ -60,10 +62,14 @@ class Pipeline {
   void Stop() { cancel_.Raise(CancelToken::kNow); }
 
   State state() const;
+  // A stop was asked for, or a stage failed.
+  bool draining() const { return cancel_.draining(); }
   // All zero before Start().
   RunSnapshot Snapshot() const;
   // Empty before Start() has returned.
   MeasureSnapshot Measures() const;
+  // What this run cannot reach now, without record data. Any thread, between Start() and Finish().
+  std::vector<AwayPart> Away() const;
   // Why a stage stopped. Set at the end.
   std::optional<Failure> failure() const;
   // True when the run has ended or is stuck; false after `at_most`.

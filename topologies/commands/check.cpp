@@ -6,10 +6,10 @@
 #include <ostream>
 
 #include "topologies/commands/command.h"
-#include "topologies/commands/failure_view.h"
 #include "topologies/commands/test_view.h"
 #include "topologies/language/render.h"
 #include "topologies/language/secrets.h"
+#include "topologies/operate/failure_view.h"
 #include "topologies/trial/test_file.h"
 
 namespace anabranch {

@@ -8,6 +8,7 @@
 
 #include "engine/registry.h"
 #include "topologies/language/check.h"
+#include "topologies/operate/service_options.h"
 #include "topologies/trial/tolerance.h"
 
 namespace anabranch {
@@ -71,6 +72,7 @@ struct RunArgs : StateArgs {
   int most_restart_pause_s = 60;
   std::string max_dead_letters;  // "N" or "N%"; empty: fewer than all
   std::string on_stop = "exit";  // exit | stay
+  ServiceOptions serve;
 };
 struct RestartArgs : StateArgs {
   int workers = 0;
@@ -85,6 +87,7 @@ struct RestartArgs : StateArgs {
   bool new_identity = false;
   bool accept_loss = false;
   std::string format = "text";  // of --dry-run: text | json
+  ServiceOptions serve;
 };
 struct StatusArgs : StateArgs {
   std::string format = "text";  // text | json

@@ -7,6 +7,7 @@
 #include "engine/fault.h"
 #include "engine/printable.h"
 #include "topologies/commands/command_options.h"
+#include "topologies/commands/serve_options.h"
 #include "topologies/commands/watch_options.h"
 #include "topologies/language/edit.h"
 
@@ -121,6 +122,7 @@ class CommandLine {
     AddLog(command, &args.log);
     command->add_flag("--once", args.once, "stop at the end of the input that exists now");
     AddWorkers(command, &args.workers);
+    AddServe(command, &args.serve);
     command->add_flag("--restart-failed", args.restart_failed,
                       "when a stage has failed, restart from it as `restart --yes` would; for supervisors");
     command
@@ -186,6 +188,7 @@ class CommandLine {
                       "readable record, in all targets");
     command->add_flag("--once", args.once, "stop at the end of the input that exists now");
     AddWorkers(command, &args.workers);
+    AddServe(command, &args.serve);
     command->footer(
         "Shows its plan and asks; without a terminal it needs --yes or --plan. You can kill it at any time and run it\n"
         "again. Exit code 0 done (also if nothing had failed), 1 refused or a stage stopped again, 2 not confirmed,\n"

@@ -6,9 +6,9 @@
 #include "engine/run/replay.h"
 #include "engine/run/restart_outlook.h"
 #include "topologies/commands/command.h"
-#include "topologies/commands/dlq_view.h"
 #include "topologies/commands/run_session.h"
 #include "topologies/commands/stop_signals.h"
+#include "topologies/operate/dlq_view.h"
 
 namespace anabranch {
 namespace {

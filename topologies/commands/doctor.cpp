@@ -11,10 +11,10 @@
 #include "engine/run/run_state.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/command_line.h"
-#include "topologies/commands/failure_view.h"
 #include "topologies/commands/outside_view.h"
 #include "topologies/commands/run_session.h"
 #include "topologies/language/services.h"
+#include "topologies/operate/failure_view.h"
 
 namespace anabranch {
 namespace {

@@ -9,9 +9,9 @@
 
 #include "engine/disk.h"
 #include "engine/printable.h"
-#include "topologies/commands/failure_view.h"
 #include "topologies/commands/json_edits.h"
 #include "topologies/commands/run_session.h"
+#include "topologies/operate/failure_view.h"
 #include "topologies/trial/pair_rows.h"
 
 namespace anabranch {

@@ -1,3 +1,4 @@
+#include <memory>
 #include <ostream>
 
 #include "engine/printable.h"
@@ -53,10 +54,10 @@ bool Agreed(const RestartArgs& args, const RestartPlan& plan, CommandIo& io, int
 
 int CommandRestart(const RestartArgs& args, CommandIo& io) {
   if (!CheckInstance("restart", args, io)) return kExitUsage;
-  const CheckedTopology checked = CheckForCommand(args.file, args.allow_paths, io);
-  if (!checked.ok()) return kExitFaulty;
-  RunOptions options = RestartOptions(args, *checked.plan);
-  const Result<RestartOutlook> outlook = LookAtRestart(*checked.plan, options);
+  const auto checked = std::make_shared<const CheckedTopology>(CheckForCommand(args.file, args.allow_paths, io));
+  if (!checked->ok()) return kExitFaulty;
+  RunOptions options = RestartOptions(args, *checked->plan);
+  const Result<RestartOutlook> outlook = LookAtRestart(*checked->plan, options);
   if (!outlook.ok()) {
     io.err << "anabranch restart: " << PrintableLines(outlook.status().message()) << "\n";
     return ExitCode(outlook.status().code());
@@ -75,7 +76,10 @@ int CommandRestart(const RestartArgs& args, CommandIo& io) {
   int code = kExitOk;
   if (!Agreed(args, outlook->plan, io, &code)) return code;
   options.token = outlook->plan.token;
-  return RunAndShow("restart", *checked.plan, args, options, io).code;
+  const auto service = StartService("restart", args, args.serve, options, io, &code);
+  if (!service) return code;
+  service->live().Starting(checked, options);
+  return RunAndShow("restart", *checked->plan, args, options, io, service.get()).code;
 }
 
 }  // namespace anabranch

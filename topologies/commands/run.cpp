@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <string_view>
@@ -57,13 +58,18 @@ bool ChooseStart(const RunArgs& args, const Plan& plan, RunOptions* options, Com
   return true;
 }
 
-// Until somebody restarted the failed stage (`restart --once`, `dlq skip`). False when a signal ends the wait.
-bool AwaitRestart(const std::string& state_dir) {
+using Order = std::optional<LivePipeline::RestartOrder>;
+
+// Until somebody restarted the failed stage (`restart --once`, `dlq skip`), or ordered it here. False when a signal
+// ends the wait.
+bool AwaitRestart(const std::string& state_dir, Service& service, Order* order) {
   CancelToken cancel;
   const StopSignals signals(cancel);
   for (int look = 1;; ++look) {
     std::this_thread::sleep_for(kLook);
     if (cancel.draining()) return false;
+    *order = service.live().TakeRestart();
+    if (*order) return true;
     if (look % kLooksPerPoll != 0) continue;
     const Result<int64_t> owner = Ledger::Owner(state_dir);
     if (!owner.ok() || *owner != 0) continue;
@@ -92,32 +98,88 @@ int Judge(const RunArgs& args, const SessionEnd& end, CommandIo& io) {
   return ExitCode(Code::kStage);
 }
 
-// `waits`: a pause that is due has not been made yet.
-SessionEnd RunOnce(const RunArgs& args, bool first, bool waits, CommandIo& io) {
-  const CheckedTopology checked = CheckForCommand(args.file, args.allow_paths, io);
-  if (!checked.ok()) return {kExitFaulty, false};
-  const Plan& plan = *checked.plan;
-  RunOptions options = OptionsOf(args, plan);
-  options.workers = args.workers;
-  options.once = args.once;
-  options.fresh = args.fresh && first;
-  options.new_identity = args.new_identity && first;
-  options.new_ledger = args.new_ledger && first;
-  SessionEnd end;
-  std::chrono::seconds pause(0);
-  if (!ChooseStart(args, plan, &options, io, &end.code, &pause)) return end;
-  if (waits && pause.count() > 0) {
-    io.err << "nothing changed since the last restart failed: the next one begins in " << pause.count() << " s\n";
-    io.err.flush();
-    return Pause(pause) ? RunOnce(args, first, false, io) : end;
+// One `run`: its sessions, and what is served beside them.
+class Runs {
+ public:
+  Runs(const RunArgs& args, CommandIo& io) : args_(args), io_(io) {}
+  int All() {
+    SessionEnd end = Once(true);
+    while (end.stage_stopped && args_.on_stop == "stay") end = Once(true);
+    return end.code;
   }
-  end = RunAndShow("run", plan, args, options, io);
-  end.code = Judge(args, end, io);
-  if (!end.stage_stopped || args.on_stop != "stay") return end;
-  io.err << "waiting for that (--on-stop stay); clients are closed, the state is free\n";
-  io.err.flush();
-  if (!AwaitRestart(options.state_dir)) end.stage_stopped = false;
+
+ private:
+  SessionEnd Once(bool waits);
+  bool Choose(const Plan& plan, bool waits, RunOptions* options, SessionEnd* end, bool* again);
+  void Stay(const RunOptions& options, SessionEnd* end);
+  void KeepWaiting(const Plan& plan, const RunOptions& options, SessionEnd* end);
+
+  const RunArgs& args_;
+  CommandIo& io_;
+  bool first_ = true;
+  Order order_;
+  std::unique_ptr<Service> service_;
+};
+
+// False: there is no session to run; `*again`: after a pause it is chosen anew. `waits`: a pause that is due has not
+// been made yet.
+bool Runs::Choose(const Plan& plan, bool waits, RunOptions* options, SessionEnd* end, bool* again) {
+  if (order_) {
+    options->start = RunStart::kRestart;
+    options->token = order_->token;
+    return true;
+  }
+  std::chrono::seconds pause(0);
+  if (!ChooseStart(args_, plan, options, io_, &end->code, &pause)) return false;
+  if (!waits || pause.count() == 0) return true;
+  io_.err << "nothing changed since the last restart failed: the next one begins in " << pause.count() << " s\n";
+  io_.err.flush();
+  *again = Pause(pause);
+  return false;
+}
+
+SessionEnd Runs::Once(bool waits) {
+  const auto checked = std::make_shared<const CheckedTopology>(CheckForCommand(args_.file, args_.allow_paths, io_));
+  if (!checked->ok()) return {kExitFaulty, false};
+  const Plan& plan = *checked->plan;
+  RunOptions options = OptionsOf(args_, plan);
+  options.workers = args_.workers;
+  options.once = args_.once;
+  options.fresh = args_.fresh && first_;
+  options.new_identity = args_.new_identity && first_;
+  options.new_ledger = args_.new_ledger && first_;
+  SessionEnd end;
+  bool again = false;
+  if (!Choose(plan, waits, &options, &end, &again)) return again ? Once(false) : end;
+  if (!service_) service_ = StartService("run", args_, args_.serve, options, io_, &end.code);
+  if (!service_) return end;
+  first_ = false;
+  service_->live().Starting(checked, options);
+  end = RunAndShow("run", plan, args_, options, io_, service_.get());
+  end.code = Judge(args_, end, io_);
+  if (order_) KeepWaiting(plan, options, &end);
+  order_.reset();
+  if (end.stage_stopped && args_.on_stop == "stay") Stay(options, &end);
   return end;
+}
+
+// A restart that was ordered and did not begin (the state changed meanwhile, or a broker is away) changes nothing.
+void Runs::KeepWaiting(const Plan& plan, const RunOptions& options, SessionEnd* end) {
+  if (end->code == kExitOk || end->stage_stopped) return;
+  RunOptions look = options;
+  look.token.clear();
+  const Result<RestartOutlook> outlook = LookAtRestart(plan, look);
+  if (!outlook.ok() || outlook->nothing_failed || outlook->already_running) return;
+  RunSummary summary;
+  summary.failure = outlook->failure;
+  service_->live().Ended(summary);
+  end->stage_stopped = true;
+}
+
+void Runs::Stay(const RunOptions& options, SessionEnd* end) {
+  io_.err << "waiting for that (--on-stop stay); clients are closed, the state is free\n";
+  io_.err.flush();
+  if (!AwaitRestart(options.state_dir, *service_, &order_)) end->stage_stopped = false;
 }
 
 }  // namespace
@@ -133,9 +195,7 @@ std::optional<DeadLetterLimit> ParseDeadLetterLimit(const std::string& text) {
 
 int CommandRun(const RunArgs& args, CommandIo& io) {
   if (!CheckInstance("run", args, io)) return kExitUsage;
-  SessionEnd end = RunOnce(args, true, true, io);
-  while (end.stage_stopped && args.on_stop == "stay") end = RunOnce(args, false, true, io);
-  return end.code;
+  return Runs(args, io).All();
 }
 
 }  // namespace anabranch

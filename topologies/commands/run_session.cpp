@@ -128,6 +128,20 @@ RunOptions OptionsOf(const StateArgs& args, const Plan& plan) {
   return options;
 }
 
+std::unique_ptr<Service> StartService(const std::string& command, const StateArgs& args, const ServiceOptions& serve,
+                                      const RunOptions& options, CommandIo& io, int* code) {
+  const Registry& registry = io.registry;
+  auto check = [&registry, file = args.file, allow_paths = args.allow_paths] {
+    return CheckTopology(file, registry, {.allow_paths = allow_paths, .env = {}});
+  };
+  LivePipeline::Identity identity{args.file, options.state_dir, args.instance};
+  auto service = Service::Start(serve, {std::move(identity), registry, NextOf(args), std::move(check)});
+  if (service.ok()) return std::move(service).value();
+  io.err << "anabranch " << command << ": " << PrintableLines(service.status().message()) << "\n";
+  *code = service.status().code() == Code::kInvalid ? kExitUsage : ExitCode(service.status().code());
+  return nullptr;
+}
+
 namespace {
 
 // While a run starts: ends the process when a stop was asked for and the step that is under way does not end for it. No
@@ -170,6 +184,16 @@ class StartGuard {
   std::thread thread_;
 };
 
+// Until the run ends, if it began.
+void WaitAndTell(const Pipeline& pipeline, Service& service) {
+  if (pipeline.state() != Pipeline::State::kRunning) return;
+  service.live().Running(pipeline);
+  service.OpenSocket();
+  while (!pipeline.Wait(std::chrono::seconds(1))) {
+  }
+  service.live().Leaving();
+}
+
 // What was gathered, line by line.
 void Log(std::ostringstream* gathered, RunView& view, void (RunView::*say)(const std::string&)) {
   std::istringstream text(gathered->str());
@@ -182,20 +206,25 @@ void Log(std::ostringstream* gathered, RunView& view, void (RunView::*say)(const
 }  // namespace
 
 SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateArgs& args, const RunOptions& options,
-                      CommandIo& io) {
+                      CommandIo& io, Service* service) {
   ForbidCoreFiles();
   CancelToken cancel;
   StopSignals signals(cancel);
   std::unique_ptr<RunView> view = MakeRunView(io, args.log);
   view->Note(StartNote(plan, options.start));
+  for (const std::string& line : service != nullptr ? service->TakeLines() : std::vector<std::string>())
+    view->Note(line);
   RunObserver observer;
   observer.tick = [&](const RunSnapshot& snapshot) { view->Tick(snapshot); };
   observer.warn = [&](const std::string& line) { view->Warn(line); };
+  if (service != nullptr) service->Observe(&observer);
   StartGuard start(cancel, io);
   Pipeline pipeline(plan, io.registry, options, observer, &cancel);
   // Why it did not start is in the summary. Closing the opened parts may take as long as opening them.
   if (pipeline.Start().ok()) start.Started();
+  if (service != nullptr) WaitAndTell(pipeline, *service);
   const RunSummary summary = pipeline.Finish();
+  if (service != nullptr) service->live().Ended(summary);
   start.Started();
   const bool as_json = args.log.format == "json";
   if (!as_json) view.reset();

@@ -1,13 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/plan.h"
 #include "engine/run/run_options.h"
 #include "topologies/commands/command.h"
-#include "topologies/commands/failure_view.h"
+#include "topologies/operate/failure_view.h"
+#include "topologies/operate/service.h"
 
 namespace anabranch {
 
@@ -37,9 +39,13 @@ struct SessionEnd {
 };
 
 // Runs `plan` with `options` and reports on io.err, from the start to the summary. If a stage never returned, this ends
-// the process, because its thread cannot be ended.
+// the process, because its thread cannot be ended. `service` is notified, if there is one.
 SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateArgs& args, const RunOptions& options,
-                      CommandIo& io);
+                      CommandIo& io, Service* service = nullptr);
+
+// What a process serves about the topology that `args` selects. Null: it cannot; `*code` tells, and io.err why.
+std::unique_ptr<Service> StartService(const std::string& command, const StateArgs& args, const ServiceOptions& serve,
+                                      const RunOptions& options, CommandIo& io, int* code);
 
 // The options that follow from the arguments.
 RunOptions OptionsOf(const StateArgs& args, const Plan& plan);

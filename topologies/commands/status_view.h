@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "engine/run/run_state.h"
-#include "topologies/commands/failure_view.h"
 #include "topologies/commands/outside_view.h"
+#include "topologies/operate/failure_view.h"
 
 namespace anabranch {
 

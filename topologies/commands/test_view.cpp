@@ -7,8 +7,8 @@
 #include "engine/printable.h"
 #include "engine/text/json_object.h"
 #include "topologies/commands/command.h"
-#include "topologies/commands/failure_view.h"
 #include "topologies/commands/github_text.h"
+#include "topologies/operate/failure_view.h"
 
 namespace anabranch {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "engine/printable.h"
 #include "engine/text/json_object.h"
-#include "topologies/commands/failure_view.h"
+#include "topologies/operate/failure_view.h"
 
 namespace anabranch {
 namespace {

@@ -10,7 +10,7 @@
 #include "engine/record_id.h"
 #include "engine/text/instant.h"
 #include "engine/text/json_object.h"
-#include "topologies/commands/failure_view.h"
+#include "topologies/operate/failure_view.h"
 
 namespace anabranch {
 namespace {

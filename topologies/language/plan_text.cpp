@@ -107,17 +107,7 @@ std::string NodeText(const Plan& plan, size_t index) {
 
 std::string TargetText(const Plan& plan, size_t index) {
   const PlanTarget& target = plan.targets[index];
-  const PlanNode* node = nullptr;
-  for (const PlanNode& each : plan.nodes) {
-    if (each.id == target.id) node = &each;
-  }
-  std::string why = WhyNotExactlyOnce(plan, target, node);
-  if (why.empty()) why = WhyNotTogether(plan, index);
-  std::string out = "   " + target.id + " (" + Printable(target.program->Describe()) + "): ";
-  if (plan.delivery == Delivery::kExactlyOnce) return out + "exactly_once: rows and progress are committed together\n";
-  if (!why.empty()) return out + "at_least_once: " + Printable(why) + "\n";
-  return out + "at_least_once: " + (plan.delivery_given ? "the file asks for it" : "another target cannot do more") +
-         "\n";
+  return "   " + target.id + " (" + Printable(target.program->Describe()) + "): " + GuaranteeText(plan, index) + "\n";
 }
 
 std::string Label(const Plan& plan, StageId stage) {
@@ -196,6 +186,16 @@ std::string WaitText(const BatchLimits& batch) {
 }
 
 }  // namespace
+
+std::string GuaranteeText(const Plan& plan, size_t index) {
+  if (plan.delivery == Delivery::kExactlyOnce) return "exactly_once: rows and progress are committed together";
+  const PlanTarget& target = plan.targets[index];
+  const auto node = std::ranges::find(plan.nodes, target.id, &PlanNode::id);
+  std::string why = WhyNotExactlyOnce(plan, target, node == plan.nodes.end() ? nullptr : &*node);
+  if (why.empty()) why = WhyNotTogether(plan, index);
+  if (!why.empty()) return "at_least_once: " + Printable(why);
+  return plan.delivery_given ? "at_least_once: the file asks for it" : "at_least_once: another target cannot do more";
+}
 
 std::string ExplainPlan(const Plan& plan) {
   std::string out = plan.name + "@" + plan.hash + "\n\nstages, in the order in which they run\n";

@@ -6,13 +6,18 @@
 #include <vector>
 
 #include "engine/http/http_server.h"
+#include "engine/registry.h"
+#include "topologies/language/check.h"
+#include "topologies/operate/audit.h"
+#include "topologies/operate/failure_view.h"
+#include "topologies/operate/live_pipeline.h"
 
 namespace anabranch {
 
 // Who asks, after the checks of access.h.
 struct Caller {
-  std::string name;         // of the token; "local" through the socket, "anonymous" without a token
-  std::string address;
+  std::string name = {};  // of the token; "local" through the socket, "anonymous" without a token
+  std::string address = {};
   bool may_read = false;    // record values
   bool may_change = false;  // restarts, replays, skips
 };
@@ -38,8 +43,39 @@ struct Route {
   std::function<HttpResponse(const ApiRequest&)> handle;
 };
 
+// The value of a query parameter as a whole number, within its bounds; `fallback` where it is none.
+int64_t QueryNumber(const HttpRequest& request, const std::string& name, int64_t fallback, int64_t most);
+
 // All routes of a process. Each group of routes is a file of its own, which adds them: api_live.cpp, api_restart.cpp, …
 using Routes = std::vector<Route>;
+// The route of a request, and the parameters in its path: a segment each, the last one may be several. Null: `*known`
+// tells whether the path has other methods.
+const Route* FindRoute(const Routes& routes, const HttpRequest& request, std::map<std::string, std::string>* parameters,
+                       bool* known);
+// The routes in the format OpenAPI 3.1.
+std::string OpenApiJson(const Routes& routes);
+
+// What routes are made from. All of it outlives them.
+struct ApiContext {
+  LivePipeline& live;
+  const Registry& registry;
+  AuditLog& audit;
+  const NextCommands& next;                // the commands of an operator for this pipeline
+  std::function<CheckedTopology()> check;  // the topology's file as it is now
+};
+void AddLiveRoutes(const ApiContext& context, Routes* routes);
+void AddTopologyRoutes(const ApiContext& context, Routes* routes);
+void AddRestartRoutes(const ApiContext& context, Routes* routes);
+void AddLetterRoutes(const ApiContext& context, Routes* routes);
+void AddModelRoutes(const ApiContext& context, Routes* routes);
+void AddHistoryRoutes(const ApiContext& context, Routes* routes);
+void AddTapRoutes(const ApiContext& context, Routes* routes);
+// All of them, and what is made from all.
+Routes AllRoutes(const ApiContext& context);
+
+// [{"part": …, "why": …}]
+std::string ReasonsJson(const std::vector<NotReady>& reasons);
+std::string PartitionsJson(const SourceMeasures& source);
 
 HttpResponse JsonResponse(std::string json, int code = 200);
 // {"error": {"code": …, "message": …, "cure": …}}; `cure` may be empty.

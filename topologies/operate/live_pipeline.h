@@ -19,7 +19,14 @@ namespace anabranch {
 // Why a pipeline is not ready.
 struct NotReady {
   std::string part;  // "target:out", "source:payments", "stage:gbt", "run"
-  std::string why;
+  std::string why;   // without record data
+};
+
+// A line for operators, folded: said `times` times, last at `at_ms`.
+struct Warning {
+  int64_t at_ms = 0;
+  std::string text;
+  int64_t times = 1;
 };
 
 // The pipeline that one process runs, as others see it: probes, metrics, API, page, history. It outlives the sessions
@@ -34,11 +41,15 @@ class LivePipeline {
   explicit LivePipeline(Identity identity);
   ~LivePipeline();
 
-  // The command's thread, in this order, once per session. `checked` has a plan, and stays alive as long as a reader
-  // uses it; `pipeline` until Ended().
+  // The command's thread, in this order, once per session; Running() and Leaving() only if it started. `checked` has a
+  // plan, and stays alive as long as a reader uses it; `pipeline` is used until Leaving(), which comes before Finish().
   void Starting(std::shared_ptr<const CheckedTopology> checked, const RunOptions& options);
   void Running(const Pipeline& pipeline);
+  void Leaving();
   void Ended(const RunSummary& summary);
+  // Any thread: the run's own tick and its lines for operators (RunObserver).
+  void Ticked();
+  void Warn(const std::string& line);
   // The orders of operators, for the command's thread while it waits after a failure. Empty: none came.
   struct RestartOrder {
     std::string token;
@@ -49,26 +60,32 @@ class LivePipeline {
   // Readers.
   struct Look {
     State state = State::kStarting;
-    int64_t since_ms = 0;    // of the state
-    int64_t started_ms = 0;  // of the process's first session
-    int restarts = 0;        // sessions that began as restarts
+    int64_t since_ms = 0;                            // of the state
+    int64_t started_ms = 0;                          // of the process's first session
+    int restarts = 0;                                // sessions that began as restarts
     std::shared_ptr<const CheckedTopology> checked;  // null before the first session
     RunOptions options;
     RunSnapshot run;
     MeasureSnapshot measures;
-    LoadReport load;  // over the last 10 s
+    // What follows is of the last 10 s.
+    MeasureSnapshot before;           // how the measures were at their beginning
+    std::vector<LaneMeasures> lanes;  // where their time went
+    LoadReport load;
     // Over the last minute, by target: from intake until durable.
     std::map<std::string, HistogramCounts> record_seconds;
-    double read_per_s = 0, committed_per_s = 0;   // over the last 10 s
+    double read_per_s = 0, committed_per_s = 0;      // over the last 10 s
     std::map<std::string, double> stage_rows_per_s;  // by stage
-    std::optional<Failure> failure;               // kFailed
-    std::vector<NotReady> not_ready;              // empty: ready
+    std::optional<Failure> failure;                  // kFailed
+    std::vector<NotReady> not_ready;                 // empty: ready
+    std::vector<Warning> warnings;                   // the last 20
   };
   Look Now() const;
   // False where nothing waits for a restart: `*why`.
   bool OrderRestart(RestartOrder order, std::string* why);
-  // The loop of the process ticked within the last 10 s.
+  // The loops of the process, and of the run where one is at work, ticked within the last 10 s.
   bool alive() const;
+  // Models are loaded and sources have joined once.
+  bool started() const;
   const Identity& identity() const { return identity_; }
 
   // Once a second, on the ticker's thread; set before the first session.

@@ -1,4 +1,4 @@
-#include "topologies/commands/dlq_view.h"
+#include "topologies/operate/dlq_view.h"
 
 #include <algorithm>
 
@@ -11,7 +11,7 @@
 #include "engine/text/instant.h"
 #include "engine/text/json_object.h"
 #include "engine/text/timestamp.h"
-#include "topologies/commands/failure_view.h"
+#include "topologies/operate/failure_view.h"
 
 namespace anabranch {
 namespace {

@@ -1,4 +1,4 @@
-#include "topologies/commands/failure_view.h"
+#include "topologies/operate/failure_view.h"
 
 #include <cstdio>
 #include <iterator>
@@ -26,23 +26,6 @@ std::string Entry(const std::string& label, const std::string& value) {
   return text + "\n";
 }
 
-std::string ClassText(ErrorClass error_class) {
-  std::string word(TextOf(error_class));
-  switch (error_class) {
-    case ErrorClass::kNone: return word;
-    case ErrorClass::kStage: return word + ": every record would fail";
-    case ErrorClass::kTransient: return word + ": retries did not help";
-    case ErrorClass::kTimeout: return word + ": it exceeded its time limit";
-    case ErrorClass::kBreaker: return word + ": too many of its records failed";
-    case ErrorClass::kContract: return word + ": a record failed, and its node stops on errors";
-    case ErrorClass::kCrash: return word + ": the process died in it repeatedly";
-    case ErrorClass::kTarget: return word + ": the target refused or is gone";
-    case ErrorClass::kSource: return word + ": the source refused or is gone";
-    case ErrorClass::kLostPosition: return word + ": the records at a stored position cannot be read any more";
-  }
-  return word;
-}
-
 std::string RecordsText(const Failure& failure) {
   std::string text = Joined(failure.records);
   if (failure.kept_rows > static_cast<int64_t>(failure.records.size()) && !text.empty()) text += ", …";
@@ -68,6 +51,23 @@ std::string ReusedText(const RestartPlan& plan) {
 }
 
 }  // namespace
+
+std::string ClassText(ErrorClass error_class) {
+  std::string word(TextOf(error_class));
+  switch (error_class) {
+    case ErrorClass::kNone: return word;
+    case ErrorClass::kStage: return word + ": every record would fail";
+    case ErrorClass::kTransient: return word + ": retries did not help";
+    case ErrorClass::kTimeout: return word + ": it exceeded its time limit";
+    case ErrorClass::kBreaker: return word + ": too many of its records failed";
+    case ErrorClass::kContract: return word + ": a record failed, and its node stops on errors";
+    case ErrorClass::kCrash: return word + ": the process died in it repeatedly";
+    case ErrorClass::kTarget: return word + ": the target refused or is gone";
+    case ErrorClass::kSource: return word + ": the source refused or is gone";
+    case ErrorClass::kLostPosition: return word + ": the records at a stored position cannot be read any more";
+  }
+  return word;
+}
 
 std::string Count(int64_t number, const std::string& noun) {
   return std::to_string(number) + " " + noun + (number == 1 ? "" : "s");

@@ -19,6 +19,9 @@ struct NextCommands {
 // The restart command that resumes after this failure.
 std::string NextOf(const Failure& failure, const NextCommands& next);
 
+// What the class of a failure means, in words; without record data.
+std::string ClassText(ErrorClass error_class);
+
 // The stage, the cause, the records, what is kept, and the next command on its own line.
 std::string FailureText(const Failure& failure, const NextCommands& next);
 // A failure that the ledger could not store (`why`); `next` is the command that resumes.

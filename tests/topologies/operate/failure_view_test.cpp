@@ -1,4 +1,4 @@
-#include "topologies/commands/failure_view.h"
+#include "topologies/operate/failure_view.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,316 @@
+#include "topologies/operate/service.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <utility>
+
+#include "engine/http/http_server.h"
+#include "engine/mutex.h"
+#include "engine/text/json_object.h"
+#include "topologies/operate/access.h"
+#include "topologies/operate/audit.h"
+#include "topologies/operate/metrics_text.h"
+
+namespace anabranch {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr unsigned kScrapeConnections = 256, kScrapeConnectionsPerAddress = 32;
+constexpr unsigned kPageConnections = 64;
+constexpr size_t kAuditedBytes = 500;
+const std::string kSelf = "/api/v1/pipelines/self", kApi = "/api/v1";
+
+// No script but our own files, and nothing in a frame.
+constexpr char kPolicy[] =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; worker-src "
+    "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+int64_t FileBytes(const fs::path& path) {
+  std::error_code error;
+  const auto bytes = fs::file_size(path, error);
+  return error ? 0 : static_cast<int64_t>(bytes);
+}
+
+std::map<std::string, int64_t> StateBytes(const fs::path& folder) {
+  std::map<std::string, int64_t> bytes = {{"ledger", 0}, {"results", 0}, {"history", 0}};
+  std::error_code error;
+  for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    if (!at->is_regular_file(error)) continue;
+    const std::string name = at->path().filename().string();
+    const std::string part = name.starts_with("ledger.db")    ? "ledger"
+                             : name.starts_with("history.db") ? "history"
+                                                              : "results";
+    bytes[part] += FileBytes(at->path());
+  }
+  return bytes;
+}
+
+// Requests by route and code. Any thread.
+class RequestCounts {
+ public:
+  void Add(const std::string& route, int code, double seconds) {
+    const MutexLock lock(mutex_);
+    auto& histogram = counts_[{route, code}];
+    if (!histogram) histogram = std::make_unique<Histogram>(SecondsEdges());
+    histogram->Add(seconds);
+  }
+  std::map<std::pair<std::string, int>, HistogramCounts> Counts() const {
+    const MutexLock lock(mutex_);
+    std::map<std::pair<std::string, int>, HistogramCounts> counts;
+    for (const auto& [key, histogram] : counts_) counts[key] = histogram->Counts();
+    return counts;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::map<std::pair<std::string, int>, std::unique_ptr<Histogram>> counts_ GUARDED_BY(mutex_);
+};
+
+Status WithOption(const Status& status, const std::string& option) { return status.WithContext("--" + option); }
+
+}  // namespace
+
+class Service::Core {
+ public:
+  Core(ServiceOptions options, Parts parts)
+      : options_(std::move(options)),
+        parts_(std::move(parts)),
+        live_(parts_.identity),
+        audit_(parts_.identity.state_dir),
+        context_{live_, parts_.registry, audit_, parts_.next, parts_.check},
+        routes_(AllRoutes(context_)),
+        owner_(AccessRules{}) {}
+
+  Status Listen();
+  LivePipeline& live() { return live_; }
+  std::vector<std::string> TakeLines();
+  void OpenSocket();
+
+ private:
+  Status ListenForScrapes();
+  Status ListenForPage();
+  Status CheckPage() const;
+
+  HttpResponse Scraped(const HttpRequest& request);
+  HttpResponse Asked(const HttpRequest& request, Access& access);
+  HttpResponse Routed(const HttpRequest& request, Access& access, std::string* label);
+  HttpResponse Call(const HttpRequest& request, const Route& route, Access& access,
+                    std::map<std::string, std::string> parameters);
+  std::optional<HttpResponse> Probe(const std::string& path);
+  HttpResponse Ready() const;
+  HttpResponse Metrics() const;
+
+  const ServiceOptions options_;
+  const Parts parts_;
+  LivePipeline live_;
+  AuditLog audit_;
+  RequestCounts counts_;
+  const ApiContext context_;
+  const Routes routes_;
+  Access owner_;                          // of the socket
+  std::unique_ptr<Access> access_;        // of `http`
+  std::atomic<Access*> others_{nullptr};  // the same, once it is there
+  std::string token_;                     // made here; empty: none
+  bool told_ = false;
+  // Last: their threads use the members above.
+  std::unique_ptr<HttpServer> scrapes_, page_, socket_;
+};
+
+Status Service::Core::Listen() {
+  if (!options_.metrics.empty()) RETURN_IF_ERROR(WithOption(ListenForScrapes(), "metrics"));
+  if (!options_.http.empty()) return WithOption(ListenForPage(), "http");
+  return Status::Ok();
+}
+
+Status Service::Core::ListenForScrapes() {
+  HttpServerOptions server{.listen = options_.metrics,
+                           .handlers_wait = false,
+                           .most_connections = kScrapeConnections,
+                           .most_connections_per_address = kScrapeConnectionsPerAddress};
+  ASSIGN_OR_RETURN(
+      scrapes_, HttpServer::Start(std::move(server), [this](const HttpRequest& request) { return Scraped(request); }));
+  return Status::Ok();
+}
+
+Status Service::Core::ListenForPage() {
+  if (options_.certificate_file.empty() != options_.key_file.empty()) {
+    return {Code::kInvalid, "--http-cert and --http-key go together"};
+  }
+  HttpServerOptions server{.listen = options_.http,
+                           .certificate_file = options_.certificate_file,
+                           .key_file = options_.key_file,
+                           .most_connections = kPageConnections};
+  ASSIGN_OR_RETURN(page_, HttpServer::Start(std::move(server), [this](const HttpRequest& request) {
+                     Access* const access = others_.load();
+                     if (access == nullptr)
+                       return ErrorResponse(503, "starting", "the server is being set up", "ask again");
+                     return Asked(request, *access);
+                   }));
+  RETURN_IF_ERROR(CheckPage());
+  AccessRules rules{.hosts = HostsOf(page_->address(), page_->loopback())};
+  rules.behind_proxy = options_.behind_proxy;
+  rules.numbers_are_open = page_->loopback() && !options_.behind_proxy;
+  for (const std::string& host : options_.hosts) rules.hosts.push_back(host);
+  if (!options_.tokens_file.empty()) {
+    ASSIGN_OR_RETURN(rules.tokens, ReadTokens(options_.tokens_file));
+  } else {
+    token_ = RandomToken();
+    rules.tokens = {{"page", token_, true}};
+  }
+  access_ = std::make_unique<Access>(std::move(rules));
+  others_ = access_.get();
+  return Status::Ok();
+}
+
+Status Service::Core::CheckPage() const {
+  if (page_->loopback() && !options_.behind_proxy) return Status::Ok();
+  const bool encrypted = !options_.certificate_file.empty() || options_.behind_proxy;
+  const std::string where = page_->loopback() ? "behind a proxy" : "on " + options_.http;
+  if (!encrypted) {
+    return {Code::kInvalid, options_.http + " is reached from other machines: give --http-cert and --http-key, or " +
+                                "--http-behind-proxy where a proxy does the TLS; or listen on 127.0.0.1"};
+  }
+  if (options_.tokens_file.empty()) return {Code::kInvalid, where + " people need tokens: give --http-tokens FILE"};
+  if (!options_.assets.empty() && !page_->loopback()) {
+    return {Code::kInvalid, "--http-assets is for development: listen on 127.0.0.1 with it"};
+  }
+  return Status::Ok();
+}
+
+std::vector<std::string> Service::Core::TakeLines() {
+  std::vector<std::string> lines;
+  if (std::exchange(told_, true)) return lines;
+  if (scrapes_) lines.push_back("metrics and probes: http://" + scrapes_->address() + "/metrics");
+  if (!page_) return lines;
+  const std::string scheme = options_.certificate_file.empty() ? "http://" : "https://";
+  lines.push_back("page: " + scheme + page_->address() + "/" + (token_.empty() ? "" : "#t=" + token_));
+  return lines;
+}
+
+void Service::Core::OpenSocket() {
+  if (socket_) return;
+  const std::string path = (fs::path(parts_.identity.state_dir) / "control.sock").string();
+  auto socket = HttpServer::Start({.listen = "unix:" + path, .most_connections = kPageConnections},
+                                  [this](const HttpRequest& request) { return Asked(request, owner_); });
+  if (socket.ok()) {
+    socket_ = std::move(*socket);
+  } else {
+    live_.Warn(socket.status().message());
+  }
+}
+
+HttpResponse Service::Core::Scraped(const HttpRequest& request) {
+  std::optional<HttpResponse> answer = request.method == "GET" || request.method == "HEAD"
+                                           ? Probe(request.path)
+                                           : ErrorResponse(405, "no_such_method", "only GET is known here", "");
+  if (answer) return *answer;
+  return ErrorResponse(404, "not_found", "only /livez, /readyz, /startupz and /metrics are here", "");
+}
+
+HttpResponse Service::Core::Asked(const HttpRequest& request, Access& access) {
+  const auto begin = std::chrono::steady_clock::now();
+  std::string label = "other";
+  HttpResponse answer = Routed(request, access, &label);
+  answer.headers.emplace_back("Content-Security-Policy", kPolicy);
+  counts_.Add(label, answer.code, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  return answer;
+}
+
+HttpResponse Service::Core::Routed(const HttpRequest& request, Access& access, std::string* label) {
+  const bool reads = request.method == "GET" || request.method == "HEAD";
+  if (reads && !request.path.starts_with("/api/")) {
+    if (request.path == "/metrics") {
+      Caller caller;
+      if (auto refused = access.Refuse(request, Needs::kNothing, &caller)) return *refused;
+    }
+    if (auto probe = Probe(request.path)) {
+      *label = request.path;
+      return *probe;
+    }
+  }
+  HttpRequest inner = request;
+  if (inner.path.starts_with(kSelf + "/")) inner.path = kApi + inner.path.substr(kSelf.size());
+  bool known = false;
+  std::map<std::string, std::string> parameters;
+  if (const Route* route = FindRoute(routes_, inner, &parameters, &known)) {
+    *label = route->pattern;
+    return Call(inner, *route, access, std::move(parameters));
+  }
+  Caller caller;
+  if (auto refused = access.Refuse(request, Needs::kNothing, &caller)) return *refused;
+  if (known) return ErrorResponse(405, "no_such_method", "this path has other methods", "see /api/v1/openapi.json");
+  return ErrorResponse(404, "not_found", "there is nothing under this path", "see /api/v1/openapi.json");
+}
+
+HttpResponse Service::Core::Call(const HttpRequest& request, const Route& route, Access& access,
+                                 std::map<std::string, std::string> parameters) {
+  Caller caller;
+  std::optional<HttpResponse> refused = access.Refuse(request, route.needs, &caller);
+  HttpResponse answer = refused ? *refused : route.handle({request, caller, std::move(parameters)});
+  if (route.needs != Needs::kChange) return answer;
+  const AuditLog::Line line{.who = caller.name,
+                            .from = caller.address,
+                            .action = request.method + " " + request.path,
+                            .what = request.body.substr(0, kAuditedBytes),
+                            .result = answer.code};
+  if (const Status written = audit_.Add(line); !written.ok()) live_.Warn("audit: " + written.message());
+  return answer;
+}
+
+std::optional<HttpResponse> Service::Core::Probe(const std::string& path) {
+  if (path == "/livez" || path == "/ping") {
+    const bool alive = live_.alive();
+    return JsonResponse(JsonObject().AddFlag("alive", alive).text(), alive ? 200 : 503);
+  }
+  if (path == "/startupz") {
+    const bool started = live_.started();
+    return JsonResponse(JsonObject().AddFlag("started", started).text(), started ? 200 : 503);
+  }
+  if (path == "/readyz" || path == "/ready") return Ready();
+  if (path == "/metrics") return Metrics();
+  return std::nullopt;
+}
+
+HttpResponse Service::Core::Ready() const {
+  const LivePipeline::Look look = live_.Now();
+  const bool ready = look.not_ready.empty();
+  return JsonResponse(JsonObject().AddFlag("ready", ready).AddJson("reasons", ReasonsJson(look.not_ready)).text(),
+                      ready ? 200 : 503);
+}
+
+HttpResponse Service::Core::Metrics() const {
+  ProcessMeasures process;
+  process.http = counts_.Counts();
+  process.state_bytes = StateBytes(parts_.identity.state_dir);
+  return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = MetricsText(live_.Now(), process)};
+}
+
+Result<std::unique_ptr<Service>> Service::Start(ServiceOptions options, Parts parts) {
+  auto core = std::make_unique<Core>(std::move(options), std::move(parts));
+  RETURN_IF_ERROR(core->Listen());
+  return std::unique_ptr<Service>(new Service(std::move(core)));
+}
+
+Service::Service(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+Service::~Service() = default;
+LivePipeline& Service::live() { return core_->live(); }
+std::vector<std::string> Service::TakeLines() { return core_->TakeLines(); }
+void Service::OpenSocket() { core_->OpenSocket(); }
+
+void Service::Observe(RunObserver* observer) {
+  LivePipeline& live = core_->live();
+  observer->tick = [&live, tick = std::move(observer->tick)](const RunSnapshot& snapshot) {
+    live.Ticked();
+    if (tick) tick(snapshot);
+  };
+  observer->warn = [&live, warn = std::move(observer->warn)](const std::string& line) {
+    live.Warn(line);
+    if (warn) warn(line);
+  };
+}
+
+}  // namespace anabranch

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/run/run_observer.h"
+#include "engine/status.h"
+#include "topologies/operate/api.h"
+#include "topologies/operate/live_pipeline.h"
+#include "topologies/operate/service_options.h"
+
+namespace anabranch {
+
+// Everything that a process with a pipeline serves. It outlives the sessions of `run --on-stop stay`.
+class Service {
+ public:
+  struct Parts {
+    LivePipeline::Identity identity;
+    const Registry& registry;
+    NextCommands next;
+    std::function<CheckedTopology()> check;
+  };
+  // Listens at the addresses of `options`. kInvalid: options that exclude each other, an address that needs more of
+  // them; kUnavailable: an address that is taken. The texts name the option and the cure.
+  static Result<std::unique_ptr<Service>> Start(ServiceOptions options, Parts parts);
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  LivePipeline& live();
+  // Where it listens, one line each, for the operator; with the token where one was made. Empty from the second call
+  // on.
+  std::vector<std::string> TakeLines();
+  // What a run has to tell: added to what `observer` does already.
+  void Observe(RunObserver* observer);
+  // Serves STATE_DIR/control.sock from now on. Once a run owns the folder; without effect where another process that
+  // waits for a restart serves it.
+  void OpenSocket();
+
+ private:
+  class Core;
+  explicit Service(std::unique_ptr<Core> core);
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace anabranch
