@@ -2,6 +2,20 @@
 
 namespace anabranch {
 
+const char* NameOf(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kOk: return "ok";
+    case Outcome::kSkipped: return "skipped";
+    case Outcome::kFiltered: return "filtered";
+    case Outcome::kFailed: return "failed";
+    case Outcome::kTimedOut: return "timed_out";
+    case Outcome::kAbsent: return "absent";
+    case Outcome::kMissed: return "missed";
+    case Outcome::kDefaulted: return "defaulted";
+  }
+  return "?";
+}
+
 void EncodedBatch::Clear(size_t target_count) {
   targets.resize(target_count);
   for (EncodedRows& rows : targets) rows.Clear();

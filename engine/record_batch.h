@@ -27,6 +27,7 @@ enum class Outcome : uint8_t {
   kDefaulted,  // a record error under "on_error": {"default": …}: the columns hold the defaults, the row goes on
 };
 inline constexpr size_t kOutcomes = 8;
+const char* NameOf(Outcome outcome);  // "ok", "timed_out", …
 
 // The row goes on to the readers of the stage.
 inline bool Passed(Outcome outcome) { return outcome <= Outcome::kSkipped || outcome >= Outcome::kMissed; }

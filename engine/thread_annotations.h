@@ -26,5 +26,6 @@
 #define CAPABILITY(name) ANABRANCH_THREAD_ATTRIBUTE(capability(name))
 #define SCOPED_CAPABILITY ANABRANCH_THREAD_ATTRIBUTE(scoped_lockable)
 #define ACQUIRE(...) ANABRANCH_THREAD_ATTRIBUTE(acquire_capability(__VA_ARGS__))
+#define TRY_ACQUIRE(...) ANABRANCH_THREAD_ATTRIBUTE(try_acquire_capability(__VA_ARGS__))
 #define RELEASE(...) ANABRANCH_THREAD_ATTRIBUTE(release_capability(__VA_ARGS__))
 #define NO_THREAD_SAFETY_ANALYSIS ANABRANCH_THREAD_ATTRIBUTE(no_thread_safety_analysis)

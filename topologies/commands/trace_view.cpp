@@ -54,20 +54,6 @@ bool Wrote(Outcome outcome) {
          outcome != Outcome::kAbsent;
 }
 
-std::string_view Word(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::kOk: return "ok";
-    case Outcome::kSkipped: return "skipped";
-    case Outcome::kFiltered: return "filtered";
-    case Outcome::kFailed: return "failed";
-    case Outcome::kTimedOut: return "timed_out";
-    case Outcome::kAbsent: return "absent";
-    case Outcome::kMissed: return "missed";
-    case Outcome::kDefaulted: return "defaulted";
-  }
-  return "?";
-}
-
 std::string Reason(const TrialStep& step) { return step.code.empty() ? "" : step.code + ": " + step.message; }
 
 std::string WhyOf(const Plan& plan, const StageView& view) {
@@ -97,7 +83,7 @@ StageView MakeStage(const Plan& plan, StageId stage, const TrialStory* story, co
     view.step = story->steps[stage];
     view.key = story->key;
   }
-  view.outcome = Word(view.step.outcome);
+  view.outcome = NameOf(view.step.outcome);
   view.why = WhyOf(plan, view);
   if (result.failure && view.step.outcome == Outcome::kAbsent) {
     const bool here = result.failure->stage == view.name;
