@@ -126,7 +126,8 @@ class TapHub::Core {
     }
     std::vector<std::string> texts;
     for (const Tap::Held& held : rows) texts.push_back(RowText(*tap, held));
-    return json.AddJson("masked", JsonStrings(tap->compiled.masked)).AddJson("rows", JsonList(texts)).text();
+    json.AddJson("masked", JsonStrings(tap->compiled.masked)).AddJson("sinks", JsonStrings(tap->compiled.sinks));
+    return json.AddJson("rows", JsonList(texts)).text();
   }
 
   void Close(const std::string& id) {

@@ -15,14 +15,14 @@ namespace anabranch {
 
 // What one viewer wants to see of rows in flight.
 struct TapRequest {
-  std::vector<std::string> nodes;    // stages; empty: those that write
-  bool at_inputs = false;            // rows as they reach the node; else as they leave it
-  std::string where;                 // expression of our own; empty: every row
-  int64_t limit = 20;                // ends after that many rows; 0: follows
-  double most_per_s = 0;             // 0: as fast as they come
-  std::vector<std::string> columns;  // empty: what the node reads and makes, or what it writes
-  bool record = false;               // with the record as it came, and the key of its result
-  bool reveal = false;               // show what the schema calls x-sensitive
+  std::vector<std::string> nodes = {};    // stages; empty: those that write
+  bool at_inputs = false;                 // rows as they reach the node; else as they leave it
+  std::string where = {};                 // expression of our own; empty: every row
+  int64_t limit = 20;                     // ends after that many rows; 0: follows
+  double most_per_s = 0;                  // 0: as fast as they come
+  std::vector<std::string> columns = {};  // empty: what the node reads and makes, or what it writes
+  bool record = false;                    // with the record as it came, and the key of its result
+  bool reveal = false;                    // show what the schema calls x-sensitive
 };
 
 // Rows of a running pipeline for viewers. It never holds a lane up: with no tap, a batch costs one relaxed load; with
@@ -45,10 +45,11 @@ class TapHub {
   // The id of a new tap. kInvalid: an unknown node or column, or a faulty expression, with place and cure.
   // kUnavailable: no session began yet, or 8 taps are open.
   Result<std::string> Open(const TapRequest& request);
-  // {"seen", "matched", "dropped", "done", "next", "masked": […], "rows": [{"seq", "node", "topic", "partition",
-  // "offset", "timestamp", "key", "headers": [[name, value]], "outcome", "outcomes": {node: word}, "errors": [{"node",
-  // "code", "message"}], "before": {…}, "after": {…}}]}: rows behind `after`, which is the last answer's "next" or 0.
-  // Rows up to `after` are forgotten. `seen`: rows that came by at the tapped nodes. kInvalid: no such tap.
+  // {"seen", "matched", "dropped", "done", "next", "masked": […], "sinks": […], "rows": [{"seq", "node", "source",
+  // "topic", "partition", "offset", "timestamp", "key", "headers": [[name, value]], "outcome", "outcomes": {node:
+  // word}, "errors": [{"node", "code", "message", "dead_letter"}], "before": {…}, "after": {…}}]}: rows behind `after`,
+  // which is the last answer's "next" or 0. Rows up to `after` are forgotten. `seen`: rows that came by at the tapped
+  // nodes. kInvalid: no such tap.
   Result<std::string> Read(const std::string& id, int64_t after);
   void Close(const std::string& id);
   int64_t dropped() const;

@@ -7,7 +7,6 @@
 #include "engine/fault.h"
 #include "engine/plan_graph.h"
 #include "engine/target.h"
-#include "engine/text/instant.h"
 #include "engine/text/json_object.h"
 #include "topologies/operate/masking.h"
 
@@ -91,6 +90,9 @@ class TapCompiler {
     for (const StageId stage : stages_) RETURN_IF_ERROR(AddView(stage));
     views_.hide_key = HiddenKeys(plan_);
     if (request_.reveal) views_.hide_key.assign(plan_.sources.size(), false);
+    for (const StageId stage : stages_) {
+      if (IsSink(stage)) views_.sinks.push_back(plan_.StageName(stage));
+    }
     for (const PlanSource& source : plan_.sources) {
       views_.hide_messages.push_back(!request_.reveal && HidesMessages(source));
     }
@@ -108,7 +110,7 @@ class TapCompiler {
       if (std::ranges::find(stages_, stage) == stages_.end()) stages_.push_back(stage);
     }
     for (StageId stage{plan_.sources.size()}; request_.nodes.empty() && stage < plan_.stages(); ++stage) {
-      if (plan_.node(stage).program->target() != nullptr) stages_.push_back(stage);
+      if (IsSink(stage)) stages_.push_back(stage);
     }
     return {};
   }
@@ -136,11 +138,14 @@ class TapCompiler {
     return {};
   }
 
+  bool IsSink(StageId stage) const {
+    return stage >= plan_.sources.size() && plan_.node(stage).program->target() != nullptr;
+  }
   TapView::Shown Show(std::string name, ColumnId column) const { return {std::move(name), column, hidden_[column]}; }
 
   void ShowUsual(const ColumnsAt& columns, TapView* view) const {
     const bool source = view->stage < plan_.sources.size();
-    const bool sink = !source && plan_.node(view->stage).program->target() != nullptr;
+    const bool sink = IsSink(view->stage);
     if (!source && (!sink || request_.at_inputs)) {
       for (const ColumnId column : plan_.node(view->stage).reads) {
         view->before.push_back(Show(columns.NameOf(column), column));
@@ -240,6 +245,11 @@ std::string HeadersOf(const RecordBatch& batch, uint32_t row) {
   return JsonList(headers);
 }
 
+bool BecomesLetter(const Plan& plan, StageId stage, Outcome outcome) {
+  if (Passed(outcome)) return false;
+  return stage < plan.sources.size() || plan.node(stage).on_record_error == RecordPolicy::kDeadLetter;
+}
+
 void AddOutcomes(const Plan& plan, const RecordBatch& batch, uint32_t row, bool messages, JsonObject* json) {
   JsonObject outcomes;
   std::vector<std::string> errors;
@@ -252,6 +262,7 @@ void AddOutcomes(const Plan& plan, const RecordBatch& batch, uint32_t row, bool 
     JsonObject one;
     one.AddText("node", plan.StageName(stage)).AddText("code", error->code);
     one.AddJson("message", JsonBytes(messages ? error->message : std::string(kMasked)));
+    one.AddFlag("dead_letter", BecomesLetter(plan, stage, rows.outcome[row]));
     errors.push_back(one.text());
   }
   json->AddJson("outcomes", outcomes.text()).AddJson("errors", JsonList(errors));
@@ -325,7 +336,7 @@ TapRow CopyRow(const Plan& plan, const TapViews& views, const TapView& view, boo
   json.AddText("topic", partition.topic).AddNumber("partition", partition.partition);
   json.AddNumber("offset", batch.offset[row]);
   const int64_t timestamp = batch.timestamp_ms[row];
-  json.AddJson("timestamp", timestamp < 0 ? "null" : "\"" + FormatInstant(timestamp) + "\"");
+  timestamp < 0 ? json.AddJson("timestamp", "null") : json.AddNumber("timestamp", timestamp);
   json.AddJson("key", KeyJson(batch.key[row], batch.key_present[row] != 0, hides_key));
   json.AddJson("headers", HeadersOf(batch, row));
   json.AddText("outcome", NameOf(batch.stages[view.stage].outcome[row]));

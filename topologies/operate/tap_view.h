@@ -27,6 +27,7 @@ struct TapView {
 struct TapViews {
   std::vector<TapView> views;
   std::vector<std::string> masked;            // names that are shown as stars
+  std::vector<std::string> sinks;             // of the views' stages: those that write
   std::vector<bool> hide_key, hide_messages;  // by source
 };
 

@@ -268,47 +268,49 @@ TEST_F(Taps, ViewersAndLanesMeetSafely) {
   viewer.join();
 }
 
-class MaskedTaps : public Taps{protected : void SetUp() override{OperatedRun::SetUp();
+class MaskedTaps : public Taps {
+ protected:
+  void SetUp() override {
+    OperatedRun::SetUp();
     Check(R"("pan": {"type": "string", "x-sensitive": true}, "amount": {"type": "number"})",
-          R"("copy": {"kind": "transform", "inputs": ["in"], "set": {"upper": "upper(pan)", "size": "len(pan) + amount"
+          R"j("copy": {"kind": "transform", "inputs": ["in"], "set": {"upper": "upper(pan)", "size": "len(pan) + amount"
     }
     },
              "out": {"kind": "persist", "inputs": ["copy"], "to": {"file": {"path": "out.jsonl"}},
-                     "fields": ["pan", "upper", "size"]})",
+                     "fields": ["pan", "upper", "size"]})j",
           R"(, "key": {"field": "pan"})");
     hub_.Use(checked_.plan);
     Write("{\"pan\":\"4111222233334444\",\"amount\":1}\n{\"pan\":5,\"amount\":1}\n");
-    }
-    }
-    ;
+  }
+};
 
-    TEST_F(MaskedTaps, ShowNoSensitiveValue) {
-      const std::string id = Opened({.record = true});
-      const std::string source = Opened({.nodes = {"in"}, .at_inputs = true, .record = true});
-      RunIt();
-      const Json row = Seen(id)["rows"][0];
-      EXPECT_EQ(row["after"]["pan"], "***");
-      EXPECT_EQ(row["after"]["upper"], "***");  // may hold it word for word
-      EXPECT_EQ(row["after"]["size"], 17);
-      EXPECT_EQ(row["key"], "***");
-      EXPECT_EQ(Seen(id)["masked"], (Json{"pan", "upper"}));
-      EXPECT_NE(row["record"].get<std::string>().find("\"pan\":\"masked-"), std::string::npos) << row["record"];
-      EXPECT_NE(row["record"].get<std::string>().find("\"amount\":1"), std::string::npos);
-      for (const std::string& each : {id, source}) EXPECT_EQ(Seen(each).dump().find("4111"), std::string::npos);
-    }
+TEST_F(MaskedTaps, ShowNoSensitiveValue) {
+  const std::string id = Opened({.record = true});
+  const std::string source = Opened({.nodes = {"in"}, .at_inputs = true, .record = true});
+  RunIt();
+  const Json row = Seen(id)["rows"][0];
+  EXPECT_EQ(row["after"]["pan"], "***");
+  EXPECT_EQ(row["after"]["upper"], "***");  // may hold it word for word
+  EXPECT_EQ(row["after"]["size"], 17);
+  EXPECT_EQ(row["key"], "***");
+  EXPECT_EQ(Seen(id)["masked"], (Json{"pan", "upper"}));
+  EXPECT_NE(row["record"].get<std::string>().find("\"pan\":\"masked-"), std::string::npos) << row["record"];
+  EXPECT_NE(row["record"].get<std::string>().find("\"amount\":1"), std::string::npos);
+  for (const std::string& each : {id, source}) EXPECT_EQ(Seen(each).dump().find("4111"), std::string::npos);
+}
 
-    TEST_F(MaskedTaps, RevealThemOnDemand) {
-      const std::string id = Opened({.where = "pan != ''", .record = true, .reveal = true});
-      RunIt();
-      const Json row = Seen(id)["rows"][0];
-      EXPECT_EQ(row["after"]["pan"], "4111222233334444");
-      EXPECT_EQ(row["key"], "4111222233334444");
-      EXPECT_EQ(row["record"], "{\"pan\":\"4111222233334444\",\"amount\":1}");
-    }
+TEST_F(MaskedTaps, RevealThemOnDemand) {
+  const std::string id = Opened({.where = "pan != ''", .record = true, .reveal = true});
+  RunIt();
+  const Json row = Seen(id)["rows"][0];
+  EXPECT_EQ(row["after"]["pan"], "4111222233334444");
+  EXPECT_EQ(row["key"], "4111222233334444");
+  EXPECT_EQ(row["record"], "{\"pan\":\"4111222233334444\",\"amount\":1}");
+}
 
-    TEST_F(MaskedTaps, AFilterTellsNothing) {
-      EXPECT_NE(Refused({.where = "pan == '4111222233334444'"}).find("\"pan\" is x-sensitive"), std::string::npos);
-    }
+TEST_F(MaskedTaps, AFilterTellsNothing) {
+  EXPECT_NE(Refused({.where = "pan == '4111222233334444'"}).find("\"pan\" is x-sensitive"), std::string::npos);
+}
 
-    }  // namespace
-    }  // namespace anabranch
+}  // namespace
+}  // namespace anabranch
