@@ -118,6 +118,27 @@ struct DiffArgs {
   std::string format = "text";  // text | json
   std::vector<std::string> allow_paths;
 };
+struct TapArgs : StateArgs {
+  std::vector<std::string> nodes;
+  std::string at = "outputs";  // inputs | outputs
+  std::string where;
+  int64_t limit = 20;
+  double rate = 0;  // rows per second; 0: all
+  bool follow = false;
+  std::vector<std::string> columns;
+  bool reveal = false;
+  std::string format = "pretty";  // pretty | json | kcat
+  std::string save;               // a *.tests.json to write; empty: none
+};
+struct TopArgs : StateArgs {
+  double interval_s = 1;
+  bool once = false;
+};
+struct UiArgs {
+  std::vector<std::string> folders;  // empty: below the working folder
+  std::string http = "127.0.0.1:8787";
+  std::vector<std::string> allow_paths;
+};
 struct GraphArgs {
   std::string file;
   std::string format = "ascii";  // ascii | dot | mermaid | json
@@ -193,6 +214,8 @@ int CommandDlqReplay(const DlqArgs& args, CommandIo& io);
 int CommandDlqSkip(const DlqArgs& args, CommandIo& io);
 int CommandTrace(const TraceArgs& args, CommandIo& io);
 int CommandDiff(const DiffArgs& args, CommandIo& io);
+int CommandTap(const TapArgs& args, CommandIo& io);
+int CommandTop(const TopArgs& args, CommandIo& io);
 int CommandGraph(const GraphArgs& args, CommandIo& io);
 int CommandExplain(const ExplainArgs& args, CommandIo& io);
 int CommandSchema(const SchemaArgs& args, CommandIo& io);

@@ -23,4 +23,50 @@ CLI::App* AddMetrics(CLI::App& app, MetricsArgs* args) {
   return command;
 }
 
+CLI::App* AddTap(CLI::App& app, TapArgs* args) {
+  CLI::App* command = Command(app, "tap", "Shows rows of a running pipeline as they pass through its nodes.",
+                              "anabranch tap topology.json score --where 'amount > 900'");
+  AddState(command, args);
+  command->add_option("NODE", args->nodes, "nodes and sources to look at; default: the nodes that write")
+      ->type_name("");
+  AddWord(command, "--at", &args->at, {"outputs", "inputs"});
+  command->add_option("--where", args->where, "only rows for which this expression is true")->type_name("EXPRESSION");
+  CLI::Option* limit = command->add_option("--limit", args->limit, "end after that many rows")
+                           ->type_name("N")
+                           ->check(CLI::Range(1, 1'000'000))
+                           ->capture_default_str();
+  command->add_flag("--follow", args->follow, "do not end before the pipeline does")->excludes(limit);
+  command->add_option("--rate", args->rate, "show at most that many rows per second")
+      ->type_name("N")
+      ->check(CLI::Range(0.001, 1e6));
+  command->add_option("--columns", args->columns, "only these columns, also of nodes above; with commas between them")
+      ->type_name("NAMES")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command->add_flag("--reveal", args->reveal, "show values that the schema calls x-sensitive");
+  AddWord(command, "--format", &args->format, {"pretty", "json", "kcat"});
+  command->add_option("--save", args->save, "write the records and what became of them as a test case, NAME.tests.json")
+      ->type_name("FILE");
+  command->footer(
+      "Rows go to standard output. It never holds the pipeline up: rows for which there is no time or room are "
+      "counted\n"
+      "as dropped. --format json prints a row per line, kcat the envelope of `kcat -J`. Exit code 0 also where fewer "
+      "rows\n"
+      "came before it was stopped; 69 if no process runs the pipeline.");
+  return command;
+}
+
+CLI::App* AddTop(CLI::App& app, TopArgs* args) {
+  CLI::App* command = Command(app, "top", "Shows a running pipeline: who holds it back, and each node's load.",
+                              "anabranch top topology.json");
+  AddState(command, args);
+  command->add_option("--interval", args->interval_s, "seconds between two looks")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.1, 3600.0))
+      ->capture_default_str();
+  command->add_flag("--once", args->once, "show it once and end");
+  command->footer("Repaints a terminal; otherwise it prints a block per interval. Exit code 69 if no process runs it.");
+  return command;
+}
+
 }  // namespace anabranch
