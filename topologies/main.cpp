@@ -39,7 +39,8 @@ int main(int argc, char** argv) {
                           colour && err_terminal,
                           err_terminal,
                           asks ? &std::cin : nullptr,
-                          [&talk] { talk.Drain(); }};
+                          [&talk] { talk.Drain(); },
+                          isatty(STDOUT_FILENO) == 1};
   int code = anabranch::RunCommandLine({argv + 1, argv + argc}, io);
   std::cout.flush();
   if (anabranch::KafkaClient::AnyAbandoned()) {

@@ -24,6 +24,7 @@ struct CommandIo {
   std::istream* in = nullptr;  // a terminal for questions; null: none
   // Call before _exit(): a thread may still be writing `err`. Takes a bounded time.
   std::function<void()> drain_err = [] {};
+  bool out_terminal = false;  // as err_terminal
 };
 
 // Exit codes without a Status code (for the others, see ExitCode in engine/status.h).

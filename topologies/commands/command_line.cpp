@@ -21,6 +21,8 @@ struct AllArgs {
   RestartArgs restart;
   StatusArgs status;
   DlqArgs dlq;
+  TapArgs tap;
+  TopArgs top;
   TraceArgs trace;
   DiffArgs diff;
   GraphArgs graph;
@@ -54,6 +56,12 @@ class CommandLine {
     AddRestart();
     AddStatus();
     AddDlq();
+    AddTap(app_, &args_.tap)->callback([this] {
+      action_ = [this](CommandIo& io) { return CommandTap(args_.tap, io); };
+    });
+    AddTop(app_, &args_.top)->callback([this] {
+      action_ = [this](CommandIo& io) { return CommandTop(args_.top, io); };
+    });
     AddTrace();
     AddDiff();
     AddGraph();

@@ -187,8 +187,7 @@ class StartGuard {
 // Until the run ends, if it began.
 void WaitAndTell(const Pipeline& pipeline, Service& service) {
   if (pipeline.state() != Pipeline::State::kRunning) return;
-  service.live().Running(pipeline);
-  service.OpenSocket();
+  service.Began(pipeline);
   while (!pipeline.Wait(std::chrono::seconds(1))) {
   }
   service.live().Leaving();
@@ -221,10 +220,11 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
   StartGuard start(cancel, io);
   Pipeline pipeline(plan, io.registry, options, observer, &cancel);
   // Why it did not start is in the summary. Closing the opened parts may take as long as opening them.
-  if (pipeline.Start().ok()) start.Started();
+  const bool began = pipeline.Start().ok();
+  if (began) start.Started();
   if (service != nullptr) WaitAndTell(pipeline, *service);
   const RunSummary summary = pipeline.Finish();
-  if (service != nullptr) service->live().Ended(summary);
+  if (service != nullptr) service->Finished(summary, began, summary.status.ok() && signals.seen() == 0);
   start.Started();
   const bool as_json = args.log.format == "json";
   if (!as_json) view.reset();

@@ -10,6 +10,7 @@
 #include "engine/printable.h"
 #include "engine/text/instant.h"
 #include "topologies/commands/command.h"
+#include "topologies/commands/run_session.h"
 #include "topologies/commands/stop_signals.h"
 #include "topologies/commands/tap_case.h"
 #include "topologies/commands/tap_text.h"
@@ -144,6 +145,7 @@ int CommandTap(const TapArgs& args, CommandIo& io) {
     io.err << "anabranch tap: " << Printable(fault) << "\n";
     return kExitUsage;
   }
+  if (!CheckInstance("tap", args, io)) return kExitUsage;
   const Result<WatchedPipeline> pipeline = FindPipeline(args);
   if (!pipeline.ok()) {
     io.err << "anabranch tap: " << PrintableLines(pipeline.status().message()) << "\n";

@@ -130,6 +130,8 @@ Routes AllRoutes(const ApiContext& context) {
   Routes routes;
   AddLiveRoutes(context, &routes);
   AddTopologyRoutes(context, &routes);
+  AddHistoryRoutes(context, &routes);
+  AddTapRoutes(context, &routes);
   const auto text = std::make_shared<std::string>();
   routes.push_back({"GET", "/api/v1/openapi.json", Needs::kNothing, "These routes, in the format of OpenAPI.",
                     [text](const ApiRequest&) { return JsonResponse(*text); }});

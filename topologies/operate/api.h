@@ -14,6 +14,8 @@
 
 namespace anabranch {
 
+class TapHub;
+
 // Who asks, after the checks of access.h.
 struct Caller {
   std::string name = {};  // of the token; "local" through the socket, "anonymous" without a token
@@ -60,6 +62,7 @@ struct ApiContext {
   LivePipeline& live;
   const Registry& registry;
   AuditLog& audit;
+  TapHub& taps;
   const NextCommands& next;                // the commands of an operator for this pipeline
   std::function<CheckedTopology()> check;  // the topology's file as it is now
 };

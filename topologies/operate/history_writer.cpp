@@ -7,6 +7,7 @@
 #include "engine/plan_graph.h"
 #include "engine/record_id.h"
 #include "engine/text/json_object.h"
+#include "topologies/operate/failure_view.h"
 #include "topologies/operate/history.h"
 #include "topologies/operate/history_store.h"
 
@@ -111,7 +112,8 @@ class HistoryWriter::Core {
     const MutexLock lock(mutex_);
     db_.reset();  // `run --fresh` has moved the folder's content away
     run_ = {};
-    marks_ = MarksOf(look, clock_.WallMs());
+    marks_ = {};  // its counts begin at zero
+    marks_.minute = clock_.WallMs() / kMinuteMs;
     return Once(StartRun(look));
   }
 
@@ -127,7 +129,7 @@ class HistoryWriter::Core {
     std::string state = input_ended ? "done" : "stopped", cause, stage;
     if (summary.failure) {
       state = "failed";
-      cause = TextOf(summary.failure->error_class);
+      cause = ClassText(summary.failure->error_class);
       stage = summary.failure->stage;
     } else if (!summary.status.ok() && summary.status.code() != Code::kCancelled) {
       state = "failed";  // the message may quote what a target said of a record

@@ -12,7 +12,9 @@
 #include "engine/text/json_object.h"
 #include "topologies/operate/access.h"
 #include "topologies/operate/audit.h"
+#include "topologies/operate/history.h"
 #include "topologies/operate/metrics_text.h"
+#include "topologies/operate/tap_hub.h"
 
 namespace anabranch {
 namespace {
@@ -79,18 +81,25 @@ class Service::Core {
   Core(ServiceOptions options, Parts parts)
       : options_(std::move(options)),
         parts_(std::move(parts)),
+        history_(parts_.identity.state_dir),
         live_(parts_.identity),
         audit_(parts_.identity.state_dir),
-        context_{live_, parts_.registry, audit_, parts_.next, parts_.check},
+        context_{live_, parts_.registry, audit_, taps_, parts_.next, parts_.check},
         routes_(AllRoutes(context_)),
-        owner_(AccessRules{}) {}
+        owner_(AccessRules{}) {
+    live_.OnTick([this](const LivePipeline::Look& look) { Tell(history_.Note(look)); });
+  }
 
   Status Listen();
   LivePipeline& live() { return live_; }
   std::vector<std::string> TakeLines();
-  void OpenSocket();
+  void Observe(RunObserver* observer);
+  void Began(const Pipeline& pipeline);
+  void Finished(const RunSummary& summary, bool owned, bool input_ended);
 
  private:
+  void OpenSocket();
+  void Tell(const Status& status) EXCLUDES(warn_mutex_);
   Status ListenForScrapes();
   Status ListenForPage();
   Status CheckPage() const;
@@ -106,7 +115,12 @@ class Service::Core {
 
   const ServiceOptions options_;
   const Parts parts_;
-  LivePipeline live_;
+  Mutex warn_mutex_;
+  std::function<void(const std::string&)> warn_ GUARDED_BY(warn_mutex_);  // of the session
+  TapHub taps_;
+  HistoryWriter history_;
+  bool began_ = false;
+  LivePipeline live_;  // its ticker uses the members above
   AuditLog audit_;
   RequestCounts counts_;
   const ApiContext context_;
@@ -203,6 +217,53 @@ void Service::Core::OpenSocket() {
   }
 }
 
+void Service::Core::Tell(const Status& status) {
+  if (status.ok()) return;
+  live_.Warn(status.message());
+  const MutexLock lock(warn_mutex_);
+  if (warn_) warn_(status.message());
+}
+
+void Service::Core::Observe(RunObserver* observer) {
+  {
+    const MutexLock lock(warn_mutex_);
+    warn_ = observer->warn;
+  }
+  began_ = false;
+  const LivePipeline::Look look = live_.Now();
+  if (look.checked != nullptr) taps_.Use(look.checked->plan);
+  observer->tick = [this, tick = std::move(observer->tick)](const RunSnapshot& snapshot) {
+    live_.Ticked();
+    if (tick) tick(snapshot);
+  };
+  observer->warn = [this, warn = std::move(observer->warn)](const std::string& line) {
+    live_.Warn(line);
+    if (warn) warn(line);
+  };
+  observer->batch = [this, batch = std::move(observer->batch)](const RecordBatch& rows) {
+    taps_.Offer(rows);
+    if (batch) batch(rows);
+  };
+}
+
+void Service::Core::Began(const Pipeline& pipeline) {
+  live_.Running(pipeline);
+  OpenSocket();
+  began_ = true;
+  Tell(history_.Begin(live_.Now()));
+}
+
+void Service::Core::Finished(const RunSummary& summary, bool owned, bool input_ended) {
+  live_.Ended(summary);
+  if (owned && !summary.already_done) {
+    const LivePipeline::Look look = live_.Now();
+    if (!began_) Tell(history_.Begin(look));
+    Tell(history_.End(look, summary, input_ended));
+  }
+  const MutexLock lock(warn_mutex_);
+  warn_ = nullptr;
+}
+
 HttpResponse Service::Core::Scraped(const HttpRequest& request) {
   std::optional<HttpResponse> answer = request.method == "GET" || request.method == "HEAD"
                                            ? Probe(request.path)
@@ -285,6 +346,7 @@ HttpResponse Service::Core::Ready() const {
 HttpResponse Service::Core::Metrics() const {
   ProcessMeasures process;
   process.http = counts_.Counts();
+  process.tap_dropped = taps_.dropped();
   process.state_bytes = StateBytes(parts_.identity.state_dir);
   return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = MetricsText(live_.Now(), process)};
 }
@@ -299,18 +361,10 @@ Service::Service(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 Service::~Service() = default;
 LivePipeline& Service::live() { return core_->live(); }
 std::vector<std::string> Service::TakeLines() { return core_->TakeLines(); }
-void Service::OpenSocket() { core_->OpenSocket(); }
-
-void Service::Observe(RunObserver* observer) {
-  LivePipeline& live = core_->live();
-  observer->tick = [&live, tick = std::move(observer->tick)](const RunSnapshot& snapshot) {
-    live.Ticked();
-    if (tick) tick(snapshot);
-  };
-  observer->warn = [&live, warn = std::move(observer->warn)](const std::string& line) {
-    live.Warn(line);
-    if (warn) warn(line);
-  };
+void Service::Observe(RunObserver* observer) { core_->Observe(observer); }
+void Service::Began(const Pipeline& pipeline) { core_->Began(pipeline); }
+void Service::Finished(const RunSummary& summary, bool owned, bool input_ended) {
+  core_->Finished(summary, owned, input_ended);
 }
 
 }  // namespace anabranch

@@ -33,11 +33,13 @@ class Service {
   // Where it listens, one line each, for the operator; with the token where one was made. Empty from the second call
   // on.
   std::vector<std::string> TakeLines();
-  // What a run has to tell: added to what `observer` does already.
+  // Of a session that is about to start: added to what `observer` does already.
   void Observe(RunObserver* observer);
-  // Serves STATE_DIR/control.sock from now on. Once a run owns the folder; without effect where another process that
-  // waits for a restart serves it.
-  void OpenSocket();
+  // The session is at work, and so owns the state folder, which from now on has control.sock; where another process
+  // that waits for a restart serves it, that one goes on.
+  void Began(const Pipeline& pipeline);
+  // `owned`: Began was called, or it ended before it could be. `input_ended`: because there is no more to read.
+  void Finished(const RunSummary& summary, bool owned, bool input_ended);
 
  private:
   class Core;
