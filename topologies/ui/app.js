@@ -20,7 +20,8 @@ const Tile = ({ name, value, note }) => html`<div class="tile"><dt>${name}</dt><
 
 const Header = live(() => {
   const now = snapshot.value;
-  const [glyph, colour] = verdictMark(now?.verdict.kind || "starting");
+  const failed = now?.failure;
+  const [glyph, colour] = failed ? ["✖", "bad"] : verdictMark(now?.verdict.kind || "starting");
   return html`<header>
     <div class="title"><h1>${topology.value?.name || "Anabranch"}</h1>
       ${now ? html`<${State} state=${lostSince.value ? "stopped" : now.state} word=${lostSince.value ? "does not answer" : null} />` : null}
@@ -28,7 +29,7 @@ const Header = live(() => {
       ${pipelines.value && pipelines.value.length > 1 ? html`<button type="button" onClick=${() => choosePipeline(null)}>All pipelines</button>` : null}
       <button type="button" onClick=${toggleTheme} aria-label="Change between dark and light">◐</button></div>
     ${now ? html`
-      <p class=${`verdict is-${colour}`}><span class="glyph" aria-hidden="true">${glyph}</span> <span>${now.verdict.text}</span> <i>${now.verdict.advice}</i></p>
+      <p class=${`verdict is-${colour}`}><span class="glyph" aria-hidden="true">${glyph}</span> <span>${failed ? `stage "${failed.stage}" stopped: nothing is read until it restarts` : now.verdict.text}</span> <i>${failed ? "" : now.verdict.advice}</i></p>
       <dl class="tiles">
         <${Tile} name="Rate" value=${perSecond(now.rate.read)} note=${`${perSecond(now.rate.committed)} committed`} />
         <${Tile} name="Lag" value=${whole(now.lag.records)} note=${now.lag.seconds == null ? "records" : `records, ${duration(now.lag.seconds)}`} />
@@ -54,11 +55,12 @@ const Notices = live(() => {
       <${Command} text=${`anabranch ${now?.state === "failed" ? "restart" : "run"} ${file} --http ${location.host}`} /></div></div>`;
   }
   if (trouble.value) return html`<${Trouble} error=${trouble.value} />`;
+  if (now?.failure && page.value === "restart") return null;  // which says it all
   if (now?.failure) {
     const { stage, message, code, at, records, cascade } = now.failure;
     return html`<div class="notice is-bad"><${Glyph} state="failed" /> <div><b>Stage ${stage} stopped</b> at ${clock(at)}: ${message} <code>${code}</code><br />
       ${whole(records)} records wait with their results. ${cascade?.length ? `Not the cause, only behind it: ${cascade.join(", ")}.` : ""}
-      <a href="#/restart">See what a restart does</a></div></div>`;
+${" "}<a href="#/restart">See what a restart does</a></div></div>`;
   }
   if (now && !now.ready && now.reasons?.length) {
     return html`<div class="notice is-warn"><${Glyph} state="waiting" /> <div><b>Not ready.</b> ${now.reasons.map((r) => `${r.part}: ${r.why}`).join(" ")}</div></div>`;

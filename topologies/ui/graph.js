@@ -40,7 +40,7 @@ export function numbersOf(ids) {
 const RING = 2 * Math.PI * 9;
 
 /** @param {{box: any, at: {x: number, y: number}, plan?: any}} props */
-function Box({ box, at, plan }) {
+const Box = live(({ box, at, plan }) => {
   const n = numbersOf(box.stages);
   const wait = waits.value[box.id] || 0;
   const mark = plan ? plan[box.id] || "unaffected" : n.state;
@@ -64,7 +64,7 @@ function Box({ box, at, plan }) {
     <span class="box-state"><${Glyph} state=${mark} /><span>${word}</span>
       <span class="box-note">${wait >= 0.01 ? `lanes wait ${percent(wait)}` : n.busy >= 0.01 ? `${percent(n.busy)} of busy` : ""}</span></span>
   </button>`;
-}
+});
 
 /** A curve through the points of an edge. */
 function curve(points) {
@@ -81,7 +81,7 @@ function curve(points) {
 const width = (rate) => (rate > 0 ? Math.min(7, 1.4 + Math.log10(1 + rate)) : 1).toFixed(2);
 
 /** Edges, and the red ones of failed rows to the dead letters. @param {{places: any, plan?: any}} props */
-function Edges({ places, plan }) {
+const Edges = live(({ places, plan }) => {
   const { boxes } = shape.value;
   const stagesOf = new Map(boxes.map((box) => [box.id, box.stages]));
   const letters = lettersAt(places);
@@ -107,24 +107,28 @@ function Edges({ places, plan }) {
           stroke-width=${width(n.letters)} marker-end="url(#arrow-bad)" />
         <text x=${x + 8} y=${y + 16}>${n.letters ? `✖ ${count(n.letters)}` : ""}</text></g>`;
     }) : null}</svg>`;
-}
+});
 
 const lettersAt = (places) =>
   topology.value?.dead_letters ? { x: places.width - BOX.width - 16, y: places.height + 8, room: 56 } : { x: 0, y: 0, room: 0 };
 
-/** The buttons and edges at their places. @param {{plan?: any}} props */
+const CORNER = { x: 0, y: 0 };
+/** The buttons and edges at their places. The buttons are made while the worker still looks for their places. @param {{plan?: any}} props */
 const Picture = live(({ plan }) => {
-  const places = layout.value, { boxes, key } = shape.value;
-  if (!places || places.key !== key) return html`<p class="hint">The graph is laid out …</p>`;
-  const letters = lettersAt(places);
-  const all = numbersOf(Object.keys(snapshot.value?.stages || {}));
-  return html`<div class="picture" style=${{ width: `${places.width}px`, height: `${places.height + letters.room}px` }}>
-    <${Edges} places=${places} plan=${plan} />
-    <ol role="list">${boxes.map((box) => html`<li key=${box.id}><${Box} box=${box} at=${places.nodes[box.id]} plan=${plan} /></li>`)}</ol>
-    ${letters.room ? html`<a href="#/letters" class=${classes("letters-box", { some: all.letters > 0 })}
-        style=${{ transform: `translate(${letters.x}px, ${letters.y}px)`, width: `${BOX.width}px` }}>
-        <span aria-hidden="true">✉</span> dead letters <b>${count(all.letters)}</b></a>` : null}
+  const { boxes, key } = shape.value;
+  const places = layout.value?.key === key ? layout.value : null;
+  const letters = places ? lettersAt(places) : { ...CORNER, room: 0 };
+  return html`<div class=${classes("picture", { placed: places })} style=${places ? { width: `${places.width}px`, height: `${places.height + letters.room}px` } : null}>
+    ${places ? html`<${Edges} places=${places} plan=${plan} />` : null}
+    <ol role="list">${boxes.map((box) => html`<li key=${box.id}><${Box} box=${box} at=${places?.nodes[box.id] || CORNER} plan=${plan} /></li>`)}</ol>
+    ${letters.room ? html`<${LettersBox} at=${letters} />` : null}
   </div>`;
+});
+
+const LettersBox = live(({ at }) => {
+  const { letters } = numbersOf(Object.keys(snapshot.value?.stages || {}));
+  return html`<a href="#/letters" class=${classes("letters-box", { some: letters > 0 })} style=${{ transform: `translate(${at.x}px, ${at.y}px)`, width: `${BOX.width}px` }}>
+    <span aria-hidden="true">✉</span> dead letters <b>${count(letters)}</b></a>`;
 });
 
 /** Keys of the graph: arrows follow edges, Home and End go to its ends. */

@@ -11,7 +11,7 @@ const chosen = signal(({ node: "", code: "" }));
 
 /** @param {any} data */
 const groups = (data) => html`<section class="card"><h2>Dead letters</h2>
-  <${Table} caption=${`${plural(data.letters, "letter")} by stage and code`} head=${["stage", "code", "letters", "oldest", "newest", ""]} numeric=${[2]}
+  <${Table} caption=${`${plural(data.letters, "letter")} by stage and code`} head=${["stage", "code", "letters", "oldest", "newest", "list"]} numeric=${[2]}
     empty="There is no dead letter."
     rows=${data.groups.map((g) => [html`<a href=${`#/graph/${encodeURIComponent(g.node)}`}>${g.node}</a>`, html`<code>${g.code}</code>`, whole(g.count), ago(g.oldest, null), ago(g.newest, null),
       html`<button type="button" onClick=${() => (chosen.value = { node: g.node, code: g.code })} aria-label=${`Show letters of ${g.node}, ${g.code}`}>Show</button>`])} /></section>`;

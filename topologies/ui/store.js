@@ -81,9 +81,9 @@ export const query = (values) =>
 /** Fetches the live numbers once; the topology only where it is another one. */
 export async function refresh() {
   try {
-    const next = await api("snapshot");
     const known = topology.value;
-    const fresh = known && known.hash === next.hash ? known : await api("topology");
+    const [next, first] = await Promise.all([api("snapshot"), known || api("topology")]);
+    const fresh = first.hash === next.hash ? first : await api("topology");
     batch(() => {
       topology.value = fresh;
       snapshot.value = next;

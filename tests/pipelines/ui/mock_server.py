@@ -78,7 +78,8 @@ class Mock:
         self.secret = secret
         self.began = time.time() - 7200
         self.beat = 0
-        self.still = False  # the same numbers again and again
+        self.moves = False  # each snapshot is a second later
+        self.dead = False   # connections are closed without an answer
         self.failure = None
         self.letters = []
         self.pipelines = [{"id": "self", "name": "payments", "dir": "", "live": True, "state": "running"}]
@@ -103,7 +104,7 @@ class Mock:
 
     def stage_numbers(self, number, stage):
         t = self.beat
-        swing = 0 if self.still else ((t * 7 + number * 13) % 50) / 100
+        swing = ((t * 7 + number * 13) % 50) / 100
         rate = 1200 * (1 + swing)
         cascade = (self.failure or {}).get("cascade", [])
         state = "busy" if stage["kind"] == "infer" else "running"
@@ -120,6 +121,7 @@ class Mock:
                 "codes": {"model": bad} if bad else {}}
 
     def snapshot(self):
+        self.beat += self.moves
         now = self.began + 7200 + self.beat
         stages = {stage["id"]: self.stage_numbers(i, stage) for i, stage in enumerate(self.stages)}
         verdict = {"kind": "node", "by": "gbt", "text": "node \"gbt\" is the limit: 61 % of busy time, 64 rows per call",
@@ -296,6 +298,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_any(self):
         url = urllib.parse.urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.mock.dead:
+            self.close_connection = True
+            return None
         path = urllib.parse.unquote(url.path)
         if not path.startswith("/api/v1/"):
             return self.file(path)
