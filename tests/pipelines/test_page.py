@@ -19,7 +19,7 @@ from mock_server import TOKEN, UI, Mock, Server, payments, stamp, wide
 
 # Where screenshots go; the docs have those of ANABRANCH_SHOTS=docs/images.
 SHOTS = os.environ.get("ANABRANCH_SHOTS")
-FAILURE = {"stage": "gbt", "class": "model", "code": "model", "message": "the model returned NaN", "at": stamp(1764410400), "records": 12,
+FAILURE = {"stage": "gbt", "class": "model", "explanation": "the model failed", "message": "the model returned NaN", "at": stamp(1764410400), "records": 12,
            "cascade": ["vote", "out", "table"]}
 
 

@@ -1,6 +1,6 @@
 // The page: header, places, and what is wrong.
 import { html, render, live, classes } from "./live.js";
-import { snapshot, topology, lostSince, trouble, pipelines, pipelineId, choosePipeline, announcement, start } from "./store.js";
+import { snapshot, topology, lostSince, trouble, pipelines, pipelineId, choosePipeline, announcement, causeOf, start } from "./store.js";
 import { page, selected, go, PAGES } from "./route.js";
 import { Graph, focusBox } from "./graph.js";
 import { Panel } from "./panel.js";
@@ -57,8 +57,8 @@ const Notices = live(() => {
   if (trouble.value) return html`<${Trouble} error=${trouble.value} />`;
   if (now?.failure && page.value === "restart") return null;  // which says it all
   if (now?.failure) {
-    const { stage, message, code, at, records, cascade } = now.failure;
-    return html`<div class="notice is-bad"><${Glyph} state="failed" /> <div><b>Stage ${stage} stopped</b> at ${clock(at)}: ${message} <code>${code}</code><br />
+    const { stage, class: kind, at, records, cascade } = now.failure;
+    return html`<div class="notice is-bad"><${Glyph} state="failed" /> <div><b>Stage ${stage} stopped</b> at ${clock(at)}: ${causeOf(now.failure)} <code>${kind}</code><br />
       ${whole(records)} records wait with their results. ${cascade?.length ? `Not the cause, only behind it: ${cascade.join(", ")}.` : ""}
 ${" "}<a href="#/restart">See what a restart does</a></div></div>`;
   }

@@ -1,6 +1,6 @@
 // The plan of a restart, drawn on the graph, and the order to carry it out.
 import { html } from "./live.js";
-import { api, topology, snapshot, refresh } from "./store.js";
+import { api, topology, snapshot, causeOf, refresh } from "./store.js";
 import { Load } from "./load.js";
 import { Graph } from "./graph.js";
 import { Command, Glyph, Order, State, Table } from "./parts.js";
@@ -14,7 +14,7 @@ function view(answer, reload) {
       <p class="hint">When a stage stops, this page shows what a restart runs again, what it reuses, and why.</p></section>`;
   }
   return html`<section class="card"><h2>Restart from ${plan.from}</h2>
-      <p class="cause"><${State} state="failed" word="Root cause" /> <b>${failure.stage}</b> at ${clock(failure.at)}: ${failure.message} <code>${failure.code}</code></p>
+      <p class="cause"><${State} state="failed" word="Root cause" /> <b>${failure.stage}</b> at ${clock(failure.at)}: ${causeOf(failure)} <code>${failure.class}</code></p>
       ${failure.cascade?.length ? html`<p><${State} state="skipped" word="Behind it" /> ${failure.cascade.join(", ")} ${failure.cascade.length === 1 ? "got" : "get"} no rows because of it.</p>` : null}
       ${plan.refused ? html`<div class="notice is-bad"><${Glyph} state="refused" /><div><b>Refused.</b> ${plan.refused}</div></div>` : null}
       <div class="columns"><dl class="facts"><div><dt>records that go on</dt><dd>${whole(plan.records)}</dd></div>

@@ -11,11 +11,14 @@ export const pipelineId = signal((null));
 /** Why the last request for live numbers failed although the server answers. */
 export const trouble = signal((null));
 
+/** Why a stage stopped. The message itself may quote a record, so it needs the token. */
+export const causeOf = (failure) => failure.message || failure.explanation;
+
 /** Failures that the live region announces: nothing else is. */
 export const announcement = computed(() => {
   const now = snapshot.value;
   if (lostSince.value) return "The process does not answer.";
-  return now?.failure ? `Stage ${now.failure.stage} stopped: ${now.failure.message}` : "";
+  return now?.failure ? `Stage ${now.failure.stage} stopped: ${causeOf(now.failure)}` : "";
 });
 
 // ------------------------------------------------------------------ the token
