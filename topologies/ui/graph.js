@@ -66,16 +66,18 @@ const Box = live(({ box, at, plan }) => {
   </button>`;
 });
 
-/** A curve through the points of an edge. */
-function curve(points) {
-  const [first, ...rest] = points;
-  let path = `M${first.x.toFixed(1)} ${first.y.toFixed(1)}`;
-  for (let i = 0; i < rest.length - 1; ++i) {
-    const mid = { x: (rest[i].x + rest[i + 1].x) / 2, y: (rest[i].y + rest[i + 1].y) / 2 };
-    const end = i === rest.length - 2 ? rest[i + 1] : mid;
-    path += `Q${rest[i].x.toFixed(1)} ${rest[i].y.toFixed(1)} ${end.x.toFixed(1)} ${end.y.toFixed(1)}`;
+/** From the right side of a box to the left side of the next, level at both; a long edge passes where the layout left room. */
+function curve(places, { from, to, points }) {
+  const a = places.nodes[from], b = places.nodes[to], middle = BOX.height / 2;
+  const stops = [...(points.length > 3 ? points.slice(1, -1) : []), { x: b.x - 1, y: b.y + middle }];
+  let at = { x: a.x + BOX.width, y: a.y + middle };
+  let path = `M${at.x.toFixed(1)} ${at.y.toFixed(1)}`;
+  for (const next of stops) {
+    const half = (at.x + next.x) / 2;
+    path += `C${half.toFixed(1)} ${at.y.toFixed(1)} ${half.toFixed(1)} ${next.y.toFixed(1)} ${next.x.toFixed(1)} ${next.y.toFixed(1)}`;
+    at = next;
   }
-  return rest.length === 1 ? `${path}L${rest[0].x.toFixed(1)} ${rest[0].y.toFixed(1)}` : path;
+  return path;
 }
 
 const width = (rate) => (rate > 0 ? Math.min(7, 1.4 + Math.log10(1 + rate)) : 1).toFixed(2);
@@ -84,6 +86,7 @@ const width = (rate) => (rate > 0 ? Math.min(7, 1.4 + Math.log10(1 + rate)) : 1)
 const Edges = live(({ places, plan }) => {
   const { boxes } = shape.value;
   const stagesOf = new Map(boxes.map((box) => [box.id, box.stages]));
+  const sources = new Set(places.edges.map((edge) => edge.from));
   const letters = lettersAt(places);
   return html`<svg class="edges" width=${places.width} height=${places.height + letters.room} aria-hidden="true">
     <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">
@@ -91,12 +94,13 @@ const Edges = live(({ places, plan }) => {
       <marker id="arrow-bad" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">
       <path d="M0 0L8 4L0 8z" class="arrow-bad" /></marker></defs>
     ${places.edges.map((edge) => {
-      const n = numbersOf(stagesOf.get(edge.from) || []);
-      const mid = edge.points[Math.floor(edge.points.length / 2)];
-      const flows = n.rate > 0 && !plan;
-      return html`<g key=${`${edge.from} ${edge.to}`} class=${classes("edge", { flows })}>
-        <path d=${curve(edge.points)} stroke-width=${width(n.rate)} marker-end="url(#arrow)" />
-        <text x=${mid.x} y=${mid.y - 6}>${flows ? perSecond(n.rate) : ""}</text></g>`;
+      const { rate } = numbersOf(stagesOf.get(edge.from) || []);
+      return html`<path key=${`${edge.from} ${edge.to}`} class=${classes("edge", { flows: rate > 0 && !plan })} d=${curve(places, edge)} stroke-width=${width(rate)} marker-end="url(#arrow)" />`;
+    })}
+    ${boxes.map((box) => {
+      const { rate } = numbersOf(box.stages);
+      const at = places.nodes[box.id], flows = sources.has(box.id) && rate > 0 && !plan;
+      return html`<text key=${box.id} class="edge-rate" x=${at.x + BOX.width + 7} y=${at.y + BOX.height / 2 - 7}>${flows ? perSecond(rate) : ""}</text>`;
     })}
     ${letters.room ? boxes.map((box) => {
       const at = places.nodes[box.id];
@@ -176,7 +180,7 @@ export class Graph extends Component {
     if (!frame || !places) return;
     const room = lettersAt(places).room;
     const whole = Math.min((frame.clientWidth - 4) / places.width, (Math.max(frame.clientHeight, 200) - 4) / (places.height + room));
-    const scale = zoom.value ?? Math.max(0.72, Math.min(1.15, whole));
+    const scale = zoom.value || Math.max(zoom.value === 0 ? 0.2 : 0.6, Math.min(1.15, whole));
     this.scale = scale;
     frame.firstElementChild.style.transform = `scale(${scale})`;
     frame.firstElementChild.style.width = `${places.width * scale}px`;
@@ -190,7 +194,7 @@ export class Graph extends Component {
           onInput=${(e) => (search.value = e.target.value)} onKeyDown=${onSearchKey} /></label>
         <button type="button" onClick=${step(1.25)} aria-label="Larger">+</button>
         <button type="button" onClick=${step(0.8)} aria-label="Smaller">−</button>
-        <button type="button" onClick=${() => (zoom.value = null)}>Fit</button>
+        <button type="button" onClick=${() => (zoom.value = 0)}>Fit</button>
       </div>
       <div class="frame" ref=${this.frame} role="application" onKeyDown=${onKey}
         aria-label="Stages in the order of their data. Arrow keys follow edges, Enter opens a stage, Escape closes it.">

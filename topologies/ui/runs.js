@@ -46,6 +46,7 @@ class Grid extends Component {
     const runs = [...this.props.data.runs].reverse();  // time goes to the right
     const longest = Math.max(...runs.map((run) => run.seconds), 1e-9), middle = median(runs.map((run) => run.seconds));
     const width = runs.length * CELL, height = stages.length * CELL;
+    const up = (seconds) => `${(seconds / longest) * (BAR - 6)}px`;
     const at = (event) => runs[Math.floor(event.offsetX / CELL)];
     const onKey = (event) => {
       const step = { ArrowLeft: -1, ArrowRight: 1, Home: -1e6, End: 1e6 }[event.key];
@@ -54,7 +55,8 @@ class Grid extends Component {
       const bars = [...event.currentTarget.querySelectorAll("button")];
       bars[Math.max(0, Math.min(bars.length - 1, bars.indexOf(document.activeElement) + step))].focus();
     };
-    return html`<div class="grid-frame"><div class="grid-names" aria-hidden="true"><span class="grid-scale">${duration(longest)}</span>
+    return html`<div class="grid-frame"><div class="grid-names" aria-hidden="true"><div class="grid-axis" style=${{ height: `${BAR}px`, minWidth: "130px" }}>
+          ${middle < 0.8 * longest ? html`<span style=${{ bottom: `${BAR - 6}px` }}>longest ${duration(longest)}</span>` : null}<span style=${{ bottom: up(middle) }}>median ${duration(middle)}</span></div>
         <ul>${stages.map((id) => html`<li>${id}</li>`)}</ul></div>
       <div class="grid-scroll" ref=${(e) => e && !e.dataset.placed && ((e.dataset.placed = "1"), (e.scrollLeft = e.scrollWidth))}>
         <div class="grid-bars" style=${{ width: `${width}px`, height: `${BAR}px` }} role="group" aria-label="Runs, the newest is the last. Arrow keys move, Enter opens." onKeyDown=${onKey}>
@@ -62,7 +64,7 @@ class Grid extends Component {
             title=${`${clock(run.started)}, ${duration(run.seconds)}`} aria-label=${`Run ${run.id}, ${run.state}, ${clock(run.started)}, ${duration(run.seconds)}${run.stage ? `, failed at ${run.stage}` : ""}`}
             style=${{ left: `${i * CELL + 2}px`, height: `${Math.max(4, (run.seconds / longest) * (BAR - 6))}px` }}
             onFocus=${() => (cursor.value = run.id)} onClick=${() => go({ page: "runs", item: run.id })}></button>`)}
-          <div class="median" style=${{ bottom: `${(middle / longest) * (BAR - 6)}px`, width: `${width}px` }}><span>median ${duration(middle)}</span></div></div>
+          <div class="median" style=${{ bottom: up(middle), width: `${width}px` }}></div></div>
         <svg class="cells" width=${width} height=${height} aria-hidden="true" onClick=${(e) => at(e) && go({ page: "runs", item: at(e).id })}>
           ${pathsOf(runs, stages.length).map(({ kind, shape, mark }) => html`<path class=${`cell cell-${kind === "." ? "none" : kind}`} d=${shape} />${mark ? html`<path class="mark" d=${mark} />` : null}`)}
         </svg></div></div>`;
