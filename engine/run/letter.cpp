@@ -84,7 +84,7 @@ DeadLetter ReadDeadLetter(const RecordBatch& batch, uint32_t row) {
 
 bool LetterFilter::Takes(const DeadLetter& letter) const {
   return letter.ours && (node.empty() || node == letter.node) && (code.empty() || code == letter.code) &&
-         (id.empty() || id == letter.Id());
+         (id.empty() || id == letter.Id()) && (ids.empty() || ids.contains(letter.Id()));
 }
 
 std::string ReplayStateDir(const Plan& plan, const std::string& state_dir) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -35,6 +36,7 @@ DeadLetter ReadDeadLetter(const RecordBatch& batch, uint32_t row);
 // Selects dead letters; an empty member accepts any.
 struct LetterFilter {
   std::string node, code, id;
+  std::set<std::string> ids = {};  // any of them
   bool Takes(const DeadLetter& letter) const;
 };
 

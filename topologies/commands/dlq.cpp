@@ -3,63 +3,45 @@
 #include "engine/clock.h"
 #include "engine/printable.h"
 #include "engine/run/letter.h"
-#include "engine/run/replay.h"
 #include "engine/run/restart_outlook.h"
 #include "topologies/commands/command.h"
 #include "topologies/commands/run_session.h"
 #include "topologies/commands/stop_signals.h"
 #include "topologies/operate/dlq_view.h"
+#include "topologies/operate/letters.h"
 
 namespace anabranch {
 namespace {
-
-constexpr size_t kMostReasons = 20;
 
 int Refuse(const std::string& command, const Status& status, CommandIo& io) {
   io.err << "anabranch " << command << ": " << status.message() << "\n";
   return ExitCode(status.code());
 }
 
-// A checked topology, its dead letters, and where they are replayed.
-struct Letters {
-  CheckedTopology checked;
-  RunOptions options;
-  std::shared_ptr<const SourceProgram> program;
-  const Plan& plan() const { return *checked.plan; }
-};
-
 // False: `*code` tells, and io.err why.
-bool OpenLetters(const std::string& command, const DlqArgs& args, CommandIo& io, Letters* letters, int* code) {
+bool OpenFor(const std::string& command, const DlqArgs& args, CommandIo& io, Letters* letters, int* code) {
   *code = kExitUsage;
   if (!CheckInstance(command, args, io)) return false;
-  letters->checked = CheckForCommand(args.file, args.allow_paths, io);
+  auto checked = std::make_shared<const CheckedTopology>(CheckForCommand(args.file, args.allow_paths, io));
   *code = kExitFaulty;
-  if (!letters->checked.ok()) return false;
-  letters->options = OptionsOf(args, letters->plan());
-  auto program = OpenDeadLetters(letters->plan(), io.registry, letters->options.state_dir);
-  if (!program.ok()) {
-    *code = Refuse(command, program.status(), io);
+  if (!checked->ok()) return false;
+  RunOptions options = OptionsOf(args, *checked->plan);
+  auto opened = OpenLetters(std::move(checked), std::move(options), io.registry);
+  if (!opened.ok()) {
+    *code = Refuse(command, opened.status(), io);
     return false;
   }
-  letters->program = std::move(program).value();
+  *letters = std::move(opened).value();
   return true;
 }
 
-Status Visit(const Letters& letters,
-             const std::function<void(const RecordBatch&, uint32_t row, const DeadLetter&)>& visit) {
+Status Visit(const Letters& letters, const LetterVisit& visit) {
   CancelToken cancel;
   const StopSignals signals(cancel);
-  return VisitDeadLetters(letters.plan(), *letters.program, letters.options, cancel, visit);
+  return VisitLetters(letters, cancel, visit);
 }
 
-// What a replay would do.
-struct Outlook {
-  LetterGroups chosen;
-  int64_t letters = 0, with_results = 0, left = 0;
-  std::map<std::string, int64_t> stuck;  // letters that were chosen and cannot be replayed, by why
-};
-
-std::string OutlookText(const Outlook& outlook, const Plan& plan) {
+std::string OutlookText(const ReplayOutlook& outlook, const Plan& plan) {
   std::string text = outlook.letters == 0 ? "nothing to replay\n" : GroupsText(outlook.chosen);
   if (outlook.letters > 0) {
     text += Count(outlook.letters, "dead letter") +
@@ -75,26 +57,6 @@ std::string OutlookText(const Outlook& outlook, const Plan& plan) {
     text += Count(count, "letter") + " cannot be replayed: " + Printable(why) + "\n";
   }
   return text;
-}
-
-Status LookAtReplay(const Letters& letters, const LetterFilter& filter, Outlook* outlook) {
-  const LetterRoutes routes(letters.plan());
-  return Visit(letters, [&](const RecordBatch&, uint32_t, const DeadLetter& letter) {
-    if (!filter.Takes(letter)) {
-      ++outlook->left;
-      return;
-    }
-    const LetterRoutes::Route route = routes.Find(letter);
-    if (route.stage == kNoStage) {
-      ++outlook->left;
-      const bool known = outlook->stuck.size() < kMostReasons || outlook->stuck.contains(route.why);
-      ++outlook->stuck[known ? route.why : "for other reasons"];
-      return;
-    }
-    AddLetter(letter, &outlook->chosen);
-    ++outlook->letters;
-    outlook->with_results += route.results ? 1 : 0;
-  });
 }
 
 // As they are read: there may be many.
@@ -115,7 +77,7 @@ int ListRecords(const Letters& letters, bool json, CommandIo& io) {
 int CommandDlqLs(const DlqArgs& args, CommandIo& io) {
   Letters letters;
   int code = kExitOk;
-  if (!OpenLetters("dlq ls", args, io, &letters, &code)) return code;
+  if (!OpenFor("dlq ls", args, io, &letters, &code)) return code;
   if (args.records) return ListRecords(letters, args.format == "json", io);
   LetterGroups groups;
   const Status read =
@@ -128,7 +90,7 @@ int CommandDlqLs(const DlqArgs& args, CommandIo& io) {
 int CommandDlqShow(const DlqArgs& args, CommandIo& io) {
   Letters letters;
   int code = kExitOk;
-  if (!OpenLetters("dlq show", args, io, &letters, &code)) return code;
+  if (!OpenFor("dlq show", args, io, &letters, &code)) return code;
   const LetterFilter filter{.node = "", .code = "", .id = args.id};
   std::vector<std::string> found;
   const Status read = Visit(letters, [&](const RecordBatch& batch, uint32_t row, const DeadLetter& letter) {
@@ -151,19 +113,20 @@ int CommandDlqShow(const DlqArgs& args, CommandIo& io) {
 int CommandDlqReplay(const DlqArgs& args, CommandIo& io) {
   Letters letters;
   int code = kExitOk;
-  if (!OpenLetters("dlq replay", args, io, &letters, &code)) return code;
-  const LetterFilter filter{args.node, args.code, args.id};
-  Outlook outlook;
-  if (const Status read = LookAtReplay(letters, filter, &outlook); !read.ok()) return Refuse("dlq replay", read, io);
+  if (!OpenFor("dlq replay", args, io, &letters, &code)) return code;
+  const LetterFilter filter{.node = args.node, .code = args.code, .id = args.id};
+  ReplayOutlook outlook;
+  CancelToken cancel;
+  {
+    const StopSignals signals(cancel);
+    const Status read = LookAtReplay(letters, filter, cancel, &outlook);
+    if (!read.ok()) return Refuse("dlq replay", read, io);
+  }
   const std::string text = OutlookText(outlook, letters.plan());
   (args.dry_run ? io.out : io.err) << text;
   if (args.dry_run || outlook.letters == 0) return kExitOk;
   if (!args.yes && !Confirm("dlq replay", "Replay them?", "--yes", io, &code)) return code;
-  RunOptions options = letters.options;
-  options.start = RunStart::kReplay;
-  options.letters = MakeReplay(letters.plan(), letters.program, filter);
-  options.state_dir = ReplayStateDir(letters.plan(), options.state_dir);
-  return RunAndShow("dlq replay", letters.plan(), args, options, io).code;
+  return RunAndShow("dlq replay", letters.plan(), args, ReplayOptions(letters, filter), io).code;
 }
 
 int CommandDlqSkip(const DlqArgs& args, CommandIo& io) {

@@ -143,16 +143,19 @@ void Access::NoteFailure(const std::string& address) {
   ++failures.count;
 }
 
+std::optional<HttpResponse> Access::RefuseName(const HttpRequest& request) const {
+  if (request.local_file || KnownHost(request)) return std::nullopt;
+  return ErrorResponse(421, "unknown_host", "this server is not reached under that name",
+                       "use the address that it printed, or give its name with --http-hosts");
+}
+
 std::optional<HttpResponse> Access::Refuse(const HttpRequest& request, Needs needs, Caller* caller) {
   if (request.local_file) {
     *caller = {"local", "local", true, true};
     return std::nullopt;
   }
   *caller = {"anonymous", AddressOf(request, rules_.behind_proxy)};
-  if (!KnownHost(request)) {
-    return ErrorResponse(421, "unknown_host", "this server is not reached under that name",
-                         "use the address that it printed, or give its name with --http-hosts");
-  }
+  if (auto refused = RefuseName(request)) return refused;
   const std::string_view origin = request.header("origin");
   if (!origin.empty() && HostOfOrigin(origin) != LowerCase(request.header("host"))) {
     return ErrorResponse(403, "other_origin", "a page of another site asked for this", "");

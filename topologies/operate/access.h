@@ -44,6 +44,8 @@ class Access {
 
   // The answer that refuses the request; none: `*caller` may go on.
   std::optional<HttpResponse> Refuse(const HttpRequest& request, Needs needs, Caller* caller);
+  // Of a file of the page: only the Host is looked at.
+  std::optional<HttpResponse> RefuseName(const HttpRequest& request) const;
 
  private:
   struct Failures {

@@ -132,6 +132,9 @@ Routes AllRoutes(const ApiContext& context) {
   AddTopologyRoutes(context, &routes);
   AddHistoryRoutes(context, &routes);
   AddTapRoutes(context, &routes);
+  AddRestartRoutes(context, &routes);
+  AddLetterRoutes(context, &routes);
+  AddModelRoutes(context, &routes);
   const auto text = std::make_shared<std::string>();
   routes.push_back({"GET", "/api/v1/openapi.json", Needs::kNothing, "These routes, in the format of OpenAPI.",
                     [text](const ApiRequest&) { return JsonResponse(*text); }});

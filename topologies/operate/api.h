@@ -79,6 +79,8 @@ Routes AllRoutes(const ApiContext& context);
 // [{"part": …, "why": …}]
 std::string ReasonsJson(const std::vector<NotReady>& reasons);
 std::string PartitionsJson(const SourceMeasures& source);
+// "null" without a failure. Its message may quote a record: only with `values`.
+std::string FailureJson(const LivePipeline::Look& look, bool values);
 
 HttpResponse JsonResponse(std::string json, int code = 200);
 // {"error": {"code": …, "message": …, "cure": …}}; `cure` may be empty.

@@ -9,17 +9,17 @@
 namespace anabranch {
 namespace {
 
-const std::string kNull = "null";
+const std::string kJsonNull = "null";
 
-std::string TimeJson(int64_t ms) { return ms <= 0 ? kNull : "\"" + FormatInstant(ms) + "\""; }
-std::string NumberJson(int64_t number) { return number < 0 ? kNull : std::to_string(number); }
+std::string TimeJson(int64_t ms) { return ms <= 0 ? kJsonNull : "\"" + FormatInstant(ms) + "\""; }
+std::string NumberJson(int64_t number) { return number < 0 ? kJsonNull : std::to_string(number); }
 std::string RealJson(double number) {
   const std::string named = JsonObject().AddReal("x", number).text();
-  return number < 0 ? kNull : named.substr(named.find(':') + 2, named.size() - named.find(':') - 3);
+  return number < 0 ? kJsonNull : named.substr(named.find(':') + 2, named.size() - named.find(':') - 3);
 }
 
 std::string QuantilesJson(const HistogramCounts& counts) {
-  if (counts.count() == 0) return kNull;
+  if (counts.count() == 0) return kJsonNull;
   return JsonObject().AddReal("p50", counts.Quantile(0.5)).AddReal("p99", counts.Quantile(0.99)).text();
 }
 
@@ -56,20 +56,6 @@ std::vector<std::string> StagesBelow(const Plan& plan, const std::string& stage)
     below.push_back(node.id);
   }
   return below;
-}
-
-std::string FailureJson(const LivePipeline::Look& look, bool values) {
-  if (!look.failure) return kNull;
-  const Failure& failure = *look.failure;
-  JsonObject json;
-  json.AddText("stage", failure.stage).AddText("class", TextOf(failure.error_class));
-  json.AddText("explanation", ClassText(failure.error_class));
-  // It may quote a record.
-  values ? json.AddText("message", failure.message) : json.AddJson("message", kNull);
-  json.AddJson("at", TimeJson(failure.at_ms)).AddNumber("records", failure.kept_rows);
-  const bool planned = look.checked != nullptr && look.checked->plan != nullptr;
-  json.AddJson("cascade", planned ? JsonStrings(StagesBelow(*look.checked->plan, failure.stage)) : "[]");
-  return json.text();
 }
 
 std::string VerdictJson(const Verdict& verdict) {
@@ -122,7 +108,7 @@ std::string StageJson(const LivePipeline::Look& look, const StageCounts& stage, 
   const NodeMeasures* const node = FindById(look.measures.nodes, stage.id);
   const NodeMeasures* const before = FindById(look.before.nodes, stage.id);
   const auto recent = [&](HistogramCounts NodeMeasures::* member) {
-    if (node == nullptr) return kNull;
+    if (node == nullptr) return kJsonNull;
     return QuantilesJson(Recent(node->*member, before == nullptr ? nullptr : &(before->*member)));
   };
   json.AddJson("batch_rows", recent(&NodeMeasures::batch_rows))
@@ -272,6 +258,20 @@ HttpResponse Pipelines(const LivePipeline& live) {
 }
 
 }  // namespace
+
+std::string FailureJson(const LivePipeline::Look& look, bool values) {
+  if (!look.failure) return kJsonNull;
+  const Failure& failure = *look.failure;
+  JsonObject json;
+  json.AddText("stage", failure.stage).AddText("class", TextOf(failure.error_class));
+  json.AddText("explanation", ClassText(failure.error_class));
+  // It may quote a record.
+  values ? json.AddText("message", failure.message) : json.AddJson("message", kJsonNull);
+  json.AddJson("at", TimeJson(failure.at_ms)).AddNumber("records", failure.kept_rows);
+  const bool planned = look.checked != nullptr && look.checked->plan != nullptr;
+  json.AddJson("cascade", planned ? JsonStrings(StagesBelow(*look.checked->plan, failure.stage)) : "[]");
+  return json.text();
+}
 
 std::string ReasonsJson(const std::vector<NotReady>& reasons) {
   std::vector<std::string> list;

@@ -14,6 +14,7 @@
 #include "topologies/operate/audit.h"
 #include "topologies/operate/history.h"
 #include "topologies/operate/metrics_text.h"
+#include "topologies/operate/page.h"
 #include "topologies/operate/tap_hub.h"
 
 namespace anabranch {
@@ -25,11 +26,6 @@ constexpr unsigned kScrapeConnections = 256, kScrapeConnectionsPerAddress = 32;
 constexpr unsigned kPageConnections = 64;
 constexpr size_t kAuditedBytes = 500;
 const std::string kSelf = "/api/v1/pipelines/self", kApi = "/api/v1";
-
-// No script but our own files, and nothing in a frame.
-constexpr char kPolicy[] =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; worker-src "
-    "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 int64_t FileBytes(const fs::path& path) {
   std::error_code error;
@@ -107,6 +103,7 @@ class Service::Core {
   HttpResponse Scraped(const HttpRequest& request);
   HttpResponse Asked(const HttpRequest& request, Access& access);
   HttpResponse Routed(const HttpRequest& request, Access& access, std::string* label);
+  HttpResponse Shown(const HttpRequest& request, Access& access, std::string* label);
   HttpResponse Call(const HttpRequest& request, const Route& route, Access& access,
                     std::map<std::string, std::string> parameters);
   std::optional<HttpResponse> Probe(const std::string& path);
@@ -276,23 +273,13 @@ HttpResponse Service::Core::Asked(const HttpRequest& request, Access& access) {
   const auto begin = std::chrono::steady_clock::now();
   std::string label = "other";
   HttpResponse answer = Routed(request, access, &label);
-  answer.headers.emplace_back("Content-Security-Policy", kPolicy);
   counts_.Add(label, answer.code, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   return answer;
 }
 
 HttpResponse Service::Core::Routed(const HttpRequest& request, Access& access, std::string* label) {
   const bool reads = request.method == "GET" || request.method == "HEAD";
-  if (reads && !request.path.starts_with("/api/")) {
-    if (request.path == "/metrics") {
-      Caller caller;
-      if (auto refused = access.Refuse(request, Needs::kNothing, &caller)) return *refused;
-    }
-    if (auto probe = Probe(request.path)) {
-      *label = request.path;
-      return *probe;
-    }
-  }
+  if (reads && !request.path.starts_with("/api/")) return Shown(request, access, label);
   HttpRequest inner = request;
   if (inner.path.starts_with(kSelf + "/")) inner.path = kApi + inner.path.substr(kSelf.size());
   bool known = false;
@@ -305,6 +292,21 @@ HttpResponse Service::Core::Routed(const HttpRequest& request, Access& access, s
   if (auto refused = access.Refuse(request, Needs::kNothing, &caller)) return *refused;
   if (known) return ErrorResponse(405, "no_such_method", "this path has other methods", "see /api/v1/openapi.json");
   return ErrorResponse(404, "not_found", "there is nothing under this path", "see /api/v1/openapi.json");
+}
+
+// Probes ask under any name, and learn yes or no.
+HttpResponse Service::Core::Shown(const HttpRequest& request, Access& access, std::string* label) {
+  if (request.path == "/metrics") {
+    Caller caller;
+    if (auto refused = access.Refuse(request, Needs::kNothing, &caller)) return *refused;
+  }
+  if (auto probe = Probe(request.path)) {
+    *label = request.path;
+    return *probe;
+  }
+  *label = "page";
+  if (auto refused = access.RefuseName(request)) return *refused;
+  return PageFile(request, options_.assets);
 }
 
 HttpResponse Service::Core::Call(const HttpRequest& request, const Route& route, Access& access,
