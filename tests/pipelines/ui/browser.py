@@ -93,10 +93,12 @@ class PageCase(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        super().setUpClass()
         cls.browser = Browser()
         cls.addClassCleanup(cls.browser.close)
 
     def tearDown(self):
+        super().tearDown()
         try:
             for page in self.browser.pages:
                 seen = page.evaluate("window.seen")
