@@ -149,7 +149,7 @@ class PageOfARun(PageCase, harness.KafkaCase):
         page.click(f"text=Try a replay of the {len(BAD)} picked letters")
         page.wait_for_selector(f".notice:has-text('{len(BAD)} letters')")
         page.click("text=Replay them")
-        page.wait_for_selector("text=The replay has begun")
+        page.wait_for_selector("text=The replay is done")
         self.assertTrue(run.running())
 
 

@@ -96,7 +96,7 @@ class Replay extends Component {
     this.setState({ busy: true, error: null, note: "" });
     try {
       const answer = await api("letters/replay", { body: { ...this.what(), dry_run: dry } });
-      this.setState(dry ? { plan: answer, busy: false } : { plan: null, busy: false, note: "The replay has begun. Replayed letters leave the list." });
+      this.setState(dry ? { plan: answer, busy: false } : { plan: null, busy: false, note: answer.done ? "The replay is done. What failed again is in the list." : "The replay goes on. A warning says when it is done." });
       if (!dry) this.props.done();
     } catch (error) {
       this.setState({ error, busy: false });

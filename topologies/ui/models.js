@@ -6,7 +6,7 @@ import { Table } from "./parts.js";
 import { Plot } from "./plot.js";
 import { bytes, count, duration, whole } from "./format.js";
 
-const signature = (list) => (list || []).map((each) => html`<code>${each.name}: ${each.type}${each.shape ? `[${each.shape.map((n) => (n < 0 ? "n" : n)).join(", ")}]` : ""}</code> `);
+const signature = (names) => (names || []).map((each) => html`<code>${each}</code> `);
 
 const Model = ({ model: m }) => html`<section class="card" aria-label=${`Model of ${m.node}`}>
   <h2>${m.model} <small>version ${m.version || "not named"}, at stage <a href=${`#/graph/${encodeURIComponent(m.node)}`}>${m.node}</a></small></h2>

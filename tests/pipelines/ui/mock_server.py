@@ -211,17 +211,12 @@ class Mock:
 
     def models(self):
         return {"models": [{"node": n, "model": n, "version": v, "sha256": "ab" * 32, "bytes": 912000, "load_seconds": 0.41,
-                            "inputs": [{"name": "x", "type": "float32", "shape": [-1, 2]}],
-                            "outputs": [{"name": "probabilities", "type": "float32", "shape": [-1, 2]}],
+                            "inputs": ["log_amount", "is_home"], "outputs": [f"p_{n} float32"],
                             "calls": 9120, "call_seconds": {"p50": 0.0011, "p99": 0.0034}, "call_rows": {"p50": 64, "p99": 64},
                             "curve": [[1, 0.0001], [8, 0.00003], [64, 0.00001], [256, 0.000005]]} for n, v in (("gbt", "7"), ("nn", "3"))]}
 
     def positions(self):
         live = self.snapshot()
-        for source in live["sources"].values():
-            source["group"] = "payments"
-            for part in source["partitions"]:
-                part["stored"] = part["next"]
         return {"sources": live["sources"], "targets": live["targets"]}
 
     def read_tap(self, after):
@@ -241,7 +236,7 @@ class Mock:
             count = len(body["ids"]) if body.get("ids") else sum(x["node"] == body.get("node") for x in self.letters)
             if not body.get("dry_run"):
                 self.letters = [x for x in self.letters if x["id"] not in (body.get("ids") or [])]
-                return 202, {"accepted": True}
+                return 200, {"letters": count, "done": True}
             return 200, {"letters": count, "with_results": count - 1, "cannot": {"the node is no longer there": 1}}
         if path == "letters/skip":
             return 202, {"accepted": True}
