@@ -38,15 +38,15 @@ def scaled(count):
 class Run:
     """One process of the program, from its start to its end. Output goes to files, so that no pipe fills up."""
 
-    def __init__(self, args, folder, env=None):
+    def __init__(self, args, folder, env=None, stdin=subprocess.DEVNULL):
         self.args = [str(a) for a in args]
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=folder))
         self.started = time.monotonic()
         environment = {k: v for k, v in os.environ.items() if k != "KAFKA_BROKERS"}
         environment.update(env or {})
         with open(self.folder / "stdout", "wb") as out, open(self.folder / "stderr", "wb") as err:
-            self.process = subprocess.Popen([BIN, *self.args], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                            env=environment, cwd=self.folder)
+            self.process = subprocess.Popen([BIN, *self.args], stdin=stdin, stdout=out, stderr=err, env=environment,
+                                            cwd=self.folder)
         self.killed = False
         self._kept = {}
 
@@ -143,10 +143,10 @@ class PipelineCase(unittest.TestCase):
             parts.append(self.broker.evidence())
         return "\n".join(parts)
 
-    def start(self, *args, env=None):
+    def start(self, *args, env=None, stdin=subprocess.DEVNULL):
         environment = {"KAFKA_BROKERS": self.broker.address} if self.broker else {}
         environment.update(env or {})
-        run = Run(args, self.folder, environment)
+        run = Run(args, self.folder, environment, stdin)
         self.runs.append(run)
         return run
 

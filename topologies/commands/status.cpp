@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "connectors/kafka/kafka_source.h"
@@ -10,6 +12,8 @@
 #include "topologies/commands/command.h"
 #include "topologies/commands/run_session.h"
 #include "topologies/commands/status_view.h"
+#include "topologies/commands/top_view.h"
+#include "topologies/commands/watched_pipeline.h"
 
 namespace anabranch {
 namespace {
@@ -94,6 +98,20 @@ Status ReadLedger(const std::string& state_dir, const Plan* plan, const std::vec
   return {};
 }
 
+// What the process that runs it says of itself, if one answers.
+void AskProcess(const std::string& state_dir, StatusFacts* facts) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(std::filesystem::path(state_dir) / "control.sock", ignored)) return;
+  HttpClient client(ControlAddress(state_dir), std::chrono::seconds(2));
+  bool nobody = false;
+  const auto snapshot = AnswerOf(client.Get("/api/v1/snapshot"), &nobody);
+  if (!snapshot.ok() || !snapshot->contains("verdict") || !snapshot->contains("lag")) return;
+  facts->verdict = LiveVerdictText(*snapshot);
+  facts->live_lag = LiveLagText(*snapshot);
+  facts->verdict_json = (*snapshot)["verdict"].dump();
+  facts->live_lag_json = (*snapshot)["lag"].dump();
+}
+
 int SayNothingRan(const StatusArgs& args, const StatusFacts& facts, const std::string& state_dir, CommandIo& io) {
   if (args.format == "json") {
     JsonObject json;
@@ -132,6 +150,7 @@ int CommandStatus(const StatusArgs& args, CommandIo& io) {
   if (plan != nullptr) {
     facts.outside = AskOutside(*plan, io.registry, facts.identity, TopicsCommand(args.file, args.allow_paths));
   }
+  AskProcess(state_dir, &facts);
   const NextCommands next = NextOf(args);
   io.out << (args.format == "json" ? StatusJson(facts, next) + "\n" : StatusText(facts, next));
   return kExitOk;

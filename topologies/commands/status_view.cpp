@@ -135,6 +135,7 @@ std::string StatusText(const StatusFacts& facts, const NextCommands& next) {
   if (facts.owner != 0) text += " (process " + std::to_string(facts.owner) + ")";
   if (facts.owner == 0 && !facts.state.ended_at.empty()) text += " since " + facts.state.ended_at;
   text += "\n";
+  if (!facts.verdict.empty()) text += facts.verdict + "; " + facts.live_lag + "\n";
   if (const std::string note = NoteOf(facts); !note.empty()) text += note + "\n";
   if (state == "failed" && facts.state.failure) {
     text += FailureText(*facts.state.failure, next);
@@ -186,6 +187,7 @@ std::string StatusJson(const StatusFacts& facts, const NextCommands& next) {
   json.AddJson("lag", LagJson(facts.outside.lag));
   if (!facts.outside.missing.empty()) json.AddText("missing_topics", facts.outside.missing);
   if (facts.owner != 0) json.AddNumber("pid", facts.owner);
+  if (!facts.verdict_json.empty()) json.AddJson("verdict", facts.verdict_json).AddJson("live_lag", facts.live_lag_json);
   if (const std::string note = NoteOf(facts); !note.empty()) json.AddText("note", note);
   return json.text();
 }

@@ -22,6 +22,9 @@ struct StatusFacts {
   std::vector<std::string> actions;                                 // newest last
   std::string identity;  // name under which positions are kept; empty: the topology is faulty
   OutsideFacts outside;  // what the brokers report now
+  // What its process answers; empty: none does.
+  std::string verdict, live_lag;            // for people
+  std::string verdict_json, live_lag_json;  // as in GET /api/v1/snapshot
 };
 
 // running | failed | done | stopped.

@@ -68,7 +68,7 @@ std::string StageLine(const TopStage& stage, const TopJson& counts, size_t width
 
 }  // namespace
 
-std::string LagText(const TopJson& snapshot) {
+std::string LiveLagText(const TopJson& snapshot) {
   const TopJson lag = Has(snapshot, "lag") ? snapshot["lag"] : TopJson::object();
   if (!Has(lag, "records") && !Has(lag, "seconds")) return "lag not known";
   std::string text = "lag";
@@ -77,7 +77,7 @@ std::string LagText(const TopJson& snapshot) {
   return text;
 }
 
-std::string VerdictText(const TopJson& snapshot) {
+std::string LiveVerdictText(const TopJson& snapshot) {
   if (!Has(snapshot, "verdict")) return "";
   const TopJson& verdict = snapshot["verdict"];
   const std::string advice = TextIn(verdict, "advice");
@@ -87,11 +87,11 @@ std::string VerdictText(const TopJson& snapshot) {
 std::string TopText(const TopJson& snapshot, const TopJson& topology, bool colour) {
   const TopJson rate = Has(snapshot, "rate") ? snapshot["rate"] : TopJson::object();
   const TopJson latency = Has(snapshot, "latency") ? snapshot["latency"] : TopJson::object();
-  std::string text =
-      fmt::format("{}  {}  {:.0f} records/s read, {:.0f} committed  {}  latency p50 {}, p99 {}\n",
-                  TextIn(snapshot, "topology"), TextIn(snapshot, "state"), NumberIn(rate, "read"),
-                  NumberIn(rate, "committed"), LagText(snapshot), TimeText(latency, "p50"), TimeText(latency, "p99"));
-  if (const std::string verdict = VerdictText(snapshot); !verdict.empty()) text += verdict + "\n";
+  std::string text = fmt::format("{}  {}  {:.0f} records/s read, {:.0f} committed  {}  latency p50 {}, p99 {}\n",
+                                 TextIn(snapshot, "topology"), TextIn(snapshot, "state"), NumberIn(rate, "read"),
+                                 NumberIn(rate, "committed"), LiveLagText(snapshot), TimeText(latency, "p50"),
+                                 TimeText(latency, "p99"));
+  if (const std::string verdict = LiveVerdictText(snapshot); !verdict.empty()) text += verdict + "\n";
   if (Has(snapshot, "failure")) {
     const TopJson& failure = snapshot["failure"];
     text += "stage \"" + TextIn(failure, "stage") + "\" stopped: " + TextIn(failure, "message") + "\n";

@@ -10,7 +10,7 @@ namespace anabranch {
 std::string TopText(const nlohmann::ordered_json& snapshot, const nlohmann::ordered_json& topology, bool colour);
 
 // In one line each, for `status`: "lag 310 records, 0.2 s" and the verdict.
-std::string LagText(const nlohmann::ordered_json& snapshot);
-std::string VerdictText(const nlohmann::ordered_json& snapshot);
+std::string LiveLagText(const nlohmann::ordered_json& snapshot);
+std::string LiveVerdictText(const nlohmann::ordered_json& snapshot);
 
 }  // namespace anabranch

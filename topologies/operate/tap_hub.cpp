@@ -172,31 +172,35 @@ class TapHub::Core {
         tap->active = false;
         continue;
       }
-      for (const TapView& view : tap->compiled.views) {
-        if (tap->active) LookAt(view, batch, begin_ns, tap.get());
-      }
+      LookFor(tap.get(), batch, begin_ns);
     }
     saved_ns_ -= static_cast<double>(clock_.NowNs() - begin_ns);
     CountOpen();
   }
 
-  void LookAt(const TapView& view, const RecordBatch& batch, int64_t now_ns, Tap* tap) REQUIRES(mutex_) {
-    if (batch.stages.size() <= view.stage) return;
-    const uint32_t came = RowsAt(view, batch, tap->request.at_inputs, &rows_);
-    if (came == 0) return;
-    if (saved_ns_ <= 0) {
-      tap->seen += came;
-      tap->dropped += came;
-      return;
+  // Row by row, so that what a limit cuts off are whole rows, at all their nodes.
+  void LookFor(Tap* tap, const RecordBatch& batch, int64_t now_ns) REQUIRES(mutex_) {
+    const std::vector<TapView>& views = tap->compiled.views;
+    if (looks_.size() < views.size()) looks_.resize(views.size());
+    for (size_t i = 0; i < views.size(); ++i) {
+      looks_[i].seen =
+          batch.stages.size() <= views[i].stage ? 0 : RowsAt(views[i], batch, tap->request.at_inputs, &looks_[i].came);
+      if (looks_[i].seen == 0) continue;
+      if (saved_ns_ <= 0) {
+        tap->seen += looks_[i].seen;
+        tap->dropped += looks_[i].seen;
+        looks_[i].seen = 0;
+        continue;
+      }
+      looks_[i].match = looks_[i].came;
+      if (!Matching(views[i], batch, evaluator_, &looks_[i].match)) looks_[i].match.assign(batch.rows(), 0);
     }
-    came_ = rows_;
-    if (!Matching(view, batch, evaluator_, &rows_)) {
-      tap->seen += came;
-      return;
-    }
-    for (uint32_t row = 0; row < batch.rows() && tap->active; ++row) {
-      tap->seen += came_[row];
-      if (rows_[row] != 0) Take(view, batch, row, now_ns, tap);
+    for (uint32_t row = 0; row < batch.rows(); ++row) {
+      for (size_t i = 0; i < views.size() && tap->active; ++i) {
+        if (looks_[i].seen == 0) continue;
+        tap->seen += looks_[i].came[row];
+        if (looks_[i].match[row] != 0) Take(views[i], batch, row, now_ns, tap);
+      }
     }
   }
 
@@ -247,7 +251,11 @@ class TapHub::Core {
   int64_t refilled_ns_ GUARDED_BY(mutex_);
   Evaluator evaluator_ GUARDED_BY(mutex_);
   bool late_ GUARDED_BY(mutex_) = false;  // what was saved up is used up within this batch
-  std::vector<uint8_t> came_ GUARDED_BY(mutex_), rows_ GUARDED_BY(mutex_);
+  struct View {
+    uint32_t seen = 0;                 // rows of the batch that it is to look at
+    std::vector<uint8_t> came, match;  // by row
+  };
+  std::vector<View> looks_ GUARDED_BY(mutex_);  // by view of the tap at hand
 };
 
 TapHub::TapHub(const Clock& clock) : core_(std::make_unique<Core>(clock, &open_)) {}
