@@ -195,7 +195,7 @@ class TapHub::Core {
       looks_[i].match = looks_[i].came;
       if (!Matching(views[i], batch, evaluator_, &looks_[i].match)) looks_[i].match.assign(batch.rows(), 0);
     }
-    for (uint32_t row = 0; row < batch.rows(); ++row) {
+    for (uint32_t row = 0; row < batch.rows() && tap->active; ++row) {
       for (size_t i = 0; i < views.size() && tap->active; ++i) {
         if (looks_[i].seen == 0) continue;
         tap->seen += looks_[i].came[row];
@@ -255,7 +255,7 @@ class TapHub::Core {
     uint32_t seen = 0;                 // rows of the batch that it is to look at
     std::vector<uint8_t> came, match;  // by row
   };
-  std::vector<View> looks_ GUARDED_BY(mutex_);  // by view of the tap at hand
+  std::vector<View> looks_ GUARDED_BY(mutex_);  // by view of one tap
 };
 
 TapHub::TapHub(const Clock& clock) : core_(std::make_unique<Core>(clock, &open_)) {}
