@@ -97,6 +97,10 @@ struct ReplayedLetter {
 struct EncodedBatch {
   std::vector<EncodedRows> targets;
   std::vector<PositionRange> positions;
+  // For measures. When its rows came in, by the run's clock, and per position range the timestamp of its last record
+  // (milliseconds since 1970; -1 = none).
+  int64_t intake_ns = 0;
+  std::vector<int64_t> newest_ms;
   // Set: the batch is one dead letter that is replayed. Its rows bear the identity of the record that failed, and their
   // partitions are ids of `record`, not of the lane's table. They were read where `positions` (one range) begins.
   std::shared_ptr<const ReplayedLetter> replayed;

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -131,6 +132,13 @@ struct Finding {
   std::string text;     // the expression, or why it failed; with the values that it read where it judges
 };
 
+// A model that a node calls.
+struct ModelFacts {
+  std::string name, version;
+  int64_t file_bytes = 0;
+  double load_seconds = 0;  // 0: it was not loaded yet
+};
+
 // A bound node: immutable, shared by all threads, free of open handles other than read-only data.
 class NodeProgram {
  public:
@@ -144,6 +152,8 @@ class NodeProgram {
   virtual std::span<const TargetField> written() const { return {}; }
   // Facts for `explain` and result headers, e.g. {"model": "gbt@7", "rows_per_call": "64"}.
   virtual std::map<std::string, std::string> Facts() const { return {}; }
+  // The model that it calls; each call is then in StageRows::calls.
+  virtual std::optional<ModelFacts> model() const { return std::nullopt; }
   // How long Process takes for that many rows, as measured when it was opened first; 0 = not measured.
   virtual int64_t EstimateNs(uint32_t /*rows*/) const { return 0; }
   // Whether it may filter rows. For tests of a topology, which say what they never reach.

@@ -20,6 +20,8 @@ void EncodedBatch::Clear(size_t target_count) {
   targets.resize(target_count);
   for (EncodedRows& rows : targets) rows.Clear();
   positions.clear();
+  intake_ns = 0;
+  newest_ms.clear();
   replayed.reset();
 }
 
@@ -57,6 +59,12 @@ void RecordBatch::Clear(size_t column_count, size_t stage_count) {
   text.Clear();
 }
 
+void RecordBatch::PassPositions(size_t targets) {
+  restored = complete = true;
+  encoded.Clear(targets);
+  encoded.positions = positions;
+}
+
 void RecordBatch::PrepareStages() {
   for (StageId stage = 0; stage < stages.size(); ++stage) PrepareStage(stage);
 }
@@ -68,7 +76,7 @@ void RecordBatch::PrepareStage(StageId id) {
   stage.active_count = 0;
   stage.errors.clear();
   stage.busy_ns = 0;
-  stage.model_calls = 0;
+  stage.calls.clear();
   stage.retried = 0;
   stage.dead_lettered = 0;
   stage.tally.clear();

@@ -54,7 +54,11 @@ struct StageRows {
   uint32_t active_count = 0;     // active_count == rows: every row is active
   std::vector<RowError> errors;  // in row order, at most one per row; also of rows that went on (missed, defaulted)
   uint64_t busy_ns = 0;          // time spent in this stage for this batch
-  uint32_t model_calls = 0;
+  struct ModelCall {
+    uint32_t rows = 0;
+    int64_t ns = 0;
+  };
+  std::vector<ModelCall> calls;  // of the node's model
   uint32_t retried = 0;  // calls made again after a transient error
   uint32_t dead_lettered = 0;
   std::vector<uint32_t> tally;  // what the node counts: one entry per NodeProgram::Tallies(), or empty
@@ -92,6 +96,9 @@ class RecordBatch {
     return {headers.data() + begin, header_end[row] - begin};
   }
 
+  // A batch without rows: only its positions go on.
+  void PassPositions(size_t targets);
+
   // Sizes the per-stage state for the rows of this batch; outcomes start as kAbsent.
   void PrepareStages();
   void PrepareStage(StageId stage);  // as if it had not run
@@ -99,6 +106,7 @@ class RecordBatch {
   StageId source;         // whose rows these are
   int lane = 0;           // that took it in
   uint64_t sequence = 0;  // of this batch in its lane's run, from 1
+  int64_t intake_ns = 0;  // when it came in, by the run's clock
   // Taken up from kept results: the stages that are `done` do not run again; with `complete` none does.
   bool restored = false;
   bool complete = false;

@@ -29,6 +29,7 @@ struct BatchLimits {
 // What one call of Source::Poll brought.
 enum class SourceEvent : uint8_t {
   kRows,      // the batch holds rows; it is complete (rows, bytes, or nothing more within linger)
+  kPositions,  // the batch holds positions only: what lies there becomes no row
   kIdle,      // nothing came within the wait; the batch is empty
   kAssigned,  // partitions() came: find out where to continue and call Assign()
   kRevoked,   // partitions() will go: finish and commit their rows, then call Release()
@@ -48,6 +49,12 @@ struct LostPosition {
   Why why = Why::kGone;
 };
 
+// Where the next record of a partition will be, as far as its reader has heard.
+struct PartitionEnd {
+  PartitionId partition;
+  int64_t end = kNoPosition;  // not known
+};
+
 // The input of one lane. Only the lane's thread uses it, except where a method says otherwise. Every wait is bounded.
 class Source {
  public:
@@ -58,6 +65,12 @@ class Source {
   // Fills `batch` (cleared by the caller) with up to the limits; sets batch.positions and
   // batch.partitions. Waits at most `wait_ns` for the first row, then at most linger for more.
   virtual Result<SourceEvent> Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) = 0;
+  // How long all calls of Poll that brought rows waited for them, lingering included.
+  virtual int64_t waited_ns() const { return 0; }
+  // Of the assigned partitions, without asking anybody. Empty: not known.
+  virtual std::vector<PartitionEnd> Ends() const { return {}; }
+  // Records without a value that were dropped.
+  virtual uint64_t tombstones() const { return 0; }
   // The partitions that the last kAssigned / kRevoked / kLost is about.
   virtual std::vector<PartitionId> partitions() const = 0;
   // The positions that the outside system stores for this source, such as a consumer group's committed offsets.

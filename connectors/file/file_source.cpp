@@ -152,6 +152,12 @@ class FileSource : public Source {
   }
 
   Result<SourceEvent> Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) override;
+  std::vector<PartitionEnd> Ends() const override {
+    if (reader_ == nullptr || IsStandardStream(options_.path)) return {};
+    const Result<int64_t> size = reader_->Size();
+    if (!size.ok() || *size == FileBytes::kUnknownSize) return {};
+    return {{partition_, std::min(*size, end_)}};
+  }
   std::vector<PartitionId> partitions() const override { return {partition_}; }
 
   Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId> partitions) override {

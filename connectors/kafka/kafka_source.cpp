@@ -12,6 +12,7 @@ namespace anabranch {
 
 namespace {
 
+constexpr int64_t kSettleNs = 1'000'000'000;
 constexpr int64_t kJoinWaitNs = 60'000'000'000;
 constexpr int kMostUnpackFailures = 3;
 constexpr int64_t kSuspiciousNapNs = 10 * kNsPerMs;
@@ -132,6 +133,10 @@ Result<SourceEvent> KafkaSource::Poll(RecordBatch& batch, const BatchLimits& lim
   if (!stop_.ok()) return stop_;
   if (fenced_ && !event_) RETURN_IF_ERROR(OnFence());
   if (event_) return TakeEvent();
+  if (PositionsAreDue()) {
+    ReportPositions(batch);
+    return SourceEvent::kPositions;
+  }
   if (AtEnd()) {
     end_told_ = true;  // from now on a poll waits: other lanes may still hand partitions over
     return SourceEvent::kEnd;
@@ -163,6 +168,7 @@ void KafkaSource::Fill(RecordBatch& batch, MessageHold& hold, const BatchLimits&
       const int64_t left = lingering ? (until - now) / kNsPerMs * kNsPerMs : until - now;
       if (left <= 0 || (AtEnd() && !end_told_)) return;
       message = rd_kafka_consume_queue(queue_, WaitMs(std::min(left, FetchOn())));
+      waited_ns_ += clock.NowNs() - now;
     }
     if (message != nullptr) TakeMessage(message, batch, hold);
   }
@@ -228,7 +234,10 @@ void KafkaSource::TakeError(const rd_kafka_message_t& message) {
   const std::string where = partition != nullptr ? Describe(partition->name) : "group \"" + group_ + "\" on " + servers;
   switch (message.err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-      if (partition != nullptr) partition->done = true;
+      if (partition == nullptr) return;
+      partition->done = true;
+      // What lies before the end and came as no record is a transaction's marker, or was deleted.
+      if (!settings_->read_back) partition->next = std::max(partition->next, std::min(message.offset, partition->end));
       return;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
@@ -288,7 +297,33 @@ KafkaSource::Partition* KafkaSource::Find(const rd_kafka_message_t& message) {
   return nullptr;
 }
 
+// Records that become no row, and what is no record, move a position too. It is stored when rows follow, and after a
+// second without any: a group that is behind by nothing but markers must not look as if it were behind.
+bool KafkaSource::PositionsAreDue() {
+  const auto moved = [](const Partition& partition) { return partition.next != partition.reported; };
+  if (!taking_ || settings_->read_back || std::ranges::none_of(assigned_, moved)) {
+    unreported_since_ns_ = 0;
+    return false;
+  }
+  const int64_t now = Clock::Real().NowNs();
+  if (unreported_since_ns_ == 0) unreported_since_ns_ = now;
+  return AtEnd() || now - unreported_since_ns_ >= kSettleNs;
+}
+
+std::vector<PartitionEnd> KafkaSource::Ends() const {
+  std::vector<PartitionEnd> ends;
+  for (const Partition& partition : assigned_) {
+    int64_t low = 0, high = 0;
+    const rd_kafka_resp_err_t error = rd_kafka_get_watermark_offsets(
+        client_->get(), partition.name.topic.c_str(), partition.name.partition, &low, &high);
+    const bool known = error == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0;
+    ends.push_back({partition.id, known ? high : kNoPosition});
+  }
+  return ends;
+}
+
 void KafkaSource::ReportPositions(RecordBatch& batch) {
+  unreported_since_ns_ = 0;
   for (Partition& partition : assigned_) {
     if (partition.next == partition.reported) continue;
     batch.positions.push_back({partition.id, partition.reported, partition.next});

@@ -94,14 +94,16 @@ class KafkaSource : public Source {
   // it asks for no other id before it released them. Ok while it holds none. Stores nothing.
   Status CheckName();
 
-  uint64_t tombstones() const { return tombstones_.load(std::memory_order_relaxed); }  // dropped: null values
+  int64_t waited_ns() const override { return waited_ns_; }
+  std::vector<PartitionEnd> Ends() const override;
+  uint64_t tombstones() const override { return tombstones_.load(std::memory_order_relaxed); }
   uint64_t repeated() const { return repeated_.load(std::memory_order_relaxed); }      // dropped: below position
 
  private:
   struct Partition {
     PartitionId id;
     SourcePartition name;
-    int64_t next = 0;      // of the next record wanted
+    int64_t next = 0;      // where to go on: behind the last record, and what is no record behind that
     int64_t reported = 0;  // up to where batches have reported
     int64_t end = INT64_MAX;
     bool done = false;
@@ -145,6 +147,7 @@ class KafkaSource : public Source {
   void AddHeaders(const rd_kafka_message_s& message, RecordBatch& batch) const;
   Partition* Find(const rd_kafka_message_s& message);
   void ReportPositions(RecordBatch& batch);
+  bool PositionsAreDue();
   bool AtEnd() const;
   bool AwaitsMore() const;
   Result<int64_t> Resolve(const SourcePartition& partition, const PositionRule& rule, bool is_end) const;
@@ -189,6 +192,8 @@ class KafkaSource : public Source {
   int64_t mean_bytes_ = 0;                     // of the records that came last
   int64_t most_queued_ = 0;                    // records fetched and not polled, since FetchOn() last woke the client
   int64_t woken_ns_ = 0;
+  int64_t waited_ns_ = 0;
+  int64_t unreported_since_ns_ = 0;  // positions moved on without a row; 0: none did
   Status stop_;  // reported once the rows taken before it are out
   std::vector<LostPosition> lost_positions_;
   std::vector<Watched> watched_;  // of the last assignment that had any

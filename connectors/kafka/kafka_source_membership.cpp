@@ -45,7 +45,7 @@ KafkaClient::Settings KafkaSource::FixedSettings() const {
                                     {"auto.offset.reset", "error"},
                                     {"check.crcs", "true"},
                                     {"allow.auto.create.topics", "false"},
-                                    {"enable.partition.eof", bounded_ ? "true" : "false"}};
+                                    {"enable.partition.eof", "true"}};
   if (!settings_->read_back) settings.emplace_back("group.instance.id", MemberName());
   return settings;
 }

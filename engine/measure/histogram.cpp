@@ -57,6 +57,21 @@ HistogramCounts Histogram::Counts() const {
   return counts;
 }
 
+HistogramTally::HistogramTally(Histogram* histogram) : histogram_(*histogram) {}
+
+void HistogramTally::Add(double value, int64_t times) {
+  const auto edge = std::lower_bound(histogram_.edges_.begin(), histogram_.edges_.end(), value);
+  buckets_[std::min(static_cast<size_t>(edge - histogram_.edges_.begin()), buckets_.size() - 1)] += times;
+  sum_ += value * static_cast<double>(times);
+}
+
+HistogramTally::~HistogramTally() {
+  for (size_t i = 0; i <= histogram_.edges_.size() && i < buckets_.size(); ++i) {
+    if (buckets_[i] != 0) histogram_.buckets_[i].fetch_add(buckets_[i], std::memory_order_relaxed);
+  }
+  histogram_.sum_nano_.fetch_add(std::llround(sum_ * 1e9), std::memory_order_relaxed);
+}
+
 std::vector<double> SecondsEdges(double target_s) {
   std::vector<double> edges = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                0.1,    0.25,    0.5,    1,     2.5,    5,     10,   25,    60};
@@ -69,6 +84,12 @@ std::vector<double> SecondsEdges(double target_s) {
 std::vector<double> RowsEdges() {
   std::vector<double> edges;
   for (int rows = 1; rows <= 8192; rows *= 2) edges.push_back(rows);
+  return edges;
+}
+
+std::vector<double> EpochRowsEdges() {
+  std::vector<double> edges;
+  for (int rows = 1; rows <= 1 << 20; rows *= 4) edges.push_back(rows);
   return edges;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -33,14 +34,32 @@ class Histogram {
   HistogramCounts Counts() const;
 
  private:
+  friend class HistogramTally;
   std::vector<double> edges_;
   std::unique_ptr<std::atomic<int64_t>[]> buckets_;
   std::atomic<int64_t> sum_nano_{0};  // of the values times 1e9
+};
+
+// Many values for one histogram, counted by one thread and handed over at the end of its life.
+class HistogramTally {
+ public:
+  explicit HistogramTally(Histogram* histogram);
+  ~HistogramTally();
+  HistogramTally(const HistogramTally&) = delete;
+  HistogramTally& operator=(const HistogramTally&) = delete;
+  void Add(double value, int64_t times = 1);
+
+ private:
+  Histogram& histogram_;
+  std::array<int64_t, 32> buckets_{};  // of histograms with 31 edges at most
+  double sum_ = 0;
 };
 
 // 1-2.5-5 from 100 microseconds to 60 s, and `target_s` (batch.latency_target_ms) where it is above 0.
 std::vector<double> SecondsEdges(double target_s = 0);
 // Powers of 2 to 8,192.
 std::vector<double> RowsEdges();
+// The same in steps of 4, to a million: an epoch has many batches.
+std::vector<double> EpochRowsEdges();
 
 }  // namespace anabranch

@@ -61,6 +61,12 @@ struct NodeMeasures {
   std::string model, version;
   double load_seconds = 0;
   int64_t file_bytes = 0;
+  // What a call of so many rows takes, as measured when the model was loaded; empty: it was not.
+  struct CurvePoint {
+    uint32_t rows = 0;
+    double seconds = 0;
+  };
+  std::vector<CurvePoint> curve;
   double breaker_fill = 0;  // failures among the last rows, as a share of what trips it
 };
 

@@ -7,14 +7,15 @@
 
 namespace anabranch {
 
-// Who holds a pipeline back. Judged over a window of about 10 s, in this order.
+// Who holds a pipeline back. Judged over a window of about 10 s, in this order. Where records wait and none of the
+// bounds is reached, the largest part of the lanes' time decides between target, node and reading.
 struct Verdict {
   enum class Kind : uint8_t {
     kStarting,   // no window yet
     kTarget,     // lanes were blocked or committing half of the time or more
-    kPaused,     // lanes wait to try a stage or target in trouble again
-    kNode,       // lanes were busy 80 % of the time or more, and records wait
-    kReading,    // records wait, and lanes starve half of the time or more
+    kPaused,     // the same with pauses added, before a stage or target in trouble is tried again
+    kNode,       // lanes were busy 80 % of the time or more, and records wait: more than a second's work
+    kReading,    // records wait, and lanes starve half of the time or more; or, as kNode, where a source is decoded
     kIdle,       // nothing comes
     kKeepingUp,  // whatever comes is handled
   };
@@ -25,11 +26,11 @@ struct Verdict {
 };
 const char* NameOf(Verdict::Kind kind);  // "starting", "target", "paused", "node", "reading", "idle", "keeping_up"
 
-// Share of the lanes' busy time, and the word for it: OK up to 10 %, LOW up to 50 %, HIGH above.
+// What a node takes of the lanes' time.
 struct NodeLoad {
   std::string id;
-  double share = 0;
-  const char* level = "OK";
+  double share = 0;          // of their busy time
+  const char* level = "OK";  // of all their time: OK up to 10 %, LOW up to 50 %, HIGH above
 };
 
 struct LoadReport {

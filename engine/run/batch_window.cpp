@@ -7,10 +7,11 @@
 
 namespace anabranch {
 
-BatchWindow::BatchWindow(RunShared& shared, const LaneParts& parts, UncommittedCounts& counts)
+BatchWindow::BatchWindow(RunShared& shared, const LaneParts& parts, UncommittedCounts& counts, LaneMeter& meter)
     : shared_(shared),
       parts_(parts),
       counts_(counts),
+      meter_(meter),
       most_flights_(shared.crew == nullptr ? 1 : static_cast<size_t>(std::thread::hardware_concurrency()) + 2),
       pacer_(shared.plan, ChooseBatch(shared.plan)) {}
 
@@ -40,6 +41,7 @@ void BatchWindow::Submit(std::unique_ptr<RecordBatch> batch, int64_t rows, int64
   flight->read = read;
   flight->batch = std::move(batch);
   flights_.push_back(flight);
+  NoteBytes();
   const auto compute = [this, flight](PlanWorker& worker) { Compute(*flight, worker); };
   if (more_waits && flights_.size() < most_flights_ && shared_.crew != nullptr && shared_.crew->TryRun(compute)) return;
   ComputeHere(*flight);
@@ -60,6 +62,7 @@ Result<const BatchWindow::Flight*> BatchWindow::Finished(bool wait) {
 std::shared_ptr<BatchWindow::Flight> BatchWindow::Pop() {
   std::shared_ptr<Flight> flight = std::move(flights_.front());
   flights_.pop_front();
+  NoteBytes();
   Pace(*flight);
   return flight;
 }
@@ -70,7 +73,18 @@ void BatchWindow::WaitForAll() {
 
 void BatchWindow::Drop() {
   for (const auto& flight : flights_) shared_.counters.AddRead(-flight->read);
+  Clear();
+}
+
+void BatchWindow::Clear() {
   flights_.clear();
+  NoteBytes();
+}
+
+void BatchWindow::NoteBytes() {
+  size_t bytes = 0;
+  for (const auto& flight : flights_) bytes += flight->batch->payload_bytes;
+  meter_.InFlight(static_cast<int64_t>(bytes));
 }
 
 bool BatchWindow::TakeOver() {
@@ -86,6 +100,7 @@ void BatchWindow::Unpark() {
 void BatchWindow::Await(Flight& flight) {
   if (flight.waits || flight.done.load(std::memory_order_acquire)) return;
   place_ = Place::kParked;
+  const LaneClock::Spell crew(&meter_.clock(), LaneState::kCrew, parts_.worker->costliest());
   flight.done.wait(false);
   Unpark();
 }

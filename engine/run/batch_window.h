@@ -9,6 +9,7 @@
 
 #include "engine/record_batch.h"
 #include "engine/run/batch_pacer.h"
+#include "engine/run/lane_meter.h"
 #include "engine/run/lane_parts.h"
 #include "engine/run/plan_worker.h"
 #include "engine/run/run_shared.h"
@@ -42,7 +43,7 @@ class BatchWindow {
   };
 
   // All outlive the window.
-  BatchWindow(RunShared& shared, const LaneParts& parts, UncommittedCounts& counts);
+  BatchWindow(RunShared& shared, const LaneParts& parts, UncommittedCounts& counts, LaneMeter& meter);
 
   bool empty() const { return flights_.empty(); }
   // How large the next batch is to be.
@@ -63,7 +64,7 @@ class BatchWindow {
   // After WaitForAll(): what was read is read again by the next owner of the partitions, and not counted here.
   void Drop();
   // At the end of the lane, after WaitForAll(): gives the batches back to their source.
-  void Clear() { flights_.clear(); }
+  void Clear();
 
   // From another thread, when a call in this window never returns. True: the lane's thread is parked for good, and the
   // caller may do its work in its place. False: it is at work, or was taken over before.
@@ -85,10 +86,12 @@ class BatchWindow {
   Result<std::shared_ptr<Flight>> MakePart(const RecordBatch& batch, const std::vector<bool>& done,
                                            const RestoreRules& rules, uint32_t first, uint32_t count);
   void Pace(const Flight& flight);
+  void NoteBytes();
 
   RunShared& shared_;
   const LaneParts& parts_;
   UncommittedCounts& counts_;
+  LaneMeter& meter_;
   const size_t most_flights_;
   BatchPacer pacer_;
   std::deque<std::shared_ptr<Flight>> flights_;  // each shared with the thread that computes it

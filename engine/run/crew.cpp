@@ -59,6 +59,8 @@ void Crew::RunStages(PlanWorker& self, RecordBatch& batch, const std::vector<Sta
     (*ends)[i] = self.RunStage(batch, stages[i]);
     done.count_down();
   }
+  if (done.try_wait()) return;
+  const LaneClock::Spell waits(self.lane_clock(), LaneState::kCrew, stages.back());
   done.wait();
 }
 

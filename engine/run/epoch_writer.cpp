@@ -30,6 +30,23 @@ void Merge(const std::vector<PositionRange>& from, std::vector<PositionRange>* i
   }
 }
 
+// Of an error that ends the writer; empty: it is none, or was told before.
+const char* WordFor(Code code) {
+  switch (code) {
+    case Code::kInvalid: return "invalid";
+    case Code::kUnavailable: return "unavailable";
+    case Code::kStage: return "stage";
+    case Code::kTimedOut: return "timed_out";
+    case Code::kFenced: return "fenced";
+    case Code::kInternal: return "internal";
+    case Code::kOk:
+    case Code::kRetry:
+    case Code::kAborted:
+    case Code::kCancelled: break;
+  }
+  return "";
+}
+
 }  // namespace
 
 EpochWriter::EpochWriter(std::vector<Committer*> committers, size_t max_bytes, const CancelToken& cancel,
@@ -38,6 +55,7 @@ EpochWriter::EpochWriter(std::vector<Committer*> committers, size_t max_bytes, c
       max_bytes_(max_bytes),
       cancel_(cancel),
       callbacks_(std::move(callbacks)),
+      meter_(callbacks_.meter != nullptr ? *callbacks_.meter : no_meter_),
       progress_(committers_.size()),
       failed_(committers_.size()),
       thread_([this] { Loop(); }) {}
@@ -55,9 +73,14 @@ void EpochWriter::Stop() {
 }
 
 template <typename Ready>
-Status EpochWriter::WaitFor(Ready ready) {
+Status EpochWriter::WaitFor(LaneState state, Ready ready) {
   const auto done = [&]() NO_THREAD_SAFETY_ANALYSIS { return !status_.ok() || !refused_.empty() || ready(); };
-  if (!changed_.WaitFor(mutex_, kWaitSlice, done)) return {Code::kRetry, "a target takes its time"};
+  if (!done()) {
+    meter_.WaitBegins(state);
+    const bool in_time = changed_.WaitFor(mutex_, kWaitSlice, done);
+    meter_.WaitEnds();
+    if (!in_time) return {Code::kRetry, "a target takes its time"};
+  }
   if (status_.ok() && !refused_.empty()) return {Code::kAborted, "a target refuses records"};
   return status_;
 }
@@ -77,7 +100,9 @@ Status EpochWriter::MoveProgress(size_t i, std::span<const PartitionId> partitio
 Status EpochWriter::Push(EncodedBatch&& batch, int64_t rows) {
   const size_t bytes = batch.bytes();
   const MutexLock lock(mutex_);
-  RETURN_IF_ERROR(WaitFor([&]() REQUIRES(mutex_) { return held_bytes_ == 0 || held_bytes_ + bytes <= max_bytes_; }));
+  RETURN_IF_ERROR(WaitFor(LaneState::kBlocked, [&]() REQUIRES(mutex_) {
+    return held_bytes_ == 0 || held_bytes_ + bytes <= max_bytes_;
+  }));
   Item& item = queue_.emplace_back();
   try {
     written_.Drop(&batch, &item.whole);
@@ -89,13 +114,14 @@ Status EpochWriter::Push(EncodedBatch&& batch, int64_t rows) {
   item.rows = rows;
   item.bytes = bytes;
   held_bytes_ += bytes;
+  meter_.Holds(held_bytes_);
   changed_.NotifyAll();
   return Status::Ok();
 }
 
 Status EpochWriter::CloseEpoch() {
   const MutexLock lock(mutex_);
-  RETURN_IF_ERROR(WaitFor([this]() REQUIRES(mutex_) { return closed_ < kClosedEpochs; }));
+  RETURN_IF_ERROR(WaitFor(LaneState::kCommitting, [this]() REQUIRES(mutex_) { return closed_ < kClosedEpochs; }));
   ++closed_;
   queue_.push_back({{}, 0, true, 0, {}});
   changed_.NotifyAll();
@@ -112,7 +138,8 @@ void EpochWriter::SendNow() {
 
 Status EpochWriter::WaitIdle() {
   const MutexLock lock(mutex_);
-  return WaitFor([this]() REQUIRES(mutex_) { return queue_.empty() && !busy_ && !send_now_; });
+  return WaitFor(LaneState::kCommitting,
+                 [this]() REQUIRES(mutex_) { return queue_.empty() && !busy_ && !send_now_; });
 }
 
 Status EpochWriter::AbandonOpen() {
@@ -121,7 +148,9 @@ Status EpochWriter::AbandonOpen() {
   abandon_ = true;
   for (Committer* committer : committers_) committer->Interrupt();
   changed_.NotifyAll();
+  meter_.WaitBegins(LaneState::kCommitting);
   changed_.Wait(mutex_, [this]() REQUIRES(mutex_) { return !status_.ok() || !abandon_; });
+  meter_.WaitEnds();
   return status_;
 }
 
@@ -162,6 +191,7 @@ void EpochWriter::Loop() {
     }
     busy_ = true;
     Status status = TakeNext();
+    meter_.Rests();
     busy_ = false;
     if (!status.ok() && status_.ok() && refused_.empty() && !abandon_) status_ = std::move(status);
     changed_.NotifyAll();
@@ -195,6 +225,7 @@ Status EpochWriter::TakeNext() {
 
 // The bytes stay until every committer has let go of them: some are written without a copy.
 void EpochWriter::Abandon() {
+  if (held_bytes_ > 0) meter_.Abandoned();
   queue_.clear();
   closed_ = 0;
   send_now_ = false;
@@ -209,6 +240,7 @@ void EpochWriter::Abandon() {
     if (aborted.ok()) pinned_.clear();
   }
   held_bytes_ = 0;
+  meter_.Holds(0);
   abandon_ = false;
   refused_.clear();
   refuses_ = false;
@@ -223,7 +255,8 @@ bool EpochWriter::WaitToRetry(Backoff::Duration pause) {
 
 Status EpochWriter::WriteBatch(const EncodedBatch& batch) {
   for (size_t i = 0; i < committers_.size(); ++i) {
-    if (Status s = UntilResolved(*committers_[i], Guarded([&] { return committers_[i]->Write(batch); }), {}); !s.ok()) {
+    meter_.Works(i);
+    if (Status s = UntilResolved(i, Guarded([&] { return committers_[i]->Write(batch); }), {}); !s.ok()) {
       failed_ = i;
       return s;
     }
@@ -250,18 +283,21 @@ std::optional<EpochWriter::Trouble> EpochWriter::trouble() const {
 }
 
 // Ok: it is over.
-void EpochWriter::NoteTrouble(const Committer& committer, const Status& status) {
+void EpochWriter::NoteTrouble(size_t committer, const Status& status) {
   const MutexLock lock(mutex_);
-  const auto index = static_cast<size_t>(std::ranges::find(committers_, &committer) - committers_.begin());
-  trouble_ = status.ok() ? std::nullopt : std::optional(Trouble{index, status.message()});
+  trouble_ = status.ok() ? std::nullopt : std::optional(Trouble{committer, status.message()});
 }
 
-Status EpochWriter::UntilResolved(Committer& committer, Status status, const Step& then) {
+Status EpochWriter::UntilResolved(size_t i, Status status, const Step& then) {
+  Committer& committer = *committers_[i];
   Backoff backoff(kFirstBackoff, kLastBackoff);
   std::optional<std::chrono::steady_clock::time_point> draining_since;
   int attempts = 1;
   for (; status.code() == Code::kAborted; ++attempts) {
-    if (TakeRefused(committer)) return status;
+    const bool refused = TakeRefused(committer);
+    meter_.Failed(i, refused ? "refused" : "aborted");
+    if (refused) return status;
+    meter_.Pauses(i);
     if (cancel_.draining() && !draining_since) draining_since = std::chrono::steady_clock::now();
     const bool drained_enough = draining_since && std::chrono::steady_clock::now() - *draining_since > kDrainPatience;
     if (drained_enough || !WaitToRetry(backoff.Next())) {
@@ -269,22 +305,28 @@ Status EpochWriter::UntilResolved(Committer& committer, Status status, const Ste
                 "the epoch was aborted " + std::to_string(attempts) + " times, last: " + status.message()};
       break;
     }
-    if (attempts == kTroubledAttempts) NoteTrouble(committer, status);
+    if (attempts == kTroubledAttempts) NoteTrouble(i, status);
+    meter_.Works(i);
+    meter_.Aborted();
     status = Guarded([&] {
       RETURN_IF_ERROR(Rewrite(committer));
       return then ? then(committer) : Status::Ok();
     });
   }
-  if (attempts >= kTroubledAttempts) NoteTrouble(committer, Status::Ok());
+  if (attempts >= kTroubledAttempts) NoteTrouble(i, Status::Ok());
+  if (const char* failed = WordFor(status.code()); *failed != 0) meter_.Failed(i, failed);
   return status;
 }
 
-Status EpochWriter::OnEach(size_t first, const Step& step) {
+Status EpochWriter::OnEach(size_t first, bool commits, const Step& step) {
   for (size_t i = first; i < committers_.size(); ++i) {
-    if (Status s = UntilResolved(*committers_[i], Guarded([&] { return step(*committers_[i]); }), step); !s.ok()) {
+    meter_.Works(i);
+    if (commits) meter_.CommitBegins(i);
+    if (Status s = UntilResolved(i, Guarded([&] { return step(*committers_[i]); }), step); !s.ok()) {
       failed_ = i;
       return s;
     }
+    if (commits) meter_.CommitEnds(i);
   }
   return Status::Ok();
 }
@@ -300,13 +342,14 @@ Status EpochWriter::CommitEpoch() {
   }
   if (callbacks_.before_commit) callbacks_.before_commit();
   // What a later unit refuses must be known before an earlier one commits: the record may leave as a dead letter there.
-  RETURN_IF_ERROR(OnEach(1, [](Committer& committer) { return committer.Prepare(); }));
+  RETURN_IF_ERROR(OnEach(1, false, [](Committer& committer) { return committer.Prepare(); }));
   const auto commit = [&end](Committer& committer) {
     const Status fault = FaultStatus("target.commit");
     return fault.ok() ? committer.Commit(end) : fault;
   };
-  RETURN_IF_ERROR(OnEach(0, commit));
+  RETURN_IF_ERROR(OnEach(0, true, commit));
   FaultPoint("epoch.committed");
+  TellMeter();
   if (callbacks_.committed) callbacks_.committed(end, rows);
 
   const MutexLock lock(mutex_);
@@ -318,7 +361,14 @@ Status EpochWriter::CommitEpoch() {
     }
   }
   pinned_.clear();
+  meter_.Holds(held_bytes_);
   return Status::Ok();
+}
+
+void EpochWriter::TellMeter() const {
+  std::vector<const EncodedBatch*> batches;
+  for (const Item& item : pinned_) batches.push_back(&item.batch);
+  meter_.Committed(batches);
 }
 
 }  // namespace anabranch

@@ -14,6 +14,7 @@
 #include "engine/encoded.h"
 #include "engine/mutex.h"
 #include "engine/run/backoff.h"
+#include "engine/run/epoch_meter.h"
 #include "engine/run/written_rows.h"
 #include "engine/status.h"
 
@@ -37,6 +38,7 @@ class EpochWriter {
     // Writer thread.
     std::function<void()> before_commit;
     std::function<void(const EpochEnd&, int64_t rows)> committed;
+    EpochMeter* meter = nullptr;  // outlives the writer
   };
   // `committers` in commit order, opened; they and `cancel` outlive the writer.
   EpochWriter(std::vector<Committer*> committers, size_t max_bytes, const CancelToken& cancel, Callbacks callbacks);
@@ -102,20 +104,23 @@ class EpochWriter {
   // While `status` is kAborted: waits, writes the pinned rows again and does `then`. kRetry when the epoch is abandoned
   // meanwhile, or when a stop was asked for and some time to drain did not help; kAborted when rows were refused.
   using Step = std::function<Status(Committer&)>;
-  Status UntilResolved(Committer& committer, Status status, const Step& then);
-  Status OnEach(size_t first, const Step& step);
+  Status UntilResolved(size_t committer, Status status, const Step& then);
+  Status OnEach(size_t first, bool commits, const Step& step);
   bool TakeRefused(Committer& committer);
-  void NoteTrouble(const Committer& committer, const Status& status);
+  void NoteTrouble(size_t committer, const Status& status);
   // False when there is no point in another attempt.
   bool WaitToRetry(Backoff::Duration pause);
-  // Until `ready`; kRetry after half a second.
+  // Until `ready`; kRetry after half a second. `state`: of the lane meanwhile.
   template <typename Ready>
-  Status WaitFor(Ready ready) REQUIRES(mutex_);
+  Status WaitFor(LaneState state, Ready ready) REQUIRES(mutex_);
+  void TellMeter() const;
 
   const std::vector<Committer*> committers_;
   const size_t max_bytes_;
   const CancelToken& cancel_;
   const Callbacks callbacks_;
+  EpochMeter no_meter_;
+  EpochMeter& meter_;
   WrittenRows written_;                                // lane thread
   std::vector<std::vector<TargetProgress>> progress_;  // lane thread: by committer, as last asked
 

@@ -18,6 +18,20 @@ std::vector<Committer*> Pointers(const std::vector<std::unique_ptr<Committer>>& 
   return pointers;
 }
 
+// Per position range of the batch, the timestamp of its last record.
+std::vector<int64_t> NewestOf(const RecordBatch& batch) {
+  std::vector<int64_t> newest(batch.encoded.positions.size(), -1);
+  size_t left = newest.size();
+  for (uint32_t row = batch.rows(); row > 0 && left > 0; --row) {
+    for (size_t i = 0; i < newest.size(); ++i) {
+      if (newest[i] >= 0 || batch.encoded.positions[i].partition != batch.partition[row - 1]) continue;
+      newest[i] = batch.timestamp_ms[row - 1];
+      --left;
+    }
+  }
+  return newest;
+}
+
 bool ShowAtCommit(const std::vector<std::unique_ptr<Committer>>& committers) {
   return std::ranges::any_of(committers, [](const auto& committer) { return committer->ShowsAtCommit(); });
 }
@@ -29,24 +43,30 @@ Lane::Lane(RunShared& shared, Parts parts)
       parts_(std::move(parts)),
       logs_results_(shared.kept != nullptr && std::ranges::any_of(shared.plan.nodes, &PlanNode::keep_always)),
       settles_by_place_(logs_results_ || parts_.live->rereads_kept()),
+      meter_(shared.measures.AddLane(parts_.number, parts_.source_id, *parts_.partitions, parts_.committer_stages,
+                                     parts_.committer_targets)),
       counts_(shared.counters),
-      window_(shared, parts_, counts_),
+      window_(shared, parts_, counts_, meter_),
       feed_(shared.plan, shared.rules, parts_.live->rereads_kept() ? nullptr : shared.kept, parts_.source_id,
             *parts_.partitions),
       witness_(shared.ledger, shared.clock, shared.warn, parts_.source_id, *parts_.partitions,
                parts_.source->position_owner()),
-      patience_(*parts_.source, writer_, window_, shared.stop, shared.plan.batch),
-      open_(shared.plan.epoch, shared.clock, writer_, patience_, shared.lane_bytes, ShowAtCommit(parts_.committers)),
+      patience_(*parts_.source, writer_, window_, meter_, shared.stop, shared.plan.batch),
+      open_(shared.plan.epoch, shared.clock, writer_, patience_, meter_, shared.lane_bytes,
+            ShowAtCommit(parts_.committers)),
       assignment_(shared, parts_, writer_, witness_, patience_),
       keeper_(shared, parts_, writer_, window_, assignment_, feed_),
       fed_(shared.lanes_fed),
       at_end_(shared.lanes_at_end),
       writer_(Pointers(parts_.committers), shared.lane_bytes, shared.stop,
-              {[this] { SyncKept(); }, [this](const EpochEnd& end, int64_t rows) { OnCommitted(end, rows); }}) {}
+              {[this] { SyncKept(); }, [this](const EpochEnd& end, int64_t rows) { OnCommitted(end, rows); }, &meter_}) {
+  parts_.worker->SetLaneClock(&meter_.clock());
+}
 
 Lane::~Lane() = default;
 
 Status Lane::Run() {
+  meter_.clock().Begin();
   Status status = Guarded([this] { return Loop(); });
   window_.WaitForAll();
   const bool fenced = status.code() == Code::kFenced;
@@ -69,6 +89,7 @@ Status Lane::Run() {
   if (stage_failed || fenced) shared_.stop.Raise(CancelToken::kDrain);
   parts_.source->Close();
   for (auto& committer : parts_.committers) committer->Close();
+  meter_.clock().sheet().End();
   return status.code() == Code::kCancelled ? Status::Ok() : status;
 }
 
@@ -98,13 +119,13 @@ Status Lane::Step() {
   std::unique_ptr<RecordBatch> batch = window_.TakeBatch();
   BatchLimits limits = window_.limits();
   if (!open_.empty()) limits.linger_ns = std::min(limits.linger_ns, std::max<int64_t>(0, open_.DueNs()));
-  auto event = parts_.source->Poll(*batch, limits, feed_.pending() ? 0 : WaitNs());
+  auto event = meter_.Poll(*parts_.source, *batch, limits, feed_.pending() ? 0 : WaitNs());
   if (!event.ok()) return event.status();
   return OnEvent(*event, std::move(batch));
 }
 
 Status Lane::OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch) {
-  if (event == SourceEvent::kRows) return OnRows(std::move(batch));
+  if (event == SourceEvent::kRows || event == SourceEvent::kPositions) return OnRows(std::move(batch));
   window_.Recycle(std::move(batch));
   switch (event) {
     case SourceEvent::kIdle: return OnIdle();
@@ -112,7 +133,8 @@ Status Lane::OnEvent(SourceEvent event, std::unique_ptr<RecordBatch> batch) {
     case SourceEvent::kRevoked: return OnRevoked(false);
     case SourceEvent::kLost: return OnRevoked(true);
     case SourceEvent::kEnd: return OnEnd();
-    case SourceEvent::kRows: break;
+    case SourceEvent::kRows:
+    case SourceEvent::kPositions: break;
   }
   return Status::Ok();
 }
@@ -121,6 +143,7 @@ Status Lane::OnRows(std::unique_ptr<RecordBatch> batch) {
   at_end_.Set(false);
   RETURN_IF_ERROR(open_.CloseIfDue(false));  // computing may take long
   if (parts_.live->Take(*batch)) {
+    if (batch->rows() == 0) batch->PassPositions(shared_.plan.targets.size());
     // A complete batch is a letter that is only passed on: it is read, and no row of this run.
     const int64_t read = batch->rows();
     const int64_t rows = batch->complete ? 0 : read;
@@ -131,6 +154,7 @@ Status Lane::OnRows(std::unique_ptr<RecordBatch> batch) {
 
 Status Lane::TakeIn(std::unique_ptr<RecordBatch> batch, int64_t rows, int64_t read) {
   batch->lane = parts_.number;
+  batch->intake_ns = meter_.polled_ns();
   batch->sequence = ++sequence_;
   shared_.counters.AddRead(read);
   window_.Submit(std::move(batch), rows, read);
@@ -156,6 +180,8 @@ Status Lane::ReleaseFinished(bool wait_for_all) {
 Status Lane::HandOver() {
   const BatchWindow::Flight& oldest = *window_.flights().front();
   if (shared_.show) shared_.show(*oldest.batch);
+  oldest.batch->encoded.intake_ns = oldest.batch->intake_ns;
+  oldest.batch->encoded.newest_ms = NewestOf(*oldest.batch);
   RETURN_IF_ERROR(open_.Push(oldest.batch->encoded, oldest.batch->rows(), oldest.rows));
   const std::shared_ptr<BatchWindow::Flight> flight = window_.Pop();
   RecordBatch& batch = *flight->batch;
@@ -195,6 +221,7 @@ Status Lane::OnIdle() {
 
 Status Lane::OnEnd() {
   if (at_end_) {
+    const LaneClock::Spell starved(&meter_.clock(), LaneState::kStarved, meter_.clock().source());
     std::this_thread::sleep_for(std::chrono::nanoseconds(kBusyWaitNs));
     return Status::Ok();
   }
@@ -225,6 +252,7 @@ Status Lane::OnAssigned() {
   RETURN_IF_ERROR(ReleaseAll());
   const std::vector<PartitionId> partitions = parts_.source->partitions();
   ASSIGN_OR_RETURN(std::vector<int64_t> next, assignment_.WhereToContinue(partitions));
+  meter_.Assigned(partitions, next);
   RETURN_IF_ERROR(feed_.Claim(partitions, std::move(next)));
   if (!feed_.has_more()) return StartLive();
   fed_.Set(false);
@@ -250,6 +278,7 @@ Status Lane::StartLive() {
   feed_.Close();
   RETURN_IF_ERROR(assignment_.Recover(partitions, &next));
   FaultPoint("restart.live");
+  meter_.Assigned(partitions, next);
   const bool reads = parts_.live->Begin(partitions, next);
   if (!reads || !parts_.live->rereads_kept()) fed_.Set(true);
   return reads ? parts_.source->Assign(partitions, next) : OnEnd();
@@ -264,6 +293,7 @@ Status Lane::OnGroupChange() {
 
 Status Lane::OnRevoked(bool lost) {
   at_end_.Set(false);
+  meter_.Rebalanced();
   patience_.DropHeld();
   if (!lost) {
     patience_.set_leaving(true);  // the next owner reads what a target in trouble did not take
@@ -276,6 +306,7 @@ Status Lane::OnRevoked(bool lost) {
   if (lost) RETURN_IF_ERROR(DropOpen());
   feed_.Close();
   witness_.Flush();  // another lane may note these partitions from now on
+  meter_.Released();
   return parts_.source->Release();
 }
 

@@ -13,6 +13,7 @@
 #include "engine/run/epoch_writer.h"
 #include "engine/run/failure_keeper.h"
 #include "engine/run/kept_feed.h"
+#include "engine/run/lane_meter.h"
 #include "engine/run/lane_parts.h"
 #include "engine/run/open_epoch.h"
 #include "engine/run/patience.h"
@@ -107,6 +108,7 @@ class Lane {
   Parts parts_;
   const bool logs_results_;      // some node has "keep": "always"
   const bool settles_by_place_;  // commits settle kept rows and logs by position
+  LaneMeter& meter_;
   UncommittedCounts counts_;
   BatchWindow window_;
   KeptFeed feed_;

@@ -38,6 +38,7 @@ class PositionsCommitter : public Committer {
 struct Opened {
   std::unique_ptr<Committer> committer;
   std::string stage;  // whose rows it commits
+  std::vector<TargetId> targets;
   bool dead_letters = false;
 };
 
@@ -109,9 +110,11 @@ Status LaneOpener::OpenCommitters(const LaneContext& context, const LaneInput& i
     RETURN_IF_ERROR(committer->Open().WithContext(program->Describe()));
     carried = carried || committer->CarriesPositions();
     const bool dead_letters = first == plan.dead_letters();
-    opened.push_back({std::move(committer), dead_letters ? last : plan.targets[first].id, dead_letters});
+    std::vector<TargetId> written;
+    for (const auto& [target, each] : targets) written.push_back(target);
+    opened.push_back({std::move(committer), dead_letters ? last : plan.targets[first].id, written, dead_letters});
   }
-  if (!carried) opened.push_back({std::make_unique<PositionsCommitter>(*parts->source), last});
+  if (!carried) opened.push_back({std::make_unique<PositionsCommitter>(*parts->source), last, {}});
   // Positions that no target carries come last in any case.
   const auto place = [this](const Opened& each) {
     const CommitOrder order = each.committer->commit_order();
@@ -122,6 +125,7 @@ Status LaneOpener::OpenCommitters(const LaneContext& context, const LaneInput& i
   for (Opened& each : opened) {
     parts->committers.push_back(std::move(each.committer));
     parts->committer_stages.push_back(std::move(each.stage));
+    parts->committer_targets.push_back(std::move(each.targets));
   }
   return Status::Ok();
 }

@@ -23,6 +23,7 @@ struct LaneParts {
   std::unique_ptr<Source> source;
   std::vector<std::unique_ptr<Committer>> committers;  // in commit order
   std::vector<std::string> committer_stages;           // whose rows each commits: a stage that writes, or the source
+  std::vector<std::vector<TargetId>> committer_targets;  // what each writes; none: source positions
   std::unique_ptr<LiveInput> live;
   std::unique_ptr<PlanWorker> worker;
 };

@@ -27,6 +27,7 @@ Status OpenEpoch::CloseIfDue(bool idle) {
 }
 
 Status OpenEpoch::Close() {
+  meter_.NoteEpoch(rows_, clock_.NowNs() - since_ns_);
   Forget();
   return patience_.Try([this] { return writer_.CloseEpoch(); });
 }

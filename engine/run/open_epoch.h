@@ -7,6 +7,7 @@
 #include "engine/encoded.h"
 #include "engine/plan.h"
 #include "engine/run/epoch_writer.h"
+#include "engine/run/lane_meter.h"
 #include "engine/run/patience.h"
 #include "engine/status.h"
 
@@ -21,12 +22,13 @@ class OpenEpoch {
  public:
   // All outlive it. `shows_at_commit`: some target's readers see rows only after a commit. `lane_bytes`: as in
   // RunShared.
-  OpenEpoch(const EpochLimits& limits, const Clock& clock, EpochWriter& writer, Patience& patience, size_t lane_bytes,
-            bool shows_at_commit)
+  OpenEpoch(const EpochLimits& limits, const Clock& clock, EpochWriter& writer, Patience& patience, LaneMeter& meter,
+            size_t lane_bytes, bool shows_at_commit)
       : limits_(limits),
         clock_(clock),
         writer_(writer),
         patience_(patience),
+        meter_(meter),
         lane_bytes_(lane_bytes),
         shows_at_commit_(shows_at_commit) {}
 
@@ -55,6 +57,7 @@ class OpenEpoch {
   const Clock& clock_;
   EpochWriter& writer_;
   Patience& patience_;
+  LaneMeter& meter_;
   const size_t lane_bytes_;
   const bool shows_at_commit_;
 

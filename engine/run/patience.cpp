@@ -25,9 +25,9 @@ Status Patience::ServeGroup() {
   auto batch = window_.TakeBatch();
   BatchLimits one = limits_;
   one.max_rows = 1;
-  auto event = source_.Poll(*batch, one, 0);
+  auto event = meter_.Poll(source_, *batch, one, 0);
   if (!event.ok()) return event.status();
-  if (*event == SourceEvent::kRows) {
+  if (*event == SourceEvent::kRows || *event == SourceEvent::kPositions) {
     held_.push_back(std::move(batch));
   } else if (*event == SourceEvent::kRevoked || *event == SourceEvent::kLost || *event == SourceEvent::kAssigned) {
     group_change_ = *event;

@@ -10,6 +10,7 @@
 #include "engine/record_batch.h"
 #include "engine/run/batch_window.h"
 #include "engine/run/epoch_writer.h"
+#include "engine/run/lane_meter.h"
 #include "engine/source.h"
 #include "engine/status.h"
 
@@ -23,8 +24,9 @@ namespace anabranch {
 class Patience {
  public:
   // All outlive it. `limits`: of the plan's batches.
-  Patience(Source& source, EpochWriter& writer, BatchWindow& window, CancelToken& stop, const BatchLimits& limits)
-      : source_(source), writer_(writer), window_(window), stop_(stop), limits_(limits) {}
+  Patience(Source& source, EpochWriter& writer, BatchWindow& window, LaneMeter& meter, CancelToken& stop,
+           const BatchLimits& limits)
+      : source_(source), writer_(writer), window_(window), meter_(meter), stop_(stop), limits_(limits) {}
 
   using Step = std::function<Status()>;
   // Calls `step` until it does not return kRetry, or the writer has failed. kAborted: the group changed; kCancelled: a
@@ -53,6 +55,7 @@ class Patience {
   Source& source_;
   EpochWriter& writer_;
   BatchWindow& window_;
+  LaneMeter& meter_;
   CancelToken& stop_;
   const BatchLimits& limits_;
   std::deque<std::unique_ptr<RecordBatch>> held_;

@@ -46,7 +46,7 @@ class Pipeline::Core {
         counters_(plan),
         guards_(plan),
         measures_(plan, clock_),
-        shared_{.plan = plan, .clock = clock_, .counters = counters_, .stop = cancel, .refused = guards_.refused} {
+        shared_{.plan = plan, .clock = clock_, .counters = counters_, .stop = cancel, .refused = guards_.refused, .measures = measures_} {
     if (observer_.warn) shared_.warn = observer_.warn;
     shared_.show = observer_.batch;
     shared_.show_stopped = observer_.stopped;
@@ -209,6 +209,7 @@ Status Pipeline::Core::Proceed() const {
 Result<std::unique_ptr<PlanWorker>> Pipeline::Core::OpenWorker() {
   ASSIGN_OR_RETURN(auto worker, PlanWorker::Open(plan_, clock_, guards_, cancel_));
   worker->SetKeptSink(log_.get());
+  worker->SetMeter(&measures_.AddWorker());
   return worker;
 }
 
@@ -313,7 +314,18 @@ Pipeline::State Pipeline::Core::state() const {
 RunSnapshot Pipeline::Core::Snapshot() const { return counters_.Snapshot(begin_ns_ == 0 ? 0 : Elapsed()); }
 
 MeasureSnapshot Pipeline::Core::Measures() const {
-  return state() == State::kNew || begin_ns_ == 0 ? MeasureSnapshot() : measures_.Snapshot(Elapsed());
+  if (state() == State::kNew || begin_ns_ == 0) return {};
+  MeasureSnapshot snapshot = measures_.Snapshot(Elapsed());
+  for (size_t i = 0; i < plan_.nodes.size(); ++i) {
+    const uint32_t failed = guards_.breakers[plan_.sources.size() + i].Count();
+    snapshot.nodes[i].breaker_fill = static_cast<double>(failed) / std::max(1U, plan_.nodes[i].breaker.failures);
+  }
+  snapshot.held_limit = static_cast<int64_t>(shared_.lane_bytes) * shared_.lanes;
+  snapshot.kept_limit = static_cast<int64_t>(plan_.limits.kept_bytes);
+  snapshot.kept_bytes = static_cast<int64_t>(kept_->bytes());
+  if (snapshot.kept_bytes == 0) return snapshot;
+  for (const KeptStore::Entry& entry : kept_->entries()) snapshot.kept_rows += entry.header.rows;
+  return snapshot;
 }
 
 std::optional<Failure> Pipeline::Core::failure() const {

@@ -55,7 +55,7 @@ PlanWorker::PlanWorker(const Plan& plan, const Clock& clock, StageGuards& guards
       clock_(clock),
       guards_(guards),
       context_{plan, clock, cancel, guards.attempts != nullptr ? guards.attempts->Take() : nullptr,
-               guards.output_bytes},
+               guards.output_bytes, nullptr},
       stages_(plan.stages()),
       parallel_(plan.stages()) {}
 
@@ -129,7 +129,9 @@ Status PlanWorker::RunBatch(RecordBatch& batch, BranchRunner* branches) {
   batch.encoded.positions = batch.positions;
   at_ = batch.source;
   if (!batch.stages[batch.source].done) RETURN_IF_ERROR(RunSource(batch));
-  RETURN_IF_ERROR(RunNodes(batch, branches));
+  Status ran = RunNodes(batch, branches);
+  if (context_.lane != nullptr) context_.lane->Busy(context_.lane->source(), clock_.NowNs());
+  RETURN_IF_ERROR(std::move(ran));
   EncodeDeadLetters(batch);
   return Status::Ok();
 }
@@ -242,8 +244,17 @@ Status PlanWorker::StopAtWorst(std::vector<StageEnd>& ends) {
   return worst ? StopAt(together_[*worst], std::move(ends[*worst])) : Status::Ok();
 }
 
+StageId PlanWorker::costliest() const {
+  auto most = StageId(plan_.sources.size());
+  for (StageId stage = most; stage < plan_.stages(); ++stage) {
+    if (guards_.costs.ns_per_batch(stage) > guards_.costs.ns_per_batch(most)) most = stage;
+  }
+  return most;
+}
+
 StageEnd PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
   const int64_t begin = clock_.NowNs();
+  if (context_.lane != nullptr) context_.lane->Busy(stage, begin);
   SelectRows(batch, stage);
   const Status asked = Guarded([&] {
     ApplyWhen(batch, stage);
@@ -275,6 +286,7 @@ StageEnd PlanWorker::RunStage(RecordBatch& batch, StageId stage) {
   if (!call) return end;
   rows.busy_ns = static_cast<uint64_t>(clock_.NowNs() - begin);
   guards_.costs.Note(stage, rows.busy_ns);
+  if (meter_ != nullptr) meter_->Note(stage, rows);
   FaultPoint("stage.done", plan_.node(stage).id);
   return end;
 }

@@ -7,9 +7,11 @@
 
 #include "engine/cancel.h"
 #include "engine/clock.h"
+#include "engine/measure/lane_clock.h"
 #include "engine/plan.h"
 #include "engine/record_batch.h"
 #include "engine/run/dead_letter.h"
+#include "engine/run/run_measures.h"
 #include "engine/run/stage_call.h"
 #include "engine/run/stage_guards.h"
 #include "engine/status.h"
@@ -56,6 +58,12 @@ class PlanWorker {
 
   // Null (at first): nothing is kept on the way. Outlives the worker.
   void SetKeptSink(KeptSink* sink) { kept_ = sink; }
+  // The same for what is measured of nodes, and, of a lane's own worker, of the lane's time.
+  void SetMeter(WorkerMeter* meter) { meter_ = meter; }
+  void SetLaneClock(LaneClock* lane) { context_.lane = lane; }
+  LaneClock* lane_clock() const { return context_.lane; }
+  // The stage that took the most time for a batch lately.
+  StageId costliest() const;
 
   // Of the last Run() that was not Ok: the stage, why it stops (see StageEnd), how often it was tried.
   StageId failed_stage() const { return failed_stage_; }
@@ -93,13 +101,14 @@ class PlanWorker {
   const Plan& plan_;
   const Clock& clock_;
   StageGuards& guards_;
-  const CallContext context_;
+  CallContext context_;
   std::vector<Stage> stages_;
   std::vector<std::unique_ptr<Decoder>> decoders_;  // by source
   std::vector<std::vector<bool>> above_;            // by stage: which stages lie on a path to it
   std::vector<std::vector<StageId>> parallel_;      // by stage: later expensive stages independent of it
   std::vector<StageId> together_;                   // scratch
   KeptSink* kept_ = nullptr;
+  WorkerMeter* meter_ = nullptr;
   std::unique_ptr<DeadLetterWriter> dead_letters_;  // made when the first row fails
   StageId at_;                                      // the stage that Run() is in
   StageId failed_stage_;

@@ -67,6 +67,9 @@ class ReplaySource : public Source {
   Status CommitPositions(std::span<const PositionRange> positions) override {
     return source_->CommitPositions(positions);
   }
+  int64_t waited_ns() const override { return source_->waited_ns(); }
+  std::vector<PartitionEnd> Ends() const override { return source_->Ends(); }
+  uint64_t tombstones() const override { return source_->tombstones(); }
   Source& origin() override { return source_->origin(); }
   void Close() override { source_->Close(); }
 

@@ -13,6 +13,7 @@
 #include "engine/run/crew.h"
 #include "engine/run/ledger.h"
 #include "engine/run/refused_rows.h"
+#include "engine/run/run_measures.h"
 
 namespace anabranch {
 
@@ -23,6 +24,7 @@ struct RunShared {
   Counters& counters;
   CancelToken& stop;  // raised from outside, or by a lane that failed
   RefusedRows& refused;
+  RunMeasures& measures;
   std::function<void(const std::string&)> warn = [](const std::string&) {};
   std::function<void(const RecordBatch&)> show = {};          // RunObserver::batch; may be empty
   std::function<void(const RecordBatch&)> show_stopped = {};  // RunObserver::stopped; may be empty

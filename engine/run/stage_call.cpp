@@ -77,7 +77,7 @@ class StageCall {
       }
       using std::chrono::nanoseconds;
       if (!backoff) backoff.emplace(nanoseconds(node_.retry_backoff_ns), nanoseconds(node_.retry_max_backoff_ns));
-      if (!backoff->Wait(context_.cancel)) {
+      if (!Pause(&*backoff)) {
         return {{Code::kCancelled, "stopped while it waited to try again: " + status.message()},
                 ErrorClass::kNone,
                 attempt};
@@ -86,6 +86,11 @@ class StageCall {
       Forget();
       now_ns = context_.clock.NowNs();
     }
+  }
+
+  bool Pause(Backoff* backoff) const {
+    const LaneClock::Spell paused(context_.lane, LaneState::kPaused, stage_);
+    return backoff->Wait(context_.cancel);
   }
 
   static StageEnd End(Status status, int attempt) {

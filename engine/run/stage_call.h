@@ -4,6 +4,7 @@
 
 #include "engine/cancel.h"
 #include "engine/clock.h"
+#include "engine/measure/lane_clock.h"
 #include "engine/node.h"
 #include "engine/plan.h"
 #include "engine/record_batch.h"
@@ -36,6 +37,7 @@ struct CallContext {
   const CancelToken& cancel;
   AttemptSlots::Slot* slot = nullptr;
   size_t output_bytes = size_t{64} << 20;  // of one batch for one target
+  LaneClock* lane = nullptr;               // whose time the call takes; null: a thread of no lane
 };
 
 // Calls a node or encoder with the active rows of a batch (at least one), under the node's timeout and retries. Retries

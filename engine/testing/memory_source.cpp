@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "engine/clock.h"
+
 namespace anabranch {
 namespace {
 
@@ -18,6 +20,7 @@ class MemorySource : public Source {
       return SourceEvent::kAssigned;
     }
     const MutexLock lock(input_->mutex);
+    const int64_t begin = Clock::Real().NowNs();
     input_->changed.WaitFor(input_->mutex, std::chrono::nanoseconds(wait_ns), [this] {
       return next_ < input_->records.size() || input_->ended || !input_->events.empty();
     });
@@ -32,6 +35,7 @@ class MemorySource : public Source {
     input_->changed.WaitFor(input_->mutex, std::chrono::nanoseconds(limits.linger_ns), [&] {
       return input_->records.size() - next_ >= limits.max_rows || input_->ended || !input_->events.empty();
     });
+    waited_ns_ += Clock::Real().NowNs() - begin;
     while (next_ < input_->records.size() && batch.rows() < limits.max_rows) {
       const MemoryInput::Record& record = input_->records[next_];
       batch.AddRow(id_, static_cast<int64_t>(next_), 1'700'000'000'000, record.key, true, record.payload);
@@ -42,6 +46,11 @@ class MemorySource : public Source {
     return SourceEvent::kRows;
   }
 
+  int64_t waited_ns() const override { return waited_ns_; }
+  std::vector<PartitionEnd> Ends() const override {
+    const MutexLock lock(input_->mutex);
+    return {{id_, static_cast<int64_t>(input_->records.size())}};
+  }
   std::vector<PartitionId> partitions() const override { return {id_}; }
   std::string position_owner() const override { return input_->keeps_position ? "memory" : ""; }
 
@@ -76,6 +85,7 @@ class MemorySource : public Source {
   SourceTable* table_;
   PartitionId id_;
   size_t next_ = 0;
+  int64_t waited_ns_ = 0;
   bool assigned_ = false;
   bool told_ = false;
 };

@@ -81,7 +81,6 @@ Status ModelCall::PrepareOutput(size_t i, uint32_t rows) {
 Status ModelCall::Run(uint32_t rows) {
   for (size_t i = 0; i < inputs_.size(); ++i) RETURN_IF_ERROR(PrepareInput(i, rows));
   for (size_t i = 0; i < outputs_.size(); ++i) RETURN_IF_ERROR(PrepareOutput(i, rows));
-  ++calls_;
   const Status status = session_->Run(input_names_, input_values_, output_names_, output_values_);
   for (size_t i = 0; i < outputs_.size(); ++i) {
     if (!outputs_[i].in_place) outputs_[i].value.reset(output_values_[i]);

@@ -48,7 +48,6 @@ class ModelCall {
 
   void Terminate() { session_->Terminate(); }
   void ResumeCalls() { session_->ResumeCalls(); }
-  uint32_t calls() const { return calls_; }
 
  private:
   struct InputSlot {
@@ -84,7 +83,6 @@ class ModelCall {
   std::vector<const char*> output_names_;
   std::vector<const OrtValue*> input_values_;
   std::vector<OrtValue*> output_values_;
-  uint32_t calls_ = 0;
   bool borrows_ = false;
 };
 

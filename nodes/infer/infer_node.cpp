@@ -68,10 +68,7 @@ class InferNode : public Node {
     bad_.clear();
     for (const MadeValue& value : plan_->values) run.batch.columns[value.id].Reset(value.type, run.batch.rows());
     SelectRows(run, *plan_, &usable_, &rows_, &bad_);
-    const uint32_t calls_before = call_->calls();
-    const Status status = CallAll(run);
-    run.rows().model_calls += call_->calls() - calls_before;
-    RETURN_IF_ERROR(status);
+    RETURN_IF_ERROR(CallAll(run));
     Finish(run);
     return Status::Ok();
   }
@@ -110,7 +107,10 @@ class InferNode : public Node {
     const uint32_t call_rows = shape_.Rows(static_cast<uint32_t>(rows.size()));
     PackRows(run.batch, rows, call_rows, call_.get());
     BorrowColumns(run.batch, rows, call_rows, call_.get());
-    RETURN_IF_ERROR(call_->Run(call_rows));
+    const int64_t begin = Clock::Real().NowNs();
+    const Status called = call_->Run(call_rows);
+    run.rows().calls.push_back({static_cast<uint32_t>(rows.size()), Clock::Real().NowNs() - begin});
+    RETURN_IF_ERROR(called);
     return UnpackRows(*call_, rows, run.batch, &bad_);
   }
 
@@ -204,6 +204,16 @@ class InferProgram : public NodeProgram {
     return facts;
   }
 
+  std::optional<ModelFacts> model() const override {
+    const size_t at = plan_->label.find('@');
+    ModelFacts facts{plan_->label.substr(0, at), at == std::string::npos ? "" : plan_->label.substr(at + 1)};
+    facts.file_bytes = plan_->model->file_bytes;
+    for (const ModelFile::Data& data : plan_->model->data) facts.file_bytes += data.bytes;
+    const MutexLock lock(mutex_);
+    facts.load_seconds = static_cast<double>(load_ns_) * 1e-9;
+    return facts;
+  }
+
   int64_t EstimateNs(uint32_t rows) const override {
     const MutexLock lock(mutex_);
     return shape_ ? shape_->EstimateNs(rows) : 0;
@@ -214,7 +224,8 @@ class InferProgram : public NodeProgram {
 
  private:
   Result<std::unique_ptr<Node>> OpenNode() const {
-    const int64_t deadline = Clock::Real().NowNs() + plan_->warmup_limit_ns;
+    const int64_t begin = Clock::Real().NowNs();
+    const int64_t deadline = begin + plan_->warmup_limit_ns;
     const Watchdog::Guard last(Watchdog::Process(), deadline + kWarmupGraceNs, [this] { EndProcess(); });
     auto call = ModelCall::Open(*plan_);
     if (!call.ok()) {
@@ -226,6 +237,8 @@ class InferProgram : public NodeProgram {
     shape.ApplyTo(call->get());
     if (shape.runs) WarmUp(call->get(), shape);
     if (guard.expired()) return Status(Code::kStage, SlowWarmup());
+    const MutexLock lock(mutex_);
+    if (load_ns_ == 0) load_ns_ = Clock::Real().NowNs() - begin;
     return std::unique_ptr<Node>(std::make_unique<InferNode>(plan_, std::move(call).value(), shape));
   }
 
@@ -257,6 +270,7 @@ class InferProgram : public NodeProgram {
   const std::shared_ptr<const InferPlan> plan_;
   mutable Mutex mutex_;
   mutable std::optional<CallShape> shape_ GUARDED_BY(mutex_);
+  mutable int64_t load_ns_ GUARDED_BY(mutex_) = 0;  // of the first thread: file, probe and warm-up
 };
 
 }  // namespace

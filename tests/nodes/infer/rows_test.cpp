@@ -111,7 +111,7 @@ TEST_F(InferRows, ABatchWithoutUsableRowsMakesNoCall) {
   Bind(LookupModel());
   runner_.Fill("x", {nullptr, nullptr});
   ASSERT_TRUE(runner_.Run().ok());
-  EXPECT_EQ(runner_.batch().stages[1].model_calls, 0U);
+  EXPECT_EQ(runner_.batch().stages[1].calls.size(), 0U);
   EXPECT_EQ(runner_.errors().size(), 2U);
 }
 
@@ -119,7 +119,7 @@ TEST_F(InferRows, CallsHoldAtMostMaxRows) {
   Bind(LookupModel(), 16);
   runner_.Fill("x", std::vector<Cell>(40, Cell(3)));
   ASSERT_TRUE(runner_.Run().ok());
-  EXPECT_EQ(runner_.batch().stages[1].model_calls, 3U);
+  EXPECT_EQ(runner_.batch().stages[1].calls.size(), 3U);
 }
 
 TEST_F(InferRows, ACallThatTakesTooLongTimesItsRowsOut) {
@@ -171,7 +171,7 @@ TEST_F(InferRows, ADeadlineThatHasPassedMakesNoCall) {
   runner_.Fill("x", {1, 2});
   ASSERT_TRUE(runner_.Run(Clock::Real().NowNs() - 1).ok());
   EXPECT_EQ(runner_.outcome(0), Outcome::kTimedOut);
-  EXPECT_EQ(runner_.batch().stages[1].model_calls, 0U);
+  EXPECT_EQ(runner_.batch().stages[1].calls.size(), 0U);
 }
 
 TEST_F(InferRows, ThreadsOpenAndRunOneProgramEach) {

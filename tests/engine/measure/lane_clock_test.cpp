@@ -1,0 +1,110 @@
+#include "engine/measure/lane_clock.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <numeric>
+#include <thread>
+
+#include "engine/testing/manual_clock.h"
+
+namespace anabranch {
+namespace {
+
+std::vector<int64_t> Read(const TimeSheet& sheet) {
+  int64_t wall_ns = 0;
+  std::vector<int64_t> ns = sheet.Read(&wall_ns);
+  EXPECT_EQ(std::accumulate(ns.begin(), ns.end(), int64_t{0}), wall_ns);
+  return ns;
+}
+
+TEST(TimeSheets, EveryMomentBelongsToTheCellThatWasEnteredLast) {
+  ManualClock clock;
+  clock.Advance(100);
+  TimeSheet sheet(clock, 3);
+  EXPECT_EQ(Read(sheet), (std::vector<int64_t>{0, 0, 0}));
+  sheet.Begin(0);
+  clock.Advance(5);
+  EXPECT_EQ(sheet.Enter(1), 0U);
+  clock.Advance(7);
+  EXPECT_EQ(Read(sheet), (std::vector<int64_t>{5, 7, 0}));
+  sheet.Enter(2);
+  clock.Advance(1);
+  sheet.End();
+  clock.Advance(50);
+  EXPECT_EQ(Read(sheet), (std::vector<int64_t>{5, 7, 1}));
+}
+
+TEST(TimeSheets, AnOpenStretchIsSeenWhenItIsDivided) {
+  ManualClock clock;
+  clock.Advance(100);
+  TimeSheet sheet(clock, 3);
+  sheet.Begin(0);
+  clock.Advance(5);
+  sheet.Open(clock.NowNs());
+  clock.Advance(12);
+  EXPECT_EQ(Read(sheet), (std::vector<int64_t>{5, 0, 0}));
+  const TimeSheet::Part parts[] = {{1, 1}, {2, 3}};
+  sheet.Divide(parts, 0, clock.NowNs());
+  clock.Advance(1);
+  EXPECT_EQ(Read(sheet), (std::vector<int64_t>{6, 3, 9}));
+  sheet.Open(clock.NowNs());
+  clock.Advance(2);
+  sheet.Divide({}, 2, clock.NowNs());
+  EXPECT_EQ(Read(sheet), (std::vector<int64_t>{6, 3, 11}));
+}
+
+// A counter that falls looks like a restart to whoever computes rates.
+TEST(TimeSheets, WhatIsReadOnlyGrowsAndSumsToTheWallTime) {
+  TimeSheet sheet(Clock::Real(), 4);
+  std::atomic<bool> end{false};
+  std::thread writer([&] {
+    sheet.Begin(0);
+    for (size_t i = 0; !end; ++i) {
+      sheet.Enter(i % 4);
+      if (i % 3 != 0) continue;
+      sheet.Open(sheet.NowNs());
+      const TimeSheet::Part parts[] = {{1, 2}, {3, 5}};
+      sheet.Divide(parts, i % 2, sheet.NowNs());
+    }
+    sheet.End();
+  });
+  std::vector<int64_t> before(4);
+  for (int i = 0; i < 20'000; ++i) {
+    const std::vector<int64_t> now = Read(sheet);
+    for (size_t cell = 0; cell < 4; ++cell) ASSERT_GE(now[cell], before[cell]);
+    before = now;
+  }
+  end = true;
+  writer.join();
+  Read(sheet);
+}
+
+TEST(LaneClocks, ASpellEndsWhereItBegan) {
+  ManualClock clock;
+  clock.Advance(100);
+  LaneClock lane(clock, {"in", "gbt", "dead_letters"}, 0);
+  lane.Begin();
+  clock.Advance(1);
+  lane.Busy(1, clock.NowNs());
+  clock.Advance(2);
+  {
+    const LaneClock::Spell paused(&lane, LaneState::kPaused, 1);
+    clock.Advance(4);
+  }
+  clock.Advance(8);
+  { const LaneClock::Spell nobody(nullptr, LaneState::kPaused, 1); }
+  LaneMeasures measures;
+  lane.Fill(&measures);
+  ASSERT_EQ(measures.shares.size(), 3U);
+  EXPECT_EQ(measures.wall_ns, 15);
+  EXPECT_EQ(measures.shares[0].by, "in");
+  EXPECT_EQ(measures.shares[0].ns, 1);
+  EXPECT_EQ(measures.shares[1].by, "gbt");
+  EXPECT_EQ(measures.shares[1].ns, 10);
+  EXPECT_STREQ(NameOf(measures.shares[2].state), "paused");
+  EXPECT_EQ(measures.shares[2].ns, 4);
+}
+
+}  // namespace
+}  // namespace anabranch
