@@ -41,6 +41,7 @@ class MemorySourceProgram : public SourceProgram {
   int Lanes(int) const override { return 1; }
   Result<std::unique_ptr<Source>> OpenLane(const LaneContext& lane) const override;
   bool bounded() const override { return false; }
+  bool NumbersRecords() const override { return true; }
   bool KeepsPosition() const override { return input_->keeps_position; }
   std::string Describe() const override { return "memory"; }
 

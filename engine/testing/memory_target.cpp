@@ -1,6 +1,7 @@
 #include "engine/testing/memory_target.h"
 
 #include <chrono>
+#include <thread>
 #include <utility>
 
 #include "engine/lane_context.h"
@@ -17,6 +18,7 @@ class PayloadEncoder : public RowEncoder {
       EncodedRows::Row row;
       row.partition = batch.partition[r];
       row.offset = batch.offset[r];
+      row.timestamp_ms = batch.timestamp_ms[r];
       row.key = out->Here();
       row.key_size = static_cast<uint32_t>(batch.key[r].size());
       out->bytes.append(batch.key[r]);
@@ -47,6 +49,7 @@ class MemoryCommitter : public Committer {
   }
 
   Status Write(const EncodedBatch& batch) override {
+    for (const auto& output : outputs_) std::this_thread::sleep_for(output.second->write_takes);
     for (auto& [target, output] : outputs_) {
       const MutexLock lock(output->mutex);
       const EncodedRows& rows = batch.targets[target];
@@ -68,6 +71,7 @@ class MemoryCommitter : public Committer {
   std::vector<RefusedRow> TakeRefused() override { return std::exchange(refused_, {}); }
 
   Status Commit(const EpochEnd& end) override {
+    for (const auto& output : outputs_) std::this_thread::sleep_for(output.second->commit_takes);
     for (auto& [target, output] : outputs_) {
       const MutexLock lock(output->mutex);
       while (output->corked && !cancel_->now()) {

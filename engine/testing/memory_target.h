@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <set>
@@ -32,6 +33,7 @@ class MemoryOutput {
   size_t commits();
   size_t sent();  // rows that had left when a lane last asked for it
 
+  std::chrono::nanoseconds write_takes{0}, commit_takes{0};  // per batch, per epoch; set before the run
   bool shows_at_commit = true;      // else its readers see rows as they leave
   std::set<int64_t> refuses;        // offsets whose rows it refuses for good
   bool refuses_timestamps = false;  // refuses rows that bear one

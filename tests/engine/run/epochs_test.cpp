@@ -168,7 +168,7 @@ TEST_F(Epochs, ADrainCommitsWhatWasTakenInAndTheNextRunGoesOnFromThere) {
   EXPECT_EQ(static_cast<int64_t>(done), first.totals.rows_read);
 
   CancelToken again;
-  const RunSummary second = RunPlan(plan.plan(), registry, options, again, observer);
+  const RunSummary second = Run(plan.plan(), again);
   ASSERT_TRUE(second.status.ok()) << second.status.message();
   EXPECT_EQ(Offsets(output->committed()), Numbers(0, 2000));
 }
@@ -245,7 +245,7 @@ TEST_F(Epochs, AStoredPositionThatVanishedStopsTheRunInsteadOfStartingOver) {
   ASSERT_EQ(input->stored, 6);
   input->stored = kNoPosition;
   CancelToken again;
-  const RunSummary run = RunPlan(plan.plan(), registry, options, again, observer);
+  const RunSummary run = Run(plan.plan(), again);
   EXPECT_EQ(run.status.code(), Code::kStage);
   EXPECT_NE(run.status.message().find("committed up to 6"), std::string::npos) << run.status.message();
   EXPECT_EQ(Offsets(output->committed()), Numbers(0, 6));
@@ -258,7 +258,7 @@ TEST_F(Epochs, FreshIsRefusedWhereTheSourceWouldGoOnBehindTheEmptiedOutput) {
   ASSERT_TRUE(RunToEnd().status.ok());
   options.fresh = true;
   CancelToken again;
-  const RunSummary run = RunPlan(plan.plan(), registry, options, again, observer);
+  const RunSummary run = Run(plan.plan(), again);
   EXPECT_EQ(run.status.code(), Code::kInvalid);
   EXPECT_NE(run.status.message().find("--new-identity"), std::string::npos) << run.status.message();
 }

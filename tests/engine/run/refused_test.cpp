@@ -23,7 +23,7 @@ class Refused : public RunTest {
   RunSummary Start(RunStart start) {
     CancelToken token;
     options.start = start;
-    return RunPlan(plan.Build(), registry, options, token, observer);
+    return Run(plan.Build(), token);
   }
   const StageCounts& Counts(const RunSummary& run, const std::string& id) const {
     return *std::ranges::find(run.totals.stages, id, &StageCounts::id);

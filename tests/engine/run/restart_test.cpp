@@ -32,7 +32,7 @@ class Restart : public RunTest {
   RunSummary Start(RunStart start) {
     CancelToken token;
     options.start = start;
-    return RunPlan(plan.Build(), registry, options, token, observer);
+    return Run(plan.Build(), token);
   }
 
   // 100 rows, the stage fails in the batch that begins at 40.

@@ -311,13 +311,13 @@ TEST_F(LargeResults, APartThatFailsIsKeptOnceAndTakenUpAgain) {
   plan.plan().epoch.max_rows = 20;
   output->FailNextCommit({Code::kStage, "the target refuses"});
   input->End();
-  const RunSummary failed = RunPlan(plan.Build(), registry, options, cancel, observer);
+  const RunSummary failed = Run(plan.Build(), cancel);
   ASSERT_TRUE(failed.failure) << failed.status.message();
   EXPECT_EQ(failed.failure->kept_rows, 200);
   calls = 0;
   CancelToken again;
   options.start = RunStart::kRestart;
-  const RunSummary restarted = RunPlan(plan.Build(), registry, options, again, observer);
+  const RunSummary restarted = Run(plan.Build(), again);
   ASSERT_TRUE(restarted.status.ok()) << restarted.status.message();
   EXPECT_EQ(calls, 0);
   EXPECT_EQ(output->committed().size(), 180U);

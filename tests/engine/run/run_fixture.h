@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "engine/run/pipeline.h"
 #include "engine/run/runner.h"
 #include "engine/testing/eventually.h"
 #include "engine/testing/plan_builder.h"
@@ -37,12 +39,30 @@ class RunTest : public ::testing::Test {
 
   RunSummary RunToEnd() {
     input->End();
-    return RunPlan(plan.Build(), registry, options, cancel, observer);
+    return Run(plan.Build(), cancel);
+  }
+
+  // As RunPlan(), with a look at what the run measured.
+  RunSummary Run(const Plan& built, CancelToken& token) {
+    Pipeline pipeline(built, registry, options, observer, &token);
+    if (!pipeline.Start().ok()) return pipeline.Finish();
+    while (!pipeline.Wait(std::chrono::seconds(1))) {
+    }
+    measures = pipeline.Measures();
+    for (const LaneMeasures& lane : measures.lanes) ExpectAllTimeIsKnown(lane);
+    return pipeline.Finish();
+  }
+
+  void ExpectAllTimeIsKnown(const LaneMeasures& lane) const {
+    int64_t sum = 0;
+    for (const LaneShare& share : lane.shares) sum += share.ns;
+    EXPECT_NEAR(static_cast<double>(sum), static_cast<double>(lane.wall_ns), static_cast<double>(lane.wall_ns) * 0.02);
+    EXPECT_LE(lane.wall_ns, measures.elapsed_ns);
   }
 
   void RunInBackground() {
     const Plan& built = plan.Build();
-    thread = std::thread([this, &built] { summary = RunPlan(built, registry, options, cancel, observer); });
+    thread = std::thread([this, &built] { summary = Run(built, cancel); });
   }
 
   // Ends a run in the background; it is to end well.
@@ -73,6 +93,7 @@ class RunTest : public ::testing::Test {
   int pushed = 0;
   std::thread thread;
   RunSummary summary;
+  MeasureSnapshot measures;  // of the last run, when it ended
 };
 
 inline Status Pass(const NodeRun&) { return Status::Ok(); }

@@ -1,0 +1,192 @@
+"""What it costs to be watched: a run at full speed, whose /metrics is scraped once a second while a page polls its
+snapshot once a second, against the same run unwatched.
+
+    python3 bench/watching.py [--pairs N] [--window S] [--program FILE]     (needs build/bin/anabranch)
+
+One process, watched and unwatched by turns, so the machine treats both alike; the order changes from pair to pair.
+Prints the ratio of the rates and of the CPU time per record, median and range over the pairs. Rates are noisy where
+others use the machine; CPU time per record is less so. Then the memory: what the first watching added.
+"""
+import argparse
+import http.client
+import json
+import os
+import pathlib
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+FLOOR = 0.995
+MOST_MB = 8
+ROWS = 20_000  # of the file that is fed again and again
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def topology(folder):
+    """The tabular workload, from standard input to standard output."""
+    value = json.loads((ROOT / "bench/workload/tabular.json").read_text())
+    value.pop("connections")
+    value["name"] = "watched"
+    value["models"]["mlp"]["path"] = str(ROOT / "tests/models/mlp_8_64_64_1.onnx")
+    value["sources"]["in"] = {"file": {"path": "-"}, "format": "json", "schema": "row"}
+    value["nodes"]["out"]["to"] = {"file": {"path": "-"}, "envelope": "plain"}
+    value["dead_letters"] = {"file": {"path": "dead.jsonl"}}
+    value["delivery"] = "at_least_once"
+    value["epoch"] = {"commit_ms": 100}
+    path = folder / "watched.json"
+    path.write_text(json.dumps(value))
+    return path
+
+
+def rows(folder):
+    path = folder / "rows.jsonl"
+    with open(path, "w", encoding="utf-8") as out:
+        for i in range(ROWS):
+            fields = ",".join(f'"f{k}":{(i * k) % 997 / 7:.4f}' for k in range(1, 9))
+            out.write(f'{{"id":"r{i:09d}",{fields},"note":"rotating test record"}}\n')
+    return path
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost")
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(10)
+        self.sock.connect(self.path)
+
+
+def get(connection, path):
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read()
+    if answer.status != 200:
+        raise SystemExit(f"{path}: {answer.status} {body[:200]}")
+    return body
+
+
+class Watchers:
+    """A scraper and a page, each once a second, while `on`."""
+
+    def __init__(self, metrics_port, page_port):
+        self.on, self.over, self.asked = threading.Event(), threading.Event(), 0
+        self.threads = [threading.Thread(target=self._poll, args=at, daemon=True)
+                        for at in ((metrics_port, "/metrics"), (page_port, "/api/v1/snapshot"))]
+        for thread in self.threads:
+            thread.start()
+
+    def _poll(self, port, path):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        while not self.over.is_set():
+            if self.on.wait(0.2):
+                get(connection, path)
+                self.asked += 1
+                self.over.wait(1)
+
+    def close(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join(5)
+
+
+class Run:
+    def __init__(self, program, folder):
+        ports = free_port(), free_port()
+        feed = f'while cat "{rows(folder)}"; do :; done'
+        self.feed = subprocess.Popen(["bash", "-c", feed], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                     start_new_session=True)
+        self.process = subprocess.Popen([program, "run", str(topology(folder)), "--workers", "1", "--state-dir",
+                                         str(folder / "state"), "--metrics", f"127.0.0.1:{ports[0]}", "--http",
+                                         f"127.0.0.1:{ports[1]}", "--allow-path", str(ROOT)],
+                                        stdin=self.feed.stdout, stdout=subprocess.DEVNULL,
+                                        stderr=open(folder / "log", "w"))
+        self.feed.stdout.close()
+        self.folder, self.ports = folder, ports
+        self.socket = folder / "state" / "control.sock"
+        deadline = time.monotonic() + 30
+        while not self.socket.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit((folder / "log").read_text())
+            time.sleep(0.05)
+
+    def look(self):
+        """(time, records, CPU seconds)."""
+        connection = UnixConnection(self.socket)
+        snapshot = json.loads(get(connection, "/api/v1/snapshot"))
+        connection.close()
+        cpu = time.clock_gettime((~self.process.pid << 3) | 2)
+        return time.monotonic(), snapshot["stages"]["out"]["rows_in"], cpu
+
+    def memory_mb(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) / 1024
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(30)
+        os.killpg(self.feed.pid, 15)
+        self.feed.wait(10)
+
+
+def measure(run, watchers, watched, seconds):
+    watchers.on.set() if watched else watchers.on.clear()
+    begin = run.look()
+    time.sleep(seconds)
+    end = run.look()
+    records = end[1] - begin[1]
+    return records / (end[0] - begin[0]), (end[2] - begin[2]) / records
+
+
+def report(name, values, floor=None):
+    median = statistics.median(values)
+    bound = "" if floor is None else f"  [at least {floor}: {'holds' if median >= floor else 'MISSED'}]"
+    print(f"{name:<52} {median:9.4f} ({min(values):.4f}..{max(values):.4f}){bound}", flush=True)
+    return floor is None or median >= floor
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--window", type=float, default=2.5)
+    parser.add_argument("--program", default=str(ROOT / "build/bin/anabranch"))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="anabranch-watching-") as name:
+        run = Run(options.program, pathlib.Path(name))
+        watchers = Watchers(*run.ports)
+        try:
+            measure(run, watchers, False, 5)
+            before_mb = run.memory_mb()
+            rates, cpus, absolute = [], [], []
+            for pair in range(options.pairs):
+                sides = {}
+                for watched in (pair % 2 == 0, pair % 2 != 0):
+                    sides[watched] = measure(run, watchers, watched, options.window)
+                rates.append(sides[True][0] / sides[False][0])
+                cpus.append(sides[False][1] / sides[True][1])
+                absolute.append(sides[False][0] / 1000)
+            added_mb = run.memory_mb() - before_mb
+        finally:
+            watchers.close()
+            run.close()
+    print(f"{options.pairs} pairs of {options.window} s, one lane, {watchers.asked} requests answered")
+    report("unwatched: k records/s", absolute)
+    held = report("watched: rate / unwatched", rates, FLOOR)
+    held &= report("watched: CPU per record, unwatched / watched", cpus, FLOOR)
+    print(f"{'memory after the first watching: + MB':<52} {added_mb:9.1f}  [at most {MOST_MB}]", flush=True)
+    return 0 if held and added_mb <= MOST_MB else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
