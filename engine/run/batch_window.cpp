@@ -99,8 +99,8 @@ void BatchWindow::Unpark() {
 
 void BatchWindow::Await(Flight& flight) {
   if (flight.waits || flight.done.load(std::memory_order_acquire)) return;
-  place_ = Place::kParked;
   const LaneClock::Spell crew(&meter_.clock(), LaneState::kCrew, parts_.worker->costliest());
+  place_ = Place::kParked;
   flight.done.wait(false);
   Unpark();
 }
@@ -173,6 +173,7 @@ Result<std::shared_ptr<BatchWindow::Flight>> BatchWindow::MakePart(const RecordB
   part->batch->partitions = parts_.partitions.get();
   part->batch->lane = batch.lane;
   part->batch->sequence = batch.sequence;
+  part->batch->intake_ns = batch.intake_ns;
   part->rows = count;
   part->waits = true;
   part->last_part = false;
