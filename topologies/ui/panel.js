@@ -20,8 +20,8 @@ const Counts = live(({ id }) => {
       <div><dt>failed by code</dt><dd>${Object.entries(n.codes || {}).map(([code, times]) => `${code} ${whole((times))}`).join(", ") || "none"}</dd></div>
       <div><dt>rows per batch, p50 / p99</dt><dd>${pair(n.batch_rows, count)}</dd></div>
       <div><dt>time per batch, p50 / p99</dt><dd>${pair(n.batch_seconds, duration)}</dd></div>
-      <div><dt>rows per model call, p50 / p99</dt><dd>${pair(n.call_rows, count)}</dd></div>
-      <div><dt>time per model call, p50 / p99</dt><dd>${pair(n.call_seconds, duration)}</dd></div></dl>`;
+      <div><dt>rows per call, p50 / p99</dt><dd>${pair(n.call_rows, count)}</dd></div>
+      <div><dt>time per call, p50 / p99</dt><dd>${pair(n.call_seconds, duration)}</dd></div></dl>`;
 });
 
 const TargetNow = live(({ id }) => {

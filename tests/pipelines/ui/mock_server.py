@@ -105,7 +105,7 @@ class Mock:
     def stage_numbers(self, number, stage):
         t = self.beat
         swing = ((t * 7 + number * 13) % 50) / 100
-        rate = 1200 * (1 + swing)
+        rate = 1200 + t * 7 % 50 - (400 if stage["id"] == "gbt" else 0)
         cascade = (self.failure or {}).get("cascade", [])
         state = "busy" if stage["kind"] == "infer" else "running"
         if self.failure:
