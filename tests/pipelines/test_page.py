@@ -269,7 +269,7 @@ class Pages(MockedPage):
         page.click("[data-box='group ensemble']")
         self.wait(page, "document.querySelectorAll('[data-box]').length > 20")
 
-    def test_what_a_page_may_change_is_pictured(self):
+    def test_pages_can_be_pictured(self):
         """Pictures for docs; without ANABRANCH_SHOTS they are only made."""
         places = {"graph": "/", "panel": "/graph/gbt", "runs": "/runs/r0036", "letters": "/letters"}
         self.serve()

@@ -21,7 +21,7 @@ const Tile = ({ name, value, note }) => html`<div class="tile"><dt>${name}</dt><
 const Header = live(() => {
   const now = snapshot.value;
   const failed = now?.failure;
-  const [glyph, colour] = failed ? ["✖", "bad"] : verdictMark(now?.verdict.kind || "starting");
+  const [glyph, colour] = failed ? ["✖", "bad"] : verdictMark(now?.verdict?.kind || "starting");
   return html`<header>
     <div class="title"><h1>${topology.value?.name || "Anabranch"}</h1>
       ${now ? html`<${State} state=${lostSince.value ? "stopped" : now.state} word=${lostSince.value ? "does not answer" : null} />` : null}
@@ -29,10 +29,10 @@ const Header = live(() => {
       ${pipelines.value && pipelines.value.length > 1 ? html`<button type="button" onClick=${() => choosePipeline(null)}>All pipelines</button>` : null}
       <button type="button" onClick=${toggleTheme} aria-label="Change between dark and light">◐</button></div>
     ${now ? html`
-      <p class=${`verdict is-${colour}`}><span class="glyph" aria-hidden="true">${glyph}</span> <span>${failed ? `stage "${failed.stage}" stopped: nothing is read until it restarts` : now.verdict.text}</span> <i>${failed ? "" : now.verdict.advice}</i></p>
+      <p class=${`verdict is-${colour}`}><span class="glyph" aria-hidden="true">${glyph}</span> <span>${failed ? `stage "${failed.stage}" stopped: nothing is read until it restarts` : now.verdict?.text}</span> <i>${failed ? "" : now.verdict?.advice}</i></p>
       <dl class="tiles">
-        <${Tile} name="Rate" value=${perSecond(now.rate.read)} note=${`${perSecond(now.rate.committed)} committed`} />
-        <${Tile} name="Lag" value=${whole(now.lag.records)} note=${now.lag.seconds == null ? "records" : `records, ${duration(now.lag.seconds)}`} />
+        <${Tile} name="Rate" value=${perSecond(now.rate?.read)} note=${`${perSecond(now.rate?.committed)} committed`} />
+        <${Tile} name="Lag" value=${whole(now.lag?.records)} note=${now.lag?.seconds == null ? "records" : `records, ${duration(now.lag.seconds)}`} />
         <${Tile} name="Latency p50" value=${duration(now.latency?.p50)} note=${`p99 ${duration(now.latency?.p99)}`} />
         <${Tile} name="Last commit" value=${now.last_commit ? ago(now.last_commit, now.now) : "none yet"} note=${now.last_commit ? clock(now.last_commit) : ""} />
         <${Tile} name="Dead letters" value=${count(sum(now, "dead_lettered"))} note=${`${count(sum(now, "failed"))} rows failed`} />
@@ -43,7 +43,7 @@ const Header = live(() => {
 });
 
 const sum = (now, name) =>
-  Object.values(now.stages).reduce((total, stage) => total + (stage[name] || 0), 0);
+  Object.values(now.stages || {}).reduce((total, stage) => total + (stage[name] || 0), 0);
 
 /** What an operator must know first: the process is gone, a stage stopped, it is not ready. */
 const Notices = live(() => {
@@ -61,6 +61,9 @@ const Notices = live(() => {
     return html`<div class="notice is-bad"><${Glyph} state="failed" /> <div><b>Stage ${stage} stopped</b> at ${clock(at)}: ${causeOf(now.failure)} <code>${kind}</code><br />
       ${whole(records)} records wait with their results. ${cascade?.length ? `Not the cause, only behind it: ${cascade.join(", ")}.` : ""}
 ${" "}<a href="#/restart">See what a restart does</a></div></div>`;
+  }
+  if (now?.state === "stopped") {
+    return html`<div class="notice is-warn"><${Glyph} state="stopped" /> <div><b>No process runs this pipeline.</b> Start it with <${Command} text=${`anabranch run ${file}`} /></div></div>`;
   }
   if (now && !now.ready && now.reasons?.length) {
     return html`<div class="notice is-warn"><${Glyph} state="waiting" /> <div><b>Not ready.</b> ${now.reasons.map((r) => `${r.part}: ${r.why}`).join(" ")}</div></div>`;

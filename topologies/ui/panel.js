@@ -11,7 +11,7 @@ const COUNTS = ([["rows_in", "in"], ["rows_out", "out"], ["filtered", "filtered"
   ["failed", "failed"], ["missed", "timed out"], ["defaulted", "defaulted"], ["dead_lettered", "dead letters"], ["retried", "retried"]]);
 
 const Counts = live(({ id }) => {
-  const n = snapshot.value?.stages[id];
+  const n = snapshot.value?.stages?.[id];
   if (!n) return null;
   const pair = (p, show) => (p ? `${show(p.p50)} / ${show(p.p99)}` : "–");
   return html`<p><${State} state=${n.state} /> · ${perSecond(n.rate)} · ${percent(n.busy)} of busy time (${n.level})</p>
@@ -25,7 +25,7 @@ const Counts = live(({ id }) => {
 });
 
 const TargetNow = live(({ id }) => {
-  const target = snapshot.value?.targets[id];
+  const target = snapshot.value?.targets?.[id];
   if (!target) return null;
   const errors = Object.entries(target.errors || {}).map(([kind, times]) => `${kind} ${times}`).join(", ");
   return html`<dl class="facts"><div><dt>rows committed</dt><dd>${whole(target.rows)} (${bytes(target.bytes)})</dd></div>

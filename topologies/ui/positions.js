@@ -13,8 +13,8 @@ const view = (data) => html`${Object.entries(data.sources || {}).map(([id, sourc
   <section class="card"><h2>Commits</h2><${Table} caption="Targets" head=${["target", "rows", "size", "commit p50", "commit p99", "last commit", "attempts that failed"]} numeric=${[1, 2, 3, 4]}
     rows=${Object.entries(snapshot.value?.targets || {}).map(([id, t]) => [id, whole(t.rows), bytes(t.bytes), duration(t.commit_seconds?.p50), duration(t.commit_seconds?.p99), clock(t.last_commit),
       Object.entries(t.errors || {}).map(([kind, n]) => `${kind} ${n}`).join(", ") || "none"])} />
-    <p>Epochs: ${whole(snapshot.value?.epochs.committed)} committed, ${whole(snapshot.value?.epochs.aborted)} aborted, ${whole(snapshot.value?.epochs.abandoned)} abandoned.
-      Kept for a restart: ${whole(snapshot.value?.kept.rows)} records, ${bytes(snapshot.value?.kept.bytes)} of ${bytes(snapshot.value?.kept.limit)}.</p></section>
+    <p>Epochs: ${whole(snapshot.value?.epochs?.committed)} committed, ${whole(snapshot.value?.epochs?.aborted)} aborted, ${whole(snapshot.value?.epochs?.abandoned)} abandoned.
+      Kept for a restart: ${whole(snapshot.value?.kept?.rows)} records, ${bytes(snapshot.value?.kept?.bytes)} of ${bytes(snapshot.value?.kept?.limit)}.</p></section>
   <section class="card"><h2>Warnings</h2><${Table} caption="The last warnings" head=${["at", "text", "times"]} numeric=${[2]} rows=${(snapshot.value?.warnings || []).map((w) => [clock(w.at), w.text, whole(w.times)])} /></section>`;
 
 export const Positions = () => html`<${Load} load=${() => api("positions")} view=${view} every=${2} />`;
