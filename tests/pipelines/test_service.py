@@ -15,7 +15,8 @@ from service import Served, ask_socket
 ROWS, BAD, LETTERS = 400, 300, 5
 MARK = "mark-5f1c7b"    # in every record; no answer without a token has it
 PAN = "pan-9b2e44"      # in every record, and x-sensitive
-OPEN = ("snapshot", "topology", "verdict", "restart", "letters/groups", "models", "positions", "openapi.json", "pipelines")
+OPEN = ("snapshot", "topology", "verdict", "restart", "letters/groups", "models", "positions", "openapi.json", "pipelines",
+        "runs")
 
 
 class ServiceCase(harness.PipelineCase):

@@ -6,6 +6,8 @@
 #include "engine/text/json_literals.h"
 #include "topologies/commands/command_line.h"
 #include "topologies/language/topology_spec.h"
+#include "topologies/operate/api.h"
+#include "topologies/operate/api.h"
 
 namespace anabranch {
 namespace {
@@ -94,7 +96,7 @@ std::string CommandsPage() {
 std::string IndexPage(const Registry& registry) {
   std::string text =
       "# Reference\n\n- [The topology file](topology.md)\n- [Commands](commands.md)\n- [Fault codes](faults.md)\n- "
-      "[Functions](functions.md)\n- [Metrics](metrics.md)\n";
+      "[Functions](functions.md)\n- [Metrics](metrics.md)\n- [API](api.md)\n";
   text += "\n## Node kinds\n\n";
   for (const NodeKind* kind : registry.kinds()) {
     const NodeKind::Spec& spec = kind->spec();
@@ -179,7 +181,7 @@ std::string MetricsPage() {
       "# Metrics\n\n`anabranch run --metrics HOST:PORT` serves them on `/metrics` in the text format of Prometheus. "
       "All but\n`process_*` have the label `topology`. A scrape has at most " +
       std::to_string(kMostSeries) +
-      " series of the pipeline. Where it would have more,\nthe last metrics of this list are left out.\n\n" +
+      " series of the pipeline. Where it would have more,\nthe last metrics of this list are omitted.\n\n" +
       "| Name | Type | Labels | Meaning |\n| --- | --- | --- | --- |\n";
   for (const std::vector<MetricSpec>* catalogue : {&MetricCatalogue(), &ProcessMetricCatalogue()}) {
     for (const MetricSpec& metric : *catalogue) {
@@ -197,6 +199,7 @@ std::map<std::string, std::string> ReferencePages(const Registry& registry) {
   pages["topology.md"] = Headed("topologies/language/topology_spec.cpp", TopologyPage(registry));
   pages["commands.md"] = Headed("topologies/commands/command_line.cpp", CommandsPage());
   pages["faults.md"] = Headed("engine/fault_catalogue.cpp", FaultsPage());
+  pages["api.md"] = Headed("topologies/operate/api.cpp", ApiPage(registry));
   pages["functions.md"] = Headed("engine/expression/", FunctionsPage());
   pages["metrics.md"] = Headed("topologies/operate/metric_catalogue.cpp", MetricsPage());
   for (const NodeKind* kind : registry.kinds()) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/text/json_object.h"
+#include "topologies/operate/tap_hub.h"
 
 namespace anabranch {
 namespace {
@@ -140,6 +141,29 @@ Routes AllRoutes(const ApiContext& context) {
                     [text](const ApiRequest&) { return JsonResponse(*text); }});
   *text = OpenApiJson(routes);
   return routes;
+}
+
+std::string ApiPage(const Registry& registry) {
+  LivePipeline live({});
+  AuditLog audit("");
+  TapHub taps;
+  const NextCommands next;
+  const ApiContext context{live, registry, audit, taps, next, [] { return CheckedTopology(); }};
+  std::string text =
+      "# API of a running pipeline\n\n`anabranch run --http HOST:PORT` serves it, and every run serves it on the "
+      "socket "
+      "`control.sock` in its state folder.\nAnswers are JSON. An error is `{\"error\": {\"code\", \"message\", "
+      "\"cure\"}}`. A token travels in the header `X-Anabranch-Token`.\n`/api/v1/openapi.json` is this list for "
+      "programs. The page asks for `snapshot` once a second.\n\n| Method | Path | Access | Meaning |\n| --- | --- | "
+      "--- | "
+      "--- |\n";
+  for (const Route& route : AllRoutes(context)) {
+    const char* const access = route.needs == Needs::kNothing  ? "open on loopback"
+                               : route.needs == Needs::kValues ? "token, or socket"
+                                                               : "token with `operate`, or socket; audited";
+    text += "| " + route.method + " | `" + route.pattern + "` | " + access + " | " + route.summary + " |\n";
+  }
+  return text;
 }
 
 }  // namespace anabranch

@@ -54,6 +54,8 @@ using Routes = std::vector<Route>;
 // tells whether the path has other methods.
 const Route* FindRoute(const Routes& routes, const HttpRequest& request, std::map<std::string, std::string>* parameters,
                        bool* known);
+// The routes as a page in Markdown.
+std::string ApiPage(const Registry& registry);
 // The routes in the format OpenAPI 3.1.
 std::string OpenApiJson(const Routes& routes);
 

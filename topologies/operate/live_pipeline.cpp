@@ -91,6 +91,7 @@ class LivePipeline::Core {
 
  private:
   void TickOn();
+  Look WithWarnings(Look look) const;
   void TakeSample() REQUIRES(mutex_);
   void SetState(State state) REQUIRES(mutex_);
   void SetRates() REQUIRES(mutex_);
@@ -104,6 +105,8 @@ class LivePipeline::Core {
   std::deque<Sample> window_ GUARDED_BY(mutex_);
   std::deque<Latencies> minute_ GUARDED_BY(mutex_);
   std::optional<RestartOrder> order_ GUARDED_BY(mutex_);
+  mutable Mutex warn_mutex_;
+  std::vector<Warning> warnings_ GUARDED_BY(warn_mutex_);
   std::function<void(const Look&)> on_tick_ GUARDED_BY(mutex_);
   std::atomic<int64_t> tick_ns_{Clock::Real().NowNs()};
   std::atomic<int64_t> run_tick_ns_{0};  // 0: no run is at work
@@ -150,17 +153,22 @@ void LivePipeline::Core::Ended(const RunSummary& summary) {
   SetState(summary.failure ? State::kFailed : State::kStopped);
 }
 
+// Under a mutex of its own: whoever warns may hold what a sample asks for.
 void LivePipeline::Core::Warn(const std::string& line) {
-  const MutexLock lock(mutex_);
-  std::vector<Warning>& warnings = look_.warnings;
-  const int64_t now = Clock::Real().WallMs();
-  Warning warning{.at_ms = now, .text = line};
-  if (const auto same = std::ranges::find(warnings, line, &Warning::text); same != warnings.end()) {
+  const MutexLock lock(warn_mutex_);
+  Warning warning{.at_ms = Clock::Real().WallMs(), .text = line};
+  if (const auto same = std::ranges::find(warnings_, line, &Warning::text); same != warnings_.end()) {
     warning.times = same->times + 1;
-    warnings.erase(same);
+    warnings_.erase(same);
   }
-  warnings.push_back(std::move(warning));
-  if (warnings.size() > kMostWarnings) warnings.erase(warnings.begin());
+  warnings_.push_back(std::move(warning));
+  if (warnings_.size() > kMostWarnings) warnings_.erase(warnings_.begin());
+}
+
+LivePipeline::Look LivePipeline::Core::WithWarnings(Look look) const {
+  const MutexLock lock(warn_mutex_);
+  look.warnings = warnings_;
+  return look;
 }
 
 std::optional<LivePipeline::RestartOrder> LivePipeline::Core::TakeRestart() {
@@ -169,8 +177,12 @@ std::optional<LivePipeline::RestartOrder> LivePipeline::Core::TakeRestart() {
 }
 
 LivePipeline::Look LivePipeline::Core::Now() const {
-  const MutexLock lock(mutex_);
-  return look_;
+  Look look;
+  {
+    const MutexLock lock(mutex_);
+    look = look_;
+  }
+  return WithWarnings(std::move(look));
 }
 
 bool LivePipeline::Core::OrderRestart(RestartOrder order, std::string* why) {
@@ -203,9 +215,9 @@ void LivePipeline::Core::TickOn() {
     if (pipeline_ != nullptr) TakeSample();
     if (!on_tick_ || look_.started_ms == 0) continue;
     const auto tick = on_tick_;
-    const Look look = look_;
+    Look look = look_;
     const MutexUnlock unlock(mutex_);
-    tick(look);
+    tick(WithWarnings(std::move(look)));
   }
 }
 
