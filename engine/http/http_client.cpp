@@ -129,6 +129,8 @@ Result<HttpReply> HttpClient::Post(const std::string& path, const std::string& b
   return core_->Call("POST", path, &body, all);
 }
 
-Result<HttpReply> HttpClient::Delete(const std::string& path) { return core_->Call("DELETE", path, nullptr, {}); }
+Result<HttpReply> HttpClient::Delete(const std::string& path, const Headers& headers) {
+  return core_->Call("DELETE", path, nullptr, headers);
+}
 
 }  // namespace anabranch

@@ -28,7 +28,7 @@ class HttpClient {
   // kUnavailable: nobody answers there; kTimedOut. An answer of any code is Ok. At most 16 MiB.
   Result<HttpReply> Get(const std::string& path, const Headers& headers = {});
   Result<HttpReply> Post(const std::string& path, const std::string& body, const Headers& headers = {});
-  Result<HttpReply> Delete(const std::string& path);
+  Result<HttpReply> Delete(const std::string& path, const Headers& headers = {});
 
  private:
   class Core;

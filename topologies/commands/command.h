@@ -137,7 +137,7 @@ struct TopArgs : StateArgs {
 };
 struct UiArgs {
   std::vector<std::string> folders;  // empty: below the working folder
-  std::string http = "127.0.0.1:8787";
+  ServiceOptions serve;
   std::vector<std::string> allow_paths;
 };
 struct GraphArgs {
@@ -217,6 +217,7 @@ int CommandTrace(const TraceArgs& args, CommandIo& io);
 int CommandDiff(const DiffArgs& args, CommandIo& io);
 int CommandTap(const TapArgs& args, CommandIo& io);
 int CommandTop(const TopArgs& args, CommandIo& io);
+int CommandUi(const UiArgs& args, CommandIo& io);
 int CommandGraph(const GraphArgs& args, CommandIo& io);
 int CommandExplain(const ExplainArgs& args, CommandIo& io);
 int CommandSchema(const SchemaArgs& args, CommandIo& io);

@@ -23,6 +23,7 @@ struct AllArgs {
   DlqArgs dlq;
   TapArgs tap;
   TopArgs top;
+  UiArgs ui;
   TraceArgs trace;
   DiffArgs diff;
   GraphArgs graph;
@@ -62,6 +63,7 @@ class CommandLine {
     AddTop(app_, &args_.top)->callback([this] {
       action_ = [this](CommandIo& io) { return CommandTop(args_.top, io); };
     });
+    AddUi(app_, &args_.ui)->callback([this] { action_ = [this](CommandIo& io) { return CommandUi(args_.ui, io); }; });
     AddTrace();
     AddDiff();
     AddGraph();

@@ -2,11 +2,10 @@
 
 namespace anabranch {
 
-void AddServe(CLI::App* command, ServiceOptions* options) {
+void AddPage(CLI::App* command, ServiceOptions* options) {
   const auto add = [command](const char* flag, std::string* value, const char* type, const char* what) {
     return command->add_option(flag, *value, what)->type_name(type)->group("Serve");
   };
-  add("--metrics", &options->metrics, "ADDR", "probes and metrics, without a token, for example 0.0.0.0:9464");
   add("--http", &options->http, "ADDR", "the page and the API, for example 127.0.0.1:8787");
   add("--http-cert", &options->certificate_file, "FILE", "certificate of --http, PEM: needed beyond this machine");
   add("--http-key", &options->key_file, "FILE", "the key of --http-cert, PEM");
@@ -18,6 +17,13 @@ void AddServe(CLI::App* command, ServiceOptions* options) {
       ->allow_extra_args(false)
       ->group("Serve");
   add("--http-assets", &options->assets, "DIR", "files of the page instead of those in the program; for development");
+}
+
+void AddServe(CLI::App* command, ServiceOptions* options) {
+  command->add_option("--metrics", options->metrics, "probes and metrics, without a token, for example 0.0.0.0:9464")
+      ->type_name("ADDR")
+      ->group("Serve");
+  AddPage(command, options);
 }
 
 }  // namespace anabranch

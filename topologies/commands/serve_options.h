@@ -5,6 +5,8 @@
 
 namespace anabranch {
 
+// The flags of a page: --http and what belongs to it.
+void AddPage(CLI::App* command, ServiceOptions* options);
 // The flags of what a process with a pipeline serves.
 void AddServe(CLI::App* command, ServiceOptions* options);
 

@@ -1,5 +1,7 @@
 #include "topologies/commands/watch_options.h"
 
+#include "topologies/commands/serve_options.h"
+
 namespace anabranch {
 
 CLI::App* AddMetrics(CLI::App& app, MetricsArgs* args) {
@@ -66,6 +68,21 @@ CLI::App* AddTop(CLI::App& app, TopArgs* args) {
       ->capture_default_str();
   command->add_flag("--once", args->once, "show it once and end");
   command->footer("Repaints a terminal; otherwise it prints a block per interval. Exit code 69 if no process runs it.");
+  return command;
+}
+
+CLI::App* AddUi(CLI::App& app, UiArgs* args) {
+  CLI::App* command = Command(app, "ui", "Serves a page with the pipelines of one or more folders, running or not.",
+                              "anabranch ui pipelines");
+  command->add_option("DIR", args->folders, "folders; state folders in them are found; default: the working folder")
+      ->type_name("");
+  args->serve.http = "127.0.0.1:8787";
+  AddPage(command, &args->serve);
+  AddAllowPath(command, &args->allow_paths);
+  command->footer(
+      "Of a pipeline that a process runs, all is passed on to that process. Of the others the page shows the state, "
+      "the\n"
+      "history and the plan of a restart, and the command that acts. Ends with SIGINT or SIGTERM.");
   return command;
 }
 

@@ -8,5 +8,6 @@ namespace anabranch {
 CLI::App* AddMetrics(CLI::App& app, MetricsArgs* args);
 CLI::App* AddTap(CLI::App& app, TapArgs* args);
 CLI::App* AddTop(CLI::App& app, TopArgs* args);
+CLI::App* AddUi(CLI::App& app, UiArgs* args);
 
 }  // namespace anabranch

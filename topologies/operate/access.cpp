@@ -149,11 +149,21 @@ std::optional<HttpResponse> Access::RefuseName(const HttpRequest& request) const
                        "use the address that it printed, or give its name with --http-hosts");
 }
 
+// Full rights, or as much as a process of the same user passes on for somebody who asked it.
+std::optional<HttpResponse> Access::RefuseLocal(const HttpRequest& request, Needs needs, Caller* caller) {
+  *caller = {"local", "local", true, true};
+  const std::string_view as = request.header(kPassedOnRights);
+  if (as.empty()) return std::nullopt;
+  caller->name = request.header(kPassedOnName);
+  caller->may_change = as == "operate";
+  caller->may_read = caller->may_change || as == "read";
+  const bool may = needs == Needs::kNothing || (needs == Needs::kValues ? caller->may_read : caller->may_change);
+  if (may) return std::nullopt;
+  return ErrorResponse(403, "not_allowed", "this token does not allow that", "use one with the role operate");
+}
+
 std::optional<HttpResponse> Access::Refuse(const HttpRequest& request, Needs needs, Caller* caller) {
-  if (request.local_file) {
-    *caller = {"local", "local", true, true};
-    return std::nullopt;
-  }
+  if (request.local_file) return RefuseLocal(request, needs, caller);
   *caller = {"anonymous", AddressOf(request, rules_.behind_proxy)};
   if (auto refused = RefuseName(request)) return refused;
   const std::string_view origin = request.header("origin");

@@ -25,6 +25,10 @@ Result<std::vector<AccessToken>> ReadTokens(const std::string& file);
 // 160 random bits, in hex.
 std::string RandomToken();
 
+// Headers of a request that `anabranch ui` passes on to a socket: "none", "read" or "operate", and the token's name.
+inline constexpr char kPassedOnRights[] = "x-anabranch-as";
+inline constexpr char kPassedOnName[] = "x-anabranch-name";
+
 // Who may do what at one listener.
 struct AccessRules {
   std::vector<std::string> hosts = {};  // values of Host, in lower case, with their ports ("name" alone: any port)
@@ -52,6 +56,7 @@ class Access {
     int64_t second = 0;
     int count = 0;
   };
+  static std::optional<HttpResponse> RefuseLocal(const HttpRequest& request, Needs needs, Caller* caller);
   bool KnownHost(const HttpRequest& request) const;
   bool TooManyFailures(const std::string& address);
   void NoteFailure(const std::string& address);

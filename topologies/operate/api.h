@@ -67,6 +67,7 @@ struct ApiContext {
   TapHub& taps;
   const NextCommands& next;                // the commands of an operator for this pipeline
   std::function<CheckedTopology()> check;  // the topology's file as it is now
+  bool runs_here = true;                   // false: nothing can be ordered, because no process runs it
 };
 void AddLiveRoutes(const ApiContext& context, Routes* routes);
 void AddTopologyRoutes(const ApiContext& context, Routes* routes);

@@ -65,7 +65,7 @@ HttpResponse ShowRestart(const ApiContext& context, const ApiRequest& request) {
   json.AddFlag("failed", waits).AddJson("failure", FailureJson(look, request.caller.may_read));
   json.AddJson("plan", waits ? RestartPlanJson(restart.plan) : NothingFailedJson());
   json.AddJson("stages", waits ? StagesJson(*outlook->checked.plan, restart.plan) : "{}");
-  json.AddFlag("can_restart_here", waits && !restart.plan.refused);
+  json.AddFlag("can_restart_here", context.runs_here && waits && !restart.plan.refused);
   return JsonResponse(json.AddText("command", context.next.restart).text());
 }
 

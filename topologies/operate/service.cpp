@@ -15,6 +15,7 @@
 #include "topologies/operate/history.h"
 #include "topologies/operate/metrics_text.h"
 #include "topologies/operate/page.h"
+#include "topologies/operate/page_listener.h"
 #include "topologies/operate/tap_hub.h"
 
 namespace anabranch {
@@ -97,8 +98,6 @@ class Service::Core {
   void OpenSocket();
   void Tell(const Status& status) EXCLUDES(warn_mutex_);
   Status ListenForScrapes();
-  Status ListenForPage();
-  Status CheckPage() const;
 
   HttpResponse Scraped(const HttpRequest& request);
   HttpResponse Asked(const HttpRequest& request, Access& access);
@@ -122,18 +121,20 @@ class Service::Core {
   RequestCounts counts_;
   const ApiContext context_;
   const Routes routes_;
-  Access owner_;                          // of the socket
-  std::unique_ptr<Access> access_;        // of `http`
-  std::atomic<Access*> others_{nullptr};  // the same, once it is there
-  std::string token_;                     // made here; empty: none
+  Access owner_;  // of the socket
   bool told_ = false;
   // Last: their threads use the members above.
-  std::unique_ptr<HttpServer> scrapes_, page_, socket_;
+  std::unique_ptr<HttpServer> scrapes_, socket_;
+  std::unique_ptr<PageListener> page_;
 };
 
 Status Service::Core::Listen() {
   if (!options_.metrics.empty()) RETURN_IF_ERROR(WithOption(ListenForScrapes(), "metrics"));
-  if (!options_.http.empty()) return WithOption(ListenForPage(), "http");
+  if (options_.http.empty()) return Status::Ok();
+  auto page = PageListener::Start(
+      options_, [this](const HttpRequest& request, Access& access) { return Asked(request, access); });
+  if (!page.ok()) return WithOption(page.status(), "http");
+  page_ = std::move(*page);
   return Status::Ok();
 }
 
@@ -147,58 +148,11 @@ Status Service::Core::ListenForScrapes() {
   return Status::Ok();
 }
 
-Status Service::Core::ListenForPage() {
-  if (options_.certificate_file.empty() != options_.key_file.empty()) {
-    return {Code::kInvalid, "--http-cert and --http-key go together"};
-  }
-  HttpServerOptions server{.listen = options_.http,
-                           .certificate_file = options_.certificate_file,
-                           .key_file = options_.key_file,
-                           .most_connections = kPageConnections};
-  ASSIGN_OR_RETURN(page_, HttpServer::Start(std::move(server), [this](const HttpRequest& request) {
-                     Access* const access = others_.load();
-                     if (access == nullptr)
-                       return ErrorResponse(503, "starting", "the server is being set up", "ask again");
-                     return Asked(request, *access);
-                   }));
-  RETURN_IF_ERROR(CheckPage());
-  AccessRules rules{.hosts = HostsOf(page_->address(), page_->loopback())};
-  rules.behind_proxy = options_.behind_proxy;
-  rules.numbers_are_open = page_->loopback() && !options_.behind_proxy;
-  for (const std::string& host : options_.hosts) rules.hosts.push_back(host);
-  if (!options_.tokens_file.empty()) {
-    ASSIGN_OR_RETURN(rules.tokens, ReadTokens(options_.tokens_file));
-  } else {
-    token_ = RandomToken();
-    rules.tokens = {{"page", token_, true}};
-  }
-  access_ = std::make_unique<Access>(std::move(rules));
-  others_ = access_.get();
-  return Status::Ok();
-}
-
-Status Service::Core::CheckPage() const {
-  if (page_->loopback() && !options_.behind_proxy) return Status::Ok();
-  const bool encrypted = !options_.certificate_file.empty() || options_.behind_proxy;
-  const std::string where = page_->loopback() ? "behind a proxy" : "on " + options_.http;
-  if (!encrypted) {
-    return {Code::kInvalid, options_.http + " is reached from other machines: give --http-cert and --http-key, or " +
-                                "--http-behind-proxy where a proxy does the TLS; or listen on 127.0.0.1"};
-  }
-  if (options_.tokens_file.empty()) return {Code::kInvalid, where + " people need tokens: give --http-tokens FILE"};
-  if (!options_.assets.empty() && !page_->loopback()) {
-    return {Code::kInvalid, "--http-assets is for development: listen on 127.0.0.1 with it"};
-  }
-  return Status::Ok();
-}
-
 std::vector<std::string> Service::Core::TakeLines() {
   std::vector<std::string> lines;
   if (std::exchange(told_, true)) return lines;
   if (scrapes_) lines.push_back("metrics and probes: http://" + scrapes_->address() + "/metrics");
-  if (!page_) return lines;
-  const std::string scheme = options_.certificate_file.empty() ? "http://" : "https://";
-  lines.push_back("page: " + scheme + page_->address() + "/" + (token_.empty() ? "" : "#t=" + token_));
+  if (page_) lines.push_back(page_->line());
   return lines;
 }
 
