@@ -5,6 +5,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <span>
 
 #include "engine/json_type.h"
 #include "engine/schema/record_schema.h"
@@ -41,6 +42,21 @@ Json StandIn(const Json& value) {
   char text[20];
   std::snprintf(text, sizeof text, "masked-%08x", number);
   return text;
+}
+
+// Replaces what is at `steps`, in each item where an array is on the way.
+void ReplaceAt(std::span<const std::string> steps, bool stand_ins, Json* value) {
+  if (steps.empty()) {
+    if (stand_ins) {
+      *value = StandIn(*value);
+    } else if (!value->is_null()) {
+      *value = kMasked;
+    }
+  } else if (value->is_array()) {
+    for (Json& item : *value) ReplaceAt(steps, stand_ins, &item);
+  } else if (value->is_object() && value->contains(steps.front())) {
+    ReplaceAt(steps.subspan(1), stand_ins, &(*value)[steps.front()]);
+  }
 }
 
 bool HoldsText(const Type& type) {
@@ -83,20 +99,7 @@ std::string MaskRecord(const PlanSource& source, std::string_view value, bool st
   if (!HidesMessages(source)) return std::string(value);
   Json record = Json::parse(value, nullptr, false);
   if (!record.is_object()) return kMasked;
-  for (const std::vector<std::string>& steps : source.schema->sensitive()) {
-    Json* at = &record;
-    for (const std::string& step : steps) {
-      const auto found = at->is_object() ? at->find(step) : at->end();
-      at = at->is_object() && found != at->end() ? &*found : nullptr;
-      if (at == nullptr) break;
-    }
-    if (at == nullptr) continue;
-    if (stand_ins) {
-      *at = StandIn(*at);
-    } else if (!at->is_null()) {
-      *at = kMasked;
-    }
-  }
+  for (const std::vector<std::string>& steps : source.schema->sensitive()) ReplaceAt(steps, stand_ins, &record);
   return record.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -88,6 +88,9 @@ class TapCompiler {
   Result<TapViews> Run() {
     RETURN_IF_ERROR(ChooseStages());
     for (const StageId stage : stages_) RETURN_IF_ERROR(AddView(stage));
+    for (ColumnId column = 0; column < plan_.columns.size(); ++column) {
+      if (hidden_[column] && plan_.columns[column].type.kind == Kind::kString) views_.hidden_texts.push_back(column);
+    }
     views_.hide_key = HiddenKeys(plan_);
     if (request_.reveal) views_.hide_key.assign(plan_.sources.size(), false);
     for (const StageId stage : stages_) {
@@ -231,16 +234,25 @@ std::string CellsJson(const std::vector<TapView::Shown>& shown, const RecordBatc
   return cells.text();
 }
 
-std::string KeyJson(std::string_view key, bool present, bool hidden) {
-  if (!present) return "null";
-  return JsonBytes(hidden ? kMasked : key);
+// Whether the text is that of a hidden column of the row.
+bool IsHidden(const TapViews& views, const RecordBatch& batch, uint32_t row, std::string_view text) {
+  return std::ranges::any_of(views.hidden_texts, [&](ColumnId id) {
+    const Column& column = batch.columns[id];
+    return column.rows() > row && column.valid(row) && column.values<std::string_view>()[row] == text;
+  });
 }
 
-std::string HeadersOf(const RecordBatch& batch, uint32_t row) {
+std::string KeyJson(const TapViews& views, const RecordBatch& batch, uint32_t row, std::string_view key, bool present) {
+  if (!present) return "null";
+  return JsonBytes(views.hide_key[batch.source] || IsHidden(views, batch, row, key) ? kMasked : key);
+}
+
+std::string HeadersOf(const TapViews& views, const RecordBatch& batch, uint32_t row) {
   std::vector<std::string> headers;
   for (const RowHeader& header : batch.row_headers(row)) {
-    headers.push_back(
-        JsonList({JsonBytes(header.name), header.value.data() == nullptr ? "null" : JsonBytes(header.value)}));
+    const bool null = header.value.data() == nullptr;
+    const std::string_view value = !null && IsHidden(views, batch, row, header.value) ? kMasked : header.value;
+    headers.push_back(JsonList({JsonBytes(header.name), null ? "null" : JsonBytes(value)}));
   }
   return JsonList(headers);
 }
@@ -329,7 +341,6 @@ size_t BytesOf(const TapView& view, const RecordBatch& batch, uint32_t row, bool
 TapRow CopyRow(const Plan& plan, const TapViews& views, const TapView& view, bool record, const RecordBatch& batch,
                uint32_t row) {
   const PlanSource& source = plan.sources[batch.source];
-  const bool hides_key = views.hide_key[batch.source];
   const SourcePartition& partition = batch.partitions->at(batch.partition[row]);
   JsonObject json;
   json.AddText("node", plan.StageName(view.stage)).AddText("source", source.id);
@@ -337,8 +348,8 @@ TapRow CopyRow(const Plan& plan, const TapViews& views, const TapView& view, boo
   json.AddNumber("offset", batch.offset[row]);
   const int64_t timestamp = batch.timestamp_ms[row];
   timestamp < 0 ? json.AddJson("timestamp", "null") : json.AddNumber("timestamp", timestamp);
-  json.AddJson("key", KeyJson(batch.key[row], batch.key_present[row] != 0, hides_key));
-  json.AddJson("headers", HeadersOf(batch, row));
+  json.AddJson("key", KeyJson(views, batch, row, batch.key[row], batch.key_present[row] != 0));
+  json.AddJson("headers", HeadersOf(views, batch, row));
   json.AddText("outcome", NameOf(batch.stages[view.stage].outcome[row]));
   AddOutcomes(plan, batch, row, !views.hide_messages[batch.source], &json);
   json.AddJson("before", CellsJson(view.before, batch, row)).AddJson("after", CellsJson(view.after, batch, row));
@@ -348,7 +359,7 @@ TapRow CopyRow(const Plan& plan, const TapViews& views, const TapView& view, boo
     const bool kept = batch.record_key.size() > row;
     const std::string_view key = kept ? batch.record_key[row] : batch.key[row];
     const bool present = kept ? batch.record_key_present[row] != 0 : batch.key_present[row] != 0;
-    json.AddJson("record_key", KeyJson(key, present, hides_key));
+    json.AddJson("record_key", KeyJson(views, batch, row, key, present));
     copy.payload = batch.payload[row];
   }
   const std::string text = json.text();
