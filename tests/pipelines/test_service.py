@@ -1,11 +1,11 @@
 """What a run serves, and who may ask for what. With files: the run stays after a stage stopped (--on-stop stay)."""
 import json
 import os
-import pathlib
 import resource
 import socket
 import stat
 import time
+import urllib.parse
 
 import harness
 import service
@@ -142,6 +142,12 @@ class Access(ServiceCase):
         time.sleep(1)
         code, letters = served.json("/api/v1/letters")
         self.assertEqual((code, letters["total"]), (200, LETTERS), letters)
+        self.assertNotIn(MARK, json.dumps(letters))
+        for where, found in ((f'note == "{MARK}"', LETTERS), ('id == "o1"', 1), ("id == null", 0)):
+            code, answer = served.json("/api/v1/letters?where=" + urllib.parse.quote(where))
+            self.assertEqual((code, answer["total"]), (200, found), (where, answer))
+        for where in (f'pan == "{PAN}"', "no_such > 1", "id", "id =="):
+            self.assertEqual(served.ask("/api/v1/letters?where=" + urllib.parse.quote(where))[0], 400, where)
         letter = served.ask(f"/api/v1/letters/{letters['letters'][0]['id']}")[1]
         self.assertIn(MARK, letter)
         self.assertNotIn(PAN, letter)

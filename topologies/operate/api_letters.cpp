@@ -12,8 +12,9 @@
 #include "engine/text/json_object.h"
 #include "engine/text/timestamp.h"
 #include "topologies/operate/api.h"
-#include "topologies/operate/letter_mask.h"
+#include "topologies/operate/letter_where.h"
 #include "topologies/operate/letters.h"
+#include "topologies/operate/masking.h"
 #include "topologies/operate/side_run.h"
 
 namespace anabranch {
@@ -130,7 +131,7 @@ bool Reveals(const ApiRequest& request) {
 std::string ShortLetterJson(const DeadLetter& letter, bool hides, int64_t now_ms) {
   JsonObject json;
   json.AddText("id", letter.Id()).AddText("node", letter.node).AddText("code", letter.code);
-  json.AddText("message", hides ? "***" : letter.message).AddText("failed_at", letter.failed_at);
+  json.AddText("message", hides ? kMasked : letter.message).AddText("failed_at", letter.failed_at);
   int64_t micros = 0;
   if (ParseTimestamp(letter.failed_at, &micros)) json.AddNumber("age_s", (now_ms - micros / 1000) / 1000);
   return json.AddText("position", letter.Id()).text();
@@ -144,14 +145,17 @@ HttpResponse LetterDesk::List(const ApiRequest& request) {
   const MutexLock lock(scans_);
   const Result<Letters> letters = Open();
   if (!letters.ok()) return Failed(letters.status());
-  const bool hides = HasSensitive(letters->plan()) && !Reveals(request);
+  const Plan& plan = letters->plan();
+  Result<LetterWhere> where = LetterWhere::Make(plan, QueryText(request.http, "where"), Reveals(request));
+  if (!where.ok()) return ErrorResponse(400, "where", where.status().message(), "");
   const int64_t now_ms = Clock::Real().WallMs();
   int64_t scanned = 0, taken = 0;
   std::vector<std::string> page;
-  const Status read = Scan(*letters, [&](const RecordBatch&, uint32_t, const DeadLetter& letter) {
+  const Status read = Scan(*letters, [&](const RecordBatch& batch, uint32_t row, const DeadLetter& letter) {
     ++scanned;
-    if (!filter.Takes(letter)) return;
+    if (!filter.Takes(letter) || !where->Takes(batch, row, letter)) return;
     const int64_t number = ++taken;
+    const bool hides = !Reveals(request) && QuotesHidden(plan, letter);
     if (number > after && number <= after + limit) page.push_back(ShortLetterJson(letter, hides, now_ms));
   });
   if (!read.ok()) return Failed(read);
@@ -171,7 +175,7 @@ HttpResponse LetterDesk::Show(const ApiRequest& request) {
   std::string found;
   const Status read = Scan(*letters, [&](const RecordBatch& batch, uint32_t row, const DeadLetter& letter) {
     if (!filter.Takes(letter)) return;
-    found = Reveals(request) ? LetterJson(plan, batch, row, letter) : MaskedLetterJson(plan, batch, row, letter);
+    found = LetterJson(plan, batch, row, letter, !Reveals(request));
   });
   if (!read.ok()) return Failed(read);
   if (found.empty()) return ErrorResponse(404, "not_found", "no dead letter with this id waits", "list them");
@@ -259,7 +263,8 @@ void AddLetterRoutes(const ApiContext& context, Routes* routes) {
   routes->push_back({"GET", "/api/v1/letters/groups", Needs::kNothing, "Dead letters that wait, by node and code.",
                      [desk](const ApiRequest&) { return desk->Groups(); }});
   routes->push_back({"GET", "/api/v1/letters", Needs::kValues,
-                     "Dead letters, oldest first; ?node=&code=&after=&limit=50.",
+                     "Dead letters, oldest first; ?node=&code=&where=&after=&limit=50. `where` is an expression over "
+                     "the fields of the record.",
                      [desk](const ApiRequest& request) { return desk->List(request); }});
   routes->push_back({"GET", "/api/v1/letters/{id}", Needs::kValues,
                      "One dead letter, x-sensitive values masked; ?reveal=1 shows them to a token with operate.",

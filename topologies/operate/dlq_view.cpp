@@ -12,6 +12,7 @@
 #include "engine/text/json_object.h"
 #include "engine/text/timestamp.h"
 #include "topologies/operate/failure_view.h"
+#include "topologies/operate/masking.h"
 
 namespace anabranch {
 namespace {
@@ -39,8 +40,12 @@ std::string LetterPlace(const RecordBatch& batch, uint32_t row) {
   return RecordId(batch.partitions->at(batch.partition[row]), batch.offset[row]);
 }
 
-// stage → column → JSON text of the value.
-using Results = std::vector<std::pair<std::string, std::vector<std::pair<std::string, std::string>>>>;
+// stage → columns, with the JSON text of their values.
+struct KeptResult {
+  std::string name, value;
+  bool hidden = false;  // masking.h
+};
+using Results = std::vector<std::pair<std::string, std::vector<KeptResult>>>;
 
 Results ReadResults(const Plan& plan, const DeadLetter& letter) {
   Results results;
@@ -51,18 +56,20 @@ Results ReadResults(const Plan& plan, const DeadLetter& letter) {
   SourceTable table;
   RecordBatch batch;
   batch.Clear(plan.columns.size(), plan.stages());
+  const std::vector<bool> hidden = HiddenColumns(plan);
   const bool restored = header.ok() && RestoreKeptBatch(plan, frame, route.rules, table, &batch).ok();
   for (const KeptHeader::Column& kept : restored ? header->columns : std::vector<KeptHeader::Column>()) {
     const auto info = std::find_if(plan.columns.begin(), plan.columns.end(), [&kept](const ColumnInfo& column) {
       return column.name == kept.name && column.maker == kept.maker;
     });
     if (info == plan.columns.end()) continue;
-    const Column& column = batch.columns[static_cast<size_t>(info - plan.columns.begin())];
+    const auto id = static_cast<size_t>(info - plan.columns.begin());
+    const Column& column = batch.columns[id];
     if (column.rows() != 1) continue;
     std::string value;
     AppendJsonCell(&value, column, 0);
     if (results.empty() || results.back().first != kept.maker) results.push_back({kept.maker, {}});
-    results.back().second.emplace_back(kept.name, std::move(value));
+    results.back().second.push_back({kept.name, std::move(value), hidden[id]});
   }
   batch.Clear(0, 0);
   return results;
@@ -163,32 +170,48 @@ std::string LetterText(const Plan& plan, const RecordBatch& batch, uint32_t row,
   if (results.empty()) return text + "no results travel with it that this topology can use\n";
   text += "results that travel with it:\n";
   for (const auto& [stage, columns] : results) {
-    for (const auto& [name, value] : columns) text += "  " + stage + ": " + name + " = " + Printable(value) + "\n";
+    for (const KeptResult& each : columns)
+      text += "  " + stage + ": " + each.name + " = " + Printable(each.value) + "\n";
   }
   return text;
 }
 
-std::string LetterJson(const Plan& plan, const RecordBatch& batch, uint32_t row, const DeadLetter& letter) {
+bool QuotesHidden(const Plan& plan, const DeadLetter& letter) {
+  const auto source = std::ranges::find(plan.sources, letter.source, &PlanSource::id);
+  return source != plan.sources.end() ? HidesMessages(*source) : std::ranges::any_of(plan.sources, HidesMessages);
+}
+
+std::string LetterJson(const Plan& plan, const RecordBatch& batch, uint32_t row, const DeadLetter& letter, bool masks) {
+  masks = masks && QuotesHidden(plan, letter);
+  const auto source = std::ranges::find(plan.sources, letter.source, &PlanSource::id);
+  const bool known = source != plan.sources.end();
+  const std::string stars = JsonBytes(kMasked);
+  const auto shown = [&](std::string_view text) { return masks ? stars : JsonBytes(text); };
   JsonObject json;
   json.AddText("id", letter.Id()).AddText("node", letter.node).AddText("kind", letter.kind);
-  json.AddText("class", letter.error_class).AddText("code", letter.code).AddText("message", letter.message);
+  json.AddText("class", letter.error_class).AddText("code", letter.code).AddJson("message", shown(letter.message));
   json.AddText("attempts", letter.attempts).AddText("failed_at", letter.failed_at);
   json.AddNumber("timestamp", batch.timestamp_ms[row]);
-  json.AddJson("key", batch.key_present[row] != 0 ? JsonBytes(batch.key[row]) : "null");
-  json.AddJson("value", JsonBytes(batch.payload[row]));
+  const bool hides_key = masks && (!known || HiddenKeys(plan)[static_cast<size_t>(source - plan.sources.begin())]);
+  const std::string key = hides_key ? stars : JsonBytes(batch.key[row]);
+  json.AddJson("key", batch.key_present[row] != 0 ? key : "null");
+  const std::string masked = !masks ? "" : known ? JsonBytes(MaskRecord(*source, batch.payload[row])) : stars;
+  json.AddJson("value", masks ? masked : JsonBytes(batch.payload[row]));
   std::vector<std::string> headers;
   for (const RowHeader& header : batch.row_headers(row)) {
     if (IsResults(header)) continue;
-    headers.push_back(JsonList({JsonBytes(header.name), JsonBytes(header.value)}));
+    const bool quotes = header.name.ends_with("message");
+    headers.push_back(JsonList({JsonBytes(header.name), quotes ? shown(header.value) : JsonBytes(header.value)}));
   }
   json.AddJson("headers", JsonList(headers)).AddNumber("result_bytes", static_cast<int64_t>(letter.results.size()));
   JsonObject results;
   for (const auto& [stage, columns] : ReadResults(plan, letter)) {
     JsonObject of_stage;
-    for (const auto& [name, value] : columns) of_stage.AddJson(name, value);
+    for (const KeptResult& each : columns) of_stage.AddJson(each.name, masks && each.hidden ? stars : each.value);
     results.AddJson(stage, of_stage.text());
   }
-  return json.AddJson("results", results.text()).text();
+  json.AddJson("results", results.text());
+  return masks ? json.AddFlag("masked", true).text() : json.text();
 }
 
 }  // namespace anabranch

@@ -35,6 +35,10 @@ std::string RecordJson(const RecordBatch& batch, uint32_t row, const DeadLetter&
 std::string LetterText(const Plan& plan, const RecordBatch& batch, uint32_t row, const DeadLetter& letter);
 // {"id", "node", "kind", "class", "code", "message", "attempts", "failed_at", "timestamp", "key", "value",
 //  "headers": [[name, value]], "results": {stage: {column: value}}}; bytes that are not text are {"base64": …}
-std::string LetterJson(const Plan& plan, const RecordBatch& batch, uint32_t row, const DeadLetter& letter);
+// `masks`: what masking.h hides, and whatever may quote it, is "***"; then there is "masked": true.
+std::string LetterJson(const Plan& plan, const RecordBatch& batch, uint32_t row, const DeadLetter& letter,
+                       bool masks = false);
+// Whether the message of a letter may quote what masking.h hides.
+bool QuotesHidden(const Plan& plan, const DeadLetter& letter);
 
 }  // namespace anabranch
