@@ -53,6 +53,7 @@ void RecordBatch::Clear(size_t column_count, size_t stage_count) {
   headers.clear();
   header_end.clear();
   payload_bytes = 0;
+  traceparent.clear();
   source_errors.clear();
   columns.resize(column_count);
   stages.resize(stage_count);

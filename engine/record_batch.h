@@ -128,6 +128,8 @@ class RecordBatch {
   std::vector<RowHeader> headers;         // add a row's headers before AddRow()
   std::vector<uint32_t> header_end;
   size_t payload_bytes = 0;
+  // Per row the `traceparent` that its results carry instead of the record's own; empty: that one. Without a row: none.
+  std::vector<std::string_view> traceparent;
   // Rows that the source could read no record from (an envelope that is none, a row cut at its bound: "json",
   // "envelope", "too_large"), in row order. They fail at the stage `source`, before decode.
   std::vector<RowError> source_errors;

@@ -14,6 +14,12 @@ namespace {
 // The headers of W3C Trace Context: they go from a record to its results.
 bool IsTraceHeader(std::string_view name) { return name == "traceparent" || name == "tracestate"; }
 
+// A record that is traced hands on its own span.
+std::string_view TraceOf(const RecordBatch& batch, uint32_t row, const RowHeader& header) {
+  const bool traced = header.name == "traceparent" && !batch.traceparent.empty() && !batch.traceparent[row].empty();
+  return traced ? batch.traceparent[row] : header.value;
+}
+
 // The headers that rows of a batch share stand once in its bytes, once for each set of models that scored some of them;
 // every row points at its own. A row with headers of its own has its own copy.
 class ResultEncoder : public RowEncoder {
@@ -101,7 +107,7 @@ class ResultEncoder : public RowEncoder {
     };
     if (cloud_events_ && batch.timestamp_ms[row] >= 0) add("ce_time", FormatTimestamp(batch.timestamp_ms[row] * 1000));
     for (const RowHeader& header : batch.row_headers(row)) {
-      if (IsTraceHeader(header.name)) add(header.name, header.value);
+      if (IsTraceHeader(header.name)) add(header.name, TraceOf(batch, row, header));
     }
     if (own) encoded->headers_size = out->Here() - encoded->headers;
   }

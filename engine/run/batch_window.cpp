@@ -108,6 +108,7 @@ void BatchWindow::Await(Flight& flight) {
 void BatchWindow::Compute(Flight& flight, PlanWorker& worker) {
   const bool timed = pacer_.adapts();
   const int64_t begin = timed ? shared_.clock.NowNs() : 0;
+  if (shared_.before) shared_.before(*flight.batch);
   flight.status = worker.Run(*flight.batch, shared_.crew);
   if (timed) flight.busy_ns = shared_.clock.NowNs() - begin;
   flight.failed_stage = worker.failed_stage();

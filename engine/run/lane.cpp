@@ -59,7 +59,7 @@ Lane::Lane(RunShared& shared, Parts parts)
       fed_(shared.lanes_fed),
       at_end_(shared.lanes_at_end),
       writer_(Pointers(parts_.committers), shared.lane_bytes, shared.stop,
-              {[this] { SyncKept(); }, [this](const EpochEnd& end, int64_t rows) { OnCommitted(end, rows); }, &meter_}) {
+              {[this] { OnCommitBegins(); }, [this](const EpochEnd& end, int64_t rows) { OnCommitted(end, rows); }, &meter_}) {
   parts_.worker->SetLaneClock(&meter_.clock());
 }
 
@@ -358,7 +358,15 @@ Status Lane::DropOpen() {
   return Status::Ok();
 }
 
+void Lane::OnCommitBegins() {
+  if (shared_.committed) commit_began_ns_ = shared_.clock.NowNs();
+  SyncKept();
+}
+
 void Lane::OnCommitted(const EpochEnd& end, int64_t rows) {
+  if (shared_.committed) {
+    shared_.committed({parts_.number, rows, end.positions, commit_began_ns_, shared_.clock.NowNs()});
+  }
   counts_.Commit(rows);
   if (settles_by_place_) {
     std::vector<KeptHeader::Range> ranges;

@@ -97,6 +97,7 @@ class Lane {
 
   // What a commit does besides; writer thread.
   void OnCommitted(const EpochEnd& end, int64_t rows);
+  void OnCommitBegins();
   void SyncKept();
 
   void CommitComplete(Status* status);
@@ -120,6 +121,7 @@ class Lane {
   CountedFlag fed_;     // the kept rows of its assignment are fed
   CountedFlag at_end_;  // nothing more comes, unless the group assigns it more
   uint64_t sequence_ = 0;
+  int64_t commit_began_ns_ = 0;  // writer's thread; only where somebody looks
   bool refused_said_ = false;
   std::atomic<bool> joined_{false};
   EpochWriter writer_;  // last: its thread uses the members above

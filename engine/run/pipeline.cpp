@@ -48,6 +48,8 @@ class Pipeline::Core {
         measures_(plan, clock_),
         shared_{.plan = plan, .clock = clock_, .counters = counters_, .stop = cancel, .refused = guards_.refused, .measures = measures_} {
     if (observer_.warn) shared_.warn = observer_.warn;
+    shared_.before = observer_.before;
+    shared_.committed = observer_.committed;
     shared_.show = observer_.batch;
     shared_.show_stopped = observer_.stopped;
     shared_.accept_loss = options_.accept_loss;

@@ -14,6 +14,7 @@
 #include "engine/run/ledger.h"
 #include "engine/run/refused_rows.h"
 #include "engine/run/run_measures.h"
+#include "engine/run/run_observer.h"
 
 namespace anabranch {
 
@@ -26,6 +27,8 @@ struct RunShared {
   RefusedRows& refused;
   RunMeasures& measures;
   std::function<void(const std::string&)> warn = [](const std::string&) {};
+  std::function<void(RecordBatch&)> before = {};              // RunObserver::before; may be empty
+  std::function<void(const CommitSeen&)> committed = {};      // RunObserver::committed; may be empty
   std::function<void(const RecordBatch&)> show = {};          // RunObserver::batch; may be empty
   std::function<void(const RecordBatch&)> show_stopped = {};  // RunObserver::stopped; may be empty
   Crew* crew = nullptr;                                       // null: every batch is computed on its lane

@@ -38,9 +38,13 @@ class Usage(harness.PipelineCase):
         topology = harness.copy_example("breast_cancer", self.folder) / "topology.json"
         run = self.anabranch("run", topology, "--log-format", "json", code=EXIT_OK)
         lines = [json.loads(line) for line in run.stderr.splitlines()]
-        self.assertTrue(all(set(line) == {"time", "level", "message"} for line in lines))
-        self.assertEqual({len(line["time"]) for line in lines}, {24})
-        self.assertIn("190 records read", " ".join(line["message"] for line in lines))
+        self.assertTrue(all({"ts", "level", "msg", "topology"} <= set(line) for line in lines))
+        self.assertEqual({len(line["ts"]) for line in lines}, {24})
+        self.assertEqual({line["topology"] for line in lines}, {"breast-cancer"})
+        self.assertIn("190 records read", " ".join(line["msg"] for line in lines))
+        self.assertEqual(run.stderr, run.stderr.replace("\x1b", ""))
+        by_env = self.anabranch("run", topology, "--fresh", env={"ANABRANCH_LOG_FORMAT": "json"}, code=EXIT_OK)
+        self.assertTrue(all(json.loads(line) for line in by_env.stderr.splitlines()))
         (topology.parent / "predictions.jsonl").unlink()
         run = self.anabranch("run", topology, "--log-format", "json", "--log-level", "error")
         self.assertNotEqual(run.code, EXIT_OK)

@@ -39,10 +39,10 @@ struct CheckArgs {
   std::string format = "text";  // text | json | github
   std::vector<std::string> allow_paths;
 };
-// How a run reports on standard error if that is not a terminal, or if one of these is set.
+// How a run reports on standard error.
 struct LogArgs {
-  std::string format;          // text | json; empty: text, and on a terminal a repainted table
-  std::string level = "info";  // info | warn | error: lower levels are omitted
+  std::string format = "auto";  // auto | text | json; auto: on a terminal a repainted table, else text
+  std::string level = "info";   // info | warn | error: lower levels are omitted
 };
 // Which topology, and which state of it.
 struct StateArgs {

@@ -54,7 +54,7 @@ void AddState(CLI::App* command, StateArgs* args) {
 }
 
 void AddLog(CLI::App* command, LogArgs* log) {
-  AddWord(command, "--log-format", &log->format, {"text", "json"});
+  AddWord(command, "--log-format", &log->format, {"auto", "text", "json"})->envname("ANABRANCH_LOG_FORMAT");
   AddWord(command, "--log-level", &log->level, {"info", "warn", "error"});
 }
 
@@ -65,10 +65,11 @@ void AddWorkers(CLI::App* command, int* workers) {
       ->capture_default_str();
 }
 
-void AddWord(CLI::App* command, const std::string& flag, std::string* value, const std::vector<std::string>& words) {
+CLI::Option* AddWord(CLI::App* command, const std::string& flag, std::string* value,
+                     const std::vector<std::string>& words) {
   std::string known;
   for (const std::string& word : words) known += (known.empty() ? "" : "|") + word;
-  command->add_option(flag, *value, "one of " + known)
+  return command->add_option(flag, *value, "one of " + known)
       ->type_name("WORD")
       ->capture_default_str()
       ->check(CLI::Validator(

@@ -22,7 +22,8 @@ void AddState(CLI::App* command, StateArgs* args);
 void AddLog(CLI::App* command, LogArgs* log);
 void AddWorkers(CLI::App* command, int* workers);
 // An option whose value is one of `words`.
-void AddWord(CLI::App* command, const std::string& flag, std::string* value, const std::vector<std::string>& words);
+CLI::Option* AddWord(CLI::App* command, const std::string& flag, std::string* value,
+                     const std::vector<std::string>& words);
 // Refuses a value with "VALUE" `fault`.
 CLI::Validator Judged(const std::function<bool(const std::string&)>& sound, const std::string& fault);
 

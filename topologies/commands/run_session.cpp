@@ -3,16 +3,20 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <optional>
-#include <sstream>
 #include <thread>
 
 #include "engine/mutex.h"
 #include "engine/printable.h"
 #include "engine/run/pipeline.h"
+#include "engine/trace/tracer.h"
+#include "topologies/commands/command_line.h"
+#include "topologies/commands/log_view.h"
 #include "topologies/commands/run_view.h"
 #include "topologies/commands/stop_signals.h"
 
@@ -70,6 +74,12 @@ void ShowFailure(const std::string& command, const StateArgs& args, RunStart sta
   } else {
     io.err << PrintableLines(summary.status.message()) << "\n";
   }
+  if (summary.stuck) io.err << "a thread is stuck in that call, so this process ends\n";
+}
+
+void ShowSummary(const Plan& plan, const RunSummary& summary, const std::string& state_dir, CommandIo& io) {
+  if (!summary.note.empty()) io.err << summary.note << "\n";
+  if (!summary.already_done && !summary.totals.stages.empty()) io.err << SummaryText(plan, summary, state_dir);
 }
 
 }  // namespace
@@ -144,6 +154,16 @@ std::unique_ptr<Service> StartService(const std::string& command, const StateArg
 
 namespace {
 
+// Null: the environment asks for no traces.
+std::unique_ptr<Tracer> MakeTracer(const Plan& plan, const RunOptions& options,
+                                   const std::function<void(const std::string&)>& warn, std::atomic<int64_t>& dropped) {
+  const std::optional<TraceSettings> settings =
+      TraceSettingsFrom([](const char* name) { return std::getenv(name); }, plan.name);
+  if (!settings) return nullptr;
+  for (const std::string& warning : settings->warnings) warn(warning);
+  return std::make_unique<Tracer>(plan, Clock::Real(), *settings, options.instance, ProgramVersion(), warn, dropped);
+}
+
 // While a run starts: ends the process when a stop was asked for and the step that is under way does not end for it. No
 // record was read yet, so that is as safe as waiting.
 class StartGuard {
@@ -193,13 +213,17 @@ void WaitAndTell(const Pipeline& pipeline, Service& service) {
   service.live().Leaving();
 }
 
-// What was gathered, line by line.
-void Log(std::ostringstream* gathered, RunView& view, void (RunView::*say)(const std::string&)) {
-  std::istringstream text(gathered->str());
-  gathered->str({});
-  for (std::string line; std::getline(text, line);) {
-    if (!line.empty()) (view.*say)(line);
+// What the rows of a run came to.
+SessionEnd CountsOf(const Plan& plan, const RunSummary& summary) {
+  SessionEnd end;
+  end.records = summary.totals.rows_committed;
+  for (StageId stage = 0; stage < summary.totals.stages.size(); ++stage) {
+    const StageCounts& counts = summary.totals.stages[stage];
+    end.dead_letters += counts.dead_lettered;
+    const bool sink = stage >= plan.sources.size() \&\& plan.node(stage).program->target() != nullptr;
+    if (sink) end.results += counts.rows_out;
   }
+  return end;
 }
 
 }  // namespace
@@ -209,14 +233,18 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
   ForbidCoreFiles();
   CancelToken cancel;
   StopSignals signals(cancel);
-  std::unique_ptr<RunView> view = MakeRunView(io, args.log);
-  view->Note(StartNote(plan, options.start));
+  std::unique_ptr<RunView> view = MakeRunView(io, args.log, plan.name);
+  view->Note(StartNote(plan, options.start), {});
   for (const std::string& line : service != nullptr ? service->TakeLines() : std::vector<std::string>())
-    view->Note(line);
+    view->Note(line, {});
   RunObserver observer;
   observer.tick = [&](const RunSnapshot& snapshot) { view->Tick(snapshot); };
   observer.warn = [&](const std::string& line) { view->Warn(line); };
   if (service != nullptr) service->Observe(&observer);
+  std::atomic<int64_t> not_counted{0};
+  std::unique_ptr<Tracer> tracer =
+      MakeTracer(plan, options, observer.warn, service != nullptr ? service->spans_dropped() : not_counted);
+  if (tracer != nullptr) tracer->Attach(&observer);
   StartGuard start(cancel, io);
   Pipeline pipeline(plan, io.registry, options, observer, &cancel);
   // Why it did not start is in the summary. Closing the opened parts may take as long as opening them.
@@ -226,31 +254,25 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
   const RunSummary summary = pipeline.Finish();
   if (service != nullptr) service->Finished(summary, began, summary.status.ok() && signals.seen() == 0);
   start.Started();
+  if (!summary.stuck) tracer.reset();
   const bool as_json = args.log.format == "json";
-  if (!as_json) view.reset();
-  std::ostringstream lines;
-  CommandIo into_log{io.registry, io.out, lines};
-  CommandIo& talk = as_json ? into_log : io;
-  if (!summary.note.empty()) talk.err << summary.note << "\n";
-  if (!summary.already_done && !summary.totals.stages.empty())
-    talk.err << SummaryText(plan, summary, options.state_dir);
-  if (as_json) Log(&lines, *view, &RunView::Note);
-  SessionEnd end;
-  end.records = summary.totals.rows_committed;
-  for (StageId stage = 0; stage < summary.totals.stages.size(); ++stage) {
-    const StageCounts& counts = summary.totals.stages[stage];
-    end.dead_letters += counts.dead_lettered;
-    const bool sink = stage >= plan.sources.size() && plan.node(stage).program->target() != nullptr;
-    if (sink) end.results += counts.rows_out;
+  if (as_json) {
+    LogSummary(summary, *view);
+  } else {
+    if (!summary.stuck) view.reset();
+    ShowSummary(plan, summary, options.state_dir, io);
   }
+  SessionEnd end = CountsOf(plan, summary);
   const Status& status = summary.status;
   if (status.ok() || status.code() == Code::kCancelled) {
     end.code = signals.seen() >= 2 ? kExitInterrupted : kExitOk;
     end.input_ended = status.ok() && signals.seen() == 0;
   } else {
-    ShowFailure(command, args, options.start, summary, talk);
-    if (summary.stuck) talk.err << "a thread is stuck in that call, so this process ends\n";
-    if (as_json) Log(&lines, *view, &RunView::Error);
+    if (as_json) {
+      LogFailure(summary, NextOf(args), *view);
+    } else {
+      ShowFailure(command, args, options.start, summary, io);
+    }
     end.code = ExitCode(status.code());
     end.stage_stopped = summary.failure && summary.not_recorded.ok();
   }

@@ -1,7 +1,6 @@
 #include "topologies/commands/run_view.h"
 
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
+#include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
 #include <ostream>
@@ -9,43 +8,12 @@
 #include "engine/clock.h"
 #include "engine/mutex.h"
 #include "engine/printable.h"
-#include "engine/text/instant.h"
-#include "engine/text/json_literals.h"
+#include "topologies/commands/log_view.h"
+#include "topologies/commands/rates.h"
+#include "topologies/commands/repeated_lines.h"
 
 namespace anabranch {
 namespace {
-
-constexpr int64_t kLogIntervalNs = 10'000'000'000;
-
-double PerSecond(int64_t rows, int64_t ns) {
-  return ns > 0 ? static_cast<double>(rows) * 1e9 / static_cast<double>(ns) : 0;
-}
-
-// Rates between one look and the next.
-class Rates {
- public:
-  void Move(const RunSnapshot& snapshot) {
-    span_ns_ = snapshot.elapsed_ns - last_.elapsed_ns;
-    earlier_ = std::move(last_);
-    last_ = snapshot;
-  }
-  double In(size_t stage) const { return PerSecond(last_.stages[stage].rows_in - Earlier(stage).rows_in, span_ns_); }
-  double Out(size_t stage) const { return PerSecond(last_.stages[stage].rows_out - Earlier(stage).rows_out, span_ns_); }
-  // Compute threads busy in the stage, in percent of one.
-  double Busy(size_t stage) const {
-    return span_ns_ > 0 ? 100.0 * static_cast<double>(last_.stages[stage].busy_ns - Earlier(stage).busy_ns) /
-                              static_cast<double>(span_ns_)
-                        : 0;
-  }
-  double Read() const { return PerSecond(last_.rows_read - earlier_.rows_read, span_ns_); }
-
- private:
-  StageCounts Earlier(size_t stage) const {
-    return stage < earlier_.stages.size() ? earlier_.stages[stage] : StageCounts{};
-  }
-  RunSnapshot earlier_, last_;
-  int64_t span_ns_ = 0;
-};
 
 size_t NameWidth(const RunSnapshot& snapshot) {
   size_t width = 4;
@@ -79,8 +47,8 @@ class TerminalView : public RunView {
   void Warn(const std::string& line) override {
     Above((io_.err_colour ? "\x1b[33mwarning:\x1b[0m " : "warning: ") + Printable(line));
   }
-  void Note(const std::string& line) override { Above(Printable(line)); }
-  void Error(const std::string& line) override { Above(Printable(line)); }
+  void Note(const std::string& line, const LogPlace&) override { Above(Printable(line)); }
+  void Error(const std::string& line, const LogPlace&) override { Above(Printable(line)); }
 
  private:
   std::string Glyph(const StageCounts& stage, size_t index) const REQUIRES(mutex_) {
@@ -112,50 +80,38 @@ class TerminalView : public RunView {
   size_t painted_ GUARDED_BY(mutex_) = 0;
 };
 
-// One line of the log as JSON, for collectors.
-std::string JsonLine(const char* level, const std::string& message) {
-  std::string line =
-      "{\"time\":\"" + FormatInstant(Clock::Real().WallMs()) + "\",\"level\":\"" + level + "\",\"message\":";
-  AppendJsonString(&line, message);
-  return line + "}";
-}
-
-class LogView : public RunView {
+// Says warnings that come again and again once a minute.
+class FoldingView : public RunView {
  public:
-  LogView(CommandIo& io, const LogArgs& log)
-      : log_("anabranch", std::make_shared<spdlog::sinks::ostream_sink_mt>(io.err, /*force_flush=*/true)),
-        json_(log.format == "json") {
-    log_.set_pattern(json_ ? "%v" : "%Y-%m-%dT%H:%M:%S.%e%z %l %v");
-    log_.set_level(spdlog::level::from_str(log.level));
+  explicit FoldingView(std::unique_ptr<RunView> view) : view_(std::move(view)) {}
+  ~FoldingView() override {
+    const MutexLock lock(mutex_);
+    for (const std::string& line : repeated_.TakeAll()) view_->Warn(line);
   }
 
   void Tick(const RunSnapshot& snapshot) override {
-    if (snapshot.elapsed_ns - last_ns_ < kLogIntervalNs) return;
-    last_ns_ = snapshot.elapsed_ns;
-    rates_.Move(snapshot);
-    std::string stages;
-    for (size_t i = 0; i < snapshot.stages.size(); ++i) {
-      const StageCounts& stage = snapshot.stages[i];
-      stages += fmt::format(" {}={}/{}", stage.id, stage.rows_in, stage.rows_out);
-      if (stage.failed > 0) stages += fmt::format("(failed {})", stage.failed);
+    std::vector<std::string> lines;
+    {
+      const MutexLock lock(mutex_);
+      lines = repeated_.TakeOver(Clock::Real().NowNs());
     }
-    Note(fmt::format("read={} committed={} rate={:.0f}/s in/out:{}", snapshot.rows_read, snapshot.rows_committed,
-                     rates_.Read(), stages));
+    for (const std::string& line : lines) view_->Warn(line);
+    view_->Tick(snapshot);
   }
-  void Warn(const std::string& line) override { Say(spdlog::level::warn, "warning", line); }
-  void Note(const std::string& line) override { Say(spdlog::level::info, "info", line); }
-  void Error(const std::string& line) override { Say(spdlog::level::err, "error", line); }
+  void Warn(const std::string& line) override {
+    {
+      const MutexLock lock(mutex_);
+      if (!repeated_.IsNew(line, Clock::Real().NowNs())) return;
+    }
+    view_->Warn(line);
+  }
+  void Note(const std::string& line, const LogPlace& place) override { view_->Note(line, place); }
+  void Error(const std::string& line, const LogPlace& place) override { view_->Error(line, place); }
 
  private:
-  void Say(spdlog::level::level_enum level, const char* name, const std::string& line) {
-    const std::string safe = Printable(line);
-    log_.log(level, "{}", json_ ? JsonLine(name, safe) : safe);
-  }
-
-  spdlog::logger log_;
-  const bool json_;
-  Rates rates_;
-  int64_t last_ns_ = 0;
+  const std::unique_ptr<RunView> view_;
+  Mutex mutex_;
+  RepeatedLines repeated_ GUARDED_BY(mutex_);
 };
 
 }  // namespace
@@ -179,9 +135,15 @@ std::string ReasonsText(const RunSnapshot& totals) {
 
 }  // namespace
 
-std::unique_ptr<RunView> MakeRunView(CommandIo& io, const LogArgs& log) {
-  if (io.err_terminal && log.format.empty() && log.level == "info") return std::make_unique<TerminalView>(io);
-  return std::make_unique<LogView>(io, log);
+std::unique_ptr<RunView> MakeRunView(CommandIo& io, const LogArgs& log, const std::string& topology) {
+  const bool table = io.err_terminal && log.format == "auto" && log.level == "info";
+  std::unique_ptr<RunView> view;
+  if (table) {
+    view = std::make_unique<TerminalView>(io);
+  } else {
+    view = MakeLogView(io, log, topology);
+  }
+  return std::make_unique<FoldingView>(std::move(view));
 }
 
 std::string SummaryText(const Plan& plan, const RunSummary& summary, const std::string& state_dir) {

@@ -93,6 +93,7 @@ class Service::Core {
   void Observe(RunObserver* observer);
   void Began(const Pipeline& pipeline);
   void Finished(const RunSummary& summary, bool owned, bool input_ended);
+  std::atomic<int64_t>& spans_dropped() { return spans_dropped_; }
 
  private:
   void OpenSocket();
@@ -119,6 +120,7 @@ class Service::Core {
   LivePipeline live_;  // its ticker uses the members above
   AuditLog audit_;
   RequestCounts counts_;
+  std::atomic<int64_t> spans_dropped_{0};
   const ApiContext context_;
   const Routes routes_;
   Access owner_;  // of the socket
@@ -301,6 +303,7 @@ HttpResponse Service::Core::Ready() const {
 
 HttpResponse Service::Core::Metrics() const {
   ProcessMeasures process;
+  process.spans_dropped = spans_dropped_.load();
   process.http = counts_.Counts();
   process.tap_dropped = taps_.dropped();
   process.state_bytes = StateBytes(parts_.identity.state_dir);
@@ -317,6 +320,7 @@ Service::Service(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 Service::~Service() = default;
 LivePipeline& Service::live() { return core_->live(); }
 std::vector<std::string> Service::TakeLines() { return core_->TakeLines(); }
+std::atomic<int64_t>& Service::spans_dropped() { return core_->spans_dropped(); }
 void Service::Observe(RunObserver* observer) { core_->Observe(observer); }
 void Service::Began(const Pipeline& pipeline) { core_->Began(pipeline); }
 void Service::Finished(const RunSummary& summary, bool owned, bool input_ended) {

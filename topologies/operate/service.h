@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -40,6 +42,8 @@ class Service {
   void Began(const Pipeline& pipeline);
   // `owned`: Began was called, or it ended before it could be. `input_ended`: because there is no more to read.
   void Finished(const RunSummary& summary, bool owned, bool input_ended);
+  // Of the traces of all sessions, for the metrics.
+  std::atomic<int64_t>& spans_dropped();
 
  private:
   class Core;
