@@ -3,6 +3,8 @@
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
 
+#include <ostream>
+
 #include "engine/clock.h"
 #include "engine/printable.h"
 #include "engine/record_id.h"
@@ -90,6 +92,23 @@ bool TellsOfARecord(ErrorClass error_class) {
 
 std::unique_ptr<RunView> MakeLogView(CommandIo& io, const LogArgs& log, const std::string& topology) {
   return std::make_unique<LogView>(io, log, topology);
+}
+
+void Tell(const LogArgs& log, const std::string& topology, const std::string& text, const std::string& line,
+          CommandIo& io, const LogPlace& place) {
+  if (log.format == "json") {
+    MakeLogView(io, log, topology)->Note(line, place);
+  } else {
+    io.err << text;
+    io.err.flush();
+  }
+}
+
+void TellRestart(const LogArgs& log, const std::string& topology, const RestartOutlook& outlook, CommandIo& io) {
+  const LogPlace place{std::string(TextOf(outlook.failure.error_class)), outlook.failure.stage, false, {}};
+  const std::string line =
+      "a stage stopped; restart from \"" + outlook.plan.from + "\" with " + Count(outlook.plan.records, "record");
+  Tell(log, topology, RestartPlanText(outlook.failure, outlook.plan), line, io, place);
 }
 
 void LogSummary(const RunSummary& summary, RunView& view) {

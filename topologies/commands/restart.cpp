@@ -4,6 +4,7 @@
 #include "engine/printable.h"
 #include "engine/run/restart_outlook.h"
 #include "topologies/commands/command.h"
+#include "topologies/commands/log_view.h"
 #include "topologies/commands/run_session.h"
 
 namespace anabranch {
@@ -72,7 +73,7 @@ int CommandRestart(const RestartArgs& args, CommandIo& io) {
     io.err << "nothing failed: there is nothing to restart; to go on:\n  " << NextOf(args).run << "\n";
     return kExitOk;
   }
-  io.err << RestartPlanText(outlook->failure, outlook->plan);
+  TellRestart(args.log, checked->plan->name, *outlook, io);
   int code = kExitOk;
   if (!Agreed(args, outlook->plan, io, &code)) return code;
   options.token = outlook->plan.token;

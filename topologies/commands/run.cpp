@@ -11,6 +11,7 @@
 #include "engine/run/restart_outlook.h"
 #include "engine/run/run_state.h"
 #include "topologies/commands/command.h"
+#include "topologies/commands/log_view.h"
 #include "topologies/commands/run_session.h"
 #include "topologies/commands/stop_signals.h"
 
@@ -46,9 +47,11 @@ bool ChooseStart(const RunArgs& args, const Plan& plan, RunOptions* options, Com
   const Result<RestartOutlook> outlook = LookAtRestart(plan, *options);
   // No state yet, or a process that owns it: `run` says what there is to say.
   if (!outlook.ok() || outlook->already_running || outlook->nothing_failed) return true;
-  io.err << RestartPlanText(outlook->failure, outlook->plan);
+  TellRestart(args.log, plan.name, *outlook, io);
   if (outlook->plan.refused) {
-    io.err << "anabranch run: --restart-failed cannot decide this; see:\n  " << NextOf(args).restart << " --dry-run\n";
+    const std::string next = NextOf(args).restart + " --dry-run";
+    Tell(args.log, plan.name, "anabranch run: --restart-failed cannot decide this; see:\n  " + next + "\n",
+         "--restart-failed cannot decide this; next: " + next, io);
     *code = ExitCode(Code::kStage);
     return false;
   }
@@ -83,7 +86,7 @@ bool AwaitRestart(const std::string& state_dir, Service& service, Order* order) 
 }
 
 // The exit code at the end of the input: too many dead letters are a failure, though each record was handled.
-int Judge(const RunArgs& args, const SessionEnd& end, CommandIo& io) {
+int Judge(const RunArgs& args, const std::string& topology, const SessionEnd& end, CommandIo& io) {
   if (!end.input_ended || end.records == 0 || end.dead_letters == 0) return end.code;
   // A record that failed in two branches is one record.
   const int64_t letters = std::min(end.dead_letters, end.records);
@@ -92,9 +95,11 @@ int Judge(const RunArgs& args, const SessionEnd& end, CommandIo& io) {
   const auto most = [&] { return limit->percent ? limit->number / 100 * records : limit->number; };
   const bool too_many = limit ? static_cast<double>(letters) > most() : letters == end.records && end.results == 0;
   if (!too_many) return end.code;
-  io.err << "anabranch run: " << letters << " of " << end.records << " records became dead letters"
-         << (limit ? "; --max-dead-letters is " + args.max_dead_letters : std::string(": no record got through"))
-         << ". To see them:\n  " << NextOf(args).letters << "\n";
+  const std::string what =
+      std::to_string(letters) + " of " + std::to_string(end.records) + " records became dead letters" +
+      (limit ? "; --max-dead-letters is " + args.max_dead_letters : std::string(": no record got through"));
+  const std::string next = NextOf(args).letters;
+  Tell(args.log, topology, "anabranch run: " + what + ". To see them:\n  " + next + "\n", what + "; next: " + next, io);
   return ExitCode(Code::kStage);
 }
 
@@ -111,7 +116,7 @@ class Runs {
  private:
   SessionEnd Once(bool waits);
   bool Choose(const Plan& plan, bool waits, RunOptions* options, SessionEnd* end, bool* again);
-  void Stay(const RunOptions& options, SessionEnd* end);
+  void Stay(const std::string& topology, const RunOptions& options, SessionEnd* end);
   void KeepWaiting(const Plan& plan, const RunOptions& options, SessionEnd* end);
 
   const RunArgs& args_;
@@ -132,8 +137,9 @@ bool Runs::Choose(const Plan& plan, bool waits, RunOptions* options, SessionEnd*
   std::chrono::seconds pause(0);
   if (!ChooseStart(args_, plan, options, io_, &end->code, &pause)) return false;
   if (!waits || pause.count() == 0) return true;
-  io_.err << "nothing changed since the last restart failed: the next one begins in " << pause.count() << " s\n";
-  io_.err.flush();
+  const std::string text =
+      "nothing changed since the last restart failed: the next one begins in " + std::to_string(pause.count()) + " s";
+  Tell(args_.log, plan.name, text + "\n", text, io_);
   *again = Pause(pause);
   return false;
 }
@@ -156,10 +162,10 @@ SessionEnd Runs::Once(bool waits) {
   first_ = false;
   service_->live().Starting(checked, options);
   end = RunAndShow("run", plan, args_, options, io_, service_.get());
-  end.code = Judge(args_, end, io_);
+  end.code = Judge(args_, plan.name, end, io_);
   if (order_) KeepWaiting(plan, options, &end);
   order_.reset();
-  if (end.stage_stopped && args_.on_stop == "stay") Stay(options, &end);
+  if (end.stage_stopped && args_.on_stop == "stay") Stay(plan.name, options, &end);
   return end;
 }
 
@@ -176,9 +182,9 @@ void Runs::KeepWaiting(const Plan& plan, const RunOptions& options, SessionEnd* 
   end->stage_stopped = true;
 }
 
-void Runs::Stay(const RunOptions& options, SessionEnd* end) {
-  io_.err << "waiting for that (--on-stop stay); clients are closed, the state is free\n";
-  io_.err.flush();
+void Runs::Stay(const std::string& topology, const RunOptions& options, SessionEnd* end) {
+  const std::string text = "waiting for that (--on-stop stay); clients are closed, the state is free";
+  Tell(args_.log, topology, text + "\n", text, io_);
   if (!AwaitRestart(options.state_dir, *service_, &order_)) end->stage_stopped = false;
 }
 

@@ -220,7 +220,7 @@ SessionEnd CountsOf(const Plan& plan, const RunSummary& summary) {
   for (StageId stage = 0; stage < summary.totals.stages.size(); ++stage) {
     const StageCounts& counts = summary.totals.stages[stage];
     end.dead_letters += counts.dead_lettered;
-    const bool sink = stage >= plan.sources.size() \&\& plan.node(stage).program->target() != nullptr;
+    const bool sink = stage >= plan.sources.size() && plan.node(stage).program->target() != nullptr;
     if (sink) end.results += counts.rows_out;
   }
   return end;

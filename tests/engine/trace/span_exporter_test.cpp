@@ -82,7 +82,8 @@ TEST(SpanExporter, DropsAndCountsWhatItsQueueDoesNotHold) {
   TraceSettings nobody;
   nobody.server = "http://127.0.0.1:1";
   std::atomic<int> warnings{0};
-  SpanExporter exporter(nobody, "1", [&warnings](const std::string&) { ++warnings; });
+  std::atomic<int64_t> dropped{0};
+  SpanExporter exporter(nobody, "1", [&warnings](const std::string&) { ++warnings; }, dropped);
   exporter.Offer(Spans(SpanExporter::kQueue));
   exporter.Offer(Spans(SpanExporter::kQueue));
   EXPECT_GE(dropped.load(), static_cast<int64_t>(SpanExporter::kQueue - SpanExporter::kMostPerRequest));
@@ -93,7 +94,8 @@ TEST(SpanExporter, TriesAgainWhenTheCollectorIsBusyAndSaysItOnce) {
   Collector collector;
   collector.code = 503;
   std::atomic<int> warnings{0};
-  SpanExporter exporter(collector.settings(), "1", [&warnings](const std::string&) { ++warnings; });
+  std::atomic<int64_t> dropped{0};
+  SpanExporter exporter(collector.settings(), "1", [&warnings](const std::string&) { ++warnings; }, dropped);
   exporter.Offer(Spans(SpanExporter::kMostPerRequest));
   ASSERT_TRUE(Eventually([&] { return collector.bodies().size() >= 2; }));
   EXPECT_EQ(warnings, 1);
