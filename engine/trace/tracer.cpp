@@ -7,6 +7,8 @@
 #include <random>
 #include <utility>
 
+#include "engine/record_id.h"
+
 namespace anabranch {
 namespace {
 
@@ -16,7 +18,6 @@ constexpr size_t kMostOpen = 4'096;  // batches of a lane that wait for their co
 constexpr const char* kSystem = "messaging.system";
 constexpr const char* kDestination = "messaging.destination.name";
 constexpr const char* kPartition = "messaging.destination.partition.id";
-constexpr const char* kOffset = "messaging.kafka.offset";
 constexpr const char* kOperation = "messaging.operation.name";
 constexpr const char* kCount = "messaging.batch.message_count";
 
@@ -98,7 +99,7 @@ int64_t Tracer::WallOf(int64_t ns) const {
 // The same for each run: a record that is read again after a crash gives the same result.
 SpanId Tracer::IdOf(const TraceContext& parent, const SourcePartition& partition, int64_t offset) const {
   std::string text = FormatTraceparent(parent);
-  text += plan_.name + '/' + partition.topic + '/' + std::to_string(partition.partition) + '/' + std::to_string(offset);
+  text += plan_.name + '/' + RecordId(partition, offset);
   return SpanIdFrom(XXH3_64bits(text.data(), text.size()));
 }
 
@@ -208,7 +209,7 @@ Span Tracer::RecordSpan(const RecordBatch& batch, uint32_t row, const TraceConte
                      {kSystem, source.connector},
                      {kDestination, partition.topic},
                      {kPartition, std::to_string(partition.partition)},
-                     {kOffset, batch.offset[row]}};
+                     {"messaging." + source.connector + ".offset", batch.offset[row]}};
   span.error = ErrorOf(batch, row);
   return span;
 }

@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t kLogIntervalNs = 10'000'000'000;
 
-// One line of the log as JSON, for collectors. What is not known is left out.
+// One line of the log as JSON, for collectors. What is not known is omitted.
 std::string JsonLine(const char* level, const std::string& topology, const LogPlace& place, const std::string& text) {
   JsonObject line;
   line.AddText("ts", FormatInstant(Clock::Real().WallMs())).AddText("level", level);

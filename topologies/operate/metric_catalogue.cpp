@@ -484,7 +484,7 @@ std::vector<MetricSpec> MakeCatalogue() {
        "gauge",
        "",
        {},
-       "Series that this scrape left out, because it would have more than 5,000.",
+       "Series that this scrape omitted, because it would have more than 5,000.",
        SeriesDropped},
   };
 }
