@@ -7,7 +7,7 @@
 namespace anabranch {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using GrafanaJson = nlohmann::ordered_json;
 
 // In expressions, $S selects the topology, in braces of its own; $T does inside braces; $R is the time of rates.
 struct PanelQuery {
@@ -289,13 +289,13 @@ std::string WithVariables(const char* expression) {
   return text;
 }
 
-const Json& DataSource() {
-  static const Json source = {{"type", "prometheus"}, {"uid", "${datasource}"}};
+const GrafanaJson& DataSource() {
+  static const GrafanaJson source = {{"type", "prometheus"}, {"uid", "${datasource}"}};
   return source;
 }
 
-Json PanelJson(const DashboardPanel& panel, int id, int x, int y, int height) {
-  Json targets = Json::array();
+GrafanaJson PanelJson(const DashboardPanel& panel, int id, int x, int y, int height) {
+  GrafanaJson targets = GrafanaJson::array();
   for (const PanelQuery& query : panel.queries) {
     targets.push_back({{"datasource", DataSource()},
                        {"refId", std::string(1, static_cast<char>('A' + static_cast<int>(targets.size())))},
@@ -303,20 +303,20 @@ Json PanelJson(const DashboardPanel& panel, int id, int x, int y, int height) {
                        {"legendFormat", query.legend}});
   }
   const bool word = std::string_view(panel.kind) == "word";
-  Json json = {{"id", id},
-               {"type", word ? "stat" : panel.kind},
-               {"title", panel.title},
-               {"datasource", DataSource()},
-               {"gridPos", {{"x", x}, {"y", y}, {"w", panel.width}, {"h", height}}},
-               {"fieldConfig", {{"defaults", {{"unit", panel.unit}}}, {"overrides", Json::array()}}}};
+  GrafanaJson json = {{"id", id},
+                      {"type", word ? "stat" : panel.kind},
+                      {"title", panel.title},
+                      {"datasource", DataSource()},
+                      {"gridPos", {{"x", x}, {"y", y}, {"w", panel.width}, {"h", height}}},
+                      {"fieldConfig", {{"defaults", {{"unit", panel.unit}}}, {"overrides", GrafanaJson::array()}}}};
   if (word) json["options"] = {{"textMode", "name"}, {"colorMode", "none"}};
   json["targets"] = std::move(targets);
   return json;
 }
 
-Json PanelsJson() {
+GrafanaJson PanelsJson() {
   constexpr int kColumns = 24;
-  Json panels = Json::array();
+  GrafanaJson panels = GrafanaJson::array();
   int id = 1;
   int y = 0;
   for (const DashboardRow& row :
@@ -326,7 +326,7 @@ Json PanelsJson() {
                       {"title", row.title},
                       {"collapsed", false},
                       {"gridPos", {{"x", 0}, {"y", y}, {"w", kColumns}, {"h", 1}}},
-                      {"panels", Json::array()}});
+                      {"panels", GrafanaJson::array()}});
     y += 1;
     int x = 0;
     int height = 0;
@@ -349,27 +349,28 @@ Json PanelsJson() {
 }  // namespace
 
 std::string GrafanaDashboard(const MonitoredTopology& monitored) {
-  Json topology = {{"name", "topology"},
-                   {"label", "Topology"},
-                   {"type", "query"},
-                   {"datasource", DataSource()},
-                   {"query", {{"query", "label_values(anabranch_info, topology)"}, {"refId", "topology"}}},
-                   {"refresh", 2},
-                   {"sort", 1}};
+  GrafanaJson topology = {{"name", "topology"},
+                          {"label", "Topology"},
+                          {"type", "query"},
+                          {"datasource", DataSource()},
+                          {"query", {{"query", "label_values(anabranch_info, topology)"}, {"refId", "topology"}}},
+                          {"refresh", 2},
+                          {"sort", 1}};
   if (!monitored.name.empty()) {
     topology["current"] = {{"text", monitored.name}, {"value", monitored.name}, {"selected", true}};
   }
-  const Json source = {
+  const GrafanaJson source = {
       {"name", "datasource"}, {"label", "Data source"}, {"type", "datasource"}, {"query", "prometheus"}};
-  const Json dashboard = {{"uid", monitored.name.empty() ? "anabranch" : "anabranch-" + monitored.name.substr(0, 30)},
-                          {"title", monitored.name.empty() ? "Anabranch" : "Anabranch: " + monitored.name},
-                          {"tags", {"anabranch"}},
-                          {"schemaVersion", 37},
-                          {"editable", true},
-                          {"refresh", "10s"},
-                          {"time", {{"from", "now-30m"}, {"to", "now"}}},
-                          {"templating", {{"list", {source, topology}}}},
-                          {"panels", PanelsJson()}};
+  const GrafanaJson dashboard = {
+      {"uid", monitored.name.empty() ? "anabranch" : "anabranch-" + monitored.name.substr(0, 30)},
+      {"title", monitored.name.empty() ? "Anabranch" : "Anabranch: " + monitored.name},
+      {"tags", {"anabranch"}},
+      {"schemaVersion", 37},
+      {"editable", true},
+      {"refresh", "10s"},
+      {"time", {{"from", "now-30m"}, {"to", "now"}}},
+      {"templating", {{"list", {source, topology}}}},
+      {"panels", PanelsJson()}};
   return dashboard.dump(2) + "\n";
 }
 
