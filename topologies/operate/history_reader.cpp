@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kSlotMs = 15 * kMinuteMs;
 constexpr int64_t kMostSlots = 4 * 24 * 7;  // of one run: a week
 constexpr char kRunColumns[] =
-    "SELECT id, parent, root, started, seen, ended, state, cause, r.stage, hash, version, records, cells, l.stages, "
+    "SELECT r.id, parent, root, started, seen, ended, state, cause, r.stage, hash, version, records, cells, l.stages, "
     "positions FROM run r JOIN layout l ON l.id = layout ";
 
 struct Metric {
