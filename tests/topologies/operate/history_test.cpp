@@ -359,7 +359,7 @@ TEST_F(History, ALockedOneIsSkippedWithOneWarning) {
   EXPECT_EQ(told.code(), Code::kRetry);
   EXPECT_NE(told.message().find("the run goes on"), std::string::npos) << told.message();
   PassMinute(&look, 5);
-  EXPECT_TRUE(history_->Note(look).ok());  // told once
+  EXPECT_TRUE(history_->Note(look).ok());  // said once
   ASSERT_TRUE((*other)->Execute("ROLLBACK").ok());
   PassMinute(&look, 5);
   EXPECT_TRUE(history_->Note(look).ok());
