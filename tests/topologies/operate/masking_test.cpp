@@ -41,7 +41,7 @@ TEST_F(Masking, ReplacesWhatARecordHas) {
       R"({"id":"a","pan":"4111","born":"1980-01-01T00:00:00Z","age":46,"raw":[1,"x"],"owner":{"name":"Ann"},"more":5})";
   EXPECT_EQ(
       Json::parse(MaskRecord(source(), record)),
-      Json::parse(R"({"id":"a","pan":"***","born":"***","age":"***","raw":["***","***"],"owner":"***","more":5})"));
+      Json::parse(R"({"id":"a","pan":"***","born":"***","age":"***","raw":"***","owner":"***","more":5})"));
   EXPECT_EQ(MaskRecord(source(), R"({"id":"a","pan":null})"), R"({"id":"a","pan":null})");
   EXPECT_EQ(MaskRecord(source(), "{broken 4111"), "***");
   EXPECT_EQ(MaskRecord(source(), "[4111]"), "***");
