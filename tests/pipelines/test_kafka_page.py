@@ -48,10 +48,13 @@ class PageOfARun(PageCase, harness.KafkaCase):
     def run_with_page(self, *flags):
         """Starts the run; its page is `self.url`, with the token."""
         run = self.start("run", self.topology, "--http", "127.0.0.1:0", *flags)
-        found = self.wait_until("the run prints the address of its page", 30,
-                                lambda: re.search(r"page: (http://\S+)", run.stderr + run.stdout), run)
-        self.url = found.group(1)
+        self.url = self.address_of(run)
         return run
+
+    def address_of(self, run):
+        found = self.wait_until("the address of the page is printed", 30,
+                                lambda: re.search(r"page: (http://\S+)", run.stderr + run.stdout), run)
+        return found.group(1)
 
     def status_of(self, path):
         """The code of a probe."""
@@ -102,13 +105,21 @@ class PageOfARun(PageCase, harness.KafkaCase):
         page.wait_for_selector("td:has-text('restart')")
 
     def test_a_process_that_was_killed_is_named_with_its_command(self):
-        self.prepare("killed", {"record": "dead_letter"})
+        self.prepare("killed")
         run = self.run_with_page()
         page = self.browser.open(self.url, wait="[data-box=score]")
         run.kill()
         page.wait_for_selector("text=The process does not answer")
         self.assertIn(f"run {self.topology}", page.inner_text(".notice"))
         self.assertIn("out", page.inner_text(".graph"), "what was known last stays")
+        page.context.close()
+        self.browser.pages.remove(page)
+        folders = self.start("ui", self.folder, "--http", "127.0.0.1:0")
+        page = self.browser.open(self.address_of(folders), wait="text=No process runs this pipeline")
+        self.assertIn(f"anabranch run {self.topology}", page.inner_text(".notice"))
+        page.wait_for_selector("[data-box=score]")
+        page.click("text=Runs")
+        page.wait_for_selector(".bar")
 
     def test_rows_are_seen_with_key_position_and_values(self):
         self.prepare("rows")
