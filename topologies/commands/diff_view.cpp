@@ -160,7 +160,7 @@ std::string LettersText(const std::vector<LetterCount>& letters) {
   return Table(lines, "  ", 2);
 }
 
-std::string Verdict(const DiffReport& report) {
+std::string DiffVerdict(const DiffReport& report) {
   const RowsReport& rows = *report.rows;
   if (rows.records == 0) return "there was no record to compare\n";
   if (report.nothing_compared()) {
@@ -273,7 +273,7 @@ std::string DiffText(const DiffReport& report) {
   if (!report.rows) return text;
   text += "results of " + Count(report.rows->records, "record") + " from " + Printable(report.records_from) + "\n";
   for (const TargetReport& target : report.rows->targets) text += TargetText(target);
-  return text + LettersText(report.rows->letters) + Verdict(report);
+  return text + LettersText(report.rows->letters) + DiffVerdict(report);
 }
 
 std::string DiffJson(const DiffReport& report) {

@@ -33,7 +33,7 @@ class TapSession {
 
   int Run() {
     CancelToken cancel;
-    const StopSignals signals(cancel);
+    const StopSignals stop(cancel);
     bool nobody = false;
     const Result<TapAnswer> opened = AnswerOf(client_.Post(kTaps, Wanted().dump()), &nobody);
     if (!opened.ok()) return Refuse(opened.status(), nobody);

@@ -31,7 +31,7 @@ int CommandTop(const TopArgs& args, CommandIo& io) {
     return kExitFaulty;
   }
   CancelToken cancel;
-  const StopSignals signals(cancel);
+  const StopSignals stop(cancel);
   HttpClient client(ControlAddress(pipeline->state_dir));
   nlohmann::ordered_json topology;
   std::string hash;

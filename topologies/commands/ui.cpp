@@ -58,7 +58,7 @@ int CommandUi(const UiArgs& args, CommandIo& io) {
   io.err << (*page)->line() << "\n";
   io.err.flush();
   CancelToken cancel;
-  const StopSignals signals(cancel);
+  const StopSignals stop(cancel);
   while (!cancel.draining()) std::this_thread::sleep_for(kUiLook);
   return kExitOk;
 }

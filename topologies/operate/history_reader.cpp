@@ -53,7 +53,7 @@ struct RunRow {
 };
 
 // The run's letters in the order of `names`.
-std::string Letters(const RunRow& run, const std::vector<std::string>& names) {
+std::string CellsIn(const RunRow& run, const std::vector<std::string>& names) {
   if (run.stages == names) return run.cells;
   std::string letters;
   for (const std::string& name : names) {
@@ -94,7 +94,7 @@ class HistoryReader::Core {
     }
     std::vector<std::string> texts;
     for (RunRow& run : runs) {
-      const std::string letters = Letters(run, names);
+      const std::string letters = CellsIn(run, names);
       texts.push_back(run.With(letters));
     }
     ASSIGN_OR_RETURN(SqliteStatement count, db_->Prepare("SELECT count(*) FROM run"));

@@ -14,7 +14,7 @@
 namespace anabranch {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using RecordTree = nlohmann::ordered_json;
 
 // A number that is the same for the same text in this process, and says nothing about it elsewhere.
 uint32_t NumberOf(const std::string& text) {
@@ -27,14 +27,14 @@ uint32_t NumberOf(const std::string& text) {
   return static_cast<uint32_t>(std::hash<std::string>()(salt + text));
 }
 
-Json StandIn(const Json& value) {
+RecordTree StandIn(const RecordTree& value) {
   if (value.is_structured()) {
-    Json masked = value;
-    for (Json& each : masked) each = StandIn(each);
+    RecordTree masked = value;
+    for (RecordTree& each : masked) each = StandIn(each);
     return masked;
   }
-  if (value.is_null() || value.is_boolean()) return value.is_null() ? value : Json(false);
-  const uint32_t number = NumberOf(value.dump(-1, ' ', false, Json::error_handler_t::replace));
+  if (value.is_null() || value.is_boolean()) return value.is_null() ? value : RecordTree(false);
+  const uint32_t number = NumberOf(value.dump(-1, ' ', false, RecordTree::error_handler_t::replace));
   if (value.is_number_integer()) return number % 1'000'000;
   if (value.is_number()) return static_cast<double>(number % 100'000) / 100;
   int64_t micros = 0;
@@ -45,7 +45,7 @@ Json StandIn(const Json& value) {
 }
 
 // Replaces what is at `steps`, in each item where an array is on the way.
-void ReplaceAt(std::span<const std::string> steps, bool stand_ins, Json* value) {
+void ReplaceAt(std::span<const std::string> steps, bool stand_ins, RecordTree* value) {
   if (steps.empty()) {
     if (stand_ins) {
       *value = StandIn(*value);
@@ -53,7 +53,7 @@ void ReplaceAt(std::span<const std::string> steps, bool stand_ins, Json* value) 
       *value = kMasked;
     }
   } else if (value->is_array()) {
-    for (Json& item : *value) ReplaceAt(steps, stand_ins, &item);
+    for (RecordTree& item : *value) ReplaceAt(steps, stand_ins, &item);
   } else if (value->is_object() && value->contains(steps.front())) {
     ReplaceAt(steps.subspan(1), stand_ins, &(*value)[steps.front()]);
   }
@@ -97,10 +97,10 @@ bool HidesMessages(const PlanSource& source) { return source.schema != nullptr &
 
 std::string MaskRecord(const PlanSource& source, std::string_view value, bool stand_ins) {
   if (!HidesMessages(source)) return std::string(value);
-  Json record = Json::parse(value, nullptr, false);
+  RecordTree record = RecordTree::parse(value, nullptr, false);
   if (!record.is_object()) return kMasked;
   for (const std::vector<std::string>& steps : source.schema->sensitive()) ReplaceAt(steps, stand_ins, &record);
-  return record.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return record.dump(-1, ' ', false, RecordTree::error_handler_t::replace);
 }
 
 }  // namespace anabranch

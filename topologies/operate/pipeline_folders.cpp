@@ -106,7 +106,7 @@ RunSnapshot TotalsOf(const Plan& plan, const std::map<std::string, std::map<std:
   return totals;
 }
 
-std::string WordOf(RunPhase phase) {
+std::string PhaseWord(RunPhase phase) {
   switch (phase) {
     case RunPhase::kFailed: return "failed";
     case RunPhase::kDone: return "done";
@@ -148,7 +148,7 @@ class Folder {
       if (snapshot.is_object()) state = snapshot.value("state", "");
     } else if (const auto ledger = Ledger::OpenReadOnly(dir()); ledger.ok()) {
       const auto report = RunState::Read(**ledger);
-      if (report.ok()) state = WordOf(report->phase);
+      if (report.ok()) state = PhaseWord(report->phase);
     }
     JsonObject json;
     json.AddText("id", id_).AddText("name", name_);
