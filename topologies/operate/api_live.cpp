@@ -33,17 +33,6 @@ HistogramCounts Recent(const HistogramCounts& now, const HistogramCounts* before
   return before == nullptr || before->edges.empty() ? now : now.Since(*before);
 }
 
-const char* WordOf(LivePipeline::State state) {
-  switch (state) {
-    case LivePipeline::State::kStarting: return "starting";
-    case LivePipeline::State::kRunning: return "running";
-    case LivePipeline::State::kDraining: return "draining";
-    case LivePipeline::State::kFailed: return "failed";
-    case LivePipeline::State::kStopped: return "stopped";
-  }
-  return "";
-}
-
 // The stages that read, directly or through others, what `stage` makes; in plan order.
 std::vector<std::string> StagesBelow(const Plan& plan, const std::string& stage) {
   std::vector<std::string> below;
@@ -209,7 +198,7 @@ int64_t LastCommit(const MeasureSnapshot& measures) {
 void AddHead(const LivePipeline::Look& look, const std::string& instance, JsonObject* json) {
   const Plan* const plan = look.checked == nullptr ? nullptr : look.checked->plan.get();
   json->AddText("topology", plan == nullptr ? "" : plan->name).AddText("hash", plan == nullptr ? "" : plan->hash);
-  json->AddText("version", ANABRANCH_VERSION).AddText("instance", instance).AddText("state", WordOf(look.state));
+  json->AddText("version", ANABRANCH_VERSION).AddText("instance", instance).AddText("state", NameOf(look.state));
   json->AddJson("since", TimeJson(look.since_ms)).AddJson("started", TimeJson(look.started_ms));
   json->AddJson("now", TimeJson(Clock::Real().WallMs())).AddNumber("restarts", look.restarts);
   json->AddFlag("ready", look.not_ready.empty()).AddJson("reasons", ReasonsJson(look.not_ready));
@@ -253,7 +242,7 @@ HttpResponse Pipelines(const LivePipeline& live) {
   const bool planned = look.checked != nullptr && look.checked->plan != nullptr;
   JsonObject json;
   json.AddText("id", "self").AddText("name", planned ? look.checked->plan->name : "");
-  json.AddText("dir", live.identity().state_dir).AddFlag("live", true).AddText("state", WordOf(look.state));
+  json.AddText("dir", live.identity().state_dir).AddFlag("live", true).AddText("state", NameOf(look.state));
   return JsonResponse(JsonObject().AddJson("pipelines", JsonList({json.text()})).text());
 }
 

@@ -62,6 +62,17 @@ int CoresHere() { return std::max(1, static_cast<int>(std::thread::hardware_conc
 
 }  // namespace
 
+const char* NameOf(LivePipeline::State state) {
+  switch (state) {
+    case LivePipeline::State::kStarting: return "starting";
+    case LivePipeline::State::kRunning: return "running";
+    case LivePipeline::State::kDraining: return "draining";
+    case LivePipeline::State::kFailed: return "failed";
+    case LivePipeline::State::kStopped: return "stopped";
+  }
+  return "";
+}
+
 class LivePipeline::Core {
  public:
   Core() : ticker_([this] { TickOn(); }) {}

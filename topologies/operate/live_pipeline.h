@@ -97,4 +97,6 @@ class LivePipeline {
   std::unique_ptr<Core> core_;
 };
 
+const char* NameOf(LivePipeline::State state);  // "running", …
+
 }  // namespace anabranch

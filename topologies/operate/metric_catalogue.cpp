@@ -16,17 +16,6 @@ double SecondsOfMs(int64_t ms) { return static_cast<double>(ms) / 1e3; }
 const Plan& PlanOf(const Input& input) { return *input.look.checked->plan; }
 const MeasureSnapshot& MeasuresOf(const Input& input) { return input.look.measures; }
 
-const char* WordOf(LivePipeline::State state) {
-  switch (state) {
-    case LivePipeline::State::kStarting: return "starting";
-    case LivePipeline::State::kRunning: return "running";
-    case LivePipeline::State::kDraining: return "draining";
-    case LivePipeline::State::kFailed: return "failed";
-    case LivePipeline::State::kStopped: return "stopped";
-  }
-  return "";
-}
-
 const char* WordOf(RecordPolicy policy) {
   switch (policy) {
     case RecordPolicy::kDeadLetter: return "dead_letter";
@@ -57,7 +46,7 @@ void Info(const Input& input, Samples& samples) {
 void State(const Input& input, Samples& samples) {
   using enum LivePipeline::State;
   for (const LivePipeline::State state : {kStarting, kRunning, kDraining, kFailed, kStopped}) {
-    samples.Add({WordOf(state)}, int64_t{state == input.look.state});
+    samples.Add({NameOf(state)}, int64_t{state == input.look.state});
   }
 }
 
