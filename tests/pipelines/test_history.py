@@ -51,7 +51,7 @@ class History(UiCase):
         self.write(1, 2, 3)
         self.topology = harness.write_json(self.folder / "live.json", {
             "anabranch": 1, "name": "live", "schemas": {"s": self.schema},
-            "sources": {"in": {"file": {"path": "in.jsonl"}, "schema": "s"}}, "nodes": self.nodes})
+            "sources": {"in": {"file": {"path": "in.jsonl"}, "schema": "s", "key": {"field": "id"}}}, "nodes": self.nodes})
 
     def write(self, *amounts):
         with open(self.source, "a") as lines:

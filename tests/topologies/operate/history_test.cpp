@@ -176,7 +176,7 @@ TEST_F(History, TellsHowARunEnded) {
 }
 
 TEST_F(History, LettersFollowTheGraph) {
-  Check(R"("a": {"type": "number"})",
+  Check(R"("id": {"type": "string"}, "a": {"type": "number"})",
         R"("one": {"kind": "transform", "inputs": ["in"], "set": {"b": "a + 1"}},
            "two": {"kind": "transform", "inputs": ["one"], "set": {"c": "b + 1"}},
            "out": {"kind": "persist", "inputs": ["two"], "to": {"file": {"path": "o"}}, "fields": ["c"]})");

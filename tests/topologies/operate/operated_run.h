@@ -23,7 +23,8 @@ class OperatedRun : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   // `schema`: the properties; `nodes`: with "out", a persist node.
-  void Check(const std::string& properties, const std::string& nodes, const std::string& more_of_source = "") {
+  void Check(const std::string& properties, const std::string& nodes,
+             const std::string& more_of_source = R"(, "key": {"field": "id"})") {
     const std::string text = R"({"anabranch": 1, "name": "seen",
       "schemas": {"s": {"type": "object", "properties": {)" +
                              properties + R"(}}},
