@@ -187,6 +187,23 @@ class Pages(MockedPage):
         page.click("text=Use it")
         page.wait_for_selector("text=accepted")
 
+    def test_a_token_of_an_earlier_process_is_forgotten(self):
+        self.serve()
+        page = self.open(wait="[data-box]")
+        self.mock.secret = "another"
+        page.evaluate("location.hash = '/audit'")
+        page.wait_for_selector(".token")
+        page.wait_for_selector(".notice", state="detached")
+
+    def test_beyond_loopback_numbers_need_the_token(self):
+        self.serve().closed = True
+        page = self.open(token=False)
+        page.wait_for_selector(".token")
+        self.assertEqual(page.locator(".tile").count(), 0)
+        page.fill(".token input", TOKEN)
+        page.click("text=Use it")
+        page.wait_for_selector("[data-box]")
+
     def test_a_click_on_a_run_asks_for_that_run_only(self):
         self.serve(runs=40)
         page = self.open("/runs", wait="nav")

@@ -10,7 +10,7 @@ import { Letters } from "./letters.js";
 import { Models } from "./models.js";
 import { Positions } from "./positions.js";
 import { Audit } from "./audit.js";
-import { Command, Glyph, State, Trouble } from "./parts.js";
+import { Command, Glyph, State, TokenForm, Trouble } from "./parts.js";
 import { ago, clock, count, duration, perSecond, verdictMark, whole } from "./format.js";
 
 const TITLES = { graph: "Graph", runs: "Runs", restart: "Restart", letters: "Dead letters", models: "Models", positions: "Positions", audit: "Audit" };
@@ -54,7 +54,7 @@ const Notices = live(() => {
       ${now ? " What you see is its last known state." : ""} This page looks for it every second. Start it with
       <${Command} text=${`anabranch ${now?.state === "failed" ? "restart" : "run"} ${file} --http ${location.host}`} /></div></div>`;
   }
-  if (trouble.value) return html`<${Trouble} error=${trouble.value} />`;
+  if (trouble.value) return html`<${Trouble} error=${trouble.value} />${trouble.value.status === 401 ? html`<${TokenForm} what="This page" />` : null}`;
   if (now?.failure && page.value === "restart") return null;  // which says it all
   if (now?.failure) {
     const { stage, class: kind, at, records, cascade } = now.failure;

@@ -11,7 +11,8 @@ import { count, perSecond, duration, percent, stateOf } from "./format.js";
 export const search = signal("");
 /** The box that Tab reaches; arrows move it. */
 const current = signal("");
-const zoom = signal((null));
+/** null: fits as long as it can be read; 0: fits whatever its size. */
+const zoom = signal(null);
 
 /** The share of the lanes' time that waits for each target, source or node. */
 const waits = computed(() => {

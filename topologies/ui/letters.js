@@ -9,7 +9,6 @@ import { ago, clock, duration, plural, whole } from "./format.js";
 
 const chosen = signal(({ node: "", code: "" }));
 
-/** @param {any} data */
 const groups = (data) => html`<section class="card"><h2>Dead letters</h2>
   <${Table} caption=${`${plural(data.letters, "letter")} by stage and code`} head=${["stage", "code", "letters", "oldest", "newest", "list"]} numeric=${[2]}
     empty="There is no dead letter."
@@ -122,7 +121,6 @@ const Skip = live(() => {
     <${Order} what="A skip" path="letters/skip" button="Skip them" danger done="The waiting records become dead letters." /></section>`;
 });
 
-/** @param {any} letter */
 const whole_letter = (letter) => html`<section class="card" aria-label="One letter"><div class="title"><h2 class="mono">${letter.id}</h2><span class="spacer"></span><button type="button" onClick=${() => go({ page: "letters" })}>Back to the list</button></div>
   <p><b>${letter.node}</b> <code>${letter.code}</code> ${letter.message}</p>
   <dl class="facts"><div><dt>failed at</dt><dd>${clock(letter.failed_at)}</dd></div><div><dt>attempts</dt><dd>${letter.attempts}</dd></div><div><dt>class</dt><dd>${letter.class}</dd></div>

@@ -70,7 +70,6 @@ class Plots extends Component {
   }
 }
 
-/** @param {{id: string}} props */
 export const Panel = live(({ id }) => {
   const stage = topology.value?.stages.find((each) => each.id === id);
   if (!stage) return html`<aside class="panel card" aria-label="Stage"><p>There is no stage "${id}".</p><button type="button" onClick=${() => go({ node: "" })}>Close</button></aside>`;

@@ -6,7 +6,6 @@ import { Graph } from "./graph.js";
 import { Command, Glyph, Order, State, Table } from "./parts.js";
 import { bytes, clock, plural, whole } from "./format.js";
 
-/** @param {any} answer @param {() => void} reload */
 function view(answer, reload) {
   const { plan, failure } = answer;
   if (!answer.failed) {

@@ -38,7 +38,6 @@ function pathsOf(runs, stages) {
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] || 0;
 const cursor = signal("");
 
-/** @param {{data: any}} props */
 class Grid extends Component {
   shouldComponentUpdate(next) { return next.data !== this.props.data; }
   render() {
@@ -112,7 +111,6 @@ const Chosen = live(({ data }) => {
   return item.value ? html`<${Details} run=${run} stages=${data.stages} />` : html`<p class="hint">${run.id}: ${sentence(run)}</p>`;
 });
 
-/** @param {{data: any}} props */
 export const RunsView = ({ data }) => data.runs.length === 0 ? html`<section class="card"><h2>Runs</h2><p class="hint">The history has no run yet.</p></section>` : html`
   <section class="card"><div class="title"><h2>Runs</h2><small>${count(data.runs.length)} of ${whole(data.total)}</small><span class="spacer"></span><${Legend} /></div>
     <${Grid} data=${data} />

@@ -95,11 +95,16 @@ export async function refresh() {
     });
   } catch (error) {
     if (error instanceof ApiError) {
-      batch(() => { lostSince.value = null; trouble.value = error; });
+      refused(error);
     } else {
       lostSince.value ??= Date.now();
     }
   }
+}
+
+function refused(error) {
+  if (error.status === 401) setToken("");  // it may be that of a process before this one
+  batch(() => { lostSince.value = null; trouble.value = error; });
 }
 
 let timer = 0;
@@ -114,19 +119,28 @@ async function loop() {
   timer = setTimeout(loop, Math.max(200, 1000 - (performance.now() - began)));
 }
 
-export async function start() {
+export function start() {
   takeToken();
   addEventListener("hashchange", () => /[#&]t=/.test(location.hash) && takeToken());
   document.addEventListener("visibilitychange", loop);
+  token.subscribe(() => pipelineId.value || learn());
+}
+
+/** Which pipelines there are; asked for again when there is another token. */
+async function learn() {
   try {
     const known = (await api("pipelines", { of: "api/v1/" })).pipelines;
-    pipelines.value = known;
-    if (known.length === 1) pipelineId.value = known[0].id;
+    batch(() => {
+      pipelines.value = known;
+      trouble.value = null;
+      if (known.length === 1) pipelineId.value = known[0].id;
+    });
+    if (pipelineId.value) loop();
   } catch (error) {
-    if (!(error instanceof ApiError)) lostSince.value = Date.now();
-    pipelineId.value = "self";
+    if (error instanceof ApiError) return refused(error);
+    lostSince.value ??= Date.now();
+    setTimeout(learn, 1000);
   }
-  if (pipelineId.value) loop();
 }
 
 /** For tests, which count what an update changes: ends the loop. */

@@ -79,6 +79,7 @@ class Mock:
         self.began = time.time() - 7200
         self.beat = 0
         self.moves = False  # each snapshot is a second later
+        self.closed = False  # numbers need the token too, as beyond loopback
         self.dead = False   # connections are closed without an answer
         self.failure = None
         self.letters = []
@@ -305,6 +306,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         query = dict(urllib.parse.parse_qsl(url.query))
         try:
             closed = path.startswith(("taps", "audit")) or (path.startswith("letters") and path != "letters/groups") or self.command == "POST"
+            given = self.headers.get("X-Anabranch-Token")
+            if given not in (None, self.mock.secret):
+                raise Refused(401, "wrong_token", "the token is not known", "open the page with the address that run printed")
+            closed = closed or self.mock.closed
             if closed and self.headers.get("X-Anabranch-Token") != self.mock.secret:
                 raise Refused(401, "no_token", "record values and changes need the token", "open the page with the address that run printed")
             if self.command == "POST":
