@@ -10,6 +10,7 @@ import time
 import faults
 import oracle
 from oracle import harness
+import live
 
 PARTITIONS = 4
 RECORDS = harness.scaled(4_000)
@@ -49,6 +50,13 @@ class Lag(harness.KafkaCase):
         lags = [line[5] for line in lines]
         return sum(map(int, lags)) if len(lags) == PARTITIONS and "-" not in lags else None
 
+    def own_lag(self):
+        """What the run itself says; None: not known."""
+        code, snapshot = live.ask(self.file.parent / ".anabranch" / "lag" / "0" / "control.sock", "GET", "/api/v1/snapshot")
+        self.assertEqual(code, 200, snapshot)
+        self.assertEqual(len(snapshot["sources"]["numbers"]["partitions"]), PARTITIONS)
+        return snapshot["lag"]["records"]
+
     def assert_no_lag(self, run=None):
         begin = time.monotonic()
         self.wait_until("no lag", WITHIN, lambda: self.lag() == 0, run)
@@ -65,6 +73,7 @@ class Lag(harness.KafkaCase):
         run = self.start("run", self.file)
         self.wait_until("the first results", 60, lambda: reader.count >= third, run)
         seconds = [self.assert_no_lag(run)]
+        self.wait_until("the run's own word", 5, lambda: self.own_lag() == 0, run)
         epochs = sum(self.watcher.ends("lag.out", PARTITIONS, "read_uncommitted"))
         # While it runs: records that nobody may read, then some more.
         self.write(0, 50, abort=True)
