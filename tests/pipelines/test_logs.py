@@ -61,7 +61,7 @@ class Logs(harness.PipelineCase):
         again = self.run_json(topology, "--restart-failed", code=EXIT_STAGE)
         self.assertIn("restart from", again[0]["msg"])
         status = self.anabranch("status", topology)
-        self.assertIn("31337.25", status.stdout + status.stderr, "whoever asks is told")
+        self.assertIn("31337.25", status.stdout + status.stderr, "status still says it")
 
     def test_of_a_record_that_stops_its_stage(self):
         lines = self.run_json(self.lay(3, BAD[2:3], on_error="stop"), code=EXIT_STAGE)
