@@ -218,11 +218,14 @@ void Service::Core::Finished(const RunSummary& summary, bool owned, bool input_e
 }
 
 HttpResponse Service::Core::Scraped(const HttpRequest& request) {
-  std::optional<HttpResponse> answer = request.method == "GET" || request.method == "HEAD"
-                                           ? Probe(request.path)
-                                           : ErrorResponse(405, "no_such_method", "only GET is known here", "");
-  if (answer) return *answer;
-  return ErrorResponse(404, "not_found", "only /livez, /readyz, /startupz and /metrics are here", "");
+  const auto begin = std::chrono::steady_clock::now();
+  const bool reads = request.method == "GET" || request.method == "HEAD";
+  std::optional<HttpResponse> answer =
+      reads ? Probe(request.path) : ErrorResponse(405, "no_such_method", "only GET is known here", "");
+  const std::string label = reads && answer ? request.path : "other";
+  if (!answer) answer = ErrorResponse(404, "not_found", "only /livez, /readyz, /startupz and /metrics are here", "");
+  counts_.Add(label, answer->code, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  return *answer;
 }
 
 HttpResponse Service::Core::Asked(const HttpRequest& request, Access& access) {
