@@ -143,9 +143,9 @@ class Access(ServiceCase):
         code, letters = served.json("/api/v1/letters")
         self.assertEqual((code, letters["total"]), (200, LETTERS), letters)
         self.assertNotIn(MARK, json.dumps(letters))
-        for where, found in ((f'note == "{MARK}"', LETTERS), ('id == "o1"', 1), ("id == null", 0)):
+        for where, found in ((f'note == "{MARK}"', LETTERS), ('id == "o1"', 1), ("is_null(id)", 0)):
             code, answer = served.json("/api/v1/letters?where=" + urllib.parse.quote(where))
-            self.assertEqual((code, answer["total"]), (200, found), (where, answer))
+            self.assertEqual((code, answer.get("total")), (200, found), (where, answer))
         for where in (f'pan == "{PAN}"', "no_such > 1", "id", "id =="):
             self.assertEqual(served.ask("/api/v1/letters?where=" + urllib.parse.quote(where))[0], 400, where)
         letter = served.ask(f"/api/v1/letters/{letters['letters'][0]['id']}")[1]
@@ -180,9 +180,8 @@ class Access(ServiceCase):
     def test_after_five_wrong_tokens_within_a_second_an_address_waits(self):
         served = self.serve()
         codes = [served.ask("/api/v1/letters", token="x" * 40)[0] for _ in range(30)]
-        self.assertIn(429, codes)
-        self.assertLessEqual(max(codes.count(401) // 2, 5), 10)
         self.assertEqual(set(codes), {401, 429})
+        self.assertLessEqual(codes.count(401), 15)  # of 30 that may stretch over three seconds
         self.wait_until("the second is over", 5, lambda: served.ask("/api/v1/letters")[0] == 200)
 
     def test_the_socket_is_its_owners(self):
