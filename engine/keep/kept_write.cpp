@@ -129,7 +129,7 @@ class BatchWriter {
   std::string Write(std::vector<KeptHeader::Range> ranges, bool whole) {
     header_.topology = plan_.identity().topology;
     header_.source = plan_.sources[batch_.source].id;
-    header_.sequence = batch_.sequence;
+    header_.sequence = whole ? batch_.sequence : 1;  // a row alone has the same bytes in any batch
     header_.rows = count_;
     header_.ranges = std::move(ranges);
     AppendRows(whole);

@@ -119,7 +119,7 @@ class Tap(LiveCase):
         tap = self.tap("--follow", "--format", "json")
         tap.send(signal.SIGSTOP)
         self.wait_until("it is stopped", 10, tap.stopped)
-        self.feed(run, *(dict(record(i), id="x" * 2000) for i in range(3000)))
+        self.feed(run, *(dict(record(i % 500), id="x" * 2000) for i in range(3000)))
         self.wait_until("all is committed", 30, lambda: self.ask("/api/v1/snapshot")[1]["stages"]["out"]["rows_out"] >= 3000, run)
         tap.go_on()
         self.wait_until("it shows what was in the ring", 20, lambda: tap.stdout.count("\n") > 10, tap)

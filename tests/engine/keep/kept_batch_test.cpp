@@ -218,6 +218,9 @@ TEST_F(KeptBatchTest, ARowTravelsAloneWithWhatItsStageNeeds) {
   const std::vector<bool> done = plan.Done({plan.in, plan.a, plan.out});
   for (uint32_t row = 0; row < batch.rows(); ++row) {
     auto frame = std::make_shared<const std::string>(WriteKeptRow(*plan.plan, batch, done, row));
+    ++batch.sequence;
+    EXPECT_EQ(WriteKeptRow(*plan.plan, batch, done, row), *frame)
+        << "a letter has the same bytes whatever batch it came in";
     const Status status = Restore(frame, plan.ReuseAll());
     ASSERT_TRUE(status.ok()) << status.message();
     ASSERT_EQ(got.rows(), 1u);
