@@ -500,10 +500,14 @@ class KafkaCase(PipelineCase):
 
     @classmethod
     def setUpClass(cls):
+        cls.start_broker()
+        cls.watcher = Watcher(cls.broker)
+
+    @classmethod
+    def start_broker(cls):
         if PipelineCase.broker is None:
             PipelineCase.broker = Broker(cls.broker_properties)
             unittest.addModuleCleanup(PipelineCase.broker.stop)
-        cls.watcher = Watcher(cls.broker)
 
 
 def headers_of(message):
