@@ -314,8 +314,8 @@ std::vector<PartitionEnd> KafkaSource::Ends() const {
   std::vector<PartitionEnd> ends;
   for (const Partition& partition : assigned_) {
     int64_t low = 0, high = 0;
-    const rd_kafka_resp_err_t error = rd_kafka_get_watermark_offsets(
-        client_->get(), partition.name.topic.c_str(), partition.name.partition, &low, &high);
+    const rd_kafka_resp_err_t error = rd_kafka_get_watermark_offsets(client_->get(), partition.name.topic.c_str(),
+                                                                     partition.name.partition, &low, &high);
     const bool known = error == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0;
     ends.push_back({partition.id, known ? high : kNoPosition});
   }

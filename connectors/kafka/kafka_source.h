@@ -97,7 +97,7 @@ class KafkaSource : public Source {
   int64_t waited_ns() const override { return waited_ns_; }
   std::vector<PartitionEnd> Ends() const override;
   uint64_t tombstones() const override { return tombstones_.load(std::memory_order_relaxed); }
-  uint64_t repeated() const { return repeated_.load(std::memory_order_relaxed); }      // dropped: below position
+  uint64_t repeated() const { return repeated_.load(std::memory_order_relaxed); }  // dropped: below position
 
  private:
   struct Partition {
@@ -194,7 +194,7 @@ class KafkaSource : public Source {
   int64_t woken_ns_ = 0;
   int64_t waited_ns_ = 0;
   int64_t unreported_since_ns_ = 0;  // positions moved on without a row; 0: none did
-  Status stop_;  // reported once the rows taken before it are out
+  Status stop_;                      // reported once the rows taken before it are out
   std::vector<LostPosition> lost_positions_;
   std::vector<Watched> watched_;  // of the last assignment that had any
   int64_t watch_at_ns_ = 0;

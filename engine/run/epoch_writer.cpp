@@ -100,9 +100,8 @@ Status EpochWriter::MoveProgress(size_t i, std::span<const PartitionId> partitio
 Status EpochWriter::Push(EncodedBatch&& batch, int64_t rows) {
   const size_t bytes = batch.bytes();
   const MutexLock lock(mutex_);
-  RETURN_IF_ERROR(WaitFor(LaneState::kBlocked, [&]() REQUIRES(mutex_) {
-    return held_bytes_ == 0 || held_bytes_ + bytes <= max_bytes_;
-  }));
+  RETURN_IF_ERROR(WaitFor(LaneState::kBlocked,
+                          [&]() REQUIRES(mutex_) { return held_bytes_ == 0 || held_bytes_ + bytes <= max_bytes_; }));
   Item& item = queue_.emplace_back();
   try {
     written_.Drop(&batch, &item.whole);
@@ -138,8 +137,7 @@ void EpochWriter::SendNow() {
 
 Status EpochWriter::WaitIdle() {
   const MutexLock lock(mutex_);
-  return WaitFor(LaneState::kCommitting,
-                 [this]() REQUIRES(mutex_) { return queue_.empty() && !busy_ && !send_now_; });
+  return WaitFor(LaneState::kCommitting, [this]() REQUIRES(mutex_) { return queue_.empty() && !busy_ && !send_now_; });
 }
 
 Status EpochWriter::AbandonOpen() {

@@ -59,7 +59,8 @@ Lane::Lane(RunShared& shared, Parts parts)
       fed_(shared.lanes_fed),
       at_end_(shared.lanes_at_end),
       writer_(Pointers(parts_.committers), shared.lane_bytes, shared.stop,
-              {[this] { OnCommitBegins(); }, [this](const EpochEnd& end, int64_t rows) { OnCommitted(end, rows); }, &meter_}) {
+              {[this] { OnCommitBegins(); }, [this](const EpochEnd& end, int64_t rows) { OnCommitted(end, rows); },
+               &meter_}) {
   parts_.worker->SetLaneClock(&meter_.clock());
 }
 

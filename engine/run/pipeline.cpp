@@ -46,7 +46,12 @@ class Pipeline::Core {
         counters_(plan),
         guards_(plan),
         measures_(plan, clock_),
-        shared_{.plan = plan, .clock = clock_, .counters = counters_, .stop = cancel, .refused = guards_.refused, .measures = measures_} {
+        shared_{.plan = plan,
+                .clock = clock_,
+                .counters = counters_,
+                .stop = cancel,
+                .refused = guards_.refused,
+                .measures = measures_} {
     if (observer_.warn) shared_.warn = observer_.warn;
     shared_.before = observer_.before;
     shared_.committed = observer_.committed;

@@ -7,7 +7,6 @@
 #include "topologies/commands/command_line.h"
 #include "topologies/language/topology_spec.h"
 #include "topologies/operate/api.h"
-#include "topologies/operate/api.h"
 
 namespace anabranch {
 namespace {
