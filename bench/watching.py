@@ -39,8 +39,8 @@ def topology(folder):
     value.pop("connections")
     value["name"] = "watched"
     value["models"]["mlp"]["path"] = str(ROOT / "tests/models/mlp_8_64_64_1.onnx")
-    value["sources"]["in"] = {"file": {"path": "-"}, "format": "json", "schema": "row"}
-    value["nodes"]["out"]["to"] = {"file": {"path": "-"}, "envelope": "plain"}
+    value["sources"]["in"] = {"file": {"path": "-"}, "format": "json", "schema": "row", "key": {"field": "id"}}
+    value["nodes"]["out"].update({"to": {"file": {"path": "-"}}, "envelope": "plain"})
     value["dead_letters"] = {"file": {"path": "dead.jsonl"}}
     value["delivery"] = "at_least_once"
     value["epoch"] = {"commit_ms": 100}

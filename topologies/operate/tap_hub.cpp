@@ -183,15 +183,16 @@ class TapHub::Core {
     const std::vector<TapView>& views = tap->compiled.views;
     if (looks_.size() < views.size()) looks_.resize(views.size());
     for (size_t i = 0; i < views.size(); ++i) {
-      looks_[i].seen =
-          batch.stages.size() <= views[i].stage ? 0 : RowsAt(views[i], batch, tap->request.at_inputs, &looks_[i].came);
-      if (looks_[i].seen == 0) continue;
-      if (saved_ns_ <= 0) {
-        tap->seen += looks_[i].seen;
-        tap->dropped += looks_[i].seen;
-        looks_[i].seen = 0;
+      looks_[i].seen = 0;
+      if (batch.stages.size() <= views[i].stage) continue;
+      if (saved_ns_ <= 0) {  // not even a look: the rows that the node worked on pass by
+        const uint32_t rows = batch.stages[views[i].stage].active_count;
+        tap->seen += rows;
+        tap->dropped += rows;
         continue;
       }
+      looks_[i].seen = RowsAt(views[i], batch, tap->request.at_inputs, &looks_[i].came);
+      if (looks_[i].seen == 0) continue;
       looks_[i].match = looks_[i].came;
       if (!Matching(views[i], batch, evaluator_, &looks_[i].match)) looks_[i].match.assign(batch.rows(), 0);
     }
