@@ -47,7 +47,7 @@ class PageOfARun(PageCase, harness.KafkaCase):
 
     def run_with_page(self, *flags):
         """Starts the run; its page is `self.url`, with the token."""
-        run = self.start("run", self.topology, "--http", "127.0.0.1:0", *flags)
+        run = self.start("run", self.topology, "--http", "127.0.0.1:0", "--http-assets", "/tmp/wt/d/topologies/ui", *flags)
         self.url = self.address_of(run)
         return run
 
@@ -63,6 +63,14 @@ class PageOfARun(PageCase, harness.KafkaCase):
                 return answer.status
         except urllib.error.HTTPError as error:
             return error.code
+
+    def is_in_history(self):
+        """Its first run is written some seconds after it began."""
+        try:
+            with urllib.request.urlopen(self.url.partition("#")[0] + "api/v1/runs", timeout=10) as answer:
+                return json.load(answer)["runs"]
+        except urllib.error.HTTPError:
+            return None
 
     def go(self, page, place):
         page.evaluate(f"location.hash = {place!r}")
@@ -108,6 +116,8 @@ class PageOfARun(PageCase, harness.KafkaCase):
         self.prepare("killed")
         run = self.run_with_page()
         page = self.browser.open(self.url, wait="[data-box=score]")
+        page.wait_for_selector("dd:has-text('10 rows failed')", timeout=30000)
+        self.wait_until("the run is in the history", 30, self.is_in_history, run, pause=0.1)
         run.kill()
         page.wait_for_selector("text=The process does not answer")
         self.assertIn(f"run {self.topology}", page.inner_text(".notice"))
@@ -118,7 +128,7 @@ class PageOfARun(PageCase, harness.KafkaCase):
         page = self.browser.open(self.address_of(folders), wait="text=No process runs this pipeline")
         self.assertIn(f"anabranch run {self.topology}", page.inner_text(".notice"))
         page.wait_for_selector("[data-box=score]")
-        page.click("text=Runs")
+        page.click("nav a:has-text('Runs')")
         page.wait_for_selector(".bar")
 
     def test_rows_are_seen_with_key_position_and_values(self):
@@ -146,8 +156,10 @@ class PageOfARun(PageCase, harness.KafkaCase):
         self.go(page, "/graph/twice")
         page.wait_for_selector(".panel .token")
 
-    def test_letters_are_replayed(self):
+    def test_letters_are_replayed_with_each_result_once(self):
         self.prepare("letters")
+        self.anabranch("run", "--once", self.topology, code=harness.EXIT_OK)
+        self.write(FIXED)
         run = self.run_with_page()
         page = self.browser.open(self.url, wait="[data-box=score]")
         self.go(page, "/letters")
@@ -160,8 +172,9 @@ class PageOfARun(PageCase, harness.KafkaCase):
         page.click(f"text=Try a replay of the {len(BAD)} picked letters")
         page.wait_for_selector(f".notice:has-text('{len(BAD)} letters')")
         page.click("text=Replay them")
-        page.wait_for_selector("text=The replay is done")
+        page.wait_for_selector("text=There is no dead letter", timeout=60000)
         self.assertTrue(run.running())
+        self.assert_each_once(ROWS)
 
 
 if __name__ == "__main__":
