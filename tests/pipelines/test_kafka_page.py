@@ -47,7 +47,7 @@ class PageOfARun(PageCase, harness.KafkaCase):
 
     def run_with_page(self, *flags):
         """Starts the run; its page is `self.url`, with the token."""
-        run = self.start("run", self.topology, "--http", "127.0.0.1:0", "--http-assets", "/tmp/wt/d/topologies/ui", *flags)
+        run = self.start("run", self.topology, "--http", "127.0.0.1:0", *flags)
         self.url = self.address_of(run)
         return run
 
