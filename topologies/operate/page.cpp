@@ -24,7 +24,7 @@ std::optional<std::string> ReadFileOf(const std::string& folder, const std::stri
 }  // namespace
 
 HttpResponse PageFile(const HttpRequest& request, const std::string& folder) {
-  const HttpResponse nothing = ErrorResponse(404, "not_found", "there is nothing under this path", "");
+  HttpResponse nothing = ErrorResponse(404, "not_found", "there is nothing under this path", "");
   const std::string prefix = "/ui/";
   if (request.path != "/" && !request.path.starts_with(prefix)) return nothing;
   const std::string path = request.path == "/" ? "index.html" : request.path.substr(prefix.size());
