@@ -1,9 +1,12 @@
 """What a run serves, and who may ask for what. With files: the run stays after a stage stopped (--on-stop stay)."""
+import http.client
 import json
 import os
 import resource
 import socket
+import ssl
 import stat
+import subprocess
 import time
 import urllib.parse
 
@@ -219,6 +222,30 @@ class Access(ServiceCase):
         lines = served.json("/api/v1/audit", **viewer, **proxied)[1]["lines"]
         self.assertEqual([(line["who"], line["from"], line["result"]) for line in lines],
                          [("ops", "10.1.2.3", 409), ("viewer", "10.1.2.3", 403)])
+
+    def test_tls(self):
+        cert, key = self.folder / "cert.pem", self.folder / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert],
+                       check=True, capture_output=True, timeout=60)
+        for files in ([cert, self.topology], [self.topology, key], [cert, self.folder / "none"]):
+            run = self.start("run", self.topology, "--http", "127.0.0.1:0", "--http-cert", files[0], "--http-key", files[1])
+            self.assertEqual(run.wait(20), EXIT_USAGE, run)
+            self.assertIn("--http: ", run.stderr)
+        served = self.serve("--http-cert", cert, "--http-key", key, waits=False)
+        self.assertEqual(served.page[1], "https")
+        self.wait_until("it answers by TLS", 30, lambda: self.tls_answer(cert), self.run_)
+        self.assertNotIn(b"200 OK", served.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+
+    def tls_answer(self, cert):
+        connection = http.client.HTTPSConnection("localhost", self.served.port, timeout=20,
+                                                 context=ssl.create_default_context(cafile=str(cert)))
+        try:
+            connection.request("GET", "/api/v1/letters", headers={"X-Anabranch-Token": self.served.token})
+            answer = connection.getresponse()
+            return answer.status == 200 and json.loads(answer.read())["total"] == LETTERS
+        finally:
+            connection.close()
 
     def test_an_address_that_is_taken_is_said(self):
         with socket.socket() as other:
