@@ -21,7 +21,7 @@ struct Verdict {
   };
   Kind kind = Kind::kStarting;
   std::string by;      // id of the node, target or source; empty for kKeepingUp, kIdle, kStarting
-  std::string text;    // one sentence: `target "out" (kafka) is the limit: lanes wait 72 % of the time for it`
+  std::string text;    // one sentence: `target "out" (CONNECTOR) is the limit: lanes wait 72 % of the time for it`
   std::string advice;  // what helps; empty: nothing is known
 };
 const char* NameOf(Verdict::Kind kind);  // "starting", "target", "paused", "node", "reading", "idle", "keeping_up"

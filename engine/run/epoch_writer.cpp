@@ -30,7 +30,7 @@ void Merge(const std::vector<PositionRange>& from, std::vector<PositionRange>* i
   }
 }
 
-// Of an error that ends the writer; empty: it is none, or was told before.
+// Of an error that ends the writer; empty: it is none, or was reported before.
 const char* WordFor(Code code) {
   switch (code) {
     case Code::kInvalid: return "invalid";
