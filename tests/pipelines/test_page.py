@@ -43,7 +43,7 @@ class MockedPage(PageCase):
         """Waits for an expression to be true. Playwright's own wait evaluates text in the page, which its policy forbids."""
         harness.wait_for(condition, 15, lambda: page.evaluate(condition), pause=0.02)
 
-    def best(self, limit_ms, what, once, tries=10):
+    def best(self, limit_ms, what, once, tries=20):
         """The best of some tries is within the budget."""
         times = []
         while len(times) < tries and (not times or min(times) > limit_ms):
