@@ -12,7 +12,7 @@ STOP_WITHIN = 25  # seconds
 
 
 class BrokerAway(stream.StreamKafkaCase):
-    # Longer than the broker is stopped: a broker that its controller gives up has no leaders for a moment, and a producer
+    # Longer than the broker is stopped: a broker that its controller abandons has no leaders for a moment, and a producer
     # of librdkafka 2.16, which sends the oracle's records, may then never send again (confluentinc/librdkafka#5430).
     BROKER = (*stream.StreamKafkaCase.BROKER, "broker.session.timeout.ms=15000")
 
