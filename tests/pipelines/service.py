@@ -48,14 +48,14 @@ class Served:
     def raw(self, data, port=None, timeout=20):
         """Everything that is answered to these bytes until the server closes."""
         with socket.create_connection(("127.0.0.1", port or self.port), timeout) as connection:
-            connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
             answer = b""
             try:
+                connection.sendall(data)
+                connection.shutdown(socket.SHUT_WR)
                 while part := connection.recv(65536):
                     answer += part
-            except ConnectionError:
-                pass
+            except OSError:
+                pass  # it closed meanwhile
         return answer
 
 

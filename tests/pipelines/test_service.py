@@ -302,10 +302,7 @@ class Attacks(ServiceCase):
                 f"X-Anabranch-Token: {served.token}\r\n")
         self.assertIn(b"413", served.raw((head + "Content-Length: 1000000000\r\n\r\n").encode() + b"x" * 100_000))
         chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
-        try:
-            answer = served.raw((head + "Transfer-Encoding: chunked\r\n\r\n").encode() + chunk * 200 + b"0\r\n\r\n")
-        except ConnectionError:
-            answer = b""
+        answer = served.raw((head + "Transfer-Encoding: chunked\r\n\r\n").encode() + chunk * 200 + b"0\r\n\r\n")
         self.assertNotIn(b"200 OK", answer)
         self.assertIn(b"431", served.raw((head + f"X: {'x' * 200_000}\r\n\r\n").encode()))
         self.assertIn(b"414", served.raw(f"GET /{'x' * 200_000} HTTP/1.1\r\n\r\n".encode()))

@@ -109,11 +109,12 @@ class Runs {
   Runs(const RunArgs& args, CommandIo& io) : args_(args), io_(io) {}
   int All() {
     SessionEnd end = Once(true);
-    while (end.stage_stopped && args_.on_stop == "stay") end = Once(true);
+    while (Stays(end)) end = Once(true);
     return end.code;
   }
 
  private:
+  bool Stays(const SessionEnd& end) const { return end.stage_stopped && !end.stop_asked && args_.on_stop == "stay"; }
   SessionEnd Once(bool waits);
   bool Choose(const Plan& plan, bool waits, RunOptions* options, SessionEnd* end, bool* again);
   void Stay(const std::string& topology, const RunOptions& options, SessionEnd* end);
@@ -165,7 +166,7 @@ SessionEnd Runs::Once(bool waits) {
   end.code = Judge(args_, plan.name, end, io_);
   if (order_) KeepWaiting(plan, options, &end);
   order_.reset();
-  if (end.stage_stopped && args_.on_stop == "stay") Stay(plan.name, options, &end);
+  if (Stays(end)) Stay(plan.name, options, &end);
   return end;
 }
 

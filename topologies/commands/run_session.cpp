@@ -281,6 +281,7 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
     io.out.flush();
     _exit(end.code == kExitOk ? ExitCode(Code::kStage) : end.code);
   }
+  end.stop_asked = signals.seen() > 0;
   return end;
 }
 

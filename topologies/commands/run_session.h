@@ -33,6 +33,7 @@ struct SessionEnd {
   int code = kExitOk;
   bool stage_stopped = false;  // a failure was recorded: `restart` resumes
   bool input_ended = false;    // and no stage failed and nothing was stopped
+  bool stop_asked = false;     // by a signal, perhaps while it ended by itself
   int64_t records = 0;         // source records whose effects are durable
   int64_t dead_letters = 0;
   int64_t results = 0;  // rows of sinks
