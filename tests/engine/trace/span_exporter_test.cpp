@@ -20,6 +20,7 @@ class Collector {
   Collector() {
     HttpServerOptions options;
     options.listen = "127.0.0.1:0";
+    options.most_body_bytes = size_t{4} << 20;
     auto server = HttpServer::Start(options, [this](const HttpRequest& request) {
       const MutexLock lock(mutex_);
       bodies_.push_back(request.body);
