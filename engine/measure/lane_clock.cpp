@@ -13,7 +13,7 @@ constexpr int kMostTries = 1000;
 }  // namespace
 
 TimeSheet::TimeSheet(const Clock& clock, size_t cells)
-    : clock_(clock), cells_(cells), ns_(new std::atomic<int64_t>[cells]()) {}
+    : clock_(clock), cells_(cells), ns_(new std::atomic<int64_t>[cells]()), shown_(cells) {}
 
 void TimeSheet::Begin(size_t cell) {
   const int64_t now = clock_.NowNs();
@@ -62,9 +62,14 @@ void TimeSheet::Divide(std::span<const Part> parts, size_t then, int64_t now_ns)
 
 std::vector<int64_t> TimeSheet::Read(int64_t* wall_ns) const {
   std::vector<int64_t> ns(cells_);
-  for (int tries = 0; tries < kMostTries && !TryRead(&ns, wall_ns); ++tries) {
+  const MutexLock lock(mutex_);
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    if (!TryRead(&ns, &shown_wall_ns_)) continue;
+    for (size_t i = 0; i < cells_; ++i) shown_[i] = std::max(shown_[i], ns[i]);
+    break;
   }
-  return ns;
+  *wall_ns = shown_wall_ns_;
+  return shown_;
 }
 
 bool TimeSheet::TryRead(std::vector<int64_t>* ns, int64_t* wall_ns) const {

@@ -9,6 +9,7 @@
 
 #include "engine/clock.h"
 #include "engine/measure/measure_snapshot.h"
+#include "engine/mutex.h"
 
 namespace anabranch {
 
@@ -37,7 +38,9 @@ class TimeSheet {
   size_t now_in() const { return current_.load(std::memory_order_relaxed); }
   int64_t since_ns() const { return since_ns_.load(std::memory_order_relaxed); }
   int64_t NowNs() const { return clock_.NowNs(); }
-  // By cell, up to now or to the Open() that was not divided yet; a cell only grows. `wall_ns`: from Begin() until then.
+  // By cell, up to now or to the Open() that was not divided yet. `wall_ns`: from Begin() until then. A cell only grows
+  // from read to read: where a reader was ahead of a thread that looked at the clock and entered later, by that little
+  // the sum is more than the wall time.
   std::vector<int64_t> Read(int64_t* wall_ns) const;
 
  private:
@@ -47,12 +50,15 @@ class TimeSheet {
 
   const Clock& clock_;
   const size_t cells_;
-  // Readers try again when `version_` is odd or moved meanwhile: a stretch is then never counted twice.
+  // Readers try again when `version_` is odd or moved meanwhile.
   std::atomic<uint32_t> version_{0};
   const std::unique_ptr<std::atomic<int64_t>[]> ns_;
   std::atomic<int64_t> begin_ns_{0}, since_ns_{0};
   std::atomic<size_t> current_{0};
   std::atomic<bool> open_{false};
+  mutable Mutex mutex_;
+  mutable std::vector<int64_t> shown_ GUARDED_BY(mutex_);  // by the last read
+  mutable int64_t shown_wall_ns_ GUARDED_BY(mutex_) = 0;
 };
 
 // The time of one lane, by state and culprit. A culprit is an index into the names that it is given.
