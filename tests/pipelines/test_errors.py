@@ -43,7 +43,7 @@ class Usage(harness.PipelineCase):
         self.assertEqual({line["topology"] for line in lines}, {"breast-cancer"})
         self.assertIn("190 records read", " ".join(line["msg"] for line in lines))
         self.assertEqual(run.stderr, run.stderr.replace("\x1b", ""))
-        by_env = self.anabranch("run", topology, "--fresh", env={"ANABRANCH_LOG_FORMAT": "json"}, code=EXIT_OK)
+        by_env = self.anabranch("run", topology, "--fresh", "--new-identity", env={"ANABRANCH_LOG_FORMAT": "json"}, code=EXIT_OK)
         self.assertTrue(all(json.loads(line) for line in by_env.stderr.splitlines()))
         (topology.parent / "predictions.jsonl").unlink()
         run = self.anabranch("run", topology, "--log-format", "json", "--log-level", "error")
