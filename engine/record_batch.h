@@ -59,7 +59,7 @@ struct StageRows {
     int64_t ns = 0;
   };
   std::vector<ModelCall> calls;  // of the node's model
-  uint32_t retried = 0;  // calls made again after a transient error
+  uint32_t retried = 0;          // calls made again after a transient error
   uint32_t dead_lettered = 0;
   std::vector<uint32_t> tally;  // what the node counts: one entry per NodeProgram::Tallies(), or empty
   std::string notice;           // one line for the operator's log; empty: none

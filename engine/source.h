@@ -28,13 +28,13 @@ struct BatchLimits {
 
 // What one call of Source::Poll brought.
 enum class SourceEvent : uint8_t {
-  kRows,      // the batch holds rows; it is complete (rows, bytes, or nothing more within linger)
+  kRows,       // the batch holds rows; it is complete (rows, bytes, or nothing more within linger)
   kPositions,  // the batch holds positions only: what lies there becomes no row
-  kIdle,      // nothing came within the wait; the batch is empty
-  kAssigned,  // partitions() came: find out where to continue and call Assign()
-  kRevoked,   // partitions() will go: finish and commit their rows, then call Release()
-  kLost,      // partitions() are gone already: drop their rows uncommitted, then call Release()
-  kEnd,       // the input ended (a file, or a stream with --once): nothing more will come
+  kIdle,       // nothing came within the wait; the batch is empty
+  kAssigned,   // partitions() came: find out where to continue and call Assign()
+  kRevoked,    // partitions() will go: finish and commit their rows, then call Release()
+  kLost,       // partitions() are gone already: drop their rows uncommitted, then call Release()
+  kEnd,        // the input ended (a file, or a stream with --once): nothing more will come
 };
 
 // A position that can no longer be read outside.

@@ -10,11 +10,11 @@
 namespace anabranch {
 namespace {
 
-constexpr double kHalf = 0.5;     // waits that make somebody the limit
-constexpr double kMostly = 0.8;   // busy
-constexpr double kLow = 0.1;      // levels of a node
+constexpr double kHalf = 0.5;              // waits that make somebody the limit
+constexpr double kMostly = 0.8;            // busy
+constexpr double kLow = 0.1;               // levels of a node
 constexpr int64_t kLeastNs = 500'000'000;  // a shorter window tells nothing
-constexpr double kWorthIt = 0.8;  // larger calls are advised where a row takes so much less
+constexpr double kWorthIt = 0.8;           // larger calls are advised where a row takes so much less
 constexpr uint32_t kMoreRows = 4;
 
 std::string Percent(double share) { return std::to_string(std::lround(share * 100)) + " %"; }
@@ -122,8 +122,8 @@ Verdict OfTarget(const MeasureSnapshot& before, const MeasureSnapshot& now, cons
 
 Verdict OfPause(const Shares& shares) {
   Verdict verdict{Verdict::Kind::kPaused, Most(shares.paused), "", ""};
-  verdict.text = Quoted(verdict.by) + " is in trouble: lanes wait " + Percent(shares.all_paused) +
-                 " of the time to try it again";
+  verdict.text =
+      Quoted(verdict.by) + " is in trouble: lanes wait " + Percent(shares.all_paused) + " of the time to try it again";
   verdict.advice = "the log says what it answers";
   return verdict;
 }
@@ -156,7 +156,7 @@ Verdict OfNode(const MeasureSnapshot& before, const MeasureSnapshot& now, const 
     return verdict;
   }
   const NodeMeasures* was = Find(before.nodes, verdict.by);
-  const auto since = [&](HistogramCounts NodeMeasures::*rows) {
+  const auto since = [&](HistogramCounts NodeMeasures::* rows) {
     return was != nullptr ? (node->*rows).Since(was->*rows) : node->*rows;
   };
   const bool calls = !node->call_rows.edges.empty();

@@ -32,11 +32,11 @@ class LaneMeter : public EpochMeter {
   struct Parts {
     int number = 0;
     std::string source_id;
-    size_t culprit_of_source = 0;                 // as LaneClock has it
-    bool numbers_records = false;                 // SourceProgram::NumbersRecords
-    const SourceTable* partitions = nullptr;      // of the lane
+    size_t culprit_of_source = 0;                   // as LaneClock has it
+    bool numbers_records = false;                   // SourceProgram::NumbersRecords
+    const SourceTable* partitions = nullptr;        // of the lane
     std::vector<std::vector<TargetId>> committers;  // the targets of each; none: source positions
-    std::vector<size_t> culprits;                 // of each, as LaneClock has it
+    std::vector<size_t> culprits;                   // of each, as LaneClock has it
   };
   LaneMeter(const Clock& clock, std::vector<std::string> names, std::span<TargetRecord* const> targets, Parts parts);
 

@@ -21,8 +21,8 @@ struct LaneParts {
   bool repeats = true;  // what was read can be read again (SourceProgram::CanRepeat)
   std::unique_ptr<SourceTable> partitions;
   std::unique_ptr<Source> source;
-  std::vector<std::unique_ptr<Committer>> committers;  // in commit order
-  std::vector<std::string> committer_stages;           // whose rows each commits: a stage that writes, or the source
+  std::vector<std::unique_ptr<Committer>> committers;    // in commit order
+  std::vector<std::string> committer_stages;             // whose rows each commits: a stage that writes, or the source
   std::vector<std::vector<TargetId>> committer_targets;  // what each writes; none: source positions
   std::unique_ptr<LiveInput> live;
   std::unique_ptr<PlanWorker> worker;

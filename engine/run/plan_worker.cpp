@@ -54,8 +54,9 @@ PlanWorker::PlanWorker(const Plan& plan, const Clock& clock, StageGuards& guards
     : plan_(plan),
       clock_(clock),
       guards_(guards),
-      context_{plan, clock, cancel, guards.attempts != nullptr ? guards.attempts->Take() : nullptr,
-               guards.output_bytes, nullptr},
+      context_{
+          plan,   clock, cancel, guards.attempts != nullptr ? guards.attempts->Take() : nullptr, guards.output_bytes,
+          nullptr},
       stages_(plan.stages()),
       parallel_(plan.stages()) {}
 

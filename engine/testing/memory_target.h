@@ -34,10 +34,10 @@ class MemoryOutput {
   size_t sent();  // rows that had left when a lane last asked for it
 
   std::chrono::nanoseconds write_takes{0}, commit_takes{0};  // per batch, per epoch; set before the run
-  bool shows_at_commit = true;      // else its readers see rows as they leave
-  std::set<int64_t> refuses;        // offsets whose rows it refuses for good
-  bool refuses_timestamps = false;  // refuses rows that bear one
-  bool bytes_gone = false;          // what a committer may refer to until it is closed was no longer there
+  bool shows_at_commit = true;                               // else its readers see rows as they leave
+  std::set<int64_t> refuses;                                 // offsets whose rows it refuses for good
+  bool refuses_timestamps = false;                           // refuses rows that bear one
+  bool bytes_gone = false;  // what a committer may refer to until it is closed was no longer there
 
   Mutex mutex;
   Condition changed;

@@ -124,7 +124,7 @@ std::string FactOf(Ledger& ledger, const std::string& name) {
 // One state folder. What it shows while no process runs the pipeline is that of a process in which it has ended.
 class Folder {
  public:
-  Folder(std::string id, std::string dir, const PipelineFolders::Parts& parts)
+  Folder(std::string id, const std::string& dir, const PipelineFolders::Parts& parts)
       : id_(std::move(id)),
         parts_(parts),
         owner_(OwnerOf(dir)),

@@ -101,7 +101,9 @@ TEST(LaneClocks, ASpellEndsWhereItBegan) {
     clock.Advance(4);
   }
   clock.Advance(8);
-  { const LaneClock::Spell nobody(nullptr, LaneState::kPaused, 1); }
+  {
+    const LaneClock::Spell nobody(nullptr, LaneState::kPaused, 1);
+  }
   LaneMeasures measures;
   lane.Fill(&measures);
   ASSERT_EQ(measures.shares.size(), 3U);

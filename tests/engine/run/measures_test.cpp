@@ -183,9 +183,8 @@ TEST_F(Measures, AnEmptyInputIsIdle) {
 }
 
 TEST_F(Measures, ANodeThatIsTriedAgainAndAgainIsNamed) {
-  const StageId shy = plan.Node("shy", {plan.Source(input)}, [](const NodeRun&) {
-    return Status(Code::kRetry, "not now");
-  });
+  const StageId shy =
+      plan.Node("shy", {plan.Source(input)}, [](const NodeRun&) { return Status(Code::kRetry, "not now"); });
   plan.node(shy).retry_max = 1'000;
   plan.node(shy).retry_backoff_ns = plan.node(shy).retry_max_backoff_ns = 50'000'000;
   plan.Persist("out", {shy}, output);

@@ -48,7 +48,8 @@ TEST(CompileSchema, TellsWhatIsSensitive) {
         "name":{"type":"string"},"born":{"type":"string","format":"date-time","x-sensitive":true}}}}})");
   ASSERT_NE(text.schema, nullptr) << text.FaultText();
   std::string found, steps;
-  for (const SchemaField& field : text.schema->fields()) found += field.path + (field.sensitive ? " hidden" : "") + "\n";
+  for (const SchemaField& field : text.schema->fields())
+    found += field.path + (field.sensitive ? " hidden" : "") + "\n";
   EXPECT_EQ(found, "pan hidden\nshown\nlist hidden\nowner.name hidden\nowner.born hidden\n");
   using Steps = std::vector<std::string>;
   EXPECT_EQ(text.schema->sensitive(), (std::vector<Steps>{{"raw"}, {"pan"}, {"list"}, {"owner"}}));
