@@ -148,7 +148,9 @@ TEST(KafkaSource, GivesTheLaneItsTurnWhileRecordsComeThatBecomeNoRow) {
   limits.max_rows = 1;
   uint64_t before = lane.kafka().tombstones();
   while (before < 20'000) {
-    ASSERT_EQ(lane.source->Poll(batch, limits, 2'000'000'000).value(), SourceEvent::kIdle);
+    const SourceEvent event = lane.source->Poll(batch, limits, 2'000'000'000).value();
+    ASSERT_TRUE(event == SourceEvent::kIdle || event == SourceEvent::kPositions) << static_cast<int>(event);
+    batch.positions.clear();
     EXPECT_LE(lane.kafka().tombstones() - before, 4100u);
     before = lane.kafka().tombstones();
   }
