@@ -10,16 +10,20 @@ CLI::App* AddMetrics(CLI::App& app, MetricsArgs* args) {
               "anabranch metrics --alerts topology.json > alerts.yml");
   command->add_option("FILE", args->file, "a topology: its name and file are put into the dashboard and the rules")
       ->type_name("");
-  CLI::Option* catalogue = command->add_flag("--catalogue", args->catalogue, "every metric with type, labels, meaning");
-  CLI::Option* grafana =
-      command->add_flag("--grafana", args->grafana, "a dashboard for Grafana, as JSON to import")->excludes(catalogue);
-  command->add_flag("--alerts", args->alerts, "alert rules for Prometheus, as YAML")
-      ->excludes(catalogue)
-      ->excludes(grafana);
+  command->add_flag("--catalogue", args->catalogue, "every metric with type, labels, meaning");
+  command->add_flag("--grafana", args->grafana, "a dashboard for Grafana, as JSON to import");
+  command->add_flag("--alerts", args->alerts, "alert rules for Prometheus, as YAML");
+  // CLI11 prints what excludes two others in no fixed order.
+  command->parse_complete_callback([args] {
+    if (int{args->catalogue} + int{args->grafana} + int{args->alerts} > 1) {
+      throw CLI::ValidationError("--catalogue, --grafana, --alerts", "only one of them can be given");
+    }
+  });
   AddWord(command, "--format", &args->format, {"text", "json"});
   AddAllowPath(command, &args->allow_paths);
   command->footer(
-      "Without a flag: --catalogue. --format is for the catalogue. The metrics are served by `anabranch run "
+      "Give one flag at most. Without one: --catalogue. --format is for the catalogue. The metrics are served by "
+      "`anabranch run "
       "--metrics`.\n"
       "`anabranch explain METRIC` shows one of them. Without FILE the dashboard and the rules are for all topologies.");
   return command;
