@@ -73,7 +73,12 @@ class UnixConnection(http.client.HTTPConnection):
 
 def get(connection, path):
     connection.request("GET", path)
-    answer = connection.getresponse()
+    try:
+        answer = connection.getresponse()
+    except http.client.RemoteDisconnected:  # it was idle for longer than the server keeps it
+        connection.close()
+        connection.request("GET", path)
+        answer = connection.getresponse()
     body = answer.read()
     if answer.status != 200:
         raise SystemExit(f"{path}: {answer.status} {body[:200]}")
