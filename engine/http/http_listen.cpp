@@ -15,6 +15,8 @@
 #include <filesystem>
 #include <optional>
 
+#include "engine/descriptor.h"
+
 namespace anabranch {
 namespace {
 
@@ -23,22 +25,6 @@ constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
 const std::string kUnix = "unix:";
 
 std::string Why(int error) { return std::system_category().message(error); }
-
-// A descriptor that is closed unless it is given away.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  int Release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 sockaddr_un UnixAddress(const std::string& path) {
   sockaddr_un address{};

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "engine/descriptor.h"
 #include "engine/printable.h"
 
 namespace anabranch {
@@ -18,20 +19,6 @@ namespace {
 
 constexpr int64_t kMaxFileBytes = int64_t{2} << 30;  // of a protocol buffer
 constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 Status CannotRead(const std::string& path, const std::string& why) {
   return {Code::kUnavailable, "model file \"" + path + "\" cannot be read: " + why};
