@@ -4,39 +4,16 @@ import signal
 import time
 
 import harness
+import orders
 from harness import EXIT_OK
-
-ROWS, PARTITIONS = 400, 4
-BAD = {n for n in range(ROWS) if n % 40 == 7}
-STOP, FIXED = "100 % amount", "amount == 0 ? 0 : 100 % amount"
+from orders import BAD, FIXED, ROWS
 
 
-class KafkaDeadLetters(harness.KafkaCase):
+class KafkaDeadLetters(orders.Orders, harness.KafkaCase):
     began = int(time.time() * 1000)  # results bear their record's time, and brokers drop what is old
 
-    def prepare(self, name):
-        self.name = name
-        self.broker.make_topics({f"{name}.in": PARTITIONS, f"{name}.out": PARTITIONS, f"{name}.dead": 2})
-        self.write(STOP)
-        self.feed(range(ROWS))
-
-    def write(self, expression):
-        order = {"type": "object", "required": ["id", "amount"],
-                 "properties": {"id": {"type": "string"}, "amount": {"type": "integer"}}}
-        self.topology = harness.write_json(self.folder / f"{self.name}.json", {
-            "anabranch": 1, "name": self.name, "schemas": {"order": order},
-            "connections": {"main": {"kafka": {"bootstrap.servers": self.broker.address}}},
-            "sources": {"orders": {"kafka": {"topics": [f"{self.name}.in"]}, "schema": "order"}},
-            "nodes": {
-                "twice": {"kind": "transform", "inputs": ["orders"], "set": {"double": "amount * 2"}},
-                "score": {"kind": "transform", "inputs": ["twice"], "set": {"rest": expression}},
-                "out": {"kind": "persist", "inputs": ["score"], "to": {"kafka": {"topic": f"{self.name}.out"}},
-                        "fields": ["double", "rest"]}}})
-
-    def feed(self, numbers):
-        self.broker.produce({"topic": f"{self.name}.in", "key": f"o{n}", "timestamp": self.began + n,
-                             "headers": [("trace", b"\x00\xff"), ("trace", b"again")],
-                             "value": json.dumps({"id": f"o{n}", "amount": 0 if n in BAD else n + 1})} for n in numbers)
+    def envelope(self, number):
+        return {"timestamp": self.began + number, "headers": [("trace", b"\x00\xff"), ("trace", b"again")]}
 
     def out(self):
         return self.broker.read(f"{self.name}.out")
@@ -100,10 +77,10 @@ class KafkaDeadLetters(harness.KafkaCase):
         self.assertEqual(replayed.timestamp()[1], self.began + 7)
         self.assertEqual(self.letters()["letters"], 0)
         ends = [self.watcher.ends(f"{self.name}.{part}", count)
-                for part, count in (("out", PARTITIONS), ("dead", 2))]
+                for part, count in (("out", self.partitions), ("dead", self.dead_partitions))]
         self.assertIn("nothing to replay", self.replay(code=EXIT_OK).stderr)
         self.assertEqual(ends, [self.watcher.ends(f"{self.name}.{part}", count)
-                                for part, count in (("out", PARTITIONS), ("dead", 2))])
+                                for part, count in (("out", self.partitions), ("dead", self.dead_partitions))])
 
     def test_without_a_value_are_letters_too(self):
         self.prepare("empty")

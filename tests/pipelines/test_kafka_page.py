@@ -10,40 +10,16 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "ui"))
 import harness
+import orders
 from browser import PageCase, axe_faults
+from orders import BAD, FIXED, ROWS
 
-ROWS, MORE, PARTITIONS = 400, 100, 2
-BAD = {n for n in range(ROWS) if n % 40 == 7}
-STOP, FIXED = "100 % amount", "amount == 0 ? 0 : 100 % amount"
+MORE = 100
 SHOTS = os.environ.get("ANABRANCH_SHOTS")
 
 
-class PageOfARun(PageCase, harness.KafkaCase):
-    def prepare(self, name, on_error=None):
-        self.name, self.on_error = name, on_error
-        self.broker.make_topics({f"{name}.in": PARTITIONS, f"{name}.out": PARTITIONS, f"{name}.dead": 1})
-        self.write(STOP)
-        self.feed(range(ROWS))
-
-    def write(self, expression):
-        order = {"type": "object", "required": ["id", "amount"],
-                 "properties": {"id": {"type": "string"}, "amount": {"type": "integer"}}}
-        score = {"kind": "transform", "inputs": ["twice"], "set": {"rest": expression}}
-        if self.on_error:
-            score["on_error"] = self.on_error
-        self.topology = harness.write_json(self.folder / f"{self.name}.json", {
-            "anabranch": 1, "name": self.name, "schemas": {"order": order},
-            "connections": {"main": {"kafka": {"bootstrap.servers": self.broker.address}}},
-            "sources": {"orders": {"kafka": {"topics": [f"{self.name}.in"]}, "schema": "order"}},
-            "nodes": {
-                "twice": {"kind": "transform", "inputs": ["orders"], "set": {"double": "amount * 2"}},
-                "score": score,
-                "out": {"kind": "persist", "inputs": ["score"], "to": {"kafka": {"topic": f"{self.name}.out"}},
-                        "fields": ["double", "rest"]}}})
-
-    def feed(self, numbers):
-        self.broker.produce({"topic": f"{self.name}.in", "key": f"o{n}",
-                             "value": json.dumps({"id": f"o{n}", "amount": 0 if n in BAD else n + 1})} for n in numbers)
+class PageOfARun(PageCase, orders.Orders, harness.KafkaCase):
+    partitions, dead_partitions = 2, 1
 
     def run_with_page(self, *flags):
         """Starts the run; its page is `self.url`, with the token."""
@@ -89,7 +65,8 @@ class PageOfARun(PageCase, harness.KafkaCase):
             page.screenshot(path=str(pathlib.Path(SHOTS) / f"page-{name}.png"))
 
     def test_a_stopped_stage_is_restarted_with_nothing_lost_and_nothing_twice(self):
-        self.prepare("stay", {"record": "stop"})
+        self.on_error = {"record": "stop"}
+        self.prepare("stay")
         run = self.run_with_page("--on-stop", "stay")
         page = self.browser.open(self.url, size=(1280, 860), wait="text=Stage score stopped")
         self.assertEqual(self.status_of("readyz"), 503)
