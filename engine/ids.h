@@ -66,6 +66,9 @@ using TargetId = Id<struct TargetTag, uint32_t>;
 // Index into a lane's SourceTable: small, only grows, stable for the life of the lane.
 using PartitionId = Id<struct PartitionTag, uint16_t>;
 
+// A number of engine/generation.h.
+using GenerationId = Id<struct GenerationTag, uint32_t>;
+
 // A source partition by its outside name. A file's topic part is "file:SOURCE_ID", its partition 0.
 struct SourcePartition {
   std::string topic;
@@ -111,12 +114,23 @@ class SourceTable {
   std::vector<const SourcePartition*> names_;  // by id; keys of ids_
 };
 
+// Which generation scores the rows of a partition: `generation` from offset `since` on, `before` below it.
+struct Scoring {
+  GenerationId generation{0};
+  int64_t since = 0;
+  GenerationId before{0};
+
+  GenerationId At(int64_t offset) const { return offset >= since ? generation : before; }
+  bool operator==(const Scoring&) const = default;
+};
+
 // Rows [first, next) of one source partition, in source offsets. `next` is where to go on: only the source knows it
 // (of a topic the next offset, of a file the byte where the next row begins).
 struct PositionRange {
   PartitionId partition;
   int64_t first = 0;
   int64_t next = 0;
+  Scoring scoring = {};  // of these rows, and of those behind them until a later range says otherwise
 };
 
 }  // namespace anabranch

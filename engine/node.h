@@ -21,6 +21,7 @@
 
 namespace anabranch {
 
+class ManagedModel;
 class TargetProgram;
 struct TargetField;
 
@@ -154,6 +155,8 @@ class NodeProgram {
   virtual std::map<std::string, std::string> Facts() const { return {}; }
   // The model that it calls; each call is then in StageRows::calls.
   virtual std::optional<ModelFacts> model() const { return std::nullopt; }
+  // Where its model has versions that come and go while it runs. Its own, as long as the program lives.
+  virtual ManagedModel* managed() const { return nullptr; }
   // How long Process takes for that many rows, as measured when it was opened first; 0 = not measured.
   virtual int64_t EstimateNs(uint32_t /*rows*/) const { return 0; }
   // Whether it may filter rows. For tests of a topology, which say what they never reach.

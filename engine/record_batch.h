@@ -59,7 +59,11 @@ struct StageRows {
     int64_t ns = 0;
   };
   std::vector<ModelCall> calls;  // of the node's model
-  uint32_t retried = 0;          // calls made again after a transient error
+  // Of a stage whose model has versions: which one made a row's columns, an index into `versions` ("gbt@7"). Empty: the
+  // version of the plan made them all.
+  std::vector<uint8_t> version;
+  std::vector<std::string> versions;
+  uint32_t retried = 0;  // calls made again after a transient error
   uint32_t dead_lettered = 0;
   std::vector<uint32_t> tally;  // what the node counts: one entry per NodeProgram::Tallies(), or empty
   std::string notice;           // one line for the operator's log; empty: none

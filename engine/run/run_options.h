@@ -9,6 +9,7 @@
 
 namespace anabranch {
 
+class Generations;
 class SourceProgram;
 
 // How a run begins.
@@ -34,8 +35,9 @@ struct RunOptions {
   bool new_ledger = false;    // archive a state whose ledger is damaged or gone; continue at the outside positions
   bool new_identity = false;  // with fresh: new group, transactional ids and progress keys
   std::string make_command;   // makes what is missing outside (Connector::MakeOutside), for messages; empty: none
-  int64_t tick_ns = 1'000'000'000;  // how often the observer is called
-  const Clock* clock = nullptr;     // default: Clock::Real(); outlives the run
+  int64_t tick_ns = 1'000'000'000;     // how often the observer is called
+  Generations* generations = nullptr;  // of its managed models; null: it has none. Outlives the run
+  const Clock* clock = nullptr;        // default: Clock::Real(); outlives the run
 };
 
 }  // namespace anabranch

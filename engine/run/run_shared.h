@@ -18,6 +18,8 @@
 
 namespace anabranch {
 
+class Generations;
+
 // What all lanes of one run share. Outlives them. Everything but the three counts at the end is set before a lane runs.
 struct RunShared {
   const Plan& plan;
@@ -31,6 +33,7 @@ struct RunShared {
   std::function<void(const CommitSeen&)> committed = {};      // RunObserver::committed; may be empty
   std::function<void(const RecordBatch&)> show = {};          // RunObserver::batch; may be empty
   std::function<void(const RecordBatch&)> show_stopped = {};  // RunObserver::stopped; may be empty
+  Generations* generations = nullptr;                         // RunOptions::generations
   Crew* crew = nullptr;                                       // null: every batch is computed on its lane
   Ledger* ledger = nullptr;                                   // null: no witness of positions is kept
   KeptStore* kept = nullptr;                                  // null: nothing is kept, and nothing was

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "engine/ids.h"
+#include "engine/status.h"
+
+namespace anabranch {
+
+class CancelToken;
+
+// How the rows of managed models are scored changes while a stream runs. Each change of one model is an immutable
+// numbered record, a generation (engine/models/generation_record.h). The numbers of all models of a topology come from
+// one counter: number g stands for the newest generation of each model that is not newer than g. 0: as the topology
+// file says.
+//
+// A switch is part of a commit. Beside the position, the commit of a partition stores from which position on which
+// generation scores (Scoring in engine/ids.h). So a crash, a rebalance and a second instance agree on the version of
+// every offset.
+
+// A switch of one partition that is decided for an exact position.
+struct PlannedSwitch {
+  GenerationId generation{0};
+  int64_t position = 0;
+};
+
+// The generations of one run, as its lanes see them. Implemented beside the engine; a run without managed models has
+// none. Thread-safe. It outlives the run.
+class Generations {
+ public:
+  virtual ~Generations() = default;
+
+  // The newest generation that may score: every worker of this run has what it needs. It only grows. Cheap: asked once
+  // per batch.
+  virtual GenerationId active() const = 0;
+  // Where active() is to begin in this partition, if not at the next batch: nothing below `position` is scored by it.
+  virtual std::optional<PlannedSwitch> Planned(const SourcePartition& /*partition*/) const { return std::nullopt; }
+  // Makes ready what these generations need, older ones than active() included: a partition was committed with them.
+  // Lane thread, at an assignment; loads models, so it may take long. kCancelled. kUnavailable: the message names the
+  // version, its digest and the store, and what to do.
+  virtual Status Require(std::span<const GenerationId> generations, const CancelToken& cancel) = 0;
+  // The lane computes nothing below `oldest` any more, until it calls Require() again.
+  virtual void Uses(int lane, GenerationId oldest) = 0;
+  // It is durable that `scoring.generation` scores `partition` from `scoring.since` on. May be told more than once.
+  // Writer thread and lane thread; does not wait.
+  virtual void Switched(const SourcePartition& partition, const Scoring& scoring) = 0;
+};
+
+}  // namespace anabranch

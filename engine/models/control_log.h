@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/models/generation_record.h"
+#include "engine/status.h"
+
+namespace anabranch {
+
+// One entry of the control log. Entries are appended, never changed: they are also the history of the models.
+struct ControlEntry {
+  enum class Kind : uint8_t {
+    kPrepare,    // load `generation` and say whether you can: every instance answers
+    kReady,      // `instance` can score with deployment `deployment`
+    kRefused,    // it cannot: `reasons`
+    kActive,     // the deployment scores from now on: the number of this entry is the generation
+    kAbandoned,  // the deployment ends without effect: `reasons`
+    kServes,     // `generation_number` scores `partition` from `position` on: that is committed
+  };
+  uint32_t number = 0;  // by the log, from 1, growing; gaps are possible
+  Kind kind = Kind::kPrepare;
+  int64_t at_ms = 0;       // since 1970
+  std::string deployment;  // names what belongs together: kPrepare … kActive or kAbandoned
+  std::string action;      // "start", "deploy", "rollback", "promote", "hold"
+  std::string by, reason, approved_by, host;
+  std::string instance;                      // who wrote it; empty: a command
+  GenerationRecord generation;               // kPrepare, kActive
+  std::vector<std::string> reasons;          // kRefused, kAbandoned
+  std::map<std::string, std::string> gates;  // kReady, kActive: gate → what it measured, for people
+  std::string partition;                     // kServes: "TOPIC/PARTITION"
+  int64_t position = 0;                      // kServes
+  uint32_t generation_number = 0;            // kServes
+};
+
+// One JSON object per entry, without its number.
+std::string PrintControlEntry(const ControlEntry& entry);
+Result<ControlEntry> ParseControlEntry(std::string_view json);
+
+// Where the instances of a topology agree on generations, and where their history stands: a one-partition topic, or,
+// for one instance, a file of its state folder. Every reader sees the same entries in the same order. Thread-safe.
+// Every wait is bounded; kUnavailable names what cannot be reached.
+class ControlLog {
+ public:
+  virtual ~ControlLog() = default;
+  // Durable when it returns: the number of the entry.
+  virtual Result<uint32_t> Append(const ControlEntry& entry) = 0;
+  // The entries behind `after`, in order, up to what is there now. Waits up to `wait_ms` for the first.
+  virtual Result<std::vector<ControlEntry>> Read(uint32_t after, int wait_ms) = 0;
+  // The instances that work on the topology now, where the log can tell (members of the group); nullopt: it cannot.
+  virtual Result<std::optional<std::vector<std::string>>> Members() = 0;
+  // For people: "topic fraud.control", "models.db in …".
+  virtual std::string Describe() const = 0;
+};
+
+// The log in STATE_DIR/models.db (SQLite, WAL, synchronous FULL). Several processes may have it open: the running one
+// and commands.
+Result<std::unique_ptr<ControlLog>> OpenLocalControlLog(const std::string& state_dir);
+
+}  // namespace anabranch

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/ids.h"
+#include "engine/status.h"
+
+namespace anabranch {
+
+// How rows choose between the arms of a generation.
+enum class ArmRule : uint8_t {
+  kOne,     // the first arm scores every row
+  kShadow,  // the first arm scores; `share` of the rows are scored by the second as well, unseen
+  kCanary,  // the keys below `share` are answered by the second arm, the others by the first
+  kBandit,  // each unit draws an arm by `probabilities`
+};
+
+// What decides how one model's rows are scored. Immutable; its number is its place in the control log.
+struct GenerationRecord {
+  struct Arm {
+    std::string version, digest;
+  };
+  std::string model;
+  ArmRule rule = ArmRule::kOne;
+  std::vector<Arm> arms;              // the first one is the serving (incumbent) version
+  double share = 0;                   // kShadow, kCanary
+  uint64_t salt = 0;                  // of the hash that draws; 0: none is drawn
+  std::vector<double> probabilities;  // kBandit, by arm
+  bool by_record = false;             // the unit that draws is the record, not the key
+  std::map<std::string, int64_t> at;  // "TOPIC/PARTITION" → where it begins there; others: at the next batch
+};
+
+}  // namespace anabranch

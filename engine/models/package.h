@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/status.h"
+
+namespace anabranch {
+
+// A model package: a folder, or the same files as a tar (ustar; sorted names, zero times: the same files make the same
+// bytes). model.json is written last and lists every other file with its size and SHA-256; a file that it does not list
+// is refused.
+//
+//   model.json  model.onnx (+ data files)  features.json  tests/always.jsonl  tests/confidence.jsonl  reference.json
+//   card.md  model.sig
+struct PackageFile {
+  std::string path;  // relative, '/' between parts
+  int64_t bytes = 0;
+  std::string sha256;
+};
+
+struct PackageFault {
+  std::string code;     // a stable word per reason: "digest", "missing_file", "unlisted_file", …
+  std::string file;     // inside the package; may have ":LINE"
+  std::string message;  // names place, value and cure
+};
+
+// What model.json says. Unknown members are faults; "x-…" are allowed.
+struct PackageManifest {
+  struct Input {
+    std::string name, type;  // a column that features.json reads, with its type as the language writes it
+  };
+  struct Output {
+    std::string name;  // as the model names it
+    std::string type;
+    std::vector<std::string> classes;  // in the order of the vector
+    std::string use;                   // for people
+  };
+  struct ConfidenceGate {
+    std::string metric;    // "accuracy", "auc", "f1", "precision", "recall", "log_loss", "brier", "rmse", "mae"
+    std::string label;     // field of a row of the set that holds the truth
+    std::string positive;  // class that counts as positive, where the metric needs one
+    std::optional<double> min, max;
+  };
+  std::string name, version;
+  std::string digest;              // of the file list: 64 hexadecimal digits
+  std::vector<PackageFile> files;  // by path, without model.json
+  std::string produced, data;      // JSON objects, as they stand; "{}" when absent
+  std::vector<Input> inputs;
+  std::vector<std::string> features;  // ordered names
+  std::vector<Output> outputs;
+  std::string decision;  // expression over the outputs, or empty
+  std::optional<double> always_tolerance;
+  std::optional<ConfidenceGate> confidence;
+  std::map<std::string, std::string> approval;  // built_by, built_at, approved_by, approved_at, grounds, …
+  std::optional<double> latency_us_per_row;
+  std::optional<int64_t> memory_bytes;
+};
+
+// features.json: `set` makes private columns from the record's columns, `order` says what feeds the model.
+struct PackageFeatures {
+  std::vector<std::pair<std::string, std::string>> set;  // name → expression, in the file's order
+  std::vector<std::string> order;                        // names of `set`, or of columns
+};
+
+struct ModelPackage {
+  std::string place;   // as the user named it
+  std::string folder;  // where its files are: the package's own folder, or where its tar was unpacked
+  PackageManifest manifest;
+  PackageFeatures features;
+};
+
+// Reads and verifies a package: structure, paths (no "..", no links), sizes, checksums, the digest. Every fault at
+// once. Null when there is one. `scratch`: an existing empty folder that a tar is unpacked to; it must outlive the use.
+std::shared_ptr<const ModelPackage> ReadPackage(const std::string& place, const std::string& scratch,
+                                                std::vector<PackageFault>* faults);
+
+// Computes sizes, checksums and the digest of the files in `folder` and writes them to its model.json, whose other
+// members stay as they stand. kInvalid names what is wrong.
+Status PackFolder(const std::string& folder);
+// Writes a verified package as a tar whose bytes depend on its files only.
+Status WritePackageTar(const ModelPackage& package, const std::string& tar);
+
+// The packages of a registry folder: its sub-folders with a model.json and its .tar files. By manifest alone; nothing
+// is verified. Those that cannot be read are left out, with a reason in `skipped`.
+struct RegistryEntry {
+  std::string place, name, version, digest;
+};
+Result<std::vector<RegistryEntry>> ListRegistry(const std::string& folder, std::vector<std::string>* skipped);
+
+}  // namespace anabranch
