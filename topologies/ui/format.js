@@ -62,6 +62,9 @@ export function ago(time, now) {
   return seconds < 1 ? "now" : `${duration(Math.round(seconds))} ago`;
 }
 
+/** A value of a record; `indent` as that of JSON. */
+export const valueText = (value, indent = 0) => (typeof value === "string" ? value : JSON.stringify(value, null, indent));
+
 export const plural = (n, noun) => `${whole(n)} ${noun}${n === 1 ? "" : "s"}`;
 
 /** Every state has a glyph, a word and a colour: [glyph, word, colour class]. */

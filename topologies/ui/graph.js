@@ -8,7 +8,7 @@ import { Glyph, KindIcon } from "./parts.js";
 import { count, perSecond, duration, percent, stateOf } from "./format.js";
 
 /** What the search asks for. */
-export const search = signal("");
+const search = signal("");
 /** The box that Tab reaches; arrows move it. */
 const current = signal("");
 /** null: fits as long as it can be read; 0: fits whatever its size. */
@@ -27,7 +27,7 @@ const waits = computed(() => {
 });
 
 /** The numbers of a box: those of its stage, or the sums of its group. */
-export function numbersOf(ids) {
+function numbersOf(ids) {
   const stages = snapshot.value?.stages || {};
   const all = ids.map((id) => stages[id]).filter(Boolean);
   const sum = (name) => all.reduce((total, stage) => total + (stage[name] || 0), 0);

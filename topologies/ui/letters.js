@@ -5,7 +5,7 @@ import { api, query, token, topology, snapshot } from "./store.js";
 import { go, item } from "./route.js";
 import { Load } from "./load.js";
 import { Glyph, Order, Table, TokenForm, Trouble, needsToken } from "./parts.js";
-import { ago, clock, duration, plural, whole } from "./format.js";
+import { ago, clock, duration, plural, valueText, whole } from "./format.js";
 
 const chosen = signal(({ node: "", code: "" }));
 
@@ -124,11 +124,10 @@ const Skip = live(() => {
 const whole_letter = (letter) => html`<section class="card" aria-label="One letter"><div class="title"><h2 class="mono">${letter.id}</h2><span class="spacer"></span><button type="button" onClick=${() => go({ page: "letters" })}>Back to the list</button></div>
   <p><b>${letter.node}</b> <code>${letter.code}</code> ${letter.message}</p>
   <dl class="facts"><div><dt>failed at</dt><dd>${clock(letter.failed_at)}</dd></div><div><dt>attempts</dt><dd>${letter.attempts}</dd></div><div><dt>class</dt><dd>${letter.class}</dd></div>
-    <div><dt>record's time</dt><dd>${letter.timestamp > 0 ? clock(new Date(letter.timestamp).toISOString()) : "none"}</dd></div><div><dt>key</dt><dd class="mono">${letter.key == null ? "none" : text(letter.key)}</dd></div></dl>
-  <h3>Value</h3><pre class="scroll" tabindex="0" role="region" aria-label="Value">${text(letter.value)}</pre>
-  <${Table} caption="Headers" head=${["name", "value"]} rows=${(letter.headers || []).map((h) => [text(h[0]), html`<span class="mono">${text(h[1])}</span>`])} empty="It has no header." />
+    <div><dt>record's time</dt><dd>${letter.timestamp > 0 ? clock(new Date(letter.timestamp).toISOString()) : "none"}</dd></div><div><dt>key</dt><dd class="mono">${letter.key == null ? "none" : valueText(letter.key)}</dd></div></dl>
+  <h3>Value</h3><pre class="scroll" tabindex="0" role="region" aria-label="Value">${valueText(letter.value, 2)}</pre>
+  <${Table} caption="Headers" head=${["name", "value"]} rows=${(letter.headers || []).map((h) => [valueText(h[0]), html`<span class="mono">${valueText(h[1])}</span>`])} empty="It has no header." />
   <h3>Results so far</h3><pre class="scroll" tabindex="0" role="region" aria-label="Results so far">${JSON.stringify(letter.results, null, 2)}</pre></section>`;
-const text = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2));
 
 export const Letters = () => item.value
   ? html`<${Load} key=${item.value} load=${() => api(`letters/${encodeURIComponent(item.value)}`)} view=${whole_letter} secret="To read a letter" />`

@@ -1,9 +1,9 @@
 // Preact, htm and signals, joined in one place.
 import { h, render, Component, createRef } from "./vendor/preact.mjs";
 import htm from "./vendor/htm.mjs";
-import { signal, computed, effect, batch, untracked } from "./vendor/signals-core.mjs";
+import { signal, computed, effect, batch } from "./vendor/signals-core.mjs";
 
-export { h, render, Component, createRef, signal, computed, effect, batch, untracked };
+export { h, render, Component, createRef, signal, computed, effect, batch };
 
 /** Elements by template: html`<p class="a">${text}</p>`. */
 export const html = htm.bind(h);

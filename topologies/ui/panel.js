@@ -3,7 +3,7 @@ import { html, live, Component } from "./live.js";
 import { snapshot, topology, api, query } from "./store.js";
 import { go } from "./route.js";
 import { KindIcon, State, Table, Trouble } from "./parts.js";
-import { Plot } from "./plot.js";
+import { Curve, Plot } from "./plot.js";
 import { Records } from "./records.js";
 import { bytes, clock, count, duration, percent, perSecond, whole } from "./format.js";
 
@@ -65,8 +65,7 @@ class Plots extends Component {
     if (!x.length) return html`<p class="hint">The history has no full minute yet.</p>`;
     return html`<${Plot} title="Time per batch, last hour" x=${x} xIsTime xName="time" show=${duration} lines=${[line(p50, "p50", "--info"), line(p99, "p99", "--warn")]} />
       <${Plot} title="Rows per minute" x=${rows.points.map((p) => p[0] / 1000)} xIsTime xName="time" show=${count} lines=${[line(rows, "rows", "--ok")]} height=${120} />
-      ${model?.curve?.length > 1 ? html`<${Plot} title="Cost of a row by rows per call" x=${model.curve.map((c) => c[0])} xName="rows per call" show=${duration}
-        lines=${[{ name: "time per row", tone: "--info", values: model.curve.map((c) => c[1]) }]} height=${130} />` : null}`;
+      ${model?.curve?.length > 1 ? html`<${Curve} curve=${model.curve} height=${130} />` : null}`;
   }
 }
 

@@ -1,5 +1,6 @@
 // A line plot with a table behind it. uPlot draws on a canvas; the table says the same to everyone.
 import { html, Component, createRef } from "./live.js";
+import { duration } from "./format.js";
 
 /** The value of a colour of style.css. */
 const colour = (name) => {
@@ -62,3 +63,8 @@ export class Plot extends Component {
         <tbody>${x.map((at, i) => html`<tr><td>${this.xText(at)}</td>${lines.map((line) => html`<td class="number">${line.values[i] == null ? "–" : show((line.values[i]))}</td>`)}</tr>`)}</tbody></table></div></details></figure>`;
   }
 }
+
+/** What a row costs by the size of a call. @param {{curve: [number, number][], height?: number}} props */
+export const Curve = ({ curve, height }) => html`<${Plot} title="Cost of a row by rows per call" height=${height}
+  x=${curve.map((each) => each[0])} xName="rows per call" show=${duration}
+  lines=${[{ name: "time per row", tone: "--info", values: curve.map((each) => each[1]) }]} />`;

@@ -2,10 +2,8 @@
 import { html, Component } from "./live.js";
 import { api, token } from "./store.js";
 import { TokenForm, Trouble, needsToken } from "./parts.js";
-import { clock, whole } from "./format.js";
+import { clock, valueText, whole } from "./format.js";
 
-const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
-const show = (key) => (key == null ? "no key" : text(key));
 
 /** @extends {Component<{node: string}>} */
 export class Records extends Component {
@@ -26,7 +24,7 @@ export class Records extends Component {
   start = async (event) => {
     event.preventDefault();
     this.end();
-    this.setState({ rows: [], error: null, seen: 0, matched: 0, dropped: 0, done: false, open: true });
+    this.setState({ rows: [], error: null, seen: 0, dropped: 0, done: false, open: true });
     const { where, at, limit } = this.state;
     try {
       this.tap = (await api("taps", { body: { nodes: [this.props.node], at, where, limit: +limit, rate: 0, columns: [] } })).id;
@@ -38,9 +36,9 @@ export class Records extends Component {
   async read(tap, after) {
     if (this.tap !== tap) return;
     try {
-      const { rows, seen, matched, dropped, done, next } = await api(`taps/${encodeURIComponent(tap)}?after=${after}`);
+      const { rows, seen, dropped, done, next } = await api(`taps/${encodeURIComponent(tap)}?after=${after}`);
       if (this.tap !== tap) return;
-      this.setState({ rows: [...this.state.rows, ...rows].slice(-200), seen, matched, dropped, done, open: !done });
+      this.setState({ rows: [...this.state.rows, ...rows].slice(-200), seen, dropped, done, open: !done });
       if (done) this.end();
       else this.timer = setTimeout(() => this.read(tap, next ?? after), 1000);
     } catch (error) {
@@ -68,9 +66,9 @@ export class Records extends Component {
 function Record({ row }) {
   const before = row.before || {}, after = row.after || {};
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-  return html`<div class="record"><p><b>${show(row.key)}</b> <span class="mono">${row.topic}/${row.partition}/${row.offset}</span>
+  return html`<div class="record"><p><b>${row.key == null ? "no key" : valueText(row.key)}</b> <span class="mono">${row.topic}/${row.partition}/${row.offset}</span>
       <small>${clock(row.timestamp > 0 ? new Date(row.timestamp).toISOString() : null)} · ${row.outcome}</small></p>
-    ${row.headers?.length ? html`<details><summary>${row.headers.length} headers</summary><p class="mono">${row.headers.map((h) => html`${show(h[0])}: ${show(h[1])}<br />`)}</p></details>` : null}
+    ${row.headers?.length ? html`<details><summary>${row.headers.length} headers</summary><p class="mono">${row.headers.map((h) => html`${valueText(h[0])}: ${valueText(h[1])}<br />`)}</p></details>` : null}
     <table><thead><tr><th scope="col">column</th><th scope="col">before</th><th scope="col">after</th></tr></thead>
-    <tbody>${names.map((name) => html`<tr><th scope="row">${name}</th><td class="mono">${name in before ? text(before[name]) : ""}</td><td class="mono">${name in after ? text(after[name]) : ""}</td></tr>`)}</tbody></table></div>`;
+    <tbody>${names.map((name) => html`<tr><th scope="row">${name}</th><td class="mono">${name in before ? valueText(before[name]) : ""}</td><td class="mono">${name in after ? valueText(after[name]) : ""}</td></tr>`)}</tbody></table></div>`;
 }

@@ -4,14 +4,13 @@ import { topology } from "./store.js";
 
 export const BOX = { width: 188, height: 74 };
 /** Above this many stages, groups start closed. */
-export const MANY = 150;
-export const LETTERS = "(dead letters)";
+const MANY = 150;
 
 /** Groups that the user opened, by name. */
 export const opened = signal((new Set()));
 
-/** The group of a stage in a large topology: its first tag, else its kind. */
-const groupOf = (stage) => stage.tags?.[0] || stage.kind;
+/** The group of a stage in a large topology. */
+const groupOf = (stage) => stage.kind;
 
 /**
  * Boxes in topological order, each with the stages that it stands for.
@@ -40,7 +39,7 @@ export const shape = computed(() => {
 });
 
 /** Stages with their inputs before them. */
-export function ordered(stages) {
+function ordered(stages) {
   const byId = new Map(stages.map((stage) => [stage.id, stage]));
   const done = new Set(), order = [];
   const visit = (stage) => {

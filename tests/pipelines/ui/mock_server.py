@@ -28,7 +28,7 @@ def payments():
     """Eight stages, one of each kind."""
     def stage(name, kind, inputs, **more):
         return {"id": name, "kind": kind, "inputs": inputs, "makes": [], "config": {"kind": kind, "inputs": inputs},
-                "tags": [], "description": "", "expensive": False, "target": None, **more}
+                "description": "", "expensive": False, "target": None, **more}
     kafka = {"connector": "kafka", "describe": "topic payments.scored",
              "guarantee": "exactly once: results and positions are in one transaction"}
     table = {"connector": "sqlite", "describe": "table scores in scores.db",
@@ -64,7 +64,7 @@ def wide(count, seed=1):
             inputs = sorted(dice.sample(above, min(len(above), dice.randint(1, 2)))) if above else []
             layer.append(name)
             stages.append({"id": name, "kind": kind, "inputs": inputs, "makes": [], "config": {"kind": kind}, "layer": depth,
-                           "tags": [], "description": "", "expensive": False,
+                           "description": "", "expensive": False,
                            "target": {"connector": "kafka", "describe": "topic " + name, "guarantee": "exactly once"}
                            if kind == "persist" else None})
     return stages
