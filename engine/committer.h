@@ -14,10 +14,12 @@
 
 namespace anabranch {
 
-// A closed epoch: the rows written since the last commit complete exactly these positions.
+// A closed epoch: the rows written since the last commit complete exactly these positions. A commit unit stores, beside
+// each position that it moves to (or stays at), the range's `scoring.generation` and `scoring.since`. Where its own
+// position is ahead of the range, what it has stored stays. A range may be empty: then only its scoring is new.
 struct EpochEnd {
   uint64_t epoch = 0;
-  std::vector<PositionRange> positions;  // merged, one per partition
+  std::vector<PositionRange> positions;  // merged, one per partition; of `scoring` the last
 };
 
 // A row that a target will never accept: the outside system refused it when it was sent alone.
@@ -35,6 +37,8 @@ struct RefusedRow {
 struct TargetProgress {
   TargetId target;
   std::vector<int64_t> next;
+  // What is stored with each position, `before` left out. Empty: generation 0 for all.
+  std::vector<Scoring> scoring = {};
 };
 
 // Where the source has to continue for all of `targets`: the least, so kNoPosition when one of them has none;
@@ -66,8 +70,8 @@ class Committer {
   // One entry per target of this unit. Write is never given a row that its target has by this: the caller drops it
   // (engine/run/written_rows.h). Asked anew for each assignment, before the first of its rows.
   virtual Result<std::vector<TargetProgress>> Progress(std::span<const PartitionId> partitions) = 0;
-  // An operator decided where the source continues: progress becomes `next`, which may be lower than it was. Lane
-  // thread, while the writer is idle.
+  // An operator decided where the source continues: progress becomes `next`, which may be lower than it was (then the
+  // stored Scoring::since becomes no higher than that). Lane thread, while the writer is idle.
   virtual Status MoveProgress(std::span<const PartitionId> /*partitions*/, std::span<const int64_t> /*next*/) {
     return Status::Ok();
   }

@@ -78,6 +78,8 @@ void RecordBatch::PrepareStage(StageId id) {
   stage.errors.clear();
   stage.busy_ns = 0;
   stage.calls.clear();
+  stage.version.clear();
+  stage.versions.clear();
   stage.retried = 0;
   stage.dead_lettered = 0;
   stage.tally.clear();

@@ -76,6 +76,8 @@ class Source {
   // The positions that the outside system stores for this source, such as a consumer group's committed offsets.
   // kNoPosition when none was ever stored or the source stores none (files).
   virtual Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId> partitions) = 0;
+  // What was stored with the position that StoredPositions() last found, `before` left out.
+  virtual Scoring StoredScoring(PartitionId /*partition*/) const { return {}; }
   // Where the source's `start` rule begins, as things are now. The lane remembers the result: "latest" moves on.
   virtual Result<std::vector<int64_t>> StartPositions(std::span<const PartitionId> partitions) {
     return std::vector<int64_t>(partitions.size(), 0);
@@ -100,7 +102,7 @@ class Source {
   // kIdle (kRevoked, kLost): a lane may first feed rows that were kept.
   virtual Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) = 0;
   virtual Status Release() = 0;
-  // Stores positions that no committer carries. Called by the commit thread while the lane waits or polls:
+  // Stores positions that no committer carries, each with its scoring. Called by the commit thread while the lane waits or polls:
   // implementations lock. Files: no effect.
   virtual Status CommitPositions(std::span<const PositionRange> positions) = 0;
   // Why what it reads cannot be reached now, without record data; empty: it can, as far as is known. Any thread.

@@ -15,6 +15,7 @@ namespace anabranch {
 struct StoredProgress {
   int64_t length = 0;
   std::map<SourcePartition, int64_t> next;
+  std::map<SourcePartition, Scoring> scoring = {};  // of positions in `next`; not there: generation 0
 };
 
 // What connectors may store in the state folder of a run. The run's ledger is one. Thread-safe; each call is one

@@ -25,6 +25,7 @@ struct KeptHeader {
   struct Range {
     SourcePartition partition;
     int64_t first = 0, next = 0;  // source offsets that the batch completes
+    Scoring scoring = {};         // of these rows, as it was when they were kept
   };
   struct Stage {
     std::string id;
