@@ -87,6 +87,9 @@ class Mock:
         self.posted = []
         self.run_count = runs
         self.slow = None
+        self.hidden = False  # the schema hides a field of every record
+        self.role = "operate"  # of the token
+        self.before = lambda path, query: None  # called before each answer
         self.taps = {}
         for number in range(60):
             self.letters.append({
@@ -199,16 +202,18 @@ class Mock:
 
     def list_letters(self, query):
         found = [x for x in self.letters if query.get("node", x["node"]) == x["node"] and query.get("code", x["code"]) == x["code"]]
+        found = found[::2] if query.get("where") else found
         if query.get("where") == "wrong(":
             raise Refused(400, "invalid", "where: expected ) at column 7", "close the bracket")
         return {"letters": found[:50], "next": None, "scanned": len(found), "total": len(self.letters)}
 
-    def letter(self, name):
+    def letter(self, name, query):
         letter = next(x for x in self.letters if x["id"] == name)
+        masked = self.hidden and not (self.role == "operate" and query.get("reveal") == "1")
         return {**letter, "kind": "infer", "class": "model", "timestamp": 1764410400000, "key": "c1",
-                "value": "{\"card\": \"c1\", \"amount\": 1200.5, \"country\": \"DE\"}",
+                "value": json.dumps({"card": "***" if masked else "c1", "amount": 1200.5, "country": "DE"}),
                 "headers": [["traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]], "result_bytes": 40,
-                "results": {"feat": {"log_amount": 7.09}}}
+                "results": {"feat": {"log_amount": 7.09}}, **({"masked": True} if masked else {})}
 
     def models(self):
         return {"models": [{"node": n, "model": n, "version": v, "sha256": "ab" * 32, "bytes": 912000, "load_seconds": 0.41,
@@ -234,7 +239,8 @@ class Mock:
             self.failure = None
             return 202, {"accepted": True}
         if path == "letters/replay":
-            count = len(body["ids"]) if body.get("ids") else sum(x["node"] == body.get("node") for x in self.letters)
+            count = len(body["ids"]) if body.get("ids") else sum(
+                body.get("all") or (body.get("node", x["node"]), body.get("code", x["code"])) == (x["node"], x["code"]) for x in self.letters)
             if not body.get("dry_run"):
                 self.letters = [x for x in self.letters if x["id"] not in (body.get("ids") or [])]
                 return 200, {"letters": count, "done": True}
@@ -259,7 +265,7 @@ class Mock:
                                "result": "accepted"}]}
         if path == "letters":
             return self.list_letters(query)
-        for prefix, answer in (("runs/", self.run), ("letters/", self.letter), ("taps/", lambda _: self.read_tap(int(query.get("after", 0))))):
+        for prefix, answer in (("runs/", self.run), ("letters/", lambda name: self.letter(name, query)), ("taps/", lambda _: self.read_tap(int(query.get("after", 0))))):
             if path.startswith(prefix):
                 return answer(path[len(prefix):])
         raise Refused(404, "not_found", f"there is no {path}", "")
@@ -312,6 +318,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             closed = closed or self.mock.closed
             if closed and self.headers.get("X-Anabranch-Token") != self.mock.secret:
                 raise Refused(401, "no_token", "record values and changes need the token", "open the page with the address that run printed")
+            self.mock.before(f"{self.command} {path}", query)
             if self.command == "POST":
                 return self.json(*self.mock.post(path, json.loads(body)))
             if self.command == "DELETE":

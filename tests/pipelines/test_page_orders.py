@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""What the page orders, and what it gives away, with made-up answers: exactly what it showed, and nothing else."""
+import json
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "ui"))
+import harness
+from mocked_page import FAILURE, MockedPage
+
+
+class Letters(MockedPage):
+    def list_of(self, stage):
+        page = self.open("/letters")
+        page.wait_for_selector("text=Showing 50 of 60 letters")
+        if stage:
+            self.search(page, stage)
+            page.wait_for_selector("text=Showing 20 of 60 letters")
+        return page
+
+    def search(self, page, stage, where=""):
+        page.fill("text=Stage >> input", stage)
+        page.fill("text=Only where >> input", where)
+        page.click(".tap >> text=Search")
+
+    def exported(self, page, button):
+        with page.expect_download() as download:
+            page.click(button)
+        return [json.loads(line) for line in pathlib.Path(download.value.path()).read_text().splitlines()]
+
+    def test_letters_are_exported_as_they_came(self):
+        self.serve().hidden = True
+        page = self.open("/letters")
+        page.check("[aria-label='Pick payments/2/1002']")
+        [letter] = self.exported(page, "text=Export 1 as JSONL")
+        self.assertEqual((letter["id"], json.loads(letter["value"])["card"]), ("payments/2/1002", "c1"))
+        self.assertNotIn("masked", letter)
+
+    def test_masked_letters_are_not_exported(self):
+        mock = self.serve()
+        mock.hidden, mock.role = True, "read"
+        page = self.open("/letters")
+        page.check("[aria-label='Pick payments/2/1002']")
+        page.click("text=Export 1 as JSONL")
+        page.wait_for_selector("text=Nothing is exported: 1 letter of 1 would have ***")
+
+    def test_a_masked_letter_says_so(self):
+        self.serve().hidden = True
+        page = self.open("/letters/payments%2F0%2F1000")
+        self.assertIn("***", page.wait_for_selector("[aria-label=Value]").inner_text())
+        self.assertIn("Do not produce", page.inner_text(".notice"))
+        page.click("text=Show the values")
+        page.wait_for_selector(".notice", state="detached")
+        self.assertIn("c1", page.inner_text("[aria-label=Value]"))
+
+    def test_a_token_that_may_not_reveal_learns_that(self):
+        mock = self.serve()
+        mock.hidden, mock.role = True, "read"
+        page = self.open("/letters/payments%2F0%2F1000")
+        page.click("text=Show the values")
+        page.wait_for_selector("text=This token may not see it")
+
+    def orders(self):
+        return [body for path, body in self.mock.posted if path == "letters/replay"]
+
+    def test_a_replay_takes_what_was_tried(self):
+        self.serve()
+        page = self.list_of("gbt")
+        page.click("text=Try a replay of all letters of gbt")
+        page.wait_for_selector(".notice:has-text('all letters of gbt sends 20 letters')")
+        page.fill("text=Stage >> input", "")
+        page.click("text=Replay them")
+        page.wait_for_selector("text=The replay is done")
+        self.assertEqual(self.orders(), [{"node": "gbt", "dry_run": True}, {"node": "gbt", "dry_run": False}])
+
+    def test_another_selection_takes_the_plan_away(self):
+        self.serve()
+        page = self.list_of("gbt")
+        page.click("text=Try a replay of all letters of gbt")
+        page.wait_for_selector("text=Replay them")
+        self.search(page, "check")
+        page.wait_for_selector("text=Replay them", state="detached")
+
+    def test_a_condition_is_no_selection_of_a_replay(self):
+        self.serve()
+        page = self.list_of("")
+        self.search(page, "gbt", "amount > 900")
+        page.wait_for_selector("text=Showing 10 of 60 letters")
+        self.assertEqual(page.locator("text=Try a replay").count(), 0)
+        page.check("[aria-label='Pick all that are shown']")
+        page.click("text=Try a replay of the 10 picked letters")
+        page.wait_for_selector(".notice:has-text('sends 10 letters')")
+        self.assertEqual([len(body["ids"]) for body in self.orders()], [10])
+
+    def test_all_letters_are_named_as_all(self):
+        self.serve()
+        page = self.list_of("")
+        page.click("text=Try a replay of all letters")
+        page.wait_for_selector(".notice:has-text('sends 60 letters')")
+        self.assertEqual(self.orders(), [{"all": True, "dry_run": True}])
+
+    def test_the_answer_to_an_older_search_is_dropped(self):
+        self.serve()
+        page = self.list_of("")
+        self.mock.before = lambda path, query: time.sleep(1.5 if query.get("node") == "gbt" else 0)
+        self.search(page, "gbt")
+        self.search(page, "check")
+        page.wait_for_selector("text=Showing 20 of 60 letters")
+        time.sleep(2)  # the older answer is there now
+        self.assertEqual(set(page.locator("section:has(h2:text-is('Letters')) td:nth-child(3)").all_inner_texts()), {"check"})
+        self.assertEqual(page.input_value("text=Stage >> input"), "check")
+
+    def test_a_group_that_is_shown_is_what_is_listed(self):
+        self.serve()
+        page = self.list_of("")
+        self.search(page, "", "amount > 900")
+        page.wait_for_selector("text=Showing 30 of 60 letters")
+        page.click("[aria-label='Show letters of gbt, model']")
+        page.wait_for_selector("text=Showing 20 of 60 letters")
+        page.evaluate("location.hash = '/audit'")
+        page.wait_for_selector("text=accepted")
+        page.evaluate("location.hash = '/letters'")
+        page.wait_for_selector("text=Showing 20 of 60 letters")
+
+
+if __name__ == "__main__":
+    harness.main()
