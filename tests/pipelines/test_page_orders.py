@@ -124,5 +124,42 @@ class Letters(MockedPage):
         page.wait_for_selector("text=Showing 20 of 60 letters")
 
 
+class Taps(MockedPage):
+    def slow(self):
+        """A pipeline where opening a tap takes a second, and the times at which taps are read."""
+        self.serve().flows = True
+        self.reads = []
+
+        def before(request, _query):
+            if request == "POST taps":
+                time.sleep(1)
+            elif request.startswith("GET taps/"):
+                self.reads.append((time.monotonic(), request))
+
+        self.mock.before = before
+        page = self.open("/graph/gbt")
+        page.wait_for_selector("text=Show records")
+        return page
+
+    def test_a_tap_ends_though_its_panel_was_closed_before_it_was_open(self):
+        page = self.slow()
+        page.click("text=Show records")
+        page.evaluate("location.hash = '/audit'")
+        page.wait_for_selector(".panel", state="detached")
+        harness.wait_for("the tap is ended", 10, lambda: self.mock.deleted)
+        self.assertEqual((self.mock.deleted, self.reads), (["taps/t1"], []))
+
+    def test_of_two_clicks_one_tap_stays(self):
+        page = self.slow()
+        page.click("text=Show records", click_count=2, delay=20)
+        page.wait_for_selector("text=waits for more")
+        harness.wait_for("the other is ended", 10, lambda: self.mock.deleted)
+        last = time.monotonic()
+        harness.wait_for("one is read", 10, lambda: len([at for at, _ in self.reads if at > last + 0.5]) >= 2)
+        self.assertEqual(len({request for at, request in self.reads if at > last + 0.5}), 1)
+        page.click("text=Stop")
+        harness.wait_for("both are ended", 10, lambda: sorted(self.mock.deleted) == ["taps/t1", "taps/t2"])
+
+
 if __name__ == "__main__":
     harness.main()

@@ -1,12 +1,16 @@
 // Rows in flight of one stage, by a tap that ends by itself.
 import { html, Component } from "./live.js";
-import { api, token } from "./store.js";
+import { api, base, token } from "./store.js";
 import { TokenForm, Trouble, needsToken } from "./parts.js";
 import { clock, valueText, whole } from "./format.js";
 
 
+/** A tap that nobody reads costs the pipeline something: it is closed with its view. `of`: the pipeline that has it. */
+const close = ({ id, of }) => api(`taps/${encodeURIComponent(id)}`, { of, method: "DELETE" }).catch(() => {});
+
 /** @extends {Component<{node: string}>} */
 export class Records extends Component {
+  turn = 0;  // the view shows one tap: an answer for an earlier one comes too late
   state = { rows: [], where: "", at: "outputs", limit: 20 };
   componentDidMount() {
     this.stop = token.subscribe(() => this.setState({ error: null }));
@@ -15,34 +19,37 @@ export class Records extends Component {
     this.stop?.();
     this.end();
   }
-  /** A tap that nobody reads costs the pipeline something: it is closed with its view. */
   end() {
+    ++this.turn;
     clearTimeout(this.timer);
-    if (this.tap) api(`taps/${encodeURIComponent(this.tap)}`, { method: "DELETE" }).catch(() => {});
+    if (this.tap) close(this.tap);
     this.tap = null;
   }
   start = async (event) => {
     event.preventDefault();
     this.end();
     this.setState({ rows: [], error: null, seen: 0, dropped: 0, done: false, open: true });
-    const { where, at, limit } = this.state;
+    const { where, at, limit } = this.state, { turn } = this, of = base();
     try {
-      this.tap = (await api("taps", { body: { nodes: [this.props.node], at, where, limit: +limit, rate: 0, columns: [] } })).id;
+      const { id } = await api("taps", { of, body: { nodes: [this.props.node], at, where, limit: +limit, rate: 0, columns: [] } });
+      if (turn !== this.turn) return close({ id, of });
+      this.tap = { id, of };
       this.read(this.tap, 0);
     } catch (error) {
-      this.setState({ error, open: false });
+      if (turn === this.turn) this.setState({ error, open: false });
     }
   };
   async read(tap, after) {
     if (this.tap !== tap) return;
     try {
-      const { rows, seen, dropped, done, next } = await api(`taps/${encodeURIComponent(tap)}?after=${after}`);
+      const { rows, seen, dropped, done, next } = await api(`taps/${encodeURIComponent(tap.id)}?after=${after}`, { of: tap.of });
       if (this.tap !== tap) return;
       this.setState({ rows: [...this.state.rows, ...rows].slice(-200), seen, dropped, done, open: !done });
       if (done) this.end();
       else this.timer = setTimeout(() => this.read(tap, next ?? after), 1000);
     } catch (error) {
-      this.tap = null;
+      if (this.tap !== tap) return;
+      this.end();
       this.setState({ error, open: false });
     }
   }

@@ -53,7 +53,7 @@ export class ApiError extends Error {
 }
 
 /** The path of the API for the chosen pipeline. */
-const base = () => (pipelineId.value && pipelineId.value !== "self" ? `api/v1/pipelines/${encodeURIComponent(pipelineId.value)}/` : "api/v1/");
+export const base = () => (pipelineId.value && pipelineId.value !== "self" ? `api/v1/pipelines/${encodeURIComponent(pipelineId.value)}/` : "api/v1/");
 
 /**
  * @param {string} path @param {{method?: string, body?: any, of?: string}} [options]

@@ -84,13 +84,14 @@ class Mock:
         self.failure = None
         self.letters = []
         self.pipelines = [{"id": "self", "name": "payments", "dir": "", "live": True, "state": "running"}]
-        self.posted = []
+        self.posted, self.deleted = [], []
         self.run_count = runs
         self.slow = None
         self.hidden = False  # the schema hides a field of every record
         self.role = "operate"  # of the token
         self.before = lambda path, query: None  # called before each answer
-        self.taps = {}
+        self.opened = 0  # taps
+        self.flows = False  # a tap goes on
         for number in range(60):
             self.letters.append({
                 "id": f"payments/{number % 4}/{1000 + number}", "node": ["payments", "check", "gbt"][number % 3],
@@ -229,7 +230,7 @@ class Mock:
         rows = [{"seq": n, "node": "gbt", "topic": "payments", "partition": n % 4, "offset": 1000 + n, "timestamp": 1764410400000 + n,
                  "key": f"c{n}", "headers": [["traceparent", "00-4bf92f35"]], "outcome": "ok",
                  "before": {"log_amount": 7.09 + n, "is_home": True}, "after": {"p_gbt": 0.68}} for n in range(1, 21) if n > after]
-        return {"seen": 12400, "matched": 20, "dropped": 3, "done": True, "next": 20, "rows": rows}
+        return {"seen": 12400, "matched": 20, "dropped": 3, "done": not self.flows, "next": 20, "rows": rows}
 
     def post(self, path, body):
         self.posted.append((path, body))
@@ -248,7 +249,8 @@ class Mock:
         if path == "letters/skip":
             return 202, {"accepted": True}
         if path == "taps":
-            return 200, {"id": "t1"}
+            self.opened += 1
+            return 200, {"id": f"t{self.opened}"}
         raise Refused(404, "not_found", f"there is no {path}", "")
 
     def get(self, path, query):
@@ -322,6 +324,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if self.command == "POST":
                 return self.json(*self.mock.post(path, json.loads(body)))
             if self.command == "DELETE":
+                self.mock.deleted.append(path)
                 return self.json(200, {})
             return self.json(200, self.mock.get(path, query))
         except Refused as refused:
