@@ -12,8 +12,8 @@
 namespace anabranch {
 
 // A model package: a folder, or the same files as a tar (ustar; sorted names, zero times: the same files make the same
-// bytes). model.json is written last and lists every other file with its size and SHA-256; a file that it does not list
-// is refused.
+// bytes). model.json is written last and lists every other file but model.sig, which signs it, with its size and
+// SHA-256; a file that it does not list is refused.
 //
 //   model.json  model.onnx (+ data files)  features.json  tests/always.jsonl  tests/confidence.jsonl  reference.json
 //   card.md  model.sig
@@ -44,11 +44,12 @@ struct PackageManifest {
     std::string metric;    // "accuracy", "auc", "f1", "precision", "recall", "log_loss", "brier", "rmse", "mae"
     std::string label;     // field of a row of the set that holds the truth
     std::string positive;  // class that counts as positive, where the metric needs one
+    std::string output;    // of the model, as a node's "outputs" write it; empty: the decision, or the first that fits
     std::optional<double> min, max;
   };
   std::string name, version;
-  std::string digest;              // of the file list: 64 hexadecimal digits
-  std::vector<PackageFile> files;  // by path, without model.json
+  std::string digest;              // of the file list and of all below but `approval`: 64 hexadecimal digits
+  std::vector<PackageFile> files;  // by path, without model.json and model.sig
   std::string produced, data;      // JSON objects, as they stand; "{}" when absent
   std::vector<Input> inputs;
   std::vector<std::string> features;  // ordered names
@@ -61,10 +62,13 @@ struct PackageManifest {
   std::optional<int64_t> memory_bytes;
 };
 
-// features.json: `set` makes private columns from the record's columns, `order` says what feeds the model.
+// features.json: `set` makes private columns from the record's columns, `order` says what feeds the model. Without the
+// file: the manifest's features.
 struct PackageFeatures {
   std::vector<std::pair<std::string, std::string>> set;  // name → expression, in the file's order
-  std::vector<std::string> order;                        // names of `set`, or of columns
+  // Names of `set`, or of columns: the input of a model that has one, in this order. Of a model with several inputs:
+  // each is fed by the one of its name.
+  std::vector<std::string> order;
 };
 
 struct ModelPackage {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/models/sha256.h"
 #include "nodes/infer/advice.h"
 #include "nodes/infer/onnx_file.h"
 #include "nodes/infer/read_file.h"

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -60,20 +59,6 @@ Result<std::string> ReadWholeFileBelow(const std::string& folder, const std::str
                   "the data file \"" + Printable(path, 256) + "\" is outside the model's folder " + folder);
   }
   return ReadAll(Descriptor(static_cast<int>(fd)), folder + "/" + Printable(path, 256));
-}
-
-Result<std::string> Sha256(const std::string& bytes) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr) != 1) {
-    return Status(Code::kInternal, "the system's libcrypto does not offer SHA-256");
-  }
-  std::string hex;
-  for (unsigned int i = 0; i < size; ++i) {
-    hex += "0123456789abcdef"[digest[i] >> 4];
-    hex += "0123456789abcdef"[digest[i] & 15];
-  }
-  return hex;
 }
 
 }  // namespace anabranch

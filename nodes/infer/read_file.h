@@ -14,7 +14,4 @@ Result<std::string> ReadWholeFile(const std::string& path);
 // kInvalid: the path leads out of the folder.
 Result<std::string> ReadWholeFileBelow(const std::string& folder, const std::string& path);
 
-// 64 lower-case hexadecimal digits. kInternal when the system's libcrypto has no SHA-256.
-Result<std::string> Sha256(const std::string& bytes);
-
 }  // namespace anabranch

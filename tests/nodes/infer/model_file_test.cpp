@@ -5,6 +5,7 @@
 #include <random>
 
 #include "engine/clock.h"
+#include "engine/models/sha256.h"
 #include "nodes/infer/advice.h"
 #include "nodes/infer/infer.h"
 #include "nodes/infer/model.h"
