@@ -7,6 +7,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "ui"))
 import harness
+from mock_server import stamp
 from mocked_page import FAILURE, MockedPage
 
 
@@ -159,6 +160,36 @@ class Taps(MockedPage):
         self.assertEqual(len({request for at, request in self.reads if at > last + 0.5}), 1)
         page.click("text=Stop")
         harness.wait_for("both are ended", 10, lambda: sorted(self.mock.deleted) == ["taps/t1", "taps/t2"])
+
+
+class Orders(MockedPage):
+    def stopped(self, place="/restart"):
+        """A pipeline that fails again as soon as it is restarted."""
+        self.serve().failure = dict(FAILURE)
+        self.mock.answer = lambda path, body: (202, {"accepted": True})
+        page = self.open(place)
+        page.wait_for_selector(".confirm input")
+        return page
+
+    def order(self, page, button):
+        page.fill(".confirm input", "payments")
+        page.click(f"button:has-text('{button}')")
+
+    def test_a_restart_that_fails_at_once_can_be_ordered_again(self):
+        page = self.stopped()
+        self.order(page, "Restart from gbt")
+        page.wait_for_selector("text=The restart is accepted")
+        self.mock.failure["at"] = stamp(1764410500)
+        page.wait_for_selector(".confirm input", timeout=5000)
+        self.order(page, "Restart from gbt")
+        harness.wait_for("two orders", 10, lambda: len(self.mock.posted) == 2)
+
+    def test_a_skip_can_be_ordered_for_the_next_failure(self):
+        page = self.stopped("/letters")
+        self.order(page, "Skip them")
+        page.wait_for_selector("text=The waiting records become dead letters")
+        self.mock.failure["at"] = stamp(1764410500)
+        page.wait_for_selector(".confirm input", timeout=5000)
 
 
 if __name__ == "__main__":

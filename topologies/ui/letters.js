@@ -172,7 +172,7 @@ const Skip = live(() => {
   const failure = snapshot.value?.failure;
   if (!failure || !token.value) return null;
   return html`<section class="card"><h2>Records that wait for ${failure.stage}</h2><p>${whole(failure.records)} records wait for a restart. Skipping makes them dead letters, which can be replayed later.</p>
-    <${Order} what="A skip" path="letters/skip" button="Skip them" danger done="The waiting records become dead letters." /></section>`;
+    <${Order} key=${failure.at} what="A skip" path="letters/skip" button="Skip them" danger done="The waiting records become dead letters." /></section>`;
 });
 
 /** Where one letter is read; revealed: with the values that the schema hides, where the token may see them. */

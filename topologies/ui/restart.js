@@ -22,11 +22,11 @@ function view(answer, reload) {
         <div><dt>plan</dt><dd><code>${plan.token}</code></dd></div></dl>
       <${Table} caption="Results that are reused" head=${["stage", "rows", "size"]} numeric=${[1, 2]} rows=${plan.results_reused.map((r) => [r.node, whole(r.rows), bytes(r.bytes)])} empty="No result is reused." /></div>
       ${plan.refused ? html`<p>Fix it, then look again. <button type="button" onClick=${reload}>Look again</button></p>` : answer.can_restart_here
-        ? html`<${Order} what="A restart" path="restart" body=${{ token: plan.token }} button=${`Restart from ${plan.from}`} then=${refresh} done="The restart is accepted. The header shows when the pipeline runs." />`
+        ? html`<${Order} key=${plan.token + failure.at} what="A restart" path="restart" body=${{ token: plan.token }} button=${`Restart from ${plan.from}`} then=${refresh} done="The restart is accepted. The header shows when the pipeline runs." />`
         : html`<p>No process waits here for the order. Run this where the state folder is: <${Command} text=${answer.command} /></p>`}</section>
     <p class="hint">Drawn bold: runs. Solid: its results are reused. Hatched: refused. Dotted: not affected. ${plural(plan.stages_to_run.length, "stage")} of ${topology.value?.stages.length} run.</p>
     <div class="place"><${Graph} plan=${answer.stages} /></div>`;
 }
 
-/** Asked for again when the pipeline's state changes. */
-export const Restart = () => html`<${Load} key=${`restart ${snapshot.value?.state}`} load=${() => api("restart")} view=${view} every=${10} />`;
+/** Asked for again when the pipeline's state changes, or another failure has the same state. */
+export const Restart = () => html`<${Load} key=${`restart ${snapshot.value?.state} ${snapshot.value?.failure?.at}`} load=${() => api("restart")} view=${view} every=${10} />`;

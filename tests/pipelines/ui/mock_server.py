@@ -89,6 +89,7 @@ class Mock:
         self.slow = None
         self.hidden = False  # the schema hides a field of every record
         self.role = "operate"  # of the token
+        self.answer = None  # instead of the usual one to an order
         self.before = lambda path, query: None  # called before each answer
         self.opened = 0  # taps
         self.flows = False  # a tap goes on
@@ -234,6 +235,8 @@ class Mock:
 
     def post(self, path, body):
         self.posted.append((path, body))
+        if self.answer:
+            return self.answer(path, body)
         if path == "restart":
             if body.get("confirm") != "payments":
                 raise Refused(409, "conflict", "the name is not that of the topology", "type payments")
