@@ -7,7 +7,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "ui"))
 import harness
-from mock_server import stamp
+from mock_server import TOKEN, Refused, stamp
 from mocked_page import FAILURE, MockedPage
 
 
@@ -190,6 +190,50 @@ class Orders(MockedPage):
         page.wait_for_selector("text=The waiting records become dead letters")
         self.mock.failure["at"] = stamp(1764410500)
         page.wait_for_selector(".confirm input", timeout=5000)
+
+
+class Tokens(MockedPage):
+    def test_a_wrong_token_is_said(self):
+        self.serve()
+        page = self.open("/letters", token=False)
+        page.fill(".token input", "nonsense")
+        page.click("text=Use it")
+        page.wait_for_selector(".token >> text=the token is not known")
+        self.assertEqual(page.input_value(".token input"), "")
+        page.fill(".token input", TOKEN)
+        page.click("text=Use it")
+        page.wait_for_selector("text=Showing 50 of 60 letters")
+        self.assertEqual(page.locator(".token, .notice").count(), 0)
+
+    def test_the_form_names_both_kinds_of_token(self):
+        self.serve()
+        page = self.open("/audit", token=False)
+        text = page.wait_for_selector(".token").inner_text()
+        self.assertIn("#t=", text)
+        self.assertIn("--http-tokens", text)
+
+    def test_a_role_that_does_not_suffice_is_said(self):
+        mock = self.serve()
+        mock.failure, mock.role = dict(FAILURE), "read"
+        page = self.open("/restart")
+        page.fill(".confirm input", "payments")
+        page.click("button:has-text('Restart from gbt')")
+        page.wait_for_selector("text=this token may only read")
+        self.assertEqual(page.locator(".token").count(), 0)
+        page.click("text=Use another token")
+        page.wait_for_selector(".token")
+
+    def test_a_request_from_elsewhere_is_said(self):
+        mock = self.serve()
+
+        def before(request, _query):
+            if request == "GET audit":
+                raise Refused(403, "other_origin", "a page of another site asked for this", "")
+
+        mock.before = before
+        page = self.open("/audit")
+        page.wait_for_selector("text=a page of another site asked for this")
+        self.assertEqual(page.locator(".token").count(), 0)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ const Notices = live(() => {
       ${now ? " What you see is its last known state." : ""} This page looks for it every second. Start it with
       <${Command} text=${`anabranch ${now?.state === "failed" ? "restart" : "run"} ${file} --http ${location.host}`} /></div></div>`;
   }
-  if (trouble.value) return html`<${Trouble} error=${trouble.value} />${trouble.value.status === 401 ? html`<${TokenForm} what="This page" />` : null}`;
+  if (trouble.value?.status === 401) return html`<${TokenForm} what="This page" />`;
+  if (trouble.value) return html`<${Trouble} error=${trouble.value} />`;
   if (now?.failure && page.value === "restart") return null;  // which says it all
   if (now?.failure) {
     const { stage, class: kind, at, records, cascade } = now.failure;

@@ -3,7 +3,7 @@ import { html, live, Component, effect, signal } from "./live.js";
 import { api, query, token, topology, snapshot } from "./store.js";
 import { go, item } from "./route.js";
 import { Load } from "./load.js";
-import { Glyph, Order, Table, TokenForm, Trouble, needsToken } from "./parts.js";
+import { Glyph, Order, Table, TokenForm, Trouble } from "./parts.js";
 import { ago, clock, duration, plural, valueText, whole } from "./format.js";
 
 const chosen = signal(({ node: "", code: "" }));
@@ -98,7 +98,7 @@ class List extends Component {
   }
   render() {
     const { letters, picked, sought, error, next, scanned, total, note } = this.state;
-    if (needsToken(error)) return html`<section class="card"><h2>Letters</h2><${TokenForm} what="To read letters" /></section>`;
+    if (!token.value) return html`<section class="card"><h2>Letters</h2><${TokenForm} what="To read letters" /></section>`;
     return html`<section class="card"><h2>Letters</h2>${this.form()}<${Trouble} error=${error} />
       ${letters ? html`<p class="hint">Showing ${whole(letters.length)} of ${whole(total)} letters${scanned != null ? `, ${whole(scanned)} looked at` : ""}.</p>
       ${this.table()}

@@ -1,7 +1,7 @@
 // A page whose data is asked for when it opens, and again when the user asks.
 import { html, Component } from "./live.js";
 import { token } from "./store.js";
-import { TokenForm, Trouble, needsToken } from "./parts.js";
+import { TokenForm, Trouble } from "./parts.js";
 
 /**
  * Draws `view(data, reload)` of what `load()` answers. `every`: seconds until it is asked for again; 0: never.
@@ -29,7 +29,7 @@ export class Load extends Component {
   };
   render() {
     const { data, error } = this.state;
-    if (this.props.secret && needsToken(error)) return html`<${TokenForm} what=${this.props.secret} />`;
+    if (this.props.secret && !token.value) return html`<${TokenForm} what=${this.props.secret} />`;
     return html`<${Trouble} error=${error} />${data ? this.props.view(data, this.load) : error ? null : html`<p class="hint">Loads …</p>`}`;
   }
 }

@@ -1,6 +1,6 @@
 // Small pieces that several pages draw.
-import { html, Component, signal } from "./live.js";
-import { api, token, setToken, topology } from "./store.js";
+import { html, live, Component, signal } from "./live.js";
+import { api, token, setToken, refusal, topology } from "./store.js";
 import { stateOf } from "./format.js";
 
 /** The glyph of a state. The word stands beside it, so it is hidden from readers. @param {{state: string}} props */
@@ -49,19 +49,23 @@ export class Command extends Component {
 /** What went wrong with a request, and what helps. @param {{error: any}} props */
 export function Trouble({ error }) {
   if (!error) return null;
-  return html`<div class="notice is-bad"><${Glyph} state="failed" /> <span>${error.message}${error.cure ? html` <b>${error.cure}</b>` : ""}</span></div>`;
+  return html`<div class="notice is-bad"><${Glyph} state="failed" /> <span>${error.message}${error.cure ? html` <b>${error.cure}</b>` : ""}
+    ${error.word === "role" ? html` <button type="button" onClick=${() => setToken("")}>Use another token</button>` : null}</span></div>`;
 }
 
 const typed = signal("");
 /** Asks for the token where an answer has record values or changes something. @param {{what: string}} props */
-export function TokenForm({ what }) {
-  const submit = (event) => { event.preventDefault(); setToken(typed.value); typed.value = ""; };
-  return html`<form class="token" onSubmit=${submit}><p>${what} needs the token that <code>anabranch run</code> printed when it started. This tab keeps it.</p>
-    <label>Token <input type="password" autocomplete="off" onInput=${(e) => (typed.value = e.target.value)} /></label>
+export const TokenForm = live(({ what }) => {
+  const submit = (event) => {
+    event.preventDefault();
+    setToken(typed.value);
+    typed.value = "";
+  };
+  return html`<form class="token" onSubmit=${submit}><${Trouble} error=${refusal.value} />
+    <p>${what} needs a token: the one in the address that <code>anabranch</code> printed when it started, behind <code>#t=</code>, or yours of the file of <code>--http-tokens</code>. This tab keeps it.</p>
+    <label>Token <input type="password" autocomplete="off" value=${typed.value} onInput=${(e) => (typed.value = e.target.value)} /></label>
     <button type="submit">Use it</button></form>`;
-}
-/** Whether the token is missing or was refused. */
-export const needsToken = (error) => !token.value || error?.status === 401 || error?.status === 403;
+});
 
 /**
  * An order that changes something: the name of the topology is typed to confirm it.
@@ -87,7 +91,7 @@ export class Order extends Component {
     const { what, button, danger, done } = this.props, { typed, error, busy, accepted } = this.state;
     const name = topology.value?.name;
     if (accepted) return html`<p role="status"><${Glyph} state="done" /> ${done}</p>`;
-    if (needsToken(error)) return html`<${TokenForm} what=${what} />`;
+    if (!token.value) return html`<${TokenForm} what=${what} />`;
     return html`<form onSubmit=${this.send}><label class="confirm">Type <b>${name}</b> to confirm
       <input autocomplete="off" spellcheck=${false} value=${typed} onInput=${(e) => this.setState({ typed: e.target.value })} /></label>
       <button type="submit" class=${danger ? "danger" : "main"} disabled=${busy || typed !== name}>${button}</button><${Trouble} error=${error} /></form>`;

@@ -1,7 +1,7 @@
 // Rows in flight of one stage, by a tap that ends by itself.
 import { html, Component } from "./live.js";
 import { api, base, token } from "./store.js";
-import { TokenForm, Trouble, needsToken } from "./parts.js";
+import { TokenForm, Trouble } from "./parts.js";
 import { clock, valueText, whole } from "./format.js";
 
 
@@ -55,7 +55,7 @@ export class Records extends Component {
   }
   render() {
     const { rows, seen, dropped, error, open, where, at, limit } = this.state;
-    if (needsToken(error)) return html`<${TokenForm} what="To see record values" />`;
+    if (!token.value) return html`<${TokenForm} what="To see record values" />`;
     const set = (name) => (event) => this.setState({ [name]: event.target.value });
     return html`<form class="tap" onSubmit=${this.start}>
         <label>Only where <input value=${where} onInput=${set("where")} placeholder="amount > 900" spellcheck=${false} /></label>

@@ -26,6 +26,8 @@ export const announcement = computed(() => {
 // make this browser send it.
 const TOKEN = "anabranch-token";
 export const token = signal("");
+/** Why the server refused the last token; null once another one is given. */
+export const refusal = signal((null));
 
 export function takeToken() {
   const found = /[#&]t=([^&]+)/.exec(location.hash);
@@ -38,6 +40,7 @@ export function takeToken() {
 }
 export function setToken(value) {
   token.value = value.trim();
+  if (token.value) refusal.value = null;
   try { sessionStorage.setItem(TOKEN, token.value); } catch { /* this tab forgets it with the page */ }
 }
 
@@ -61,7 +64,8 @@ export const base = () => (pipelineId.value && pipelineId.value !== "self" ? `ap
  */
 export async function api(path, options = {}) {
   const headers = {};
-  if (token.value) headers["X-Anabranch-Token"] = token.value;
+  const given = token.value;
+  if (given) headers["X-Anabranch-Token"] = given;
   if (options.body !== undefined) headers["Content-Type"] = "application/json";
   const answer = await fetch((options.of ?? base()) + path, {
     method: options.method || (options.body === undefined ? "GET" : "POST"),
@@ -71,8 +75,14 @@ export async function api(path, options = {}) {
   const text = await answer.text();
   let body = null;
   try { body = text ? JSON.parse(text) : null; } catch { /* not an answer of ours */ }
-  if (!answer.ok) throw new ApiError(answer.status, body);
-  return body;
+  if (answer.ok) return body;
+  const error = new ApiError(answer.status, body);
+  if (answer.status === 401 && given && given === token.value) {  // it may be that of a process before this one
+    refusal.value = error;
+    setToken("");
+  }
+  error.ofAnotherToken = given !== token.value;
+  throw error;
 }
 
 /** "a=1&b=2" of what is set. */
@@ -103,8 +113,10 @@ export async function refresh() {
 }
 
 function refused(error) {
-  if (error.status === 401) setToken("");  // it may be that of a process before this one
-  batch(() => { lostSince.value = null; trouble.value = error; });
+  batch(() => {
+    lostSince.value = null;
+    trouble.value = error.ofAnotherToken ? null : error;  // the next request has the present one
+  });
 }
 
 let timer = 0;

@@ -323,6 +323,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             closed = closed or self.mock.closed
             if closed and self.headers.get("X-Anabranch-Token") != self.mock.secret:
                 raise Refused(401, "no_token", "record values and changes need the token", "open the page with the address that run printed")
+            if self.command == "POST" and self.mock.role != "operate" and path != "taps":
+                raise Refused(403, "role", "this token may only read", "use a token with the role operate")
             self.mock.before(f"{self.command} {path}", query)
             if self.command == "POST":
                 return self.json(*self.mock.post(path, json.loads(body)))
