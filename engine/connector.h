@@ -9,6 +9,7 @@
 #include "engine/cancel.h"
 #include "engine/committer.h"
 #include "engine/config.h"
+#include "engine/control_program.h"
 #include "engine/fault.h"
 #include "engine/ids.h"
 #include "engine/library.h"
@@ -40,9 +41,10 @@ class Connector {
     std::string name;  // a noun
     std::string summary;
     std::string about;
-    std::vector<FieldSpec> source;               // fields inside {"NAME": {…}} of a source; empty = no source
-    std::vector<FieldSpec> target;               // fields inside "to": {"NAME": {…}}; empty = no target
-    std::vector<FieldSpec> connection;           // fields of a connection; empty = it needs no connection
+    std::vector<FieldSpec> source;      // fields inside {"NAME": {…}} of a source; empty = no source
+    std::vector<FieldSpec> target;      // fields inside "to": {"NAME": {…}}; empty = no target
+    std::vector<FieldSpec> connection;  // fields of a connection; empty = it needs no connection
+    std::vector<FieldSpec> control;     // fields inside "control": {"NAME": {…}}; empty = it holds no control log
     std::string source_example, target_example;  // JSON
   };
   virtual const Spec& spec() const = 0;
@@ -63,6 +65,11 @@ class Connector {
   virtual Result<std::shared_ptr<const SourceProgram>> BindDeadLetterSource(const TargetProgram& dead_letters,
                                                                             const std::string& /*state_dir*/) const {
     return Status(Code::kInvalid, dead_letters.Describe() + " cannot be read back");
+  }
+  // Where the instances of a topology agree on the generations of its models.
+  virtual std::shared_ptr<const ControlProgram> BindControl(const ConfigValue& /*at*/, BindServices& /*services*/,
+                                                            FaultSink& /*faults*/) const {
+    return nullptr;
   }
   // Checks of a connection that its fields do not express (an allow-list of properties).
   virtual void CheckConnection(const ConfigValue& /*at*/, FaultSink& /*faults*/) const {}

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/control_program.h"
 #include "engine/delivery.h"
 #include "engine/format.h"
 #include "engine/node.h"
@@ -86,6 +87,13 @@ struct PlanTarget {
   std::shared_ptr<const TargetProgram> program;
 };
 
+// A model of the file whose versions are packages: they are deployed while the stream runs.
+struct PlanModel {
+  std::string name;
+  std::string registry;  // folder with its packages, absolute
+  std::string start;     // the version that scores before any deployment
+};
+
 struct EpochLimits {
   uint64_t max_rows = 100'000;
   size_t max_bytes = size_t{32} << 20;
@@ -110,6 +118,8 @@ struct Plan {
   std::vector<PlanTarget> targets;  // those of the sinks in order, then dead letters
   std::vector<ColumnInfo> columns;
   std::string models;  // "gbt@7,nn@1a2b3c4d"
+  std::vector<PlanModel> managed;
+  std::shared_ptr<const ControlProgram> control;  // null: the state folder of the one instance
   Delivery delivery = Delivery::kExactlyOnce;
   bool delivery_given = false;  // written in the file
   BatchLimits batch;

@@ -34,6 +34,7 @@ Connector::Spec MakeSpec() {
   spec.source = KafkaSourceFields();
   spec.target = KafkaTargetFields();
   spec.connection = ConnectionFields();
+  spec.control = KafkaControlFields();
   spec.source_example = R"({"topics": ["payments"], "connection": "main", "start": "earliest"})";
   spec.target_example = R"({"topic": "payments.scored", "connection": "main"})";
   return spec;
@@ -57,6 +58,11 @@ class KafkaConnector : public Connector {
                                                        const std::string& topology, BindServices& services,
                                                        FaultSink& faults) const override {
     return BindKafkaDeadLetters(at, source, topology, services, faults);
+  }
+
+  std::shared_ptr<const ControlProgram> BindControl(const ConfigValue& at, BindServices& services,
+                                                    FaultSink& faults) const override {
+    return BindKafkaControl(at, services, faults);
   }
 
   void CheckConnection(const ConfigValue& at, FaultSink& faults) const override {

@@ -230,6 +230,22 @@ std::shared_ptr<const KafkaTargetProgram> BindKafkaTarget(const ConfigValue& at,
   return std::make_shared<KafkaTargetProgram>(std::move(settings));
 }
 
+std::vector<FieldSpec> KafkaControlFields() {
+  return {
+      {"topic", Shape::String(), true, "", "Topic with one partition, for this topology alone; nothing in it expires."},
+      {"connection", Shape::String(), false, "", "Name of a connection; may be omitted where there is only one."},
+  };
+}
+
+std::shared_ptr<const KafkaControlProgram> BindKafkaControl(const ConfigValue& at, BindServices& services,
+                                                            FaultSink& faults) {
+  ClientOptions options;
+  bool good = FindConnection(at, services, faults, &options);
+  const ConfigValue* topic = at.Find("topic");
+  good = topic != nullptr && CheckTopic(*topic, faults) && good;
+  return good ? std::make_shared<KafkaControlProgram>(std::move(options), topic->text) : nullptr;
+}
+
 std::shared_ptr<const KafkaTargetProgram> BindKafkaDeadLetters(const ConfigValue* at, const SourceProgram* source,
                                                                const std::string& topology, BindServices& services,
                                                                FaultSink& faults) {

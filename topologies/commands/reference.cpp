@@ -151,6 +151,7 @@ std::string ConnectorPage(const Connector::Spec& spec) {
   AppendFieldSection("As a target", spec.target, &text);
   AppendExample("Example of a target", spec.target_example, &text);
   AppendFieldSection("As a connection", spec.connection, &text);
+  AppendFieldSection("As the place of control", spec.control, &text);
   return text;
 }
 

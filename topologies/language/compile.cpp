@@ -14,6 +14,7 @@
 #include "topologies/language/cascade.h"
 #include "topologies/language/delivery.h"
 #include "topologies/language/fingerprint.h"
+#include "topologies/language/managed.h"
 #include "topologies/language/plan_hash.h"
 #include "topologies/language/scope_join.h"
 #include "topologies/language/settings.h"
@@ -106,6 +107,7 @@ std::shared_ptr<Plan> Compiler::Run() {
   FinishSources();
   FinishColumns();
   DecideDelivery(root_, registry_, broken_, services_, entries_, *plan_, faults_);
+  BindManaged(root_, registry_, broken_, services_, *plan_, faults_);
   WarnUnused(root_, graph_, services_, faults_);
   if (faults_.errors() == 0) plan_->hash = HashPlan(root_, *plan_);
   return plan_;

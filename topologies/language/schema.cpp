@@ -151,6 +151,7 @@ std::string TopologySchema(const Registry& registry) {
   replace("sources", MapOf("source"));
   replace("connections", MapOf("connection"));
   replace("dead_letters", {{"allOf", Json::array({Reference("target")})}});
+  replace("control", ConnectorSchema(registry, ConnectorUse::kControl));
   schema["properties"]["nodes"]["propertyNames"] = {{"pattern", "^([a-z][a-z0-9_]*|x-.*|\\$comment|\\$schema)$"}};
   Json definitions = Json::object();
   definitions["source"] = SourceSchema(registry);

@@ -35,6 +35,7 @@ class StructureCheck {
   bool CheckNode(ConfigValue& node);
   bool CheckSource(ConfigValue& source);
   bool CheckModel(ConfigValue& model);
+  bool CheckModelForm(const ConfigValue& model);
   bool CheckConnection(ConfigValue& connection);
   bool CheckConnectorObject(ConfigValue& value, ConnectorUse use, const std::string& what);
   bool CheckConnectorMember(ConfigValue& member, ConnectorUse use, const std::string& what);
@@ -139,7 +140,7 @@ void HideUnknown(const std::vector<FieldSpec>& fields, ConfigValue& properties) 
 bool StructureCheck::CheckConnectorMember(ConfigValue& member, ConnectorUse use, const std::string& what) {
   const Connector* connector = registry_.FindConnector(member.name);
   if (connector == nullptr || ConnectorFields(*connector, use).empty()) {
-    static constexpr const char* kUses[] = {"read from", "write to", "use a connection of"};
+    static constexpr const char* kUses[] = {"read from", "write to", "use a connection of", "agree on models with"};
     faults_.AddAtName(FaultCode::kUnknownKey, member,
                       connector == nullptr
                           ? "there is no connector \"" + member.name + "\""
@@ -177,7 +178,46 @@ bool StructureCheck::CheckModel(ConfigValue& model) {
                   "\"sha256\" of model \"" + model.name + "\" is not 64 lower-case hex digits");
     if (!hex) return false;
   }
-  return CheckFields(model, ModelFields(), "model \"" + model.name + "\"", faults_);
+  return CheckFields(model, ModelFields(), "model \"" + model.name + "\"", faults_) && CheckModelForm(model);
+}
+
+// A model is a file, or packages in a registry.
+bool StructureCheck::CheckModelForm(const ConfigValue& model) {
+  const std::string what = "model \"" + model.name + "\"";
+  const ConfigValue* path = model.Find("path");
+  const ConfigValue* registry = model.Find("registry");
+  const size_t before = faults_.errors();
+  if (path == nullptr && registry == nullptr) {
+    faults_.AddAtName(FaultCode::kMissingKey, model, what + " names no model",
+                      "add \"path\", the model file, or \"registry\" and \"start\", the folder of its packages and the "
+                      "version to begin with");
+  } else if (path != nullptr && registry != nullptr) {
+    faults_.Add(FaultCode::kBadValue, *path, what + " is both a file (\"path\") and packages (\"registry\")",
+                "keep one of them");
+  } else if (registry != nullptr && model.Find("start") == nullptr) {
+    faults_.AddAtName(FaultCode::kMissingKey, model, what + " does not say which version it begins with",
+                      "add \"start\": the version of a package in " + registry->text);
+  }
+  for (const char* key : {"start", "swap"}) {
+    const ConfigValue* member = registry == nullptr && path != nullptr ? model.Find(key) : nullptr;
+    if (member != nullptr) {
+      faults_.AddAtName(FaultCode::kBadValue, *member, "\"" + member->name + "\" of " + what + " needs a \"registry\"",
+                        "remove it, or put the model into a package");
+    }
+  }
+  for (const char* key : {"sha256", "version", "nondeterministic"}) {
+    const ConfigValue* member = registry != nullptr ? model.Find(key) : nullptr;
+    if (member != nullptr) {
+      faults_.AddAtName(FaultCode::kBadValue, *member,
+                        "\"" + member->name + "\" of " + what + " is for a model file; a package says so itself",
+                        "remove it");
+    }
+  }
+  if (const ConfigValue* swap = model.Find("swap"); swap != nullptr && swap->text == "in_place") {
+    faults_.Add(FaultCode::kNotSupported, *swap, "\"swap\" of " + what + " cannot be \"in_place\" yet",
+                "leave it out: a new version is loaded beside the old one");
+  }
+  return faults_.errors() == before;
 }
 
 bool StructureCheck::CheckSource(ConfigValue& source) {
@@ -276,6 +316,10 @@ Broken StructureCheck::Run() {
   ConfigValue* dead_letters = Member(root_, "dead_letters");
   if (dead_letters != nullptr && !CheckConnectorObject(*dead_letters, ConnectorUse::kTarget, "\"dead_letters\"")) {
     broken_.insert(dead_letters);
+  }
+  ConfigValue* control = Member(root_, "control");
+  if (control != nullptr && !CheckConnectorObject(*control, ConnectorUse::kControl, "\"control\"")) {
+    broken_.insert(control);
   }
   return std::move(broken_);
 }

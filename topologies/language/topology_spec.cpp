@@ -124,10 +124,14 @@ std::vector<FieldSpec> TopologyFields() {
       {"tags", Shape::List(Shape::String()), false, "", "For readers; no effect.", Affects::kNothing},
       {"connections", Shape::Map(Shape::Any()), false, "", "How outside systems are reached, by name."},
       {"schemas", Shape::Map(Shape::Any()), false, "", "JSON Schemas (draft-07) of records, by name."},
-      {"models", Shape::Map(Shape::Object(ModelFields())), false, "", "Model files, by name."},
+      {"models", Shape::Map(Shape::Object(ModelFields())), false, "",
+       "Models, by name: files, or packages whose versions change while the stream runs."},
       {"sources", Shape::Map(Shape::Any(), true), true, "", "Where records come from, by id."},
       {"nodes", Shape::Map(Shape::Any(), true), true, "", "The nodes, by id."},
       {"dead_letters", Shape::Any(), false, "", "Where records that fail are kept."},
+      {"control", Shape::Any(), false, "",
+       "Where the instances agree on the versions of the models, when several of them run; default: the state folder.",
+       Affects::kNothing},
       {"delivery", Shape::Enum({"exactly_once", "at_least_once"}), false, "",
        "What is promised; default: exactly_once where every target can."},
       {"defaults",
@@ -198,7 +202,16 @@ std::vector<FieldSpec> CommonSourceFields(const Registry& registry) {
 
 std::vector<FieldSpec> ModelFields() {
   return {
-      {"path", Shape::Path(), true, "", "The model file."},
+      {"path", Shape::Path(), false, "", "The model file. Either this or `registry` is needed."},
+      {"registry", Shape::Path(), false, "",
+       "The folder with the packages of the model (`anabranch model pack`): which of them scores is changed with "
+       "`anabranch model deploy`."},
+      {"start", Shape::String(), false, "",
+       "With `registry`: the version that scores before any deployment. It is read once; later only deployments "
+       "count."},
+      {"swap", Shape::Enum({"beside", "in_place"}), false, "\"beside\"",
+       "With `registry`: a new version is loaded while the old one scores (\"beside\"). \"in_place\" is not "
+       "supported yet."},
       {"sha256", Shape::String(), false, "",
        "SHA-256 as `anabranch model inspect` prints it, 64 hex digits; another model is refused. It covers the data "
        "files beside the model."},
@@ -219,6 +232,7 @@ const std::vector<FieldSpec>& ConnectorFields(const Connector& connector, Connec
   switch (use) {
     case ConnectorUse::kSource: return connector.spec().source;
     case ConnectorUse::kTarget: return connector.spec().target;
+    case ConnectorUse::kControl: return connector.spec().control;
     case ConnectorUse::kConnection: break;
   }
   return connector.spec().connection;

@@ -24,7 +24,7 @@ inline constexpr std::string_view kDefaultFormat = "json";
 std::vector<FieldSpec> ModelFields();
 
 // Which of a connector's field lists an object under its name is checked against.
-enum class ConnectorUse : uint8_t { kSource, kTarget, kConnection };
+enum class ConnectorUse : uint8_t { kSource, kTarget, kConnection, kControl };
 const std::vector<FieldSpec>& ConnectorFields(const Connector& connector, ConnectorUse use);
 // Names of the connectors that can be used so.
 std::vector<std::string> ConnectorsFor(const Registry& registry, ConnectorUse use);

@@ -17,7 +17,7 @@ void CollectStrings(const ConfigValue& value, std::unordered_set<std::string>& s
 
 void WarnUnused(const ConfigValue& root, const Graph& graph, const Services& services, FaultSink& faults) {
   std::unordered_set<std::string> named;
-  for (const char* section : {"sources", "nodes", "dead_letters"}) {
+  for (const char* section : {"sources", "nodes", "dead_letters", "control"}) {
     if (const ConfigValue* value = root.Find(section)) CollectStrings(*value, named);
   }
   const bool faulty = faults.errors() > 0;
