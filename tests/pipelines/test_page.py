@@ -240,15 +240,6 @@ class Pages(MockedPage):
         mock.dead = False
         page.wait_for_selector(".notice", state="detached")
 
-    def test_several_pipelines_are_chosen_from(self):
-        self.serve().pipelines = [{"id": str(i), "name": f"pipeline {i}", "dir": f"/srv/{i}", "live": i == 0,
-                                   "state": "running" if i == 0 else "stopped"} for i in range(3)]
-        page = self.open()
-        page.click("text=pipeline 1")
-        page.wait_for_selector("[data-box]")
-        page.click("text=All pipelines")
-        page.wait_for_selector("text=pipeline 2")
-
     def test_a_large_graph_starts_with_closed_groups(self):
         self.serve(wide(200))
         page = self.open(wait="[data-box]")

@@ -7,6 +7,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "ui"))
 import harness
+from browser import axe_faults
 from mock_server import TOKEN, Refused, stamp
 from mocked_page import FAILURE, MockedPage
 
@@ -234,6 +235,91 @@ class Tokens(MockedPage):
         page = self.open("/audit")
         page.wait_for_selector("text=a page of another site asked for this")
         self.assertEqual(page.locator(".token").count(), 0)
+
+
+class Pipelines(MockedPage):
+    def several(self, count=3):
+        self.serve().pipelines = [self.pipeline(i) for i in range(count)]
+        return self.open()
+
+    def pipeline(self, i, state="running"):
+        return {"id": str(i), "name": f"pipeline {i}", "instance": "0", "dir": f"/srv/{i}", "file": f"/srv/{i}.json", "live": state == "running", "state": state}
+
+    def test_several_are_chosen_from(self):
+        page = self.several()
+        page.click("text=pipeline 1")
+        page.wait_for_selector("[data-box]")
+        page.click("text=All pipelines")
+        page.wait_for_selector("text=pipeline 2")
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        time.sleep(3)
+        self.assertEqual(page.locator(".notice").count(), 0)
+        self.assertEqual(axe_faults(page), [])
+
+    def test_the_list_is_kept_up_to_date(self):
+        page = self.several(2)
+        page.wait_for_selector(".chooser >> text=pipeline 1")
+        self.mock.pipelines = [self.pipeline(0), self.pipeline(1, "failed"), self.pipeline(2)]
+        page.wait_for_selector("li:has-text('pipeline 1') >> text=failed", timeout=5000)
+        page.wait_for_selector("text=pipeline 2")
+
+    def test_an_empty_list_says_why(self):
+        page = self.several(0)
+        page.wait_for_selector("text=No state folder is in the folders")
+        self.mock.pipelines = [self.pipeline(0)]
+        page.click("text=pipeline 0", timeout=5000)
+        page.wait_for_selector("[data-box]")
+
+    def test_the_only_one_is_opened_and_the_list_can_be_asked_for(self):
+        page = self.several(1)
+        page.wait_for_selector("[data-box]")
+        page.click("text=All pipelines")
+        page.wait_for_selector(".chooser >> text=pipeline 0")
+
+    def test_an_answer_of_the_pipeline_before_is_dropped(self):
+        page = self.several()
+        self.mock.before = lambda path, query: time.sleep(2 if "/0/snapshot" in path else 0)
+        page.click("text=pipeline 0")
+        page.click("text=All pipelines")
+        page.wait_for_selector(".chooser")
+        time.sleep(2.5)
+        self.assertEqual(page.locator(".tile").count(), 0)
+        self.assertEqual(page.inner_text("h1"), "Anabranch")
+
+    def test_a_list_that_was_refused_once_is_asked_for_again(self):
+        self.serve().pipelines = [self.pipeline(i) for i in range(3)]
+        refusals = [Refused(503, "too_many", "too many requests at once", "ask again")]
+
+        def get(path, query, usual=self.mock.get):
+            if path == "pipelines" and refusals:
+                raise refusals.pop()
+            return usual(path, query)
+
+        self.mock.get = get
+        page = self.open()
+        page.wait_for_selector("text=pipeline 2", timeout=5000)
+        page.wait_for_selector(".notice", state="detached")
+
+    def test_a_tap_ends_where_it_was_opened(self):
+        page = self.several()
+        asked = []
+        page.on("request", lambda request: asked.append(request.url) if request.method == "DELETE" else None)
+        self.mock.flows = True
+        page.click("text=pipeline 1")
+        page.wait_for_selector("[data-box]")
+        page.evaluate("location.hash = '/graph/gbt'")
+        page.click("text=Show records")
+        page.wait_for_selector("text=waits for more")
+        page.click("text=All pipelines")
+        harness.wait_for("the tap is ended", 10, lambda: asked)
+        self.assertIn("/pipelines/1/taps/t1", asked[0])
+
+    def test_the_command_of_a_list_that_is_gone_is_that_of_the_list(self):
+        page = self.several()
+        page.wait_for_selector(".chooser")
+        self.mock.dead = True
+        page.wait_for_selector("text=The process does not answer")
+        self.assertIn("anabranch ui --http 127.0.0.1:", page.inner_text(".notice"))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ const Header = live(() => {
     <div class="title"><h1>${topology.value?.name || "Anabranch"}</h1>
       ${now ? html`<${State} state=${lostSince.value ? "stopped" : now.state} word=${lostSince.value ? "does not answer" : null} />` : null}
       <span class="spacer"></span>
-      ${pipelines.value && pipelines.value.length > 1 ? html`<button type="button" onClick=${() => choosePipeline(null)}>All pipelines</button>` : null}
+      ${pipelineId.value && overFolders() ? html`<button type="button" onClick=${() => choosePipeline(null)}>All pipelines</button>` : null}
       <button type="button" onClick=${toggleTheme} aria-label="Change between dark and light">◐</button></div>
     ${now ? html`
       <p class=${`verdict is-${colour}`}><span class="glyph" aria-hidden="true">${glyph}</span> <span>${failed ? `stage "${failed.stage}" stopped: nothing is read until it restarts` : now.verdict?.text}</span> <i>${failed ? "" : now.verdict?.advice}</i></p>
@@ -38,9 +38,12 @@ const Header = live(() => {
         <${Tile} name="Dead letters" value=${count(sum(now, "dead_lettered"))} note=${`${count(sum(now, "failed"))} rows failed`} />
         <${Tile} name="Up since" value=${clock(now.started)} note=${now.restarts ? `${now.restarts} restarts` : ""} />
       </dl>` : null}
-    <nav aria-label="Pages">${PAGES.map((name) => html`<a href=${`#/${name}`} aria-current=${page.value === name ? "page" : null}>${TITLES[name]}</a>`)}</nav>
+    ${pipelineId.value ? html`<nav aria-label="Pages">${PAGES.map((name) => html`<a href=${`#/${name}`} aria-current=${page.value === name ? "page" : null}>${TITLES[name]}</a>`)}</nav>` : null}
   </header>`;
 });
+
+/** Whether the page is that of `anabranch ui`, which looks at folders, and not of one process. */
+const overFolders = () => pipelines.value && pipelines.value[0]?.id !== "self";
 
 const sum = (now, name) =>
   Object.values(now.stages || {}).reduce((total, stage) => total + (stage[name] || 0), 0);
@@ -52,7 +55,7 @@ const Notices = live(() => {
   if (lostSince.value) {
     return html`<div class="notice is-bad"><${Glyph} state="failed" /> <div><b>The process does not answer since ${clock(new Date(lostSince.value).toISOString())}.</b>
       ${now ? " What you see is its last known state." : ""} This page looks for it every second. Start it with
-      <${Command} text=${`anabranch ${now?.state === "failed" ? "restart" : "run"} ${file} --http ${location.host}`} /></div></div>`;
+      <${Command} text=${overFolders() ? `anabranch ui --http ${location.host}` : `anabranch ${now?.state === "failed" ? "restart" : "run"} ${file} --http ${location.host}`} /></div></div>`;
   }
   if (trouble.value?.status === 401) return html`<${TokenForm} what="This page" />`;
   if (trouble.value) return html`<${Trouble} error=${trouble.value} />`;
@@ -72,7 +75,8 @@ ${" "}<a href="#/restart">See what a restart does</a></div></div>`;
   return null;
 });
 
-const Chooser = live(() => html`<section class="chooser"><h2>Pipelines</h2><ul>${(pipelines.value || []).map((each) => html`<li>
+const Chooser = live(() => html`<section class="chooser"><h2>Pipelines</h2>
+  ${pipelines.value.length ? null : html`<p class="hint">No state folder is in the folders that <code>anabranch ui</code> looks at. A pipeline has one since its first run, at <code>.anabranch/NAME/0</code> beside its file; name its folder: <code>anabranch ui DIR</code>.</p>`}<ul>${pipelines.value.map((each) => html`<li key=${each.id}>
   <button type="button" onClick=${() => choosePipeline(each.id)}><b>${each.name}</b> <${State} state=${each.state || (each.live ? "running" : "stopped")} />
   <small>${each.dir || ""}</small></button></li>`)}</ul></section>`);
 
@@ -88,7 +92,7 @@ const App = live(() => html`
   <a class="skip" href="#main">To the content</a>
   <${Header} />
   <p class="sr" aria-live="assertive" id="announcer">${announcement.value}</p>
-  <main id="main" tabindex="-1"><${Notices} />${pipelineId.value || !pipelines.value ? html`<${Place} />` : html`<${Chooser} />`}</main>`);
+  <main id="main" tabindex="-1"><${Notices} />${pipelineId.value ? html`<${Place} key=${pipelineId.value} />` : pipelines.value ? html`<${Chooser} />` : null}</main>`);
 
 function toggleTheme() {
   const root = document.documentElement;

@@ -93,10 +93,12 @@ export const query = (values) =>
 // ------------------------------------------------------------------ live numbers
 /** Fetches the live numbers once; the topology only where it is another one. */
 export async function refresh() {
+  const id = pipelineId.value;
   try {
     const known = topology.value;
     const [next, first] = await Promise.all([api("snapshot"), known || api("topology")]);
-    const fresh = first.hash === next.hash ? first : await api("topology");
+    const fresh = first.hash === next.hash || id !== pipelineId.value ? first : await api("topology");
+    if (id !== pipelineId.value) return;  // the user chose another one meanwhile
     batch(() => {
       topology.value = fresh;
       snapshot.value = next;
@@ -104,55 +106,61 @@ export async function refresh() {
       trouble.value = null;
     });
   } catch (error) {
-    if (error instanceof ApiError) {
-      refused(error);
-    } else {
-      lostSince.value ??= Date.now();
-    }
+    if (id === pipelineId.value) failed(error);
   }
 }
 
-function refused(error) {
+/** Fetches the list of pipelines. The only one is chosen, until the user asks for the list. */
+async function learn() {
+  try {
+    const known = (await api("pipelines", { of: "api/v1/" })).pipelines;
+    batch(() => {
+      if (!pipelines.value && known.length === 1) {
+        pipelineId.value = known[0].id;
+        again = true;
+      }
+      pipelines.value = known;
+      lostSince.value = null;
+      trouble.value = null;
+    });
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function failed(error) {
+  if (!(error instanceof ApiError)) return void (lostSince.value ??= Date.now());
   batch(() => {
     lostSince.value = null;
     trouble.value = error.ofAnotherToken ? null : error;  // the next request has the present one
   });
 }
 
+// The live numbers once a second, or the list of pipelines every two, and nothing while nobody looks.
 let timer = 0;
-let running = false;
+let running = false, again = false;
 async function loop() {
   if (running || document.hidden) return;
   running = true;
-  const began = performance.now();
-  await refresh();
-  running = false;
+  again = false;
   clearTimeout(timer);
-  timer = setTimeout(loop, Math.max(200, 1000 - (performance.now() - began)));
+  const began = performance.now();
+  await (pipelineId.value ? refresh() : learn());
+  running = false;
+  const pause = pipelineId.value || lostSince.value ? 1000 : 2000;
+  timer = setTimeout(loop, again ? 0 : Math.max(200, pause - (performance.now() - began)));
+}
+/** Asks now, also where a request is under way. */
+function askNow() {
+  again = true;
+  loop();
 }
 
 export function start() {
   takeToken();
   addEventListener("hashchange", () => /[#&]t=/.test(location.hash) && takeToken());
   document.addEventListener("visibilitychange", loop);
-  token.subscribe(() => pipelineId.value || learn());
-}
-
-/** Which pipelines there are; asked for again when there is another token. */
-async function learn() {
-  try {
-    const known = (await api("pipelines", { of: "api/v1/" })).pipelines;
-    batch(() => {
-      pipelines.value = known;
-      trouble.value = null;
-      if (known.length === 1) pipelineId.value = known[0].id;
-    });
-    if (pipelineId.value) loop();
-  } catch (error) {
-    if (error instanceof ApiError) return refused(error);
-    lostSince.value ??= Date.now();
-    setTimeout(learn, 1000);
-  }
+  token.subscribe(() => pipelineId.value || askNow());
 }
 
 /** For tests, which count what an update changes: ends the loop. */
@@ -161,10 +169,11 @@ export function stopLoop() {
   running = true;
 }
 
+/** Opens a pipeline; null: the list of all. */
 export function choosePipeline(id) {
   batch(() => {
     pipelineId.value = id;
     snapshot.value = topology.value = trouble.value = null;
   });
-  if (id) loop();
+  askNow();
 }

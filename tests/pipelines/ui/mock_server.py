@@ -312,10 +312,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not path.startswith("/api/v1/"):
             return self.file(path)
         path = path[len("/api/v1/"):]
-        if path.startswith("pipelines/"):
-            path = path.split("/", 2)[2]
         query = dict(urllib.parse.parse_qsl(url.query))
         try:
+            known = [each["id"] for each in self.mock.pipelines]
+            if path.startswith("pipelines/"):
+                self.mock.before(f"{self.command} {path}", query)
+                _, name, path = path.split("/", 2)
+            else:
+                name = "self" if path != "pipelines" else None
+            if name and name not in known:
+                raise Refused(404, "not_found", "there is no such pipeline", "GET /api/v1/pipelines lists them")
             closed = path.startswith(("taps", "audit")) or (path.startswith("letters") and path != "letters/groups") or self.command == "POST"
             given = self.headers.get("X-Anabranch-Token")
             if given not in (None, self.mock.secret):

@@ -17,7 +17,7 @@ class MockedPage(PageCase):
 
     def open(self, place="/", token=True, **options):
         """The page at a place, e.g. "/runs". The token comes in the address, as `run` prints it."""
-        page = self.browser.open(self.server.url + (f"#t={TOKEN}" if token else f"#{place}"), **{"wait": "nav", **options})
+        page = self.browser.open(self.server.url + (f"#t={TOKEN}" if token else f"#{place}"), **{"wait": "header", **options})
         if token:
             self.wait(page, "!location.hash.includes('t=')")
             page.evaluate(f"location.hash = {place!r}")
