@@ -247,6 +247,28 @@ class Pages(MockedPage):
         page.click("[data-box='group ensemble']")
         self.wait(page, "document.querySelectorAll('[data-box]').length > 20")
 
+    def test_a_closed_group_shows_the_plan_and_the_waiting_of_its_stages(self):
+        self.serve(wide(200))
+        page = self.open(wait="[data-box]")
+        self.mock.slow = next(stage["id"] for stage in self.mock.stages if stage["kind"] == "persist")
+        page.wait_for_selector("[data-box='group persist'].culprit >> text=lanes wait 72 %")
+        self.mock.failure = {**FAILURE, "stage": next(stage["id"] for stage in self.mock.stages if stage["kind"] == "infer"), "cascade": []}
+        self.mock.marks = lambda stage: "reused" if stage["kind"] == "source" else "run" if stage["kind"] == "infer" else "unaffected"
+        page.evaluate("location.hash = '/restart'")
+        page.wait_for_selector("[data-box='group infer'].bold >> text=runs")
+        page.wait_for_selector("[data-box='group source'] >> text=reused")
+        self.assertEqual(page.locator("[data-box].faded").count(), 4)
+        self.mock.marks = lambda stage: "refused" if stage["id"] == self.mock.failure["stage"] else "unaffected"
+        page.evaluate("location.hash = '/audit'")
+        page.wait_for_selector("text=accepted")
+        page.evaluate("location.hash = '/restart'")
+        page.wait_for_selector("[data-box='group infer'].hatched >> text=refused")
+
+    def test_an_address_that_is_no_encoded_text_opens_a_page(self):
+        self.serve()
+        self.browser.open(self.server.url + "#/letters/50%25-%", wait=".token")
+        self.browser.open(self.server.url + "#t=%", wait="[data-box]")
+
     def test_pages_can_be_pictured(self):
         """Pictures for docs; without ANABRANCH_SHOTS they are only made."""
         places = {"graph": "/", "panel": "/graph/gbt", "runs": "/runs/r0036", "letters": "/letters"}

@@ -38,13 +38,18 @@ function numbersOf(ids) {
            busy: Math.min(1, sum("busy")), p99: all.length ? most((s) => s.batch_seconds?.p99) || null : null };
 }
 
+/** What a restart does with a box: the mark of its stage, or the worst of its group. */
+function markOf(plan, ids) {
+  return ["refused", "run", "reused"].find((mark) => ids.some((id) => plan[id] === mark)) || "unaffected";
+}
+
 const RING = 2 * Math.PI * 9;
 
 /** @param {{box: any, at: {x: number, y: number}, plan?: any}} props */
 const Box = live(({ box, at, plan }) => {
   const n = numbersOf(box.stages);
-  const wait = waits.value[box.id] || 0;
-  const mark = plan ? plan[box.id] || "unaffected" : n.state;
+  const wait = box.stages.reduce((total, id) => total + (waits.value[id] || 0), 0);
+  const mark = plan ? markOf(plan, box.stages) : n.state;
   const [, word, colour] = stateOf(mark);
   const missed = search.value && !box.id.toLowerCase().includes(search.value.toLowerCase());
   const title = box.group ? `${box.name}, ${box.stages.length} stages` : box.id;

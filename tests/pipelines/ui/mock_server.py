@@ -87,6 +87,7 @@ class Mock:
         self.posted, self.deleted = [], []
         self.run_count = runs
         self.slow = None
+        self.marks = None  # of a stage in the plan of a restart
         self.hidden = False  # the schema hides a field of every record
         self.role = "operate"  # of the token
         self.answer = None  # instead of the usual one to an order
@@ -188,6 +189,8 @@ class Mock:
                 "results_reused": [{"node": "feat", "rows": 12, "bytes": 900}, {"node": "nn", "rows": 12, "bytes": 300}],
                 "changes": ["model gbt: version 7, now 8"], "unchanged": False, "refused": None, "token": "plan-1"}
         stages = {n: "run" if n in plan["stages_to_run"] else "reused" if n in ("feat", "nn") else "unaffected" for n in self.names()}
+        if self.marks:
+            stages = {stage["id"]: self.marks(stage) for stage in self.stages}
         if not self.failure:
             plan = {**plan, "from": None, "stages_to_run": [], "results_reused": [], "records": 0, "changes": [], "token": ""}
         return {"failed": bool(self.failure), "failure": self.failure, "plan": plan, "stages": stages if self.failure else {},
