@@ -3,7 +3,11 @@ import { signal, computed } from "./live.js";
 
 export const PAGES = ["graph", "runs", "restart", "letters", "models", "positions", "audit"];
 
-const parse = () => location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+/** A part of the address; as it is where it is no encoded text. */
+export function decoded(text) {
+  try { return decodeURIComponent(text); } catch { return text; }
+}
+const parse = () => location.hash.replace(/^#\/?/, "").split("/").map(decoded);
 const parts = signal(parse());
 addEventListener("hashchange", () => (parts.value = parse()));
 

@@ -1,5 +1,6 @@
 // What the page knows, and how it learns it: one request per second, and nothing while nobody looks.
 import { signal, computed, batch } from "./live.js";
+import { decoded } from "./route.js";
 
 /** What the server answered last; docs/reference/api.md describes it. */
 export const snapshot = signal(null);
@@ -32,7 +33,7 @@ export const refusal = signal((null));
 export function takeToken() {
   const found = /[#&]t=([^&]+)/.exec(location.hash);
   if (found) {
-    setToken(decodeURIComponent(found[1]));
+    setToken(decoded(found[1]));
     history.replaceState(null, "", location.pathname + location.search + "#/");
   } else {
     try { token.value = sessionStorage.getItem(TOKEN) || ""; } catch { token.value = ""; }
