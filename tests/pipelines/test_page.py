@@ -15,7 +15,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "ui"))
 import harness
 from browser import axe_faults
-from mock_server import TOKEN, UI, Mock, wide
+from mock_server import TOKEN, UI, Mock, stamp, wide
 from mocked_page import FAILURE, MockedPage
 
 # Where screenshots go; the docs have those of ANABRANCH_SHOTS=docs/images.
@@ -268,6 +268,23 @@ class Pages(MockedPage):
         self.serve()
         self.browser.open(self.server.url + "#/letters/50%25-%", wait=".token")
         self.browser.open(self.server.url + "#t=%", wait="[data-box]")
+
+    def test_a_run_that_goes_on_has_the_counts_of_now(self):
+        mock = self.serve(runs=3)
+        runs = mock.runs
+
+        def first_minute():
+            found = runs()
+            found["runs"][0].update({"started": stamp(mock.began + 7200 + mock.beat - 90), "seconds": 0.032, "records": 0, "cells": "." * 8})
+            return found
+
+        mock.runs = first_minute
+        page = self.open(wait="[data-box]")
+        page.evaluate("location.hash = '/runs/r0003'")
+        text = page.wait_for_selector("section[aria-label='Run r0003'] p >> nth=0").inner_text()
+        self.assertRegex(text, r"1 min 30 s so far, 120,000 records read")
+        self.assertEqual(page.locator("section[aria-label='Run r0003'] td:text-is('ok')").count(), 6)
+        self.assertEqual(page.locator("section[aria-label='Run r0003'] td:text-is('dead letters')").count(), 2)
 
     def test_pages_can_be_pictured(self):
         """Pictures for docs; without ANABRANCH_SHOTS they are only made."""

@@ -1,7 +1,7 @@
 // Runs × stages. One answer holds all; a click asks for the details of one run only. The cells of a state are one path,
 // so that 200 runs of 50 stages are a dozen elements.
-import { html, live, Component, signal } from "./live.js";
-import { api } from "./store.js";
+import { html, live, Component, computed, signal } from "./live.js";
+import { api, lostSince, snapshot, topology } from "./store.js";
 import { go, item } from "./route.js";
 import { Load } from "./load.js";
 import { State, Table, Trouble } from "./parts.js";
@@ -74,7 +74,7 @@ const Legend = () => html`<ul class="legend-row" aria-label="Meaning of the cell
   <svg viewBox="0 0 16 16" aria-hidden="true"><path class=${`cell cell-${kind === "." ? "none" : kind}`} d=${shape} />${mark ? html`<path class="mark" d=${mark} />` : null}</svg> ${word}</li>`)}</ul>`;
 
 /** What is known of a run without asking: one sentence. */
-const sentence = (run) => html`<${State} state=${run.state} /> ${clock(run.started)}, ${duration(run.seconds)}, ${whole(run.records)} records${run.stage ? html`, stopped at <b>${run.stage}</b>: ${run.cause}` : ""}`;
+const sentence = (run) => html`<${State} state=${run.state} /> ${clock(run.started)}, ${duration(run.seconds)}${run.live ? " so far" : ""}, ${whole(run.records)} records${run.live ? " read" : ""}${run.stage ? html`, stopped at <b>${run.stage}</b>: ${run.cause}` : ""}`;
 
 /** @param {{run: any, stages: string[]}} props */
 function Details({ run, stages }) {
@@ -118,4 +118,20 @@ export const RunsView = ({ data }) => data.runs.length === 0 ? html`<section cla
       rows=${data.runs.map((r) => [html`<a href=${`#/runs/${encodeURIComponent(r.id)}`}>${r.id}</a>`, html`<${State} state=${r.state} />`, clock(r.started), duration(r.seconds), whole(r.records), r.stage || ""])} /></details></section>
   <${Chosen} data=${data} />`;
 
-export const Runs = () => html`<${Load} load=${() => api("runs?limit=200")} view=${(data) => html`<${RunsView} data=${data} />`} every=${60} />`;
+/** The history has a run that goes on as it was at its last full minute: its length, count and cells are those of now. */
+function withLive(data) {
+  const [run, ...others] = data.runs, now = snapshot.value;
+  const live = run && !run.ended && run.state === "running" && !lostSince.value && /^(starting|running|draining)$/.test(now?.state);
+  if (!live) return data;
+  const of = (id) => now.stages?.[id] || {};
+  const sources = (topology.value?.stages || []).filter((stage) => stage.kind === "source");
+  const cell = (id, known) => (of(id).dead_lettered ? "d" : known === "." && of(id).rows_in ? "o" : known);
+  return { ...data, runs: [{
+    ...run, live, seconds: (+new Date(now.now) - +new Date(run.started)) / 1000,
+    records: sources.reduce((total, { id }) => total + (of(id).rows_in || 0), 0),
+    cells: data.stages.map((id, i) => cell(id, run.cells[i])).join(""),
+  }, ...others] };
+}
+
+const isKnown = computed(() => Boolean(snapshot.value));
+export const Runs = () => html`<${Load} key=${isKnown.value} load=${async () => withLive(await api("runs?limit=200"))} view=${(data) => html`<${RunsView} data=${data} />`} every=${15} />`;
