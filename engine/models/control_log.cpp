@@ -1,0 +1,116 @@
+#include "engine/models/control_log.h"
+
+#include <algorithm>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace anabranch {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::pair<ControlEntry::Kind, const char*> kEntryKinds[] = {
+    {ControlEntry::Kind::kPrepare, "prepare"},     {ControlEntry::Kind::kReady, "ready"},
+    {ControlEntry::Kind::kRefused, "refused"},     {ControlEntry::Kind::kActive, "active"},
+    {ControlEntry::Kind::kAbandoned, "abandoned"}, {ControlEntry::Kind::kServes, "serves"}};
+constexpr std::pair<ArmRule, const char*> kArmRules[] = {
+    {ArmRule::kOne, "one"}, {ArmRule::kShadow, "shadow"}, {ArmRule::kCanary, "canary"}, {ArmRule::kBandit, "bandit"}};
+
+template <typename Table, typename Word>
+const char* WordOf(const Table& table, Word word) {
+  return std::ranges::find(table, word, &std::pair<Word, const char*>::first)->second;
+}
+
+// Throws what `at` throws where the word is none of the table.
+template <typename Word, size_t kSize>
+Word WordIn(const std::pair<Word, const char*> (&table)[kSize], const std::string& text) {
+  for (const auto& [word, name] : table) {
+    if (text == name) return word;
+  }
+  throw std::invalid_argument("\"" + text + "\" is not known; an anabranch that is newer may have written it");
+}
+
+void PutText(const char* name, const std::string& text, json* out) {
+  if (!text.empty()) (*out)[name] = text;
+}
+
+json GenerationJson(const GenerationRecord& record) {
+  json out = {{"model", record.model}, {"rule", WordOf(kArmRules, record.rule)}, {"arms", json::array()}};
+  for (const GenerationRecord::Arm& arm : record.arms) {
+    out["arms"].push_back({{"version", arm.version}, {"digest", arm.digest}});
+  }
+  if (record.share != 0) out["share"] = record.share;
+  if (record.salt != 0) out["salt"] = record.salt;
+  if (!record.probabilities.empty()) out["probabilities"] = record.probabilities;
+  if (record.by_record) out["by_record"] = true;
+  if (!record.at.empty()) out["at"] = record.at;
+  return out;
+}
+
+GenerationRecord GenerationOf(const json& in) {
+  GenerationRecord record;
+  record.model = in.at("model").get<std::string>();
+  record.rule = WordIn(kArmRules, in.at("rule").get<std::string>());
+  for (const json& arm : in.at("arms")) {
+    record.arms.push_back({arm.at("version").get<std::string>(), arm.at("digest").get<std::string>()});
+  }
+  if (record.arms.empty()) throw std::invalid_argument("a generation has no version");
+  record.share = in.value("share", 0.0);
+  record.salt = in.value("salt", uint64_t{0});
+  record.probabilities = in.value("probabilities", std::vector<double>());
+  record.by_record = in.value("by_record", false);
+  record.at = in.value("at", std::map<std::string, int64_t>());
+  return record;
+}
+
+}  // namespace
+
+std::string PrintControlEntry(const ControlEntry& entry) {
+  json out = {{"kind", WordOf(kEntryKinds, entry.kind)}, {"at_ms", entry.at_ms}};
+  PutText("deployment", entry.deployment, &out);
+  PutText("action", entry.action, &out);
+  PutText("by", entry.by, &out);
+  PutText("reason", entry.reason, &out);
+  PutText("approved_by", entry.approved_by, &out);
+  PutText("host", entry.host, &out);
+  PutText("instance", entry.instance, &out);
+  if (!entry.generation.arms.empty()) out["generation"] = GenerationJson(entry.generation);
+  if (!entry.reasons.empty()) out["reasons"] = entry.reasons;
+  if (!entry.gates.empty()) out["gates"] = entry.gates;
+  PutText("partition", entry.partition, &out);
+  if (entry.kind == ControlEntry::Kind::kServes) {
+    out["position"] = entry.position;
+    out["serves"] = entry.generation_number;
+  }
+  return out.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Result<ControlEntry> ParseControlEntry(std::string_view text) {
+  try {
+    const json in = json::parse(text);
+    ControlEntry entry;
+    entry.kind = WordIn(kEntryKinds, in.at("kind").get<std::string>());
+    entry.at_ms = in.value("at_ms", int64_t{0});
+    entry.deployment = in.value("deployment", "");
+    entry.action = in.value("action", "");
+    entry.by = in.value("by", "");
+    entry.reason = in.value("reason", "");
+    entry.approved_by = in.value("approved_by", "");
+    entry.host = in.value("host", "");
+    entry.instance = in.value("instance", "");
+    if (in.contains("generation")) entry.generation = GenerationOf(in.at("generation"));
+    entry.reasons = in.value("reasons", std::vector<std::string>());
+    entry.gates = in.value("gates", std::map<std::string, std::string>());
+    entry.partition = in.value("partition", "");
+    entry.position = in.value("position", int64_t{0});
+    entry.generation_number = in.value("serves", uint32_t{0});
+    const bool begins = entry.kind == ControlEntry::Kind::kPrepare || entry.kind == ControlEntry::Kind::kActive;
+    if (begins && entry.generation.arms.empty()) throw std::invalid_argument("it names no generation");
+    return entry;
+  } catch (const std::exception& error) {
+    return Status(Code::kInternal, std::string("an entry of the control log cannot be read: ") + error.what());
+  }
+}
+
+}  // namespace anabranch

@@ -1,0 +1,74 @@
+#include "engine/models/control_state.h"
+
+#include <algorithm>
+
+namespace anabranch {
+
+using Kind = ControlEntry::Kind;
+using State = ControlState::Deployment::State;
+
+void ControlState::Apply(const ControlEntry& entry) {
+  last_ = entry.number;
+  Deployment* open = FindOpen(entry.deployment);
+  switch (entry.kind) {
+    case Kind::kPrepare:
+      if (Find(entry.deployment) != nullptr) return;
+      deployments_.push_back({.state = Open(entry.generation.model) == nullptr ? State::kOpen : State::kIgnored,
+                              .prepare = entry,
+                              .answers = {},
+                              .end = {}});
+      return;
+    case Kind::kReady:
+    case Kind::kRefused:
+      if (open != nullptr) open->answers[entry.instance] = entry;
+      return;
+    case Kind::kActive: {
+      const bool starts = entry.action == "start" && Newest(entry.generation.model) == nullptr;
+      if (open == nullptr && !starts) return;
+      generations_.push_back({entry.number, entry});
+      if (open == nullptr) return;
+      open->state = State::kActive;
+      open->end = entry;
+      return;
+    }
+    case Kind::kAbandoned:
+      if (open == nullptr) return;
+      open->state = State::kAbandoned;
+      open->end = entry;
+      return;
+    case Kind::kServes: {
+      std::vector<Served>& served = served_[entry.partition];
+      const bool known =
+          !served.empty() && served.back().number == entry.generation_number && served.back().since == entry.position;
+      if (!known) served.push_back({entry.generation_number, entry.position});
+      return;
+    }
+  }
+}
+
+const ControlState::Generation* ControlState::Newest(const std::string& model, uint32_t number) const {
+  for (auto at = generations_.rbegin(); at != generations_.rend(); ++at) {
+    if (at->number <= number && at->record().model == model) return &*at;
+  }
+  return nullptr;
+}
+
+const ControlState::Deployment* ControlState::Open(const std::string& model) const {
+  const auto at = std::ranges::find_if(deployments_, [&](const Deployment& each) {
+    return each.state == State::kOpen && each.prepare.generation.model == model;
+  });
+  return at == deployments_.end() ? nullptr : &*at;
+}
+
+const ControlState::Deployment* ControlState::Find(const std::string& deployment) const {
+  const auto at =
+      std::ranges::find_if(deployments_, [&](const Deployment& each) { return each.prepare.deployment == deployment; });
+  return at == deployments_.end() ? nullptr : &*at;
+}
+
+ControlState::Deployment* ControlState::FindOpen(const std::string& deployment) {
+  const Deployment* found = deployment.empty() ? nullptr : Find(deployment);
+  return found == nullptr || found->state != State::kOpen ? nullptr : const_cast<Deployment*>(found);
+}
+
+}  // namespace anabranch

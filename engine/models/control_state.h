@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/models/control_log.h"
+
+namespace anabranch {
+
+// What the entries of a control log come to, read in order. Two readers of the same entries agree: what an entry means
+// depends on those before it alone, never on a clock.
+//
+//   kPrepare    opens a deployment; of a model that has an open one already it has no effect
+//   kActive     ends the open deployment that it names, and its number is a generation; with the action "start" it also
+//               counts without one, for a model that has no generation yet
+//   kAbandoned  ends the open deployment that it names without effect
+class ControlState {
+ public:
+  struct Deployment {
+    enum class State : uint8_t { kOpen, kActive, kAbandoned, kIgnored };
+    State state = State::kOpen;
+    ControlEntry prepare;
+    std::map<std::string, ControlEntry> answers;  // by instance: kReady or kRefused, the newest one
+    ControlEntry end;                             // kActive, kAbandoned
+  };
+  struct Generation {
+    uint32_t number = 0;
+    ControlEntry active;
+    const GenerationRecord& record() const { return active.generation; }
+    const GenerationRecord::Arm& serving() const { return record().arms.front(); }
+  };
+  struct Served {
+    uint32_t number = 0;  // of the generation
+    int64_t since = 0;    // position
+  };
+
+  void Apply(const ControlEntry& entry);
+
+  uint32_t last() const { return last_; }  // entry applied last
+  const std::vector<Generation>& generations() const { return generations_; }
+  const std::vector<Deployment>& deployments() const { return deployments_; }
+  // By partition, as they were told.
+  const std::map<std::string, std::vector<Served>>& served() const { return served_; }
+
+  // The newest generation of a model, or the newest that is not newer than `number`; null: it has none.
+  const Generation* Newest(const std::string& model, uint32_t number = UINT32_MAX) const;
+  const Deployment* Open(const std::string& model) const;
+  const Deployment* Find(const std::string& deployment) const;
+
+ private:
+  Deployment* FindOpen(const std::string& deployment);
+
+  uint32_t last_ = 0;
+  std::vector<Generation> generations_;  // by number
+  std::vector<Deployment> deployments_;  // by number of kPrepare
+  std::map<std::string, std::vector<Served>> served_;
+};
+
+}  // namespace anabranch

@@ -1,0 +1,244 @@
+#include "engine/models/deployment.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <optional>
+#include <random>
+#include <utility>
+
+#include "engine/clock.h"
+#include "engine/text/instant.h"
+
+namespace anabranch {
+namespace {
+
+using Kind = ControlEntry::Kind;
+using Moment = std::chrono::steady_clock::time_point;
+
+constexpr int kLookMs = 200;
+constexpr std::chrono::seconds kMembersPause{1};
+constexpr std::chrono::seconds kSwitchWait{15};
+
+std::string NewDeploymentId() {
+  std::random_device random;
+  char text[24];
+  std::snprintf(text, sizeof text, "%08x%08x", random(), random());
+  return text;
+}
+
+bool SameArms(const GenerationRecord& a, const GenerationRecord& b) {
+  const auto same = [](const auto& x, const auto& y) { return x.digest == y.digest; };
+  return a.model == b.model && a.rule == b.rule && a.at == b.at && std::ranges::equal(a.arms, b.arms, same);
+}
+
+class Deployer {
+ public:
+  Deployer(ControlLog& log, const DeploymentWish& wish)
+      : log_(log),
+        wish_(wish),
+        record_(wish.prepare.generation),
+        end_(std::chrono::steady_clock::now() + std::chrono::milliseconds(wish.timeout_ms)) {}
+
+  Result<DeploymentEnd> Run() {
+    RETURN_IF_ERROR(ReadOn(0));
+    if (const ControlState::Deployment* open = state_.Open(record_.model)) {
+      if (!SameArms(open->prepare.generation, record_)) return Busy(*open);
+      id_ = open->prepare.deployment;
+      wish_.progress("goes on with the deployment that was begun at " + FormatInstant(open->prepare.at_ms));
+    } else if (const auto* current = state_.Newest(record_.model);
+               current != nullptr && SameArms(current->record(), record_)) {
+      return DeploymentEnd{.kind = DeploymentEnd::Kind::kAlready,
+                           .generation = current->number,
+                           .instances = {},
+                           .reasons = {},
+                           .waiting = {}};
+    } else {
+      RETURN_IF_ERROR(Prepare());
+    }
+    return AwaitAnswers();
+  }
+
+ private:
+  Status ReadOn(int wait_ms) {
+    ASSIGN_OR_RETURN(const std::vector<ControlEntry> entries, log_.Read(state_.last(), wait_ms));
+    for (const ControlEntry& entry : entries) state_.Apply(entry);
+    return Status::Ok();
+  }
+
+  Status ReadUpTo(uint32_t number) {
+    while (state_.last() < number) {
+      RETURN_IF_ERROR(ReadOn(kLookMs));
+      if (state_.last() < number && std::chrono::steady_clock::now() > end_ + kSwitchWait) {
+        return {Code::kUnavailable, log_.Describe() + " does not show what was appended to it; run the command again"};
+      }
+    }
+    return Status::Ok();
+  }
+
+  Status Busy(const ControlState::Deployment& open) const {
+    const ControlEntry& entry = open.prepare;
+    return {Code::kRetry, "a deployment of model \"" + record_.model + "\" is not finished: " + entry.action +
+                              " of version " + entry.generation.arms.front().version + ", begun at " +
+                              FormatInstant(entry.at_ms) + (entry.by.empty() ? "" : " by " + entry.by) +
+                              (entry.host.empty() ? "" : " on " + entry.host) +
+                              ". Wait for it, deploy the same version again to go on with it, or end it: anabranch "
+                              "model rollback"};
+  }
+
+  Status Prepare() {
+    ControlEntry entry = wish_.prepare;
+    entry.kind = Kind::kPrepare;
+    entry.deployment = id_ = NewDeploymentId();
+    ASSIGN_OR_RETURN(const uint32_t number, log_.Append(entry));
+    RETURN_IF_ERROR(ReadUpTo(number));
+    const ControlState::Deployment* mine = state_.Find(id_);
+    if (mine != nullptr && mine->state != ControlState::Deployment::State::kIgnored) return Status::Ok();
+    const ControlState::Deployment* open = state_.Open(record_.model);
+    return open != nullptr ? Busy(*open) : Status(Code::kRetry, "another deployment was faster; run the command again");
+  }
+
+  Result<std::vector<std::string>> Members() {
+    ASSIGN_OR_RETURN(const auto told, log_.Members());
+    if (told) return *told;
+    if (wish_.members) return wish_.members();
+    return std::vector<std::string>();
+  }
+
+  // Until every instance that is at work has answered.
+  Result<DeploymentEnd> AwaitAnswers() {
+    std::vector<std::string> members;
+    Moment ask_at{};
+    while (true) {
+      RETURN_IF_ERROR(ReadOn(kLookMs));
+      const ControlState::Deployment* mine = state_.Find(id_);
+      if (mine == nullptr) return Status(Code::kInternal, log_.Describe() + " lost an entry");
+      if (mine->state == ControlState::Deployment::State::kAbandoned) return Abandoned(mine->end.reasons);
+      if (mine->state == ControlState::Deployment::State::kActive) return Active(mine->end.number);
+      const Moment now = std::chrono::steady_clock::now();
+      if (now >= ask_at) {
+        ASSIGN_OR_RETURN(members, Members());
+        ask_at = now + kMembersPause;
+        instances_ = members;
+      }
+      std::vector<std::string> reasons, silent;
+      for (const auto& [instance, answer] : mine->answers) {
+        for (const std::string& reason : answer.kind == Kind::kRefused ? answer.reasons : std::vector<std::string>()) {
+          reasons.push_back("instance " + instance + ": " + reason);
+        }
+      }
+      for (const std::string& member : members) {
+        if (!mine->answers.contains(member)) silent.push_back(member);
+      }
+      const bool late = now >= end_;
+      if (late) {
+        for (const std::string& each : silent) {
+          reasons.push_back("instance " + each + ": no answer within " + std::to_string(wish_.timeout_ms / 1000) +
+                            " s; is it running, and does it reach " + log_.Describe() + "?");
+        }
+      }
+      if (!reasons.empty()) return GiveUp(*mine, reasons);
+      if (silent.empty()) {
+        // Once more just before it counts: one may have joined meanwhile.
+        ASSIGN_OR_RETURN(members, Members());
+        if (members == instances_) return Activate(*mine);
+        instances_ = members;
+      }
+      if (wish_.cancel != nullptr && wish_.cancel->draining()) {
+        return Status(Code::kRetry,
+                      "stopped; the deployment stays open, and the version before it goes on scoring. The "
+                      "same command goes on with it");
+      }
+    }
+  }
+
+  Result<DeploymentEnd> GiveUp(const ControlState::Deployment& mine, const std::vector<std::string>& reasons) {
+    RETURN_IF_ERROR(Abandon(log_, mine, wish_.prepare, reasons));
+    RETURN_IF_ERROR(ReadOn(kLookMs));
+    const ControlState::Deployment* now = state_.Find(id_);
+    if (now->state == ControlState::Deployment::State::kActive) return Active(now->end.number);
+    return Abandoned(now->state == ControlState::Deployment::State::kAbandoned ? now->end.reasons : reasons);
+  }
+
+  Result<DeploymentEnd> Activate(const ControlState::Deployment& mine) {
+    ControlEntry entry = mine.prepare;
+    entry.kind = Kind::kActive;
+    entry.at_ms = Clock::Real().WallMs();
+    ASSIGN_OR_RETURN(const uint32_t number, log_.Append(entry));
+    RETURN_IF_ERROR(ReadUpTo(number));
+    const ControlState::Deployment* now = state_.Find(id_);
+    if (now->state == ControlState::Deployment::State::kAbandoned) return Abandoned(now->end.reasons);
+    return Active(now->end.number);
+  }
+
+  DeploymentEnd Abandoned(std::vector<std::string> reasons) const {
+    return {.kind = DeploymentEnd::Kind::kAbandoned,
+            .generation = 0,
+            .instances = instances_,
+            .reasons = std::move(reasons),
+            .waiting = {}};
+  }
+
+  // Waits until the new generation scores every partition that is known.
+  Result<DeploymentEnd> Active(uint32_t number) {
+    DeploymentEnd end{.kind = DeploymentEnd::Kind::kActive,
+                      .generation = number,
+                      .instances = instances_,
+                      .reasons = {},
+                      .waiting = {}};
+    const Moment until = std::chrono::steady_clock::now() + kSwitchWait;
+    while (!instances_.empty()) {
+      end.waiting.clear();
+      for (const auto& [partition, served] : state_.served()) {
+        if (served.back().number < number) end.waiting.push_back(partition);
+      }
+      const bool stop = wish_.cancel != nullptr && wish_.cancel->draining();
+      if (end.waiting.empty() || stop || std::chrono::steady_clock::now() >= until) break;
+      RETURN_IF_ERROR(ReadOn(kLookMs));
+    }
+    return end;
+  }
+
+  ControlLog& log_;
+  const DeploymentWish& wish_;
+  const GenerationRecord& record_;
+  const Moment end_;
+  ControlState state_;
+  std::string id_;
+  std::vector<std::string> instances_;
+};
+
+}  // namespace
+
+Result<DeploymentEnd> Deploy(ControlLog& log, const DeploymentWish& wish) { return Deployer(log, wish).Run(); }
+
+Result<ControlState> ReadControlState(ControlLog& log) {
+  ControlState state;
+  ASSIGN_OR_RETURN(const std::vector<ControlEntry> entries, log.Read(0, 0));
+  for (const ControlEntry& entry : entries) state.Apply(entry);
+  return state;
+}
+
+Status Abandon(ControlLog& log, const ControlState::Deployment& open, const ControlEntry& by,
+               const std::vector<std::string>& reasons) {
+  ControlEntry entry = CommandEntry(Kind::kAbandoned);
+  entry.deployment = open.prepare.deployment;
+  entry.action = by.action;
+  entry.by = by.by;
+  entry.reason = by.reason;
+  entry.reasons = reasons;
+  return log.Append(entry).status();
+}
+
+ControlEntry CommandEntry(ControlEntry::Kind kind) {
+  ControlEntry entry;
+  entry.kind = kind;
+  entry.at_ms = Clock::Real().WallMs();
+  char host[256] = "";
+  if (gethostname(host, sizeof host - 1) == 0) entry.host = host;
+  return entry;
+}
+
+}  // namespace anabranch

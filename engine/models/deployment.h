@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/cancel.h"
+#include "engine/models/control_log.h"
+#include "engine/models/control_state.h"
+
+namespace anabranch {
+
+// A deployment as the command that wants it drives it: prepare, the answers of all instances, then active; or
+// abandoned, with what each instance has to say. Nothing but the log is kept: a command that dies leaves the deployment
+// open, and another one goes on with it.
+struct DeploymentWish {
+  ControlEntry prepare;  // generation, action, by, reason, approved_by, host, gates
+  int64_t timeout_ms = 120'000;
+  // The instances at work, where the log cannot tell.
+  std::function<Result<std::vector<std::string>>()> members;
+  std::function<void(const std::string&)> progress = [](const std::string&) {};
+  const CancelToken* cancel = nullptr;
+};
+
+struct DeploymentEnd {
+  enum class Kind : uint8_t {
+    kActive,
+    kAlready,    // that generation scored before
+    kAbandoned,  // nothing changed: `reasons`
+  };
+  Kind kind = Kind::kActive;
+  uint32_t generation = 0;
+  std::vector<std::string> instances;  // that were asked; empty: none was at work
+  std::vector<std::string> reasons;
+  std::vector<std::string> waiting;  // kActive: partitions that an older generation still scored at the end of the wait
+};
+
+// kRetry: another deployment of the model is open, or the wait was cancelled; kUnavailable: the log cannot be reached.
+Result<DeploymentEnd> Deploy(ControlLog& log, const DeploymentWish& wish);
+
+// Everything that stands in the log now.
+Result<ControlState> ReadControlState(ControlLog& log);
+// Ends an open deployment without effect, if it is still open.
+Status Abandon(ControlLog& log, const ControlState::Deployment& open, const ControlEntry& by,
+               const std::vector<std::string>& reasons);
+
+// The fields of an entry of a command: time, host.
+ControlEntry CommandEntry(ControlEntry::Kind kind);
+
+}  // namespace anabranch

@@ -1,0 +1,82 @@
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "engine/models/control_log.h"
+#include "engine/mutex.h"
+#include "engine/sqlite/sqlite.h"
+
+namespace anabranch {
+namespace {
+
+constexpr int kBusyMs = 5000;
+constexpr std::chrono::milliseconds kLook{50};
+
+class LocalControlLog : public ControlLog {
+ public:
+  LocalControlLog(std::unique_ptr<SqliteDatabase> db, std::string path) : db_(std::move(db)), path_(std::move(path)) {}
+
+  Result<uint32_t> Append(const ControlEntry& entry) override {
+    const std::string text = PrintControlEntry(entry);
+    const MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(SqliteStatement insert, db_->Prepare("INSERT INTO entries(entry) VALUES(?1) RETURNING number"));
+    insert.BindText(1, text);
+    ASSIGN_OR_RETURN(const bool row, insert.Step());
+    if (!row) return Status(Code::kInternal, path_ + " gives no number to an entry");
+    const auto number = static_cast<uint32_t>(insert.Integer(0));
+    RETURN_IF_ERROR(insert.Step().status());  // to its end: only then it is committed
+    return number;
+  }
+
+  Result<std::vector<ControlEntry>> Read(uint32_t after, int wait_ms) override {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(wait_ms);
+    while (true) {
+      ASSIGN_OR_RETURN(std::vector<ControlEntry> entries, ReadNow(after));
+      const auto now = std::chrono::steady_clock::now();
+      if (!entries.empty() || now >= end) return entries;
+      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(kLook, end - now));
+    }
+  }
+
+  Result<std::optional<std::vector<std::string>>> Members() override {
+    return std::optional<std::vector<std::string>>();
+  }
+  std::string Describe() const override { return path_; }
+
+ private:
+  Result<std::vector<ControlEntry>> ReadNow(uint32_t after) {
+    const MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(SqliteStatement select,
+                     db_->Prepare("SELECT number, entry FROM entries WHERE number > ?1 ORDER BY number"));
+    select.Bind(1, after);
+    std::vector<ControlEntry> entries;
+    while (true) {
+      ASSIGN_OR_RETURN(const bool row, select.Step());
+      if (!row) return entries;
+      Result<ControlEntry> entry = ParseControlEntry(select.Text(1));
+      if (!entry.ok()) return entry.status().WithContext(path_);
+      entry->number = static_cast<uint32_t>(select.Integer(0));
+      entries.push_back(std::move(entry).value());
+    }
+  }
+
+  Mutex mutex_;
+  const std::unique_ptr<SqliteDatabase> db_ GUARDED_BY(mutex_);
+  const std::string path_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ControlLog>> OpenLocalControlLog(const std::string& state_dir) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (fs::create_directories(state_dir, error)) fs::permissions(state_dir, fs::perms::owner_all, error);
+  const std::string path = (fs::path(state_dir) / "models.db").string();
+  ASSIGN_OR_RETURN(std::unique_ptr<SqliteDatabase> db,
+                   SqliteDatabase::Open(path, SqliteDatabase::Mode::kReadWrite, kBusyMs));
+  RETURN_IF_ERROR(
+      db->Execute("CREATE TABLE IF NOT EXISTS entries(number INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL)"));
+  return std::unique_ptr<ControlLog>(std::make_unique<LocalControlLog>(std::move(db), path));
+}
+
+}  // namespace anabranch

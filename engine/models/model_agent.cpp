@@ -1,0 +1,448 @@
+#include "engine/models/model_agent.h"
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <utility>
+
+#include "engine/clock.h"
+#include "engine/fault_point.h"
+
+namespace anabranch {
+namespace {
+
+using Kind = ControlEntry::Kind;
+
+constexpr int kReadWaitMs = 250;
+constexpr int kQuietNice = 10;
+constexpr std::chrono::milliseconds kGateLook{50};
+constexpr std::chrono::seconds kEntryWait{30};
+constexpr int64_t kRetryNs = 5'000'000'000;
+constexpr int64_t kKeepPreviousMs = 3'600'000;    // a rollback within this time finds its version loaded
+constexpr int64_t kRequiredNs = 600'000'000'000;  // how long an assignment may take until its lane tells what it uses
+
+// Runs `work` on a thread that gives way to the ones that score, and waits for it.
+void OnQuietThread(bool quietly, const std::function<void()>& work) {
+  std::thread([&] {
+    if (quietly) setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kQuietNice);
+    work();
+  }).join();
+}
+
+std::string NameOf(const SourcePartition& partition) {
+  return partition.topic + "/" + std::to_string(partition.partition);
+}
+
+std::string Labelled(const std::string& model, const GenerationRecord::Arm& arm) {
+  return "model \"" + model + "\" version " + arm.version + " (" + arm.digest.substr(0, 12) + ")";
+}
+
+std::vector<std::string> Lines(const std::string& text) {
+  std::vector<std::string> lines;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    if (end > at) lines.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return lines;
+}
+
+}  // namespace
+
+ModelAgent::ModelAgent(Parts parts) : parts_(std::move(parts)) {}
+ModelAgent::~ModelAgent() { Stop(); }
+
+const ModelAgent::Model* ModelAgent::Find(const std::string& name) const {
+  const auto at = std::ranges::find(parts_.models, name, &Model::name);
+  return at == parts_.models.end() ? nullptr : &*at;
+}
+
+void ModelAgent::Warn(const std::string& text) const {
+  if (parts_.warn) parts_.warn(text);
+}
+
+ControlEntry ModelAgent::NewEntry(ControlEntry::Kind kind) const {
+  ControlEntry entry;
+  entry.kind = kind;
+  entry.at_ms = Clock::Real().WallMs();
+  entry.instance = parts_.instance;
+  entry.host = parts_.host;
+  return entry;
+}
+
+std::optional<ControlState::Generation> ModelAgent::Newest(const std::string& model, uint32_t number) const {
+  const MutexLock lock(mutex_);
+  const ControlState::Generation* found = state_.Newest(model, number);
+  return found == nullptr ? std::nullopt : std::optional(*found);
+}
+
+// The newest generation of this instance's models that is not newer than `at_most`; 0: there is none.
+uint32_t ModelAgent::NewestNumber(uint32_t at_most) const {
+  uint32_t newest = 0;
+  const MutexLock lock(mutex_);
+  for (const Model& model : parts_.models) {
+    const ControlState::Generation* found = state_.Newest(model.name, at_most);
+    if (found != nullptr) newest = std::max(newest, found->number);
+  }
+  return newest;
+}
+
+// ------------------------------------------------------------------------------------------- begin
+
+Status ModelAgent::ReadOn(int wait_ms) {
+  uint32_t after = 0;
+  {
+    const MutexLock lock(mutex_);
+    after = state_.last();
+  }
+  ASSIGN_OR_RETURN(const std::vector<ControlEntry> entries, parts_.log->Read(after, wait_ms));
+  const MutexLock lock(mutex_);
+  for (const ControlEntry& entry : entries) {
+    if (entry.number > state_.last()) state_.Apply(entry);
+  }
+  changed_.NotifyAll();
+  return Status::Ok();
+}
+
+Status ModelAgent::Begin(const CancelToken& cancel) {
+  RETURN_IF_ERROR(ReadOn(0));
+  if (!parts_.reads_only) RETURN_IF_ERROR(StartModels());
+  if (cancel.draining()) return {Code::kCancelled, "stopped while the models were made ready"};
+  if (NewestNumber(UINT32_MAX) == 0) return MakeAsOf(0);
+  return Advance(false);
+}
+
+// The first run of all: what the file says becomes a generation, so that the version stays the same whatever becomes of
+// the registry. Of several instances the first one counts.
+Status ModelAgent::StartModels() {
+  bool appended = false;
+  for (const Model& model : parts_.models) {
+    if (Newest(model.name, UINT32_MAX)) continue;
+    ASSIGN_OR_RETURN(const GenerationRecord::Arm arm, parts_.start(model));
+    ControlEntry entry = NewEntry(Kind::kActive);
+    entry.action = "start";
+    entry.reason = "the version that the topology file starts with";
+    entry.generation.model = model.name;
+    entry.generation.arms = {arm};
+    RETURN_IF_ERROR(parts_.log->Append(entry).status());
+    appended = true;
+  }
+  return appended ? ReadOn(0) : Status::Ok();
+}
+
+// -------------------------------------------------------------------------------------------- load
+
+// Every version of `record`, in every node of the model.
+Status ModelAgent::Load(const Model& model, const GenerationRecord& record, bool quietly) {
+  Status status;
+  for (const GenerationRecord::Arm& arm : record.arms) {
+    const auto folder = parts_.find(model, arm.digest);
+    if (!folder.ok()) return folder.status().WithContext(Labelled(model.name, arm));
+    const ModelVersion version{model.name, arm.version, arm.digest, *folder};
+    OnQuietThread(quietly, [&] {
+      for (ManagedModel* node : model.nodes) {
+        if (status.ok()) status = node->Prepare(version);
+      }
+    });
+    if (!status.ok()) return status.WithContext(Labelled(model.name, arm));
+  }
+  return status;
+}
+
+Status ModelAgent::Make(const Model& model, uint32_t number, const GenerationRecord& record, bool quietly) {
+  const MutexLock lock(load_mutex_);
+  RETURN_IF_ERROR(Load(model, record, quietly));
+  for (ManagedModel* node : model.nodes) node->Add(GenerationId(number), record);
+  return Status::Ok();
+}
+
+// What scored when `number` was the newest generation: of each model its own newest one, or what the file says.
+Status ModelAgent::MakeAsOf(uint32_t number) {
+  for (const Model& model : parts_.models) {
+    if (const auto generation = Newest(model.name, number)) {
+      RETURN_IF_ERROR(Make(model, generation->number, generation->record(), false));
+      continue;
+    }
+    ASSIGN_OR_RETURN(const GenerationRecord::Arm arm, parts_.start(model));
+    GenerationRecord record;
+    record.model = model.name;
+    record.arms = {arm};
+    RETURN_IF_ERROR(Make(model, 0, record, false));
+  }
+  return Status::Ok();
+}
+
+// Raises active() to the newest generation up to which every model is ready. A version that cannot be loaded and was
+// replaced by a newer one is in nobody's way.
+Status ModelAgent::Advance(bool quietly) {
+  Status failed;
+  uint32_t number = NewestNumber(UINT32_MAX);
+  while (number > active_.load()) {
+    uint32_t too_new = 0;
+    for (const Model& model : parts_.models) {
+      const auto generation = Newest(model.name, number);
+      if (!generation) continue;
+      const Status made = Make(model, generation->number, generation->record(), quietly);
+      if (made.ok()) continue;
+      if (failed.ok()) failed = made;
+      too_new = generation->number;
+      break;
+    }
+    if (too_new == 0) {
+      active_.store(number, std::memory_order_release);
+      break;
+    }
+    number = NewestNumber(too_new - 1);
+  }
+  return failed;
+}
+
+Status ModelAgent::AwaitEntry(uint32_t number, const CancelToken& cancel) {
+  const auto end = std::chrono::steady_clock::now() + kEntryWait;
+  while (true) {
+    {
+      const MutexLock lock(mutex_);
+      if (state_.last() >= number) return Status::Ok();
+    }
+    if (cancel.draining()) return {Code::kCancelled, "stopped while the control log was read"};
+    RETURN_IF_ERROR(ReadOn(kReadWaitMs));
+    if (std::chrono::steady_clock::now() > end) {
+      return {Code::kUnavailable, "a partition was committed with generation " + std::to_string(number) + ", and " +
+                                      parts_.log->Describe() +
+                                      " does not have it: it was emptied or is another one. Restore it, or begin "
+                                      "anew with --fresh"};
+    }
+  }
+}
+
+Status ModelAgent::Require(std::span<const GenerationId> generations, const CancelToken& cancel) {
+  uint32_t newest = 0;
+  {
+    const MutexLock lock(mutex_);
+    for (const GenerationId generation : generations) {
+      required_[generation] = Clock::Real().NowNs();
+      newest = std::max<uint32_t>(newest, generation);
+    }
+  }
+  RETURN_IF_ERROR(AwaitEntry(newest, cancel));
+  for (const GenerationId generation : generations) {
+    if (cancel.draining()) return {Code::kCancelled, "stopped while models were loaded"};
+    RETURN_IF_ERROR(MakeAsOf(generation));
+  }
+  return Status::Ok();
+}
+
+// ------------------------------------------------------------------------------------------- lanes
+
+std::optional<PlannedSwitch> ModelAgent::Planned(const SourcePartition& partition) const {
+  const uint32_t number = active_.load();
+  const MutexLock lock(mutex_);
+  for (const ControlState::Generation& generation : state_.generations()) {
+    if (generation.number != number) continue;
+    const auto at = generation.record().at.find(NameOf(partition));
+    if (at == generation.record().at.end()) return std::nullopt;
+    return PlannedSwitch{GenerationId(number), at->second};
+  }
+  return std::nullopt;
+}
+
+void ModelAgent::Uses(int lane, GenerationId oldest) {
+  const MutexLock lock(mutex_);
+  used_[lane] = oldest;
+}
+
+void ModelAgent::Switched(const SourcePartition& partition, const Scoring& scoring) {
+  if (parts_.reads_only) return;
+  const MutexLock lock(mutex_);
+  switched_[NameOf(partition)] = scoring;
+}
+
+std::vector<ModelAgent::Serving> ModelAgent::Now() const {
+  std::vector<Serving> all;
+  const MutexLock lock(mutex_);
+  for (const Model& model : parts_.models) {
+    const ControlState::Generation* generation = state_.Newest(model.name, active_.load());
+    if (generation == nullptr) continue;
+    const ControlState::Deployment* open = state_.Open(model.name);
+    all.push_back({model.name, generation->serving().version, generation->serving().digest, generation->number,
+                   generation->active.at_ms, open == nullptr ? "" : open->prepare.generation.arms.front().version});
+  }
+  return all;
+}
+
+// ------------------------------------------------------------------------------------------ follow
+
+void ModelAgent::Follow() {
+  if (parts_.reads_only || follower_.joinable()) return;
+  follower_ = std::thread([this] { FollowOn(); });
+}
+
+void ModelAgent::Stop() {
+  stops_ = true;
+  if (follower_.joinable()) follower_.join();
+}
+
+void ModelAgent::FollowOn() {
+  while (!stops_.load()) Step();
+  NoteSwitches();
+}
+
+void ModelAgent::Step() {
+  const Status read = ReadOn(kReadWaitMs);
+  if (!read.ok()) {
+    if (last_warning_ != read.message()) Warn(last_warning_ = read.message());
+    for (int i = 0; i < 20 && !stops_.load(); ++i) std::this_thread::sleep_for(kGateLook);
+    return;
+  }
+  if (NewestNumber(UINT32_MAX) > active_.load() && Clock::Real().NowNs() >= retry_at_ns_) {
+    FaultPoint("models.active_seen");
+    const Status advanced = Advance(true);
+    if (!advanced.ok()) {
+      retry_at_ns_ = Clock::Real().NowNs() + kRetryNs;
+      const std::string text =
+          "a generation that is active cannot be loaded; the one before it goes on scoring: " + advanced.message();
+      if (last_warning_ != text) Warn(last_warning_ = text);
+    }
+  }
+  AnswerDeployments();
+  NoteSwitches();
+  ForgetOld();
+}
+
+void ModelAgent::AnswerDeployments() {
+  std::vector<ControlState::Deployment> open;
+  {
+    const MutexLock lock(mutex_);
+    for (const ControlState::Deployment& each : state_.deployments()) {
+      const bool ours = Find(each.prepare.generation.model) != nullptr;
+      if (each.state == ControlState::Deployment::State::kOpen && ours) open.push_back(each);
+    }
+  }
+  for (const ControlState::Deployment& deployment : open) {
+    const std::string& id = deployment.prepare.deployment;
+    const GenerationRecord& record = deployment.prepare.generation;
+    if (stops_.load() || !answered_.insert(id).second) continue;
+    if (const auto before = deployment.answers.find(parts_.instance); before != deployment.answers.end()) {
+      // This instance answered before it was started again: what it promised is made true again.
+      const MutexLock lock(load_mutex_);
+      if (before->second.kind == Kind::kReady) (void)Load(*Find(record.model), record, true);
+      continue;
+    }
+    FaultPoint("models.prepare_seen", record.model);
+    Verdict answer = Try(deployment);
+    if (stops_.load()) return;
+    ControlEntry entry = NewEntry(answer.reasons.empty() ? Kind::kReady : Kind::kRefused);
+    entry.deployment = id;
+    entry.reasons = std::move(answer.reasons);
+    entry.gates = std::move(answer.gates);
+    if (!Append(std::move(entry))) answered_.erase(id);
+    FaultPoint("models.ready_sent", record.model);
+  }
+}
+
+// A rollback needs no gates: the version scored before.
+ModelAgent::Verdict ModelAgent::Try(const ControlState::Deployment& deployment) {
+  const GenerationRecord& record = deployment.prepare.generation;
+  const Model& model = *Find(record.model);
+  Verdict answer;
+  for (const GenerationRecord::Arm& arm : record.arms) {
+    const auto folder = parts_.find(model, arm.digest);
+    if (!folder.ok()) return {Lines(folder.status().message()), {}};
+    if (deployment.prepare.action == "rollback" || !parts_.gates) continue;
+    const auto verdict = RunGates(*folder);
+    if (!verdict) return {{"the instance stopped"}, {}};
+    answer.gates.insert(verdict->gates.begin(), verdict->gates.end());
+    if (!verdict->reasons.empty()) return {verdict->reasons, answer.gates};
+  }
+  const MutexLock lock(load_mutex_);
+  const auto begin = std::chrono::steady_clock::now();
+  const Status loaded = Load(model, record, true);
+  if (!loaded.ok()) return {Lines(loaded.message()), {}};
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+  answer.gates["load"] = std::to_string(ms.count()) + " ms";
+  return answer;
+}
+
+// Nothing: a stop was asked for meanwhile, and the gates are left to themselves.
+std::optional<ModelAgent::Verdict> ModelAgent::RunGates(const std::string& folder) {
+  auto promise = std::make_shared<std::promise<Verdict>>();
+  auto answer = promise->get_future();
+  std::thread([gates = parts_.gates, folder, promise] { promise->set_value(gates(folder)); }).detach();
+  while (answer.wait_for(kGateLook) != std::future_status::ready) {
+    if (stops_.load()) return std::nullopt;
+  }
+  return answer.get();
+}
+
+bool ModelAgent::Append(ControlEntry entry) {
+  const auto appended = parts_.log->Append(entry);
+  if (appended.ok()) return true;
+  const std::string& text = appended.status().message();
+  if (last_warning_ != text) Warn(last_warning_ = text);
+  return false;
+}
+
+void ModelAgent::NoteSwitches() {
+  std::map<std::string, Scoring> switched;
+  {
+    const MutexLock lock(mutex_);
+    switched.swap(switched_);
+    for (const auto& [partition, served] : state_.served()) told_.try_emplace(partition, served.back());
+  }
+  for (const auto& [partition, scoring] : switched) {
+    const auto told = told_.find(partition);
+    if (told != told_.end() && told->second.number == scoring.generation && told->second.since == scoring.since) {
+      continue;
+    }
+    ControlEntry entry = NewEntry(Kind::kServes);
+    entry.partition = partition;
+    entry.position = scoring.since;
+    entry.generation_number = scoring.generation;
+    if (Append(std::move(entry))) {
+      told_[partition] = {scoring.generation, scoring.since};
+      continue;
+    }
+    const MutexLock lock(mutex_);
+    switched_.try_emplace(partition, scoring);
+  }
+}
+
+// Lets go of versions that nobody needs: not those that score, nor the ones before them for a while, nor those of an
+// open deployment.
+void ModelAgent::ForgetOld() {
+  uint32_t oldest = active_.load();
+  std::vector<std::string> keep;
+  {
+    const MutexLock lock(mutex_);
+    if (used_.empty()) return;  // no lane is at work yet
+    const int64_t now_ns = Clock::Real().NowNs();
+    std::erase_if(required_, [&](const auto& each) { return now_ns - each.second > kRequiredNs; });
+    for (const auto& [lane, used] : used_) oldest = std::min(oldest, used);
+    if (!required_.empty()) oldest = std::min(oldest, required_.begin()->first);
+    for (const Model& model : parts_.models) {
+      const ControlState::Generation* current = state_.Newest(model.name, active_.load());
+      if (current == nullptr) continue;
+      keep.push_back(current->serving().digest);
+      const ControlState::Generation* previous = state_.Newest(model.name, current->number - 1);
+      const bool recent = Clock::Real().WallMs() - current->active.at_ms < kKeepPreviousMs;
+      if (previous != nullptr && recent) keep.push_back(previous->serving().digest);
+      if (const ControlState::Deployment* open = state_.Open(model.name)) {
+        for (const GenerationRecord::Arm& arm : open->prepare.generation.arms) keep.push_back(arm.digest);
+      }
+    }
+  }
+  if (kept_ == std::pair(oldest, keep)) return;
+  kept_ = {oldest, keep};
+  const MutexLock lock(load_mutex_);
+  OnQuietThread(true, [&] {
+    for (const Model& model : parts_.models) {
+      for (ManagedModel* node : model.nodes) node->Forget(GenerationId(oldest), keep);
+    }
+  });
+}
+
+}  // namespace anabranch

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/cancel.h"
+#include "engine/generation.h"
+#include "engine/managed_model.h"
+#include "engine/models/control_log.h"
+#include "engine/models/control_state.h"
+#include "engine/mutex.h"
+
+namespace anabranch {
+
+// The managed models of one running instance: follows the control log, makes versions ready in the nodes, answers
+// deployments, and tells the lanes which generation may score.
+//
+//   Begin()    before the nodes are opened: reads the log, makes what scores now ready, starts models that never ran
+//   Follow()   once the instance owns its state: a thread answers deployments and notes what the partitions switch to
+//   Stop()     after the run
+class ModelAgent final : public Generations {
+ public:
+  struct Model {
+    std::string name, registry, start;  // as PlanModel has them
+    std::vector<ManagedModel*> nodes;
+  };
+  // What gates, or an instance, say about a version.
+  struct Verdict {
+    std::vector<std::string> reasons;          // why it is refused; empty: it passed
+    std::map<std::string, std::string> gates;  // what was measured, for people
+  };
+  struct Parts {
+    std::string instance, host;
+    std::vector<Model> models;
+    std::unique_ptr<ControlLog> log;
+    // The package with the digest: its folder. kUnavailable: it is nowhere.
+    std::function<Result<std::string>(const Model&, const std::string& digest)> find;
+    // The version that Model::start names.
+    std::function<Result<GenerationRecord::Arm>(const Model&)> start;
+    // The gates of a package in `folder`. May take long; is called on a thread of its own that nobody waits for at the
+    // end, so it refers to nothing that ends. Empty: there are no gates.
+    std::function<Verdict(const std::string& folder)> gates;
+    std::function<void(const std::string&)> warn;
+    bool reads_only = false;  // beside the run of the instance: appends nothing and answers nothing
+  };
+  explicit ModelAgent(Parts parts);
+  ~ModelAgent() override;
+  ModelAgent(const ModelAgent&) = delete;
+  ModelAgent& operator=(const ModelAgent&) = delete;
+
+  // kUnavailable: the log, or a version that scores, cannot be had; kInvalid: it does not fit the nodes; kCancelled.
+  Status Begin(const CancelToken& cancel);
+  void Follow();
+  void Stop();
+
+  GenerationId active() const override { return GenerationId(active_.load(std::memory_order_acquire)); }
+  std::optional<PlannedSwitch> Planned(const SourcePartition& partition) const override;
+  Status Require(std::span<const GenerationId> generations, const CancelToken& cancel) override;
+  void Uses(int lane, GenerationId oldest) override;
+  void Switched(const SourcePartition& partition, const Scoring& scoring) override;
+
+  // What scores now, for people and metrics. Any thread.
+  struct Serving {
+    std::string model, version, digest;
+    uint32_t generation = 0;
+    int64_t since_ms = 0;
+    std::string deploying;  // version of an open deployment; empty: none
+  };
+  std::vector<Serving> Now() const;
+
+ private:
+  Status ReadOn(int wait_ms);
+  Status StartModels();
+  Status Load(const Model& model, const GenerationRecord& record, bool quietly);
+  Status Make(const Model& model, uint32_t number, const GenerationRecord& record, bool quietly);
+  Status MakeAsOf(uint32_t number);
+  Status AwaitEntry(uint32_t number, const CancelToken& cancel);
+  Status Advance(bool quietly);
+  void FollowOn();
+  void Step();
+  void AnswerDeployments();
+  Verdict Try(const ControlState::Deployment& deployment);
+  std::optional<Verdict> RunGates(const std::string& folder);
+  void NoteSwitches();
+  void ForgetOld();
+  bool Append(ControlEntry entry);
+  void Warn(const std::string& text) const;
+  ControlEntry NewEntry(ControlEntry::Kind kind) const;
+  const Model* Find(const std::string& name) const;
+  std::optional<ControlState::Generation> Newest(const std::string& model, uint32_t number) const;
+  uint32_t NewestNumber(uint32_t at_most) const;
+
+  const Parts parts_;
+  std::atomic<uint32_t> active_{0};
+  std::atomic<bool> stops_{false};
+  mutable Mutex mutex_;
+  Condition changed_;
+  ControlState state_ GUARDED_BY(mutex_);
+  std::map<std::string, Scoring> switched_ GUARDED_BY(mutex_);  // by partition, to be told
+  std::map<int, uint32_t> used_ GUARDED_BY(mutex_);             // by lane: the oldest generation
+  std::map<uint32_t, int64_t> required_ GUARDED_BY(mutex_);     // by generation: when, for a lane that has not told yet
+  Mutex load_mutex_;                                            // one call of ManagedModel at a time; before mutex_
+  // Of the thread that follows, or of Begin().
+  std::set<std::string> answered_;                      // deployments
+  std::map<std::string, ControlState::Served> told_;    // by partition
+  std::pair<uint32_t, std::vector<std::string>> kept_;  // of the last Forget()
+  int64_t retry_at_ns_ = 0;
+  std::string last_warning_;
+  std::thread follower_;
+};
+
+}  // namespace anabranch

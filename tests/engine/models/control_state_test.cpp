@@ -1,0 +1,151 @@
+#include "engine/models/control_state.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <thread>
+
+namespace anabranch {
+namespace {
+
+using Kind = ControlEntry::Kind;
+using State = ControlState::Deployment::State;
+
+ControlEntry Entry(uint32_t number, Kind kind, const std::string& deployment, const std::string& version = "") {
+  ControlEntry entry;
+  entry.number = number;
+  entry.kind = kind;
+  entry.deployment = deployment;
+  entry.generation.model = "gbt";
+  if (!version.empty()) entry.generation.arms = {{version, "digest-of-" + version}};
+  return entry;
+}
+
+TEST(ControlEntries, AreReadBackAsTheyWereWritten) {
+  ControlEntry entry = Entry(0, Kind::kPrepare, "d1", "8 \"beta\"");
+  entry.at_ms = 1'700'000'000'123;
+  entry.action = "deploy";
+  entry.by = "ann";
+  entry.reason = "ticket 7\nsecond line";
+  entry.approved_by = "bob";
+  entry.host = "node-1";
+  entry.instance = "a.b";
+  entry.reasons = {"one", "two"};
+  entry.gates = {{"always", "12 rows"}};
+  entry.generation.rule = ArmRule::kCanary;
+  entry.generation.arms.push_back({"9", "other"});
+  entry.generation.share = 0.05;
+  entry.generation.salt = UINT64_MAX;
+  entry.generation.probabilities = {0.25, 0.75};
+  entry.generation.by_record = true;
+  entry.generation.at = {{"payments/0", 7}};
+  const std::string text = PrintControlEntry(entry);
+  const auto read = ParseControlEntry(text);
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  EXPECT_EQ(PrintControlEntry(*read), text);
+  EXPECT_EQ(read->generation.salt, UINT64_MAX);
+  EXPECT_EQ(read->reason, entry.reason);
+  ControlEntry serves = Entry(0, Kind::kServes, "");
+  serves.partition = "payments/3";
+  serves.position = 12;
+  serves.generation_number = 4;
+  const auto served = ParseControlEntry(PrintControlEntry(serves));
+  ASSERT_TRUE(served.ok());
+  EXPECT_EQ(served->generation_number, 4U);
+  EXPECT_EQ(served->position, 12);
+}
+
+TEST(ControlEntries, OfAnotherKindAreRefused) {
+  for (const char* text : {"", "[]", "{}", R"({"kind": "dance"})", R"({"kind": "active"})",
+                           R"({"kind": "active", "generation": {"model": "gbt", "rule": "one", "arms": []}})"}) {
+    EXPECT_EQ(ParseControlEntry(text).status().code(), Code::kInternal) << text;
+  }
+}
+
+TEST(ControlState, OneDeploymentOfAModelAtATime) {
+  ControlState state;
+  state.Apply(Entry(1, Kind::kPrepare, "first", "8"));
+  state.Apply(Entry(2, Kind::kPrepare, "second", "9"));
+  EXPECT_EQ(state.Open("gbt")->prepare.deployment, "first");
+  state.Apply(Entry(3, Kind::kActive, "second", "9"));
+  EXPECT_EQ(state.Newest("gbt"), nullptr);
+  state.Apply(Entry(4, Kind::kActive, "first", "8"));
+  ASSERT_NE(state.Newest("gbt"), nullptr);
+  EXPECT_EQ(state.Newest("gbt")->number, 4U);
+  EXPECT_EQ(state.Open("gbt"), nullptr);
+  state.Apply(Entry(5, Kind::kActive, "first", "8"));  // two commands drove it to its end
+  state.Apply(Entry(6, Kind::kAbandoned, "first"));
+  EXPECT_EQ(state.generations().size(), 1U);
+  EXPECT_EQ(state.Find("first")->state, State::kActive);
+  EXPECT_EQ(state.Find("second")->state, State::kIgnored);
+}
+
+TEST(ControlState, OfTwoFirstRunsTheFirstOneCounts) {
+  ControlState state;
+  ControlEntry start = Entry(1, Kind::kActive, "", "7");
+  start.action = "start";
+  state.Apply(start);
+  start.number = 2;
+  start.generation.arms[0] = {"6", "digest-of-6"};
+  state.Apply(start);
+  ASSERT_EQ(state.generations().size(), 1U);
+  EXPECT_EQ(state.Newest("gbt")->serving().version, "7");
+  EXPECT_EQ(state.Newest("gbt", 0), nullptr);
+  EXPECT_EQ(state.Newest("other"), nullptr);
+}
+
+TEST(ControlState, WhatIsAbandonedHasNoEffect) {
+  ControlState state;
+  state.Apply(Entry(1, Kind::kPrepare, "d", "8"));
+  ControlEntry refused = Entry(2, Kind::kRefused, "d");
+  refused.instance = "0";
+  refused.reasons = {"too slow"};
+  state.Apply(refused);
+  EXPECT_EQ(state.Find("d")->answers.at("0").reasons.front(), "too slow");
+  state.Apply(Entry(3, Kind::kAbandoned, "d"));
+  state.Apply(Entry(4, Kind::kActive, "d", "8"));
+  EXPECT_EQ(state.Newest("gbt"), nullptr);
+}
+
+TEST(ControlState, KeepsWhichGenerationScoredAPartitionFromWhere) {
+  ControlState state;
+  ControlEntry serves = Entry(1, Kind::kServes, "");
+  serves.partition = "in/0";
+  serves.generation_number = 1;
+  state.Apply(serves);
+  state.Apply(serves);  // told again at an assignment
+  serves.generation_number = 4;
+  serves.position = 100;
+  state.Apply(serves);
+  const auto& served = state.served().at("in/0");
+  ASSERT_EQ(served.size(), 2U);
+  EXPECT_EQ(served[1].since, 100);
+}
+
+TEST(LocalControlLog, GivesEachReaderTheSameEntriesInTheSameOrder) {
+  std::string folder = "/tmp/control.XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  {
+    const auto one = OpenLocalControlLog(folder + "/state");
+    const auto other = OpenLocalControlLog(folder + "/state");
+    ASSERT_TRUE(one.ok() && other.ok());
+    EXPECT_EQ((*one)->Append(Entry(0, Kind::kPrepare, "d1", "8")).value(), 1U);
+    EXPECT_EQ((*other)->Append(Entry(0, Kind::kActive, "d1", "8")).value(), 2U);
+    std::vector<ControlEntry> later;
+    std::thread waits([&] { later = (*one)->Read(2, 5000).value(); });
+    EXPECT_EQ((*other)->Append(Entry(0, Kind::kAbandoned, "d1")).value(), 3U);
+    waits.join();
+    ASSERT_EQ(later.size(), 1U);
+    EXPECT_EQ(later[0].number, 3U);
+    const auto all = (*one)->Read(0, 0);
+    ASSERT_TRUE(all.ok());
+    ASSERT_EQ(all->size(), 3U);
+    EXPECT_EQ(all->at(1).kind, Kind::kActive);
+    EXPECT_FALSE((*one)->Members().value().has_value());
+  }
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace anabranch

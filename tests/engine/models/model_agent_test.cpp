@@ -1,0 +1,285 @@
+#include "engine/models/model_agent.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "engine/models/deployment.h"
+#include "engine/testing/eventually.h"
+
+namespace anabranch {
+namespace {
+
+using Kind = ControlEntry::Kind;
+
+// A log in memory that many "instances" and commands use.
+struct SharedLog {
+  Mutex mutex;
+  std::vector<ControlEntry> entries;
+  std::vector<std::string> members;
+};
+
+class MemoryLog : public ControlLog {
+ public:
+  explicit MemoryLog(SharedLog& shared) : shared_(shared) {}
+  Result<uint32_t> Append(const ControlEntry& entry) override {
+    const MutexLock lock(shared_.mutex);
+    shared_.entries.push_back(entry);
+    shared_.entries.back().number = static_cast<uint32_t>(shared_.entries.size());
+    return shared_.entries.back().number;
+  }
+  Result<std::vector<ControlEntry>> Read(uint32_t after, int wait_ms) override {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(wait_ms);
+    while (true) {
+      {
+        const MutexLock lock(shared_.mutex);
+        const auto from = shared_.entries.begin() + std::min<ptrdiff_t>(after, std::ssize(shared_.entries));
+        if (from != shared_.entries.end() || std::chrono::steady_clock::now() >= end) {
+          return std::vector<ControlEntry>(from, shared_.entries.end());
+        }
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  Result<std::optional<std::vector<std::string>>> Members() override {
+    const MutexLock lock(shared_.mutex);
+    return std::optional(shared_.members);
+  }
+  std::string Describe() const override { return "the log"; }
+
+ private:
+  SharedLog& shared_;
+};
+
+// A node that takes every version but those in `broken`.
+class FakeNode : public ManagedModel {
+ public:
+  const std::string& model() const override { return name_; }
+  Status Prepare(const ModelVersion& version) override {
+    const MutexLock lock(mutex);
+    if (broken.contains(version.version)) return {Code::kInvalid, "one reason\nanother reason"};
+    loaded.insert(version.digest);
+    return {};
+  }
+  void Add(GenerationId generation, const GenerationRecord& record) override {
+    const MutexLock lock(mutex);
+    EXPECT_TRUE(loaded.contains(record.arms.front().digest)) << "added before it was prepared";
+    added[generation] = record.arms.front().version;
+  }
+  void Forget(GenerationId oldest, const std::vector<std::string>& keep) override {
+    const MutexLock lock(mutex);
+    forgotten = oldest;
+    std::erase_if(loaded, [&](const std::string& digest) { return std::ranges::count(keep, digest) == 0; });
+  }
+  bool Loaded(const std::string& version) {
+    const MutexLock lock(mutex);
+    return loaded.contains("digest-of-" + version);
+  }
+
+  Mutex mutex;
+  std::set<std::string> broken, loaded;
+  std::map<uint32_t, std::string> added;
+  uint32_t forgotten = 0;
+
+ private:
+  const std::string name_ = "gbt";
+};
+
+struct Instance {
+  explicit Instance(SharedLog& shared, const std::string& name = "0", bool reads_only = false) {
+    ModelAgent::Parts parts;
+    parts.instance = name;
+    parts.models = {{"gbt", "models/gbt", "7", {&node}}};
+    parts.log = std::make_unique<MemoryLog>(shared);
+    parts.find = [](const ModelAgent::Model&, const std::string& digest) {
+      return Result<std::string>("in/" + digest);
+    };
+    parts.start = [](const ModelAgent::Model& model) {
+      return Result<GenerationRecord::Arm>({model.start, "digest-of-" + model.start});
+    };
+    parts.gates = [](const std::string& folder) {
+      ModelAgent::Verdict verdict;
+      if (folder == "in/digest-of-bad") verdict.reasons = {"always: row 3 is wrong"};
+      return verdict;
+    };
+    parts.reads_only = reads_only;
+    agent = std::make_unique<ModelAgent>(std::move(parts));
+  }
+  FakeNode node;  // outlives the agent
+  std::unique_ptr<ModelAgent> agent;
+  CancelToken cancel;
+};
+
+Result<DeploymentEnd> DeployVersion(SharedLog& shared, const std::string& version, const std::string& action = "deploy",
+                                    int timeout_ms = 5000) {
+  MemoryLog log(shared);
+  DeploymentWish wish;
+  wish.prepare = CommandEntry(Kind::kPrepare);
+  wish.prepare.action = action;
+  wish.prepare.generation.model = "gbt";
+  wish.prepare.generation.arms = {{version, "digest-of-" + version}};
+  wish.timeout_ms = timeout_ms;
+  return Deploy(log, wish);
+}
+
+SourcePartition Partition(int32_t number) { return {"in", number}; }
+
+TEST(ModelAgent, TheFirstRunMakesWhatTheFileSaysAGeneration) {
+  SharedLog shared;
+  Instance first(shared);
+  ASSERT_TRUE(first.agent->Begin(first.cancel).ok());
+  EXPECT_EQ(first.agent->active(), 1U);
+  EXPECT_EQ(first.node.added, (std::map<uint32_t, std::string>{{1, "7"}}));
+  Instance again(shared);
+  ASSERT_TRUE(again.agent->Begin(again.cancel).ok());
+  EXPECT_EQ(shared.entries.size(), 1U);
+  EXPECT_EQ(again.agent->active(), 1U);
+}
+
+TEST(ModelAgent, ADeploymentIsActiveOnceEveryInstanceIsReady) {
+  SharedLog shared;
+  Instance a(shared, "a"), b(shared, "b");
+  for (Instance* each : {&a, &b}) ASSERT_TRUE(each->agent->Begin(each->cancel).ok());
+  shared.members = {"a", "b"};
+  a.agent->Follow();
+  const auto late = DeployVersion(shared, "8", "deploy", 300);  // b does not answer
+  ASSERT_TRUE(late.ok()) << late.status().message();
+  EXPECT_EQ(late->kind, DeploymentEnd::Kind::kAbandoned);
+  ASSERT_EQ(late->reasons.size(), 1U);
+  EXPECT_EQ(late->reasons[0].substr(0, 22), "instance b: no answer ");
+  EXPECT_EQ(a.agent->active(), 1U);
+  b.agent->Follow();
+  const auto done = DeployVersion(shared, "8");
+  ASSERT_TRUE(done.ok());
+  ASSERT_EQ(done->kind, DeploymentEnd::Kind::kActive);
+  EXPECT_TRUE(Eventually([&] { return a.agent->active() == done->generation; }));
+  EXPECT_TRUE(Eventually([&] { return b.agent->active() == done->generation; }));
+  EXPECT_EQ(DeployVersion(shared, "8")->kind, DeploymentEnd::Kind::kAlready);
+}
+
+TEST(ModelAgent, WhatOneInstanceRefusesScoresNowhere) {
+  SharedLog shared;
+  Instance a(shared, "a"), b(shared, "b");
+  for (Instance* each : {&a, &b}) {
+    ASSERT_TRUE(each->agent->Begin(each->cancel).ok());
+    each->agent->Follow();
+  }
+  shared.members = {"a", "b"};
+  b.node.broken = {"8"};
+  const auto end = DeployVersion(shared, "8");
+  ASSERT_TRUE(end.ok());
+  EXPECT_EQ(end->kind, DeploymentEnd::Kind::kAbandoned);
+  ASSERT_EQ(end->reasons.size(), 2U);
+  EXPECT_NE(end->reasons[0].find("one reason"), std::string::npos);
+  EXPECT_EQ(end->reasons[1], "instance b: another reason");
+  const auto gated = DeployVersion(shared, "bad");
+  ASSERT_TRUE(gated.ok());
+  ASSERT_FALSE(gated->reasons.empty());
+  EXPECT_TRUE(gated->reasons[0].ends_with(": always: row 3 is wrong")) << gated->reasons[0];
+  EXPECT_EQ(a.agent->active(), 1U);
+  EXPECT_EQ(b.agent->active(), 1U);
+}
+
+TEST(ModelAgent, ACommandThatDiedIsGoneOnWith) {
+  SharedLog shared;
+  Instance a(shared);
+  ASSERT_TRUE(a.agent->Begin(a.cancel).ok());
+  a.agent->Follow();
+  shared.members = {"0"};
+  ControlEntry orphan = CommandEntry(Kind::kPrepare);
+  orphan.deployment = "orphan";
+  orphan.action = "deploy";
+  orphan.generation.model = "gbt";
+  orphan.generation.arms = {{"8", "digest-of-8"}};
+  ASSERT_TRUE(MemoryLog(shared).Append(orphan).ok());
+  const auto other = DeployVersion(shared, "9");
+  EXPECT_EQ(other.status().code(), Code::kRetry);
+  EXPECT_NE(other.status().message().find("deploy of version 8"), std::string::npos);
+  const auto same = DeployVersion(shared, "8");
+  ASSERT_TRUE(same.ok());
+  EXPECT_EQ(same->kind, DeploymentEnd::Kind::kActive);
+  EXPECT_EQ(std::ranges::count(shared.entries, Kind::kPrepare, &ControlEntry::kind), 1);
+}
+
+TEST(ModelAgent, AVersionThatCannotBeLoadedWhenItCountsLeavesTheOldOne) {
+  SharedLog shared;
+  Instance a(shared);
+  ASSERT_TRUE(a.agent->Begin(a.cancel).ok());
+  a.node.broken = {"8"};
+  const auto bad = DeployVersion(shared, "8");  // nobody is at work to refuse it
+  ASSERT_TRUE(bad.ok());
+  ASSERT_EQ(bad->kind, DeploymentEnd::Kind::kActive);
+  a.agent->Follow();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(a.agent->active(), 1U);
+  const auto good = DeployVersion(shared, "9");  // replaces it: the bad one is in nobody's way
+  ASSERT_TRUE(good.ok());
+  Instance later(shared);
+  later.node.broken = {"8"};
+  ASSERT_TRUE(later.agent->Begin(later.cancel).ok());
+  EXPECT_EQ(later.agent->active(), good->generation);
+  // But a partition that was committed with it needs it.
+  const GenerationId needed[] = {GenerationId(bad->generation)};
+  EXPECT_EQ(later.agent->Require(needed, later.cancel).code(), Code::kInvalid);
+  const GenerationId first[] = {1, 0};
+  EXPECT_TRUE(later.agent->Require(first, later.cancel).ok());
+  EXPECT_EQ(later.node.added.at(0), "7");
+}
+
+TEST(ModelAgent, ANewOwnerReadsTheLogUpToTheGenerationThatItFinds) {
+  SharedLog shared;
+  Instance a(shared);
+  ASSERT_TRUE(a.agent->Begin(a.cancel).ok());
+  const auto end = DeployVersion(shared, "8");  // by others, since it began
+  ASSERT_TRUE(end.ok());
+  const GenerationId needed[] = {GenerationId(end->generation)};
+  ASSERT_TRUE(a.agent->Require(needed, a.cancel).ok());
+  EXPECT_EQ(a.node.added.at(end->generation), "8");
+}
+
+TEST(ModelAgent, ASwitchIsNotedOnceAndOldVersionsGo) {
+  SharedLog shared;
+  Instance a(shared);
+  ASSERT_TRUE(a.agent->Begin(a.cancel).ok());
+  shared.members = {"0"};
+  a.agent->Follow();
+  std::vector<uint32_t> numbers = {1};
+  for (const char* version : {"8", "9", "10"}) {
+    const uint32_t before = a.agent->active();
+    a.agent->Switched(Partition(0), {GenerationId(before), 10, 0});
+    numbers.push_back(0);
+    std::thread lane([&] {  // switches as lanes do
+      EXPECT_TRUE(Eventually([&] { return a.agent->active() > before; }));
+      a.agent->Uses(0, a.agent->active());
+      for (int i = 0; i < 3; ++i) a.agent->Switched(Partition(0), {a.agent->active(), 20, GenerationId(before)});
+    });
+    const auto end = DeployVersion(shared, version);
+    lane.join();
+    ASSERT_TRUE(end.ok());
+    EXPECT_TRUE(end->waiting.empty());
+    numbers.back() = end->generation;
+  }
+  EXPECT_TRUE(Eventually([&] { return !a.node.Loaded("8"); }));
+  EXPECT_TRUE(a.node.Loaded("9"));  // a rollback finds it
+  EXPECT_TRUE(a.node.Loaded("10"));
+  a.agent->Stop();
+  std::vector<uint32_t> served;
+  for (const ControlEntry& entry : shared.entries) {
+    if (entry.kind == Kind::kServes && entry.position == 20) served.push_back(entry.generation_number);
+  }
+  EXPECT_EQ(served, (std::vector<uint32_t>{numbers[1], numbers[2], numbers[3]}));
+}
+
+TEST(ModelAgent, BesideARunNothingIsAppended) {
+  SharedLog shared;
+  Instance beside(shared, "0", true);
+  ASSERT_TRUE(beside.agent->Begin(beside.cancel).ok());
+  beside.agent->Follow();
+  beside.agent->Switched(Partition(0), {GenerationId(1U), 5, 0});
+  beside.agent->Stop();
+  EXPECT_TRUE(shared.entries.empty());
+  EXPECT_EQ(beside.node.added.at(0), "7");  // what the file says scores
+}
+
+}  // namespace
+}  // namespace anabranch
