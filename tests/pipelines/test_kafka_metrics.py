@@ -6,13 +6,13 @@ import shutil
 import subprocess
 import tempfile
 import threading
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
 
 import harness
 from harness import EXIT_OK
+from lane_time import LaneTime
 
 # Not in a run without errors of targets.
 ABSENT = {"anabranch_target_errors_total"}
@@ -139,18 +139,6 @@ class Scraped(harness.KafkaCase):
         self.assertEqual(status, 200)
         return text
 
-    def lane_seconds(self):
-        """Now, and the time of all lanes together."""
-        found = re.findall(r'^anabranch_lane_seconds_total\{.*lane="(\d+)".*\} (\S+)$', self.text(), re.MULTILINE)
-        self.lanes = len({lane for lane, _ in found})
-        return time.monotonic(), sum(float(value) for _, value in found)
-
-    def at_a_tick(self):
-        """The same when it has just been counted anew, which is once a second."""
-        old = self.lane_seconds()
-        return self.wait_until("lane time is counted", 30, lambda: (
-            (new := self.lane_seconds())[1] != old[1] and new), run=self.run_)
-
     def check_text(self, text):
         tool = subprocess.run([harness.prometheus("promtool"), "check", "metrics"], input=text, capture_output=True,
                               text=True, timeout=60, check=False)
@@ -165,7 +153,6 @@ class Scraped(harness.KafkaCase):
 
     def test_prometheus_reads_every_metric_and_the_dashboard_has_data(self):
         self.begin()
-        begin = self.at_a_tick()
         self.check_text(self.text())
         targets = self.prometheus.get("/api/v1/targets")["activeTargets"]
         self.assertEqual([(t["health"], t["lastError"]) for t in targets], [("up", "")])
@@ -181,11 +168,7 @@ class Scraped(harness.KafkaCase):
                 empty.append((query, found))
         self.assertEqual(empty, [])
 
-        # The states of a lane sum to wall time.
-        while (end := self.at_a_tick())[0] - begin[0] < 5:
-            pass
-        seconds, lanes = (now - before for now, before in zip(end, begin))
-        self.assertAlmostEqual(lanes, seconds * self.lanes, delta=0.1 * seconds * self.lanes)
+        LaneTime(self, self.text).check(5)
         rules = self.prometheus.get("/api/v1/rules")["groups"][0]["rules"]
         self.assertEqual([rule["health"] for rule in rules], ["ok"] * 10)
         firing = {alert["labels"]["alertname"] for alert in self.prometheus.get("/api/v1/alerts")["alerts"]
