@@ -7,8 +7,8 @@ written, and one with a condition that is never true.
 One process, watched and unwatched by turns, so the machine treats both alike; the order changes from pair to pair.
 Nobody asks the process anything in an unwatched window: records are counted by the bytes that it read, CPU time by
 /proc. Printed are medians over the pairs, with the interval that holds the true median in 19 of 20 cases. A bound holds
-when the median keeps it and the interval is narrow enough to tell; it is missed when all of the interval is beyond it;
-else the machine was too busy to say.
+when all of the interval keeps it, or the median does and the interval is narrow; it is missed when all of the interval is
+beyond it; else the machine was too busy to say.
 
 Exit code: 0 all bounds hold, 1 one is missed or a watcher failed, 75 it cannot be said.
 """
@@ -263,12 +263,15 @@ def interval(values):
 
 def judge(values, least=None, most=None):
     """Whether the median keeps the bound, and whether these values can say so."""
-    low, high = interval(values)
-    median, room = statistics.median(values), 1 - least if least is not None else most
-    if (high < least) if least is not None else (low > most):
+    (low, high), median = interval(values), statistics.median(values)
+    if most is not None:  # the same, upside down
+        low, high, median, least, room = -high, -low, -median, -most, most
+    else:
+        room = 1 - least
+    if high < least:
         return MISSED
-    kept = median >= least if least is not None else median <= most
-    return HOLDS if kept and max(high - median, median - low) <= room else UNKNOWN
+    narrow = max(high - median, median - low) <= room
+    return HOLDS if low >= least or (median >= least and narrow) else UNKNOWN
 
 
 def report(name, values, least=None, most=None):

@@ -28,6 +28,10 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(watching.judge(noisy, least=0.995), watching.UNKNOWN)
         self.assertEqual(watching.judge([step / 100 for step in range(-10, 10)], most=0.005), watching.UNKNOWN)
 
+    def test_a_wide_interval_that_is_all_within_holds(self):
+        self.assertEqual(watching.judge([0.999 + step / 100 for step in range(20)], least=0.995), watching.HOLDS)
+        self.assertEqual(watching.judge([0.005 - step / 100 for step in range(20)], most=0.005), watching.HOLDS)
+
     def test_what_is_narrow_and_within_holds(self):
         self.assertEqual(watching.judge([0.9999 + step / 1e5 for step in range(-10, 10)], least=0.995), watching.HOLDS)
         self.assertEqual(watching.judge([0.0006 + step / 1e5 for step in range(20)], most=0.005), watching.HOLDS)
