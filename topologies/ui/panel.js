@@ -46,7 +46,7 @@ class Plots extends Component {
   }
   async load() {
     const { stage } = this.props;
-    const from = new Date(Date.now() - 3600e3).toISOString();
+    const from = Date.now() - 3600e3;
     const series = (metric) => api(`series?${query({ stage: stage.id, metric, from })}`);
     try {
       const [p50, p99, rows] = await Promise.all(["p50", "p99", "rows"].map(series));

@@ -96,10 +96,9 @@ function Slots({ slots }) {
   let idle = 0;
   const flush = () => { if (idle) rows.push([html`<i>idle</i>`, `${idle} × 15 min`, "", ""]); idle = 0; };
   for (const slot of slots) {
-    const records = slot.records ?? slot.rows ?? 0;
-    if (!records && !slot.failed) { ++idle; continue; }
+    if (!slot.rows && !slot.failed) { ++idle; continue; }
     flush();
-    rows.push([clock(slot.from ?? slot.at), duration(slot.seconds ?? 900), whole(records), whole(slot.failed ?? 0)]);
+    rows.push([clock(slot.from), "15 min", whole(slot.rows), whole(slot.failed)]);
   }
   flush();
   return html`<${Table} caption="Quarters of an hour" head=${["from", "length", "records", "failed"]} numeric=${[2, 3]} rows=${rows} empty="It has no full quarter of an hour." />`;

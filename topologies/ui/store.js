@@ -2,7 +2,7 @@
 import { signal, computed, batch } from "./live.js";
 import { decoded } from "./route.js";
 
-/** What the server answered last; docs/reference/api.md describes it. */
+/** What the server answered last. */
 export const snapshot = signal(null);
 export const topology = signal(null);
 /** Whether the server answers: since when it does not, in ms. */

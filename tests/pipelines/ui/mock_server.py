@@ -1,7 +1,7 @@
 """A server with the page and made-up answers of any size, for tests of the page alone.
 
-It answers the routes that the page asks, under the page's own policy. It shares no code with the program: the answers
-have the shape of the API as docs/reference describes it. `python3 mock_server.py` serves a lively pipeline to look at.
+It answers the routes that the page asks, under the page's own policy. It shares no code with the program:
+test_page_of_a_run.py holds its answers to those of a real run, so that nothing is made up here. `python3 mock_server.py` serves a lively pipeline to look at.
 """
 import http.server
 import json
@@ -98,7 +98,7 @@ class Mock:
             self.letters.append({
                 "id": f"payments/{number % 4}/{1000 + number}", "node": ["payments", "check", "gbt"][number % 3],
                 "code": ["json", "rule", "model"][number % 3], "message": ["expected a value at byte 1",
-                "rule sane_amount: amount < 1e6 is false", "the model returned NaN"][number % 3], "attempts": 1,
+                "rule sane_amount: amount < 1e6 is false", "the model returned NaN"][number % 3],
                 "failed_at": stamp(self.began + 100 * number), "age_s": 7200 - 100 * number, "position": f"payments/{number % 4}/{1000 + number}"})
 
     def names(self):
@@ -176,10 +176,12 @@ class Mock:
         run = next(r for r in self.runs()["runs"] if r["id"] == name)
         return {"run": run, "stages": {n: {"rows_in": 120, "rows_out": 119, "failed": 1, "dead_lettered": 1, "seconds": 0.5} for n in self.names()},
                 "positions": {"payments": {f"payments/{p}": 1000 + p for p in range(4)}},
-                "minutes": [{"from": stamp(self.began + 900 * i), "records": [1200, 0, 300, 2400][i % 4], "failed": i % 3, "seconds": 900} for i in range(8)]}
+                "minutes": [{"from": stamp(self.began + 900 * i), "rows": [1200, 0, 300, 2400][i % 4], "failed": i % 3} for i in range(8)]}
 
     def series(self, query):
         now = int((self.began + 7200) * 1000)
+        if not query.get("from", "0").isdecimal():
+            raise Refused(400, "invalid", "from: expected milliseconds", "")
         level = {"p50": 0.001, "p99": 0.004, "rows": 70000, "failed": 1, "busy": 0.5}[query["metric"]]
         points = [[now - 60000 * (60 - i), None if 20 < i < 24 else level * (1 + (i * 7 % 11) / 10)] for i in range(61)]
         return {"stage": query["stage"], "metric": query["metric"], "unit": "seconds", "step": 60, "points": points}
@@ -215,7 +217,8 @@ class Mock:
     def letter(self, name, query):
         letter = next(x for x in self.letters if x["id"] == name)
         masked = self.hidden and not (self.role == "operate" and query.get("reveal") == "1")
-        return {**letter, "kind": "infer", "class": "model", "timestamp": 1764410400000, "key": "c1",
+        whole = {name: letter[name] for name in ("id", "node", "code", "message", "failed_at")}
+        return {**whole, "attempts": "1", "kind": "infer", "class": "model", "timestamp": 1764410400000, "key": "c1",
                 "value": json.dumps({"card": "***" if masked else "c1", "amount": 1200.5, "country": "DE"}),
                 "headers": [["traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]], "result_bytes": 40,
                 "results": {"feat": {"log_amount": 7.09}}, **({"masked": True} if masked else {})}
@@ -226,9 +229,13 @@ class Mock:
                             "calls": 9120, "call_seconds": {"p50": 0.0011, "p99": 0.0034}, "call_rows": {"p50": 64, "p99": 64},
                             "curve": [[1, 0.0001], [8, 0.00003], [64, 0.00001], [256, 0.000005]]} for n, v in (("gbt", "7"), ("nn", "3"))]}
 
+    def audit(self):
+        return {"lines": [{"at": stamp(self.began), "who": "operator", "from": "127.0.0.1", "action": "restart", "what": "payments",
+                           "result": "accepted"}]}
+
     def positions(self):
         live = self.snapshot()
-        return {"sources": live["sources"], "targets": live["targets"]}
+        return {"sources": live["sources"], "targets": {name: {"rows": each["rows"], "bytes": each["bytes"]} for name, each in live["targets"].items()}}
 
     def read_tap(self, after):
         rows = [{"seq": n, "node": "gbt", "topic": "payments", "partition": n % 4, "offset": 1000 + n, "timestamp": 1764410400000 + n,
@@ -256,7 +263,7 @@ class Mock:
             return 202, {"accepted": True}
         if path == "taps":
             self.opened += 1
-            return 200, {"id": f"t{self.opened}"}
+            return 201, {"id": f"t{self.opened}"}
         raise Refused(404, "not_found", f"there is no {path}", "")
 
     def get(self, path, query):
@@ -269,8 +276,7 @@ class Mock:
         if path == "series":
             return self.series(query)
         if path == "audit":
-            return {"lines": [{"at": stamp(self.began), "who": "operator", "from": "127.0.0.1", "action": "restart", "what": "payments",
-                               "result": "accepted"}]}
+            return self.audit()
         if path == "letters":
             return self.list_letters(query)
         for prefix, answer in (("runs/", self.run), ("letters/", lambda name: self.letter(name, query)), ("taps/", lambda _: self.read_tap(int(query.get("after", 0))))):
