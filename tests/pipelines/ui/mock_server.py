@@ -87,6 +87,7 @@ class Mock:
         self.posted, self.deleted = [], []
         self.run_count = runs
         self.slow = None
+        self.refused = None  # why a restart is refused
         self.marks = None  # of a stage in the plan of a restart
         self.hidden = False  # the schema hides a field of every record
         self.role = "operate"  # of the token
@@ -189,7 +190,7 @@ class Mock:
     def restart(self):
         plan = {"from": "gbt", "stages_to_run": ["gbt", "vote", "out", "table"], "records": 12, "unclaimed": 0, "recompute": False,
                 "results_reused": [{"node": "feat", "rows": 12, "bytes": 900}, {"node": "nn", "rows": 12, "bytes": 300}],
-                "changes": ["model gbt: version 7, now 8"], "unchanged": False, "refused": None, "token": "plan-1"}
+                "changes": ["model gbt: version 7, now 8"], "unchanged": False, "refused": self.refused, "token": "plan-1"}
         stages = {n: "run" if n in plan["stages_to_run"] else "reused" if n in ("feat", "nn") else "unaffected" for n in self.names()}
         if self.marks:
             stages = {stage["id"]: self.marks(stage) for stage in self.stages}
