@@ -2,7 +2,9 @@
 import json
 import pathlib
 import re
+import shutil
 import subprocess
+import sys
 
 import kubernetes_validate
 import yaml
@@ -89,6 +91,47 @@ class Systemd(harness.PipelineCase):
     def test_the_unit_gives_the_process_little(self):
         code, said = self.analyze("security", "--offline=yes", "--threshold=20", str(self.unit))
         self.assertEqual(code, 0, said)
+
+    def started(self, options):
+        """A process as the unit starts it: its arguments, with the places that a test has."""
+        command = re.search(r"^ExecStart=(.*)$", self.text, re.MULTILINE).group(1)
+        number = len(list(self.folder.glob("state*")))
+        lines = self.folder / "in.jsonl"
+        lines.write_text("".join(json.dumps({"id": f"r{n}", "amount": n}) + "\n" for n in range(20)))
+        for path in (harness.ROOT / "tests" / "models" / "odd").glob("twice*"):
+            shutil.copy(path, self.folder)
+        topology = harness.write_json(self.folder / f"p{number}.json", {
+            "anabranch": 1, "name": f"p{number}", "models": {"twice": {"path": "twice.onnx"}},
+            "schemas": {"s": {"type": "object", "properties": {"id": {"type": "string"}, "amount": {"type": "number"}}}},
+            "sources": {"in": {"file": {"path": str(lines)}, "schema": "s", "key": {"field": "id"}}},
+            "nodes": {"gbt": {"kind": "infer", "inputs": ["in"], "model": "twice", "features": ["amount"], "outputs": {"y": "Y[0]"}},
+                      "out": {"kind": "persist", "inputs": ["gbt"], "to": {"file": {"path": f"out{number}.jsonl"}}, "fields": ["id", "y"]}}})
+        places = {"/etc/anabranch/%i.json": str(topology), "/var/lib/anabranch/%i": str(self.folder / f"state{number}")}
+        words = command.replace("$ANABRANCH_OPTIONS", options).split()[1:]
+        return [places.get(word, word) for word in words]
+
+    def test_a_second_pipeline_takes_no_port_of_the_first(self):
+        ports = re.findall(r"^(?!#).*:\d{4}", self.text, re.MULTILINE)
+        self.assertEqual(ports, [])
+        for _ in range(2):
+            run = self.start(*self.started("--once"))
+            self.assertEqual(run.wait(60), EXIT_OK, run.stderr)
+
+    def test_a_model_runs_where_no_memory_is_both_written_and_executed(self):
+        """MemoryDenyWriteExecute, as the kernel offers it since 6.3; systemd itself is not here."""
+        self.assertIn("\nMemoryDenyWriteExecute=yes\n", self.text)
+        denying = ("import ctypes, os, sys; libc = ctypes.CDLL(None, use_errno=True); PR_SET_MDWE = 65\n"
+                   "if libc.prctl(PR_SET_MDWE, 1, 0, 0, 0): sys.exit(100)\nos.execv(sys.argv[1], sys.argv[1:])")
+        probe = "import mmap\ntry: mmap.mmap(-1, 4096, prot=7)\nexcept PermissionError: print('denied')"
+        ask = [sys.executable, "-c", denying, sys.executable, "-c", probe]
+        said = subprocess.run(ask, capture_output=True, text=True, timeout=60, check=False)
+        if said.returncode == 100:
+            self.skipTest("the kernel is older than 6.3")
+        self.assertEqual(said.stdout, "denied\n")
+        done = subprocess.run([sys.executable, "-c", denying, harness.BIN, *self.started("--once")], capture_output=True, text=True,
+                              timeout=120, check=False, cwd=self.folder)
+        self.assertEqual(done.returncode, EXIT_OK, done.stderr)
+        self.assertEqual(len((self.folder / "out0.jsonl").read_text().splitlines()), 20)
 
     def test_a_failure_that_stays_is_not_started_again(self):
         never = re.search(r"^RestartPreventExitStatus=(.*)$", self.text, re.MULTILINE).group(1).split()
