@@ -13,8 +13,9 @@
 namespace anabranch {
 
 // Which models scored a row, as a small number: result headers name them without building a text per record. A model
-// that was skipped for a row, or failed there and was replaced by a null or a default, did not score it.
-// One per encoder; not thread-safe. It remembers at most kMostSets sets beside those of one batch.
+// that was skipped for a row, or failed there and was replaced by a null or a default, did not score it. Of a model
+// with versions (StageRows::versions) the one that scored the row is named. One per encoder; not thread-safe. It
+// remembers at most kMostSets sets beside those of one batch.
 class ModelSets {
  public:
   static constexpr size_t kMostSets = 4096;
@@ -28,14 +29,20 @@ class ModelSets {
   const std::string& names(uint32_t set) const { return names_[set]; }
 
  private:
-  uint32_t SetOf(std::string_view mask);
-  std::string NamesOf(std::string_view mask) const;
+  void SetBits(const RecordBatch& batch);
+  void SetVersions(const StageRows& stage, size_t model);
+  uint32_t SetOf(std::string_view key);
+  std::string NamesOf(std::string_view key) const;
 
   const std::vector<ResultIdentity::Model> models_;
-  const size_t words_;                                 // of a mask: a bit for each model
-  std::vector<uint64_t> masks_;                        // by row
-  std::vector<uint32_t> rows_;                         // by row: its set
-  std::map<std::string, uint32_t, std::less<>> sets_;  // by the bytes of a mask
+  const size_t words_;          // of a key: a bit for each model
+  std::vector<size_t> places_;  // by model with versions: where its version stands in a key; 0: it has none
+  size_t key_words_;            // with them
+  std::vector<uint64_t> keys_;  // by row: who scored it
+  std::vector<uint32_t> rows_;  // by row: its set
+  std::map<std::string, uint64_t, std::less<>> versions_;
+  std::map<std::string, uint32_t, std::less<>> sets_;  // by the bytes of a key
+  std::vector<std::string> version_names_;             // by number in versions_, from 1
   std::vector<std::string> names_;                     // by set
 };
 

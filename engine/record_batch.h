@@ -59,8 +59,8 @@ struct StageRows {
     int64_t ns = 0;
   };
   std::vector<ModelCall> calls;  // of the node's model
-  // Of a stage whose model has versions: which one made a row's columns, an index into `versions` ("gbt@7"). Empty: the
-  // version of the plan made them all.
+  // Of a stage whose model has versions: which one made a row's columns, an index into `versions` ("gbt@7"); of a row
+  // that none scored any index. Empty: the version of the plan made them all.
   std::vector<uint8_t> version;
   std::vector<std::string> versions;
   uint32_t retried = 0;  // calls made again after a transient error

@@ -102,8 +102,8 @@ class Source {
   // kIdle (kRevoked, kLost): a lane may first feed rows that were kept.
   virtual Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) = 0;
   virtual Status Release() = 0;
-  // Stores positions that no committer carries, each with its scoring. Called by the commit thread while the lane waits or polls:
-  // implementations lock. Files: no effect.
+  // Stores positions that no committer carries, each with its scoring. Called by the commit thread while the lane waits
+  // or polls: implementations lock. Files: no effect.
   virtual Status CommitPositions(std::span<const PositionRange> positions) = 0;
   // Why what it reads cannot be reached now, without record data; empty: it can, as far as is known. Any thread.
   virtual std::string WhyAway() const { return {}; }

@@ -171,12 +171,12 @@ Status AppendFile::CutTo(int64_t length) {
   return {};
 }
 
-std::vector<int64_t> AppendFile::Progress(const std::vector<SourcePartition>& partitions) {
+std::vector<OutputFile::Position> AppendFile::Progress(const std::vector<SourcePartition>& partitions) {
   const MutexLock guard(mutex_);
   return PositionsIn(committed_, partitions);
 }
 
-Status AppendFile::MoveProgress(const std::vector<std::pair<SourcePartition, int64_t>>& next) {
+Status AppendFile::MoveProgress(const std::vector<Position>& next) {
   const MutexLock guard(mutex_);
   StoredProgress progress = committed_;
   MoveTo(next, &progress);
@@ -197,8 +197,7 @@ Status AppendFile::Write(std::string_view bytes) {
   return bytes.empty() || fdatasync(fd_) == 0 ? Status::Ok() : Failed("sync", bytes.size());
 }
 
-Status AppendFile::Append(std::string_view header, std::string_view bytes,
-                          const std::vector<std::pair<SourcePartition, int64_t>>& next,
+Status AppendFile::Append(std::string_view header, std::string_view bytes, const std::vector<Position>& next,
                           const std::vector<int64_t>& seen) {
   const MutexLock guard(mutex_);
   if (MovedSince(seen, next, committed_)) {

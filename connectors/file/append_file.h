@@ -43,12 +43,11 @@ class AppendFile : public OutputFile {
   AppendFile& operator=(const AppendFile&) = delete;
 
   // Next position of each partition; kNoPosition where none is stored.
-  std::vector<int64_t> Progress(const std::vector<SourcePartition>& partitions) override;
-  Status MoveProgress(const std::vector<std::pair<SourcePartition, int64_t>>& next) override;
+  std::vector<Position> Progress(const std::vector<SourcePartition>& partitions) override;
+  Status MoveProgress(const std::vector<Position>& next) override;
   // Appends `bytes` and makes them and `next` durable; positions never go back. After an error the file takes
   // nothing more: open it again. kInvalid: the file was deleted or replaced since Open.
-  Status Append(std::string_view header, std::string_view bytes,
-                const std::vector<std::pair<SourcePartition, int64_t>>& next,
+  Status Append(std::string_view header, std::string_view bytes, const std::vector<Position>& next,
                 const std::vector<int64_t>& seen) override;
 
  private:

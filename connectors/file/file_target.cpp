@@ -188,18 +188,22 @@ class FileCommitter : public Committer {
   Result<std::vector<TargetProgress>> Progress(std::span<const PartitionId> partitions) override {
     std::vector<SourcePartition> named;
     for (const PartitionId partition : partitions) named.push_back(lane_.partitions->at(partition));
-    const std::vector<int64_t> next = file_->Progress(named);
+    TargetProgress stored;
+    for (const OutputFile::Position& position : file_->Progress(named)) {
+      stored.next.push_back(position.next);
+      stored.scoring.push_back(position.scoring);
+    }
     for (size_t i = 0; i < partitions.size(); ++i) {
-      seen_[partitions[i]] = next[i];
+      seen_[partitions[i]] = stored.next[i];
       by_other_.erase(partitions[i]);
     }
     std::vector<TargetProgress> progress;
-    for (const Target& target : targets_) progress.push_back({target.id, next});
+    for (const Target& target : targets_) progress.emplace_back(stored).target = target.id;
     return progress;
   }
 
   Status MoveProgress(std::span<const PartitionId> partitions, std::span<const int64_t> next) override {
-    std::vector<std::pair<SourcePartition, int64_t>> moved;
+    std::vector<OutputFile::Position> moved;
     for (size_t i = 0; i < partitions.size(); ++i) moved.emplace_back(lane_.partitions->at(partitions[i]), next[i]);
     RETURN_IF_ERROR(file_->MoveProgress(moved));
     return Progress(partitions).status();
@@ -218,10 +222,10 @@ class FileCommitter : public Committer {
   }
 
   Status Commit(const EpochEnd& end) override {
-    std::vector<std::pair<SourcePartition, int64_t>> next;
+    std::vector<OutputFile::Position> next;
     std::vector<int64_t> seen;
     for (const PositionRange& range : end.positions) {
-      next.emplace_back(lane_.partitions->at(range.partition), range.next);
+      next.emplace_back(lane_.partitions->at(range.partition), range.next, range.scoring);
       const auto known = seen_.find(range.partition);
       seen.push_back(known != seen_.end() ? known->second : kUnseen);
     }
@@ -254,7 +258,7 @@ class FileCommitter : public Committer {
   // heard of it. Whoever commits second writes only the rows that the first did not. The caller writes the epoch again.
   Status OnOvertaken(const EpochEnd& end, const Status& status) {
     for (const PositionRange& range : end.positions) {
-      const int64_t stored = file_->Progress({lane_.partitions->at(range.partition)})[0];
+      const int64_t stored = file_->Progress({lane_.partitions->at(range.partition)})[0].next;
       const auto known = seen_.find(range.partition);
       if (known != seen_.end() && known->second != stored) known->second = by_other_[range.partition] = stored;
     }

@@ -21,13 +21,13 @@ class StandardOutput : public OutputFile {
   StandardOutput(std::string unit, StateStore* store, const CancelToken* cancel)
       : unit_(std::move(unit)), store_(store), cancel_(cancel) {}
 
-  std::vector<int64_t> Progress(const std::vector<SourcePartition>& partitions) override {
+  std::vector<Position> Progress(const std::vector<SourcePartition>& partitions) override {
     const MutexLock guard(mutex_);
     const auto row = store_->GetTarget(unit_);
     return PositionsIn(row.ok() ? row->value_or(StoredProgress()) : StoredProgress(), partitions);
   }
 
-  Status MoveProgress(const std::vector<std::pair<SourcePartition, int64_t>>& next) override {
+  Status MoveProgress(const std::vector<Position>& next) override {
     const MutexLock guard(mutex_);
     ASSIGN_OR_RETURN(std::optional<StoredProgress> row, store_->GetTarget(unit_));
     if (!row) return {};
@@ -35,8 +35,7 @@ class StandardOutput : public OutputFile {
     return store_->PutTarget(unit_, *row);
   }
 
-  Status Append(std::string_view header, std::string_view bytes,
-                const std::vector<std::pair<SourcePartition, int64_t>>& next,
+  Status Append(std::string_view header, std::string_view bytes, const std::vector<Position>& next,
                 const std::vector<int64_t>& /*seen*/) override {
     const MutexLock guard(mutex_);
     if (!begun_ && !bytes.empty()) RETURN_IF_ERROR(Write(header));

@@ -40,7 +40,9 @@ Status KafkaAtLeastOnceCommitter::Open() {
 Result<std::vector<TargetProgress>> KafkaAtLeastOnceCommitter::Progress(std::span<const PartitionId> partitions) {
   if (consumer_ == nullptr) return ForEach(targets_, std::vector<int64_t>(partitions.size(), kNoPosition));
   ASSIGN_OR_RETURN(const std::vector<int64_t> stored, consumer_->StoredPositions(partitions));
-  return ForEach(targets_, stored);
+  std::vector<Scoring> scoring;
+  for (const PartitionId partition : partitions) scoring.push_back(consumer_->StoredScoring(partition));
+  return ForEach(targets_, stored, scoring);
 }
 
 // What was delivered below the old position says nothing of what is read from the new one on.

@@ -120,7 +120,9 @@ Result<std::vector<TargetProgress>> KafkaTransactionCommitter::Progress(std::spa
     if (progress_.size() <= partitions[i]) progress_.resize(partitions[i] + size_t{1}, kNoPosition);
     progress_[partitions[i]] = stored[i];
   }
-  return ForEach(targets_, stored);
+  std::vector<Scoring> scoring;
+  for (const PartitionId partition : partitions) scoring.push_back(positions_.StoredScoring(partition));
+  return ForEach(targets_, stored, scoring);
 }
 
 // The source's group has the positions; here is what was last seen of them.

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "engine/scoring_note.h"
+
 namespace anabranch {
 
 namespace {
@@ -73,8 +75,10 @@ Result<std::vector<int64_t>> KafkaPositions::StoredByGroup(std::span<const Parti
   const KafkaPartitions list(rd_kafka_topic_partition_list_new(1));
   const rd_kafka_topic_partition_t& stored = *rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), 0);
   RETURN_IF_ERROR(AskStored(*reader_, group(), options_, lane_.cancel, list.get()));
+  scoring_ = {};
   if (stored.offset < 0) return std::vector<int64_t>{kNoPosition};
-  const std::string_view metadata(static_cast<const char*>(stored.metadata), stored.metadata_size);
+  std::string_view metadata(static_cast<const char*>(stored.metadata), stored.metadata_size);
+  scoring_ = TakeScoring(&metadata);
   ASSIGN_OR_RETURN(const bool same, IsOfThisInput(metadata));
   if (!same) {
     return Status(Code::kInvalid, "group \"" + group() + "\" on " + options_.Servers() + " holds the position of \"" +
@@ -84,22 +88,28 @@ Result<std::vector<int64_t>> KafkaPositions::StoredByGroup(std::span<const Parti
   return std::vector<int64_t>{stored.offset};
 }
 
+Scoring KafkaPositions::StoredScoring(PartitionId partition) const {
+  return consumer_ != nullptr ? consumer_->StoredScoring(partition) : scoring_;
+}
+
+// `ahead`: the stored position is.
+std::string KafkaPositions::Note(const PositionRange& range, bool ahead) const {
+  const Scoring scoring = ahead ? StoredScoring(range.partition) : range.scoring;
+  if (consumer_ == nullptr) return WithScoring(metadata_, scoring);
+  return consumer_->PositionNote(lane_.partitions->at(range.partition).topic, scoring);
+}
+
 KafkaPartitions KafkaPositions::ToSend(const EpochEnd& end, std::span<const int64_t> progress) const {
   KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(end.positions.size())));
   for (const PositionRange& range : end.positions) {
     const bool known = range.partition < progress.size() && progress[range.partition] != kNoPosition;
-    const int64_t next = known ? std::max(range.next, progress[range.partition]) : range.next;
-    if (consumer_ == nullptr) {
-      rd_kafka_topic_partition_t* element = rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), 0);
-      element->offset = next;
-      SetMetadata(element, metadata_);
-      continue;
-    }
+    const bool ahead = known && range.next < progress[range.partition];
+    const bool ours = consumer_ != nullptr;
     const SourcePartition& partition = lane_.partitions->at(range.partition);
-    rd_kafka_topic_partition_t* element =
-        rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition);
-    element->offset = next;
-    SetMetadata(element, consumer_->PositionNote(partition.topic));
+    rd_kafka_topic_partition_t* element = rd_kafka_topic_partition_list_add(
+        list.get(), ours ? partition.topic.c_str() : topic_.c_str(), ours ? partition.partition : 0);
+    element->offset = ahead ? progress[range.partition] : range.next;
+    SetMetadata(element, Note(range, ahead));
   }
   return list;
 }

@@ -27,7 +27,10 @@ class KafkaPositions {
   KafkaSource* consumer() const { return consumer_; }
   // kInvalid when what is stored is a position in another input.
   Result<std::vector<int64_t>> Stored(std::span<const PartitionId> partitions);
-  // What to send within a transaction: a position below `progress` (by PartitionId) does not move the stored one back.
+  // What was stored with the position that Stored() last found.
+  Scoring StoredScoring(PartitionId partition) const;
+  // What to send within a transaction: a position below `progress` (by PartitionId) moves the stored one not back, and
+  // leaves its scoring.
   // Null metadata = the consumer has no partitions.
   KafkaPartitions ToSend(const EpochEnd& end, std::span<const int64_t> progress) const;
   KafkaGroupMetadata Metadata() const;
@@ -36,6 +39,7 @@ class KafkaPositions {
  private:
   Result<std::vector<int64_t>> StoredByGroup(std::span<const PartitionId> partitions);
   Result<bool> IsOfThisInput(std::string_view metadata) const;
+  std::string Note(const PositionRange& range, bool ahead) const;
 
   const LaneContext& lane_;
   const ClientOptions options_;
@@ -43,6 +47,7 @@ class KafkaPositions {
   const SourceProgram& source_program_;
   const std::string description_;  // of that source
   std::string metadata_;           // description and mark
+  Scoring scoring_;                // stored with the position of that source
   KafkaSource* const consumer_;
   std::shared_ptr<KafkaClient> reader_;  // asks for it
 };

@@ -94,9 +94,10 @@ std::vector<std::string> TopicsOf(const KafkaTargets& targets) {
   return topics;
 }
 
-std::vector<TargetProgress> ForEach(const KafkaTargets& targets, const std::vector<int64_t>& next) {
+std::vector<TargetProgress> ForEach(const KafkaTargets& targets, const std::vector<int64_t>& next,
+                                    const std::vector<Scoring>& scoring) {
   std::vector<TargetProgress> progress;
-  for (const auto& [id, program] : targets) progress.push_back({id, next});
+  for (const auto& [id, program] : targets) progress.push_back({id, next, scoring});
   return progress;
 }
 

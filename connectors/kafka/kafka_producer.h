@@ -132,7 +132,8 @@ class KafkaProducer {
 };
 
 // The same progress for each of `targets`: they commit together.
-std::vector<TargetProgress> ForEach(const KafkaTargets& targets, const std::vector<int64_t>& next);
+std::vector<TargetProgress> ForEach(const KafkaTargets& targets, const std::vector<int64_t>& next,
+                                    const std::vector<Scoring>& scoring = {});
 
 // Topics of `targets`, each once.
 std::vector<std::string> TopicsOf(const KafkaTargets& targets);

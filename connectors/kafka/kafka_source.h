@@ -56,7 +56,7 @@ std::string GroupOf(const KafkaSourceSettings& settings, const std::string& topo
 // then makes a new client, which joins under the same name, unless the group says that another process has it by now. A
 // lane that was pushed out while it joined does the same, and stops when another still has its name after a session.
 //
-// CommitPositions, StoredPositions, GroupMetadata and CheckName may be called on the writer thread while
+// CommitPositions, StoredPositions, StoredScoring, GroupMetadata and CheckName may be called on the writer thread while
 // the lane polls; all else belongs to the lane's thread. Release() is called while the writer is idle.
 class KafkaSource : public Source {
  public:
@@ -76,6 +76,7 @@ class KafkaSource : public Source {
   std::vector<LostPosition> lost() const override { return lost_positions_; }
   Result<int64_t> FirstReadable(const LostPosition& lost, int64_t stored) override;
   Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId> partitions) override;
+  Scoring StoredScoring(PartitionId partition) const override;
   Result<std::vector<PositionRange>> Readable(std::span<const PartitionId> partitions) override;
   Status Assign(std::span<const PartitionId> partitions, std::span<const int64_t> next) override;
   Status Release() override;
@@ -87,8 +88,9 @@ class KafkaSource : public Source {
   // Member, generation and instance as of Assign(): what an epoch's positions are sent under, so that a
   // broker refuses them once the partitions have gone to another member. Null before Assign().
   KafkaGroupMetadata GroupMetadata() const;
-  // What goes with each position that is stored: how many partitions the topic had when the group first read it.
-  std::string PositionNote(const std::string& topic) const;
+  // What goes with each position that is stored: how many partitions the topic had when the group first read it, and
+  // how rows from there are scored.
+  std::string PositionNote(const std::string& topic, const Scoring& scoring) const;
   // Asks the group's coordinator whether another process took this member's name: kFenced. kRetry: no answer.
   // Proof is a member of that name with an id that this lane did not have when it took the partitions that it holds:
   // it asks for no other id before it released them. Ok while it holds none. Stores nothing.
@@ -209,6 +211,7 @@ class KafkaSource : public Source {
   KafkaGroupMetadata metadata_ GUARDED_BY(mutex_);
   std::string member_id_ GUARDED_BY(mutex_);                    // of the partitions that are held, else empty
   std::map<std::string, int> first_counts_ GUARDED_BY(mutex_);  // partitions per topic when the group first read it
+  std::map<PartitionId, Scoring> scorings_ GUARDED_BY(mutex_);  // as last asked
   std::atomic<uint64_t> tombstones_{0}, repeated_{0};
 };
 

@@ -9,6 +9,7 @@
 #include "connectors/kafka/kafka_producer.h"
 #include "connectors/kafka/kafka_source.h"
 #include "engine/clock.h"
+#include "engine/scoring_note.h"
 
 namespace anabranch {
 
@@ -43,9 +44,13 @@ rd_kafka_resp_err_t FirstError(const rd_kafka_topic_partition_list_t& list) {
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+std::string_view NoteOf(const rd_kafka_topic_partition_t& stored) {
+  return {static_cast<const char*>(stored.metadata), stored.metadata_size};
+}
+
 // The number of partitions that is noted with a stored position; 0: none is.
 int NotedCount(const rd_kafka_topic_partition_t& stored) {
-  const std::string_view note(static_cast<const char*>(stored.metadata), stored.metadata_size);
+  const std::string_view note = NoteOf(stored);
   return note.starts_with(kCountNote) ? std::atoi(std::string(note.substr(kCountNote.size())).c_str()) : 0;
 }
 
@@ -183,10 +188,17 @@ Result<int> KafkaSource::FirstCount(const std::string& topic, int count) const {
   }
 }
 
-std::string KafkaSource::PositionNote(const std::string& topic) const {
+std::string KafkaSource::PositionNote(const std::string& topic, const Scoring& scoring) const {
   const MutexLock lock(mutex_);
   const auto count = first_counts_.find(topic);
-  return count == first_counts_.end() ? std::string() : std::string(kCountNote) + std::to_string(count->second);
+  const bool counted = count != first_counts_.end();
+  return WithScoring(counted ? std::string(kCountNote) + std::to_string(count->second) : std::string(), scoring);
+}
+
+Scoring KafkaSource::StoredScoring(PartitionId partition) const {
+  const MutexLock lock(mutex_);
+  const auto scoring = scorings_.find(partition);
+  return scoring == scorings_.end() ? Scoring() : scoring->second;
 }
 
 Result<std::vector<int64_t>> KafkaSource::StoredPositions(std::span<const PartitionId> partitions) {
@@ -195,7 +207,10 @@ Result<std::vector<int64_t>> KafkaSource::StoredPositions(std::span<const Partit
   const KafkaPartitions list = MakeList(partitions);
   RETURN_IF_ERROR(AskStored(*client_, group_, settings_->options, lane_.cancel, list.get()));
   if (!settings_->read_back) RETURN_IF_ERROR(LearnCounts());
+  const MutexLock lock(mutex_);
   for (int i = 0; i < list->cnt; ++i) {
+    std::string_view note = NoteOf(list->elems[i]);
+    scorings_[partitions[static_cast<size_t>(i)]] = list->elems[i].offset < 0 ? Scoring() : TakeScoring(&note);
     stored.push_back(list->elems[i].offset < 0 ? kNoPosition : list->elems[i].offset);
   }
   return stored;
@@ -270,7 +285,7 @@ Status KafkaSource::CommitPositions(std::span<const PositionRange> positions) {
     rd_kafka_topic_partition_t* element =
         rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition);
     element->offset = range.next;
-    SetMetadata(element, PositionNote(partition.topic));
+    SetMetadata(element, PositionNote(partition.topic, range.scoring));
   }
   return CommitList(list.get());
 }

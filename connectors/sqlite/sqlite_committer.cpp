@@ -37,8 +37,8 @@ class SqliteCommitter : public Committer {
   struct Target {
     TargetId id;
     std::unique_ptr<SqliteTable> table;
-    std::map<PartitionId, int64_t> next;     // as this lane last saw it
-    std::map<PartitionId, int64_t> settled;  // what the running commit makes of it
+    std::map<PartitionId, SqliteTable::Stored> stored;   // as this lane last saw it
+    std::map<PartitionId, SqliteTable::Stored> settled;  // what the running commit makes of it
   };
 
   Status Claim();
@@ -76,9 +76,10 @@ Result<std::vector<TargetProgress>> SqliteCommitter::Progress(std::span<const Pa
   for (Target& target : targets_) {
     TargetProgress& mine = progress.emplace_back(target.id);
     for (const PartitionId partition : partitions) {
-      ASSIGN_OR_RETURN(const int64_t stored, target.table->Progress(lane_.partitions->at(partition)));
-      target.next[partition] = stored;
-      mine.next.push_back(stored);
+      ASSIGN_OR_RETURN(const auto stored, target.table->Progress(lane_.partitions->at(partition)));
+      target.stored[partition] = stored;
+      mine.next.push_back(stored.next);
+      mine.scoring.push_back(stored.scoring);
     }
   }
   return progress;
@@ -90,9 +91,12 @@ Status SqliteCommitter::MoveProgress(std::span<const PartitionId> partitions, st
   for (Target& target : targets_) {
     for (size_t i = 0; i < partitions.size(); ++i) {
       const SourcePartition& from = lane_.partitions->at(partitions[i]);
-      ASSIGN_OR_RETURN(const int64_t stored, target.table->Progress(from));
-      if (stored != kNoPosition) RETURN_IF_ERROR(target.table->Advance(from, stored, next[i]));
-      target.next.erase(partitions[i]);
+      ASSIGN_OR_RETURN(SqliteTable::Stored stored, target.table->Progress(from));
+      const int64_t expected = stored.next;
+      stored.next = next[i];
+      stored.scoring.since = std::min(stored.scoring.since, next[i]);
+      if (expected != kNoPosition) RETURN_IF_ERROR(target.table->Advance(from, expected, stored));
+      target.stored.erase(partitions[i]);
     }
   }
   return transaction.Commit();
@@ -116,7 +120,7 @@ Status SqliteCommitter::Commit(const EpochEnd& end) {
   if (status.ok()) {
     FaultPoint("sqlite.committed");
     for (Target& target : targets_) {
-      for (const auto& [partition, next] : target.settled) target.next[partition] = next;
+      for (const auto& [partition, stored] : target.settled) target.stored[partition] = stored;
     }
   }
   RETURN_IF_ERROR(Abort());
@@ -145,18 +149,18 @@ Status SqliteCommitter::CommitTarget(Target& target, const EpochEnd& end) {
   return {};
 }
 
-// Advances the progress of one partition.
+// Advances the progress of one partition. Where it is ahead of the range, other targets were behind: it stays.
 Status SqliteCommitter::Settle(Target& target, const PositionRange& range) {
   const SourcePartition& from = lane_.partitions->at(range.partition);
-  auto known = target.next.find(range.partition);
-  if (known == target.next.end()) {
-    ASSIGN_OR_RETURN(const int64_t stored, target.table->Progress(from));
-    known = target.next.emplace(range.partition, stored).first;
+  auto known = target.stored.find(range.partition);
+  if (known == target.stored.end()) {
+    ASSIGN_OR_RETURN(const auto stored, target.table->Progress(from));
+    known = target.stored.emplace(range.partition, stored).first;
   }
-  const int64_t expected = known->second;
-  const int64_t next = std::max(expected, range.next);
-  RETURN_IF_ERROR(target.table->Advance(from, expected, next));
-  target.settled[range.partition] = next;
+  SqliteTable::Stored now = known->second;
+  if (range.next >= now.next) now = {range.next, range.scoring};
+  RETURN_IF_ERROR(target.table->Advance(from, known->second.next, now));
+  target.settled[range.partition] = now;
   return Status::Ok();
 }
 

@@ -14,6 +14,7 @@ constexpr const char* kBooks =
     " upsert TEXT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS anabranch_progress(topology TEXT NOT NULL, target TEXT NOT NULL COLLATE NOCASE,"
     " topic TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL,"
+    " generation INTEGER NOT NULL DEFAULT 0, since INTEGER NOT NULL DEFAULT 0,"
     " PRIMARY KEY(topology, target, topic, partition)) WITHOUT ROWID;";
 constexpr const char* kCure = "rename it, or choose another \"table\" or \"path\"";
 
@@ -40,7 +41,18 @@ Status Damaged() { return {Code::kInternal, "an encoded database row cannot be r
 
 }  // namespace
 
-Status CreateSqliteBooks(SqliteDatabase& db) { return db.Execute(kBooks); }
+// A database of before there were generations gets their columns: all of its rows are of generation 0.
+Status CreateSqliteBooks(SqliteDatabase& db) {
+  RETURN_IF_ERROR(db.Execute(kBooks));
+  ASSIGN_OR_RETURN(SqliteStatement find,
+                   db.Prepare("SELECT 1 FROM pragma_table_info('anabranch_progress') WHERE name = 'generation'"));
+  ASSIGN_OR_RETURN(const bool there, find.Step());
+  find.Reset();
+  if (there) return {};
+  return db.Execute(
+      "ALTER TABLE anabranch_progress ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"
+      "ALTER TABLE anabranch_progress ADD COLUMN since INTEGER NOT NULL DEFAULT 0;");
+}
 
 Status SqliteTable::Invalid(const std::string& text) const {
   return {Code::kInvalid, "table \"" + program_.table() + "\" in " + program_.path() + " " + text};
@@ -128,35 +140,44 @@ Status SqliteTable::Prepare() {
   ASSIGN_OR_RETURN(upsert_, db_.Prepare("INSERT INTO " + QuoteSqlName(program_.table()) + "(" + names + ") VALUES(" +
                                         values + ") ON CONFLICT(\"" + key + "\") DO UPDATE SET " + changes));
   ASSIGN_OR_RETURN(find_, db_.Prepare("SELECT \"id\" FROM " + QuoteSqlName(program_.table()) + " WHERE \"key\" = ?"));
-  ASSIGN_OR_RETURN(progress_, db_.Prepare("SELECT next_offset FROM anabranch_progress"
+  ASSIGN_OR_RETURN(progress_, db_.Prepare("SELECT next_offset, generation, since FROM anabranch_progress"
                                           " WHERE topology = ? AND target = ? AND topic = ? AND partition = ?"));
   ASSIGN_OR_RETURN(insert_, db_.Prepare("INSERT INTO anabranch_progress(topology, target, topic, partition,"
-                                        " next_offset) VALUES(?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"));
-  ASSIGN_OR_RETURN(update_, db_.Prepare("UPDATE anabranch_progress SET next_offset = ?5 WHERE topology = ?1 AND"
-                                        " target = ?2 AND topic = ?3 AND partition = ?4 AND next_offset = ?6"));
+                                        " next_offset, generation, since) VALUES(?, ?, ?, ?, ?, ?, ?)"
+                                        " ON CONFLICT DO NOTHING"));
+  ASSIGN_OR_RETURN(update_, db_.Prepare("UPDATE anabranch_progress SET next_offset = ?5, generation = ?6, since = ?7"
+                                        " WHERE topology = ?1 AND target = ?2 AND topic = ?3 AND partition = ?4 AND"
+                                        " next_offset = ?8"));
   return {};
 }
 
-Result<int64_t> SqliteTable::Progress(const SourcePartition& from) {
+Result<SqliteTable::Stored> SqliteTable::Progress(const SourcePartition& from) {
   progress_.BindText(1, topology_);
   progress_.BindText(2, program_.table());
   progress_.BindText(3, from.topic);
   progress_.Bind(4, from.partition);
   const Result<bool> row = progress_.Step();
   if (!row.ok()) return row.status();
-  const int64_t next = *row ? progress_.Integer(0) : kNoPosition;
+  Stored stored;
+  if (*row) {
+    stored.next = progress_.Integer(0);
+    stored.scoring.generation = GenerationId(static_cast<uint32_t>(progress_.Integer(1)));
+    stored.scoring.since = progress_.Integer(2);
+  }
   progress_.Reset();
-  return next;
+  return stored;
 }
 
-Status SqliteTable::Advance(const SourcePartition& from, int64_t expected, int64_t next) {
+Status SqliteTable::Advance(const SourcePartition& from, int64_t expected, const Stored& now) {
   SqliteStatement& statement = expected == kNoPosition ? insert_ : update_;
   statement.BindText(1, topology_);
   statement.BindText(2, program_.table());
   statement.BindText(3, from.topic);
   statement.Bind(4, from.partition);
-  statement.Bind(5, next);
-  if (expected != kNoPosition) statement.Bind(6, expected);
+  statement.Bind(5, now.next);
+  statement.Bind(6, int64_t{now.scoring.generation});
+  statement.Bind(7, now.scoring.since);
+  if (expected != kNoPosition) statement.Bind(8, expected);
   RETURN_IF_ERROR(statement.Run());
   if (db_.changes() == 1) return {};
   return {Code::kFenced, "another writer moved the progress of " + program_.Describe() + " for " + from.topic + "/" +

@@ -13,16 +13,21 @@ namespace anabranch {
 // except Progress. Errors as SqliteDatabase says, and where noted.
 class SqliteTable {
  public:
+  // What is stored for one partition: the next position, kNoPosition when none is, and how rows from there are scored.
+  struct Stored {
+    int64_t next = kNoPosition;
+    Scoring scoring;  // without `before`
+  };
+
   SqliteTable(const SqliteTargetProgram& program, std::string topology, SqliteDatabase& db)
       : program_(program), topology_(std::move(topology)), db_(db) {}
 
   // Creates the table when absent, adds columns that it lacks. kInvalid, with the cure, when it is not this topology's.
   Status Claim();
   Status Prepare();
-  // kNoPosition when none is stored.
-  Result<int64_t> Progress(const SourcePartition& from);
+  Result<Stored> Progress(const SourcePartition& from);
   // kFenced when the stored position is not `expected`: another writer moved it.
-  Status Advance(const SourcePartition& from, int64_t expected, int64_t next);
+  Status Advance(const SourcePartition& from, int64_t expected, const Stored& now);
   Status Upsert(const EncodedRows& rows, const EncodedRows::Row& row);
   // Of a replayed row: whether it may take the place of the row that has its key. It may where there is none, and where
   // that one comes from an earlier position of the same source partition: of what another partition wrote, nobody knows

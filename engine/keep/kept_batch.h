@@ -38,7 +38,7 @@ struct KeptHeader {
     std::string maker;  // stage id
     std::string type;   // Type::ToString()
   };
-  uint16_t version = 0;   // of the format, as it was read
+  uint16_t version = 0;   // of the format
   std::string topology;   // name@hash
   std::string source;     // id
   uint64_t sequence = 0;  // of the batch in its lane's run: a later frame of the same batch replaces an earlier one

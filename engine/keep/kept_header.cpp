@@ -18,6 +18,10 @@ std::string PrintHeader(const KeptHeader& header) {
     PutNumber(range.partition.partition, &out);
     PutNumber(range.first, &out);
     PutNumber(range.next, &out);
+    if (!HasScoring(header)) continue;
+    PutNumber(uint32_t{range.scoring.generation}, &out);
+    PutNumber(range.scoring.since, &out);
+    PutNumber(uint32_t{range.scoring.before}, &out);
   }
   PutNumber(static_cast<uint32_t>(header.done.size()), &out);
   for (const KeptHeader::Stage& stage : header.done) {
@@ -41,12 +45,17 @@ bool ParseHeader(std::string_view text, KeptHeader* header) {
   header->source = in.Text();
   header->sequence = in.Number<uint64_t>();
   header->rows = in.Number<uint32_t>();
-  header->ranges.resize(in.Count(24));
+  header->ranges.resize(in.Count(HasScoring(*header) ? 40 : 24));
   for (KeptHeader::Range& range : header->ranges) {
     range.partition.topic = in.Text();
     range.partition.partition = in.Number<int32_t>();
     range.first = in.Number<int64_t>();
     range.next = in.Number<int64_t>();
+    if (HasScoring(*header)) {
+      range.scoring.generation = GenerationId(in.Number<uint32_t>());
+      range.scoring.since = in.Number<int64_t>();
+      range.scoring.before = GenerationId(in.Number<uint32_t>());
+    }
     if (range.first < 0 || range.next < range.first) return false;
   }
   header->done.resize(in.Count(20));
@@ -74,7 +83,7 @@ std::string SealFrame(const KeptHeader& header, std::string_view body, std::stri
   std::string frame;
   frame.reserve(kFramePrefixBytes + text.size() + body.size() + rest_of_body.size());
   PutNumber(kFrameMagic, &frame);
-  PutNumber(kFrameVersion, &frame);
+  PutNumber(header.version, &frame);
   PutNumber(header.outputs ? kOutputsFlag : uint16_t{0}, &frame);
   PutNumber(static_cast<uint32_t>(text.size()), &frame);
   PutNumber(Crc32c(text, Crc32c(frame)), &frame);

@@ -72,6 +72,7 @@ class Restorer {
   bool ReadErrors(std::vector<RowError>* errors);
   Status ReadStages();
   bool ReadStage(StageRows* rows);
+  bool ReadVersions(StageRows* rows);
   Status ReadColumns();
   Status CheckColumns(const SourceView& view, const std::vector<ColumnId>& needed) const;
   StageId ReaderOf(const SourceView& view, ColumnId column) const;
@@ -205,7 +206,7 @@ Status Restorer::SetPositions() {
   for (const KeptHeader::Range& range : header_.ranges) {
     ASSIGN_OR_RETURN(const From from, Find(range.partition));
     if (!from.wanted || from.next >= range.next) continue;
-    batch_.positions.push_back({from.id, std::max(range.first, from.next), range.next});
+    batch_.positions.push_back({from.id, std::max(range.first, from.next), range.next, range.scoring});
   }
   return Status::Ok();
 }
@@ -324,7 +325,25 @@ bool Restorer::ReadStage(StageRows* rows) {
     rows->active_count += active ? 1 : 0;
   }
   std::vector<RowError> unused;
-  return ReadErrors(rows != nullptr ? &rows->errors : &unused);
+  if (!ReadErrors(rows != nullptr ? &rows->errors : &unused)) return false;
+  return !HasScoring(header_) || ReadVersions(rows);
+}
+
+bool Restorer::ReadVersions(StageRows* rows) {
+  std::vector<std::string> versions(in_.Count(sizeof(uint32_t)));
+  for (std::string& version : versions) version = in_.Text();
+  if (versions.empty()) return in_.ok();
+  const char* used = in_.TakeArray(pick_.total(), 1);
+  if (!in_.ok()) return false;
+  if (rows == nullptr) return true;
+  rows->version.assign(pick_.kept, 0);
+  for (uint32_t row = 0; row < pick_.total(); ++row) {
+    const auto version = static_cast<uint8_t>(used[row]);
+    if (version >= versions.size()) return false;
+    if (pick_.place[row] != RowPick::kLeftOut) rows->version[pick_.place[row]] = version;
+  }
+  rows->versions = std::move(versions);
+  return true;
 }
 
 Status Restorer::ReadStages() {

@@ -341,6 +341,9 @@ Result<std::vector<KeptStore::Entry>> FileKeptStore::Claim(const std::string& so
   std::vector<Entry> entries;
   for (ClaimedRows& rows : ChainKeptRows(candidates, partitions, next)) {
     Entry entry = EntryOf(rows.entry, kFirstClaim + claims_.size());
+    for (KeptHeader::Range& range : rows.ranges) {
+      range.scoring = std::ranges::find(entry.header.ranges, range.partition, &KeptHeader::Range::partition)->scoring;
+    }
     entry.header.ranges = rows.ranges;
     entries.push_back(std::move(entry));
     claims_.push_back({rows.entry, std::move(rows.ranges)});

@@ -81,9 +81,15 @@ void PutNumbers(std::span<const T> numbers, std::string* out) {
 std::vector<KeptHeader::Range> RangesOf(const std::vector<PositionRange>& positions, const SourceTable& partitions) {
   std::vector<KeptHeader::Range> ranges;
   for (const PositionRange& range : positions) {
-    ranges.push_back({partitions.at(range.partition), range.first, range.next});
+    ranges.push_back({partitions.at(range.partition), range.first, range.next, range.scoring});
   }
   return ranges;
+}
+
+// What the ranges need.
+uint16_t VersionFor(const std::vector<KeptHeader::Range>& ranges) {
+  const bool scored = std::ranges::any_of(ranges, [](const auto& range) { return range.scoring != Scoring(); });
+  return scored ? kFrameVersion : kPlainVersion;
 }
 
 void AppendEncoded(const std::string& id, const EncodedRows& rows, PartitionTable& partitions, std::string* out) {
@@ -127,6 +133,10 @@ class BatchWriter {
   }
 
   std::string Write(std::vector<KeptHeader::Range> ranges, bool whole) {
+    header_.version = VersionFor(ranges);
+    for (StageId stage = 0; stage < plan_.stages(); ++stage) {
+      if (done_[stage] && !batch_.stages[stage].versions.empty()) header_.version = kFrameVersion;
+    }
     header_.topology = plan_.identity().topology;
     header_.source = plan_.sources[batch_.source].id;
     header_.sequence = whole ? batch_.sequence : 1;  // a row alone has the same bytes in any batch
@@ -158,6 +168,7 @@ class BatchWriter {
   void AppendHeaders();
   void AppendErrors(const std::vector<RowError>& errors);
   void AppendStage(StageId stage);
+  void AppendVersions(const StageRows& rows);
   void AppendColumns();
   void AppendTargets(bool with_encoded);
 
@@ -230,9 +241,19 @@ void BatchWriter::AppendStage(StageId stage) {
     PutNumber(static_cast<uint8_t>(static_cast<uint8_t>(outcome) | (rows.active[row] != 0 ? 8 : 0)), &rest_);
   }
   AppendErrors(rows.errors);
+  if (HasScoring(header_)) AppendVersions(rows);
   done_order_.resize(plan_.stages());
   done_order_[stage] = header_.done.size();
   header_.done.push_back(std::move(line));
+}
+
+// Which versions of its model a stage used, and for which rows. None: the plan's made them all.
+void BatchWriter::AppendVersions(const StageRows& rows) {
+  const bool any = rows.version.size() == batch_.rows();
+  PutNumber(static_cast<uint32_t>(any ? rows.versions.size() : 0), &rest_);
+  if (!any || rows.versions.empty()) return;
+  for (const std::string& version : rows.versions) PutText(version, &rest_);
+  for (const uint8_t version : Cut(rows.version)) PutNumber(version, &rest_);
 }
 
 void BatchWriter::AppendColumns() {
@@ -288,7 +309,7 @@ std::string WriteKeptPart(const Plan& plan, const RecordBatch& batch, const std:
   std::vector<KeptHeader::Range> ranges;
   for (const PositionRange& range : batch.positions) {
     const int64_t begin = CutBefore(batch, range, first), end = CutBefore(batch, range, first + count);
-    if (begin < end) ranges.push_back({batch.partitions->at(range.partition), begin, end});
+    if (begin < end) ranges.push_back({batch.partitions->at(range.partition), begin, end, range.scoring});
   }
   BatchWriter writer(plan, batch, done, first, count);
   return writer.Write(std::move(ranges), true);
@@ -308,6 +329,7 @@ std::string WriteKeptOutputs(const Plan& plan, const SourceTable& partitions, St
   header.outputs = true;
   header.rows = static_cast<uint32_t>(rows);
   header.ranges = RangesOf(batch.positions, partitions);
+  header.version = VersionFor(header.ranges);
   PartitionTable table(partitions);
   std::string rest;
   PutNumber(static_cast<uint32_t>(batch.targets.size()), &rest);

@@ -34,11 +34,10 @@ void BatchWindow::Recycle(std::unique_ptr<RecordBatch> batch) {
   spare_.push_back(std::move(batch));
 }
 
-void BatchWindow::Submit(std::unique_ptr<RecordBatch> batch, int64_t rows, int64_t read) {
+void BatchWindow::Submit(std::unique_ptr<RecordBatch> batch, const Intake& intake) {
   const bool more_waits = batch->rows() >= pacer_.limits().max_rows;
   auto flight = std::make_shared<Flight>();
-  flight->rows = rows;
-  flight->read = read;
+  static_cast<Intake&>(*flight) = intake;
   flight->batch = std::move(batch);
   flights_.push_back(flight);
   NoteBytes();
@@ -150,6 +149,8 @@ Status BatchWindow::Split() {
   ASSIGN_OR_RETURN(auto front, MakePart(batch, done, rules, 0, half));
   ASSIGN_OR_RETURN(auto back, MakePart(batch, done, rules, half, batch.rows() - half));
   back->last_part = whole->last_part;
+  front->kept = back->kept = whole->kept;
+  front->switches = whole->switches;
   if (whole->read > 0) {
     front->read = front->rows;
     back->read = back->rows;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,11 +27,17 @@ namespace anabranch {
 // another thread that takes the lane over, relies on that.
 class BatchWindow {
  public:
+  // What a batch is to the lane.
+  struct Intake {
+    int64_t rows = 0;   // source rows that it completes
+    int64_t read = 0;   // of these, counted as read by this run
+    bool kept = false;  // it was taken up from kept results
+    // It begins an epoch, as some partition switches: behind it no row is scored by an older generation than this.
+    std::optional<GenerationId> switches = {};
+  };
   // Its thread of computation writes status, failed_*, attempts and busy_ns, then `done`; the lane reads them after it.
-  struct Flight {
+  struct Flight : Intake {
     std::unique_ptr<RecordBatch> batch;  // never null in the window
-    int64_t rows = 0;                    // source rows that it completes
-    int64_t read = 0;                    // of these, counted as read by this run
     bool waits = false;                  // a part of a batch that was too large: computed when it is the oldest
     bool last_part = true;
     int64_t busy_ns = 0;
@@ -53,8 +60,8 @@ class BatchWindow {
   std::unique_ptr<RecordBatch> TakeBatch();
   void Recycle(std::unique_ptr<RecordBatch> batch);
 
-  // Computes a batch: on the crew when it is full, since more is waiting then, else here. `rows`, `read` as in Flight.
-  void Submit(std::unique_ptr<RecordBatch> batch, int64_t rows, int64_t read);
+  // Computes a batch: on the crew when it is full, since more is waiting then, else here.
+  void Submit(std::unique_ptr<RecordBatch> batch, const Intake& intake);
   // The oldest batch once it is computed, where needed in two parts. Null: there is none, or, without `wait`, it is not
   // computed yet and there is room for another.
   Result<const Flight*> Finished(bool wait);

@@ -26,6 +26,7 @@ void Merge(const std::vector<PositionRange>& from, std::vector<PositionRange>* i
     } else {
       at->first = std::min(at->first, range.first);
       at->next = std::max(at->next, range.next);
+      at->scoring = range.scoring;
     }
   }
 }

@@ -23,6 +23,15 @@ Status KeptFeed::Claim(const std::vector<PartitionId>& partitions, std::vector<i
   return Status::Ok();
 }
 
+std::vector<KeptHeader::Range> KeptFeed::Complete() const {
+  std::vector<KeptHeader::Range> complete;
+  for (const KeptStore::Entry& entry : entries_) {
+    const auto& ranges = entry.header.ranges;
+    if (entry.header.outputs) complete.insert(complete.end(), ranges.begin(), ranges.end());
+  }
+  return complete;
+}
+
 Status KeptFeed::Next(RecordBatch* batch, int64_t* rows) {
   FaultPoint("restart.feed");
   const KeptStore::Entry& entry = entries_[fed_];

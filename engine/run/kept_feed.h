@@ -25,6 +25,9 @@ class KeptFeed {
   const std::vector<PartitionId>& partitions() const { return partitions_; }
   const std::vector<int64_t>& next() const { return next_; }
 
+  // What it feeds of rows that are complete: they run nothing.
+  std::vector<KeptHeader::Range> Complete() const;
+
   bool has_more() const { return fed_ < entries_.size(); }
   // Fills `batch` (cleared) with the next kept rows; `rows` = how many source rows that is.
   Status Next(RecordBatch* batch, int64_t* rows);

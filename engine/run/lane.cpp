@@ -55,6 +55,7 @@ Lane::Lane(RunShared& shared, Parts parts)
       open_(shared.plan.epoch, shared.clock, writer_, patience_, meter_, shared.lane_bytes,
             ShowAtCommit(parts_.committers)),
       assignment_(shared, parts_, writer_, witness_, patience_),
+      switches_(shared.generations, parts_, writer_, shared.stop),
       keeper_(shared, parts_, writer_, window_, assignment_, feed_),
       fed_(shared.lanes_fed),
       at_end_(shared.lanes_at_end),
@@ -114,6 +115,7 @@ Status Lane::Step() {
   RETURN_IF_ERROR(writer_.status());
   RETURN_IF_ERROR(ReleaseFinished(false));
   RETURN_IF_ERROR(MakeRoomForLogs());
+  RETURN_IF_ERROR(Switch());
   if (patience_.TakeEnd()) return OnEnd();
   if (std::unique_ptr<RecordBatch> held = patience_.TakeHeld()) return OnEvent(SourceEvent::kRows, std::move(held));
   if (feed_.pending()) RETURN_IF_ERROR(Feed());
@@ -148,19 +150,33 @@ Status Lane::OnRows(std::unique_ptr<RecordBatch> batch) {
     // A complete batch is a letter that is only passed on: it is read, and no row of this run.
     const int64_t read = batch->rows();
     const int64_t rows = batch->complete ? 0 : read;
-    RETURN_IF_ERROR(TakeIn(std::move(batch), rows, read));
+    const bool switches = switches_.Stamp(batch.get());
+    RETURN_IF_ERROR(TakeIn(std::move(batch), {.rows = rows, .read = read}, switches));
   }
   return parts_.live->AtEnd() ? OnEnd() : Status::Ok();
 }
 
-Status Lane::TakeIn(std::unique_ptr<RecordBatch> batch, int64_t rows, int64_t read) {
+Status Lane::TakeIn(std::unique_ptr<RecordBatch> batch, BatchWindow::Intake intake, bool switches) {
   batch->lane = parts_.number;
   batch->intake_ns = meter_.polled_ns();
   batch->sequence = ++sequence_;
-  shared_.counters.AddRead(read);
-  window_.Submit(std::move(batch), rows, read);
+  shared_.counters.AddRead(intake.read);
+  if (switches) intake.switches = switches_.oldest();
+  window_.Submit(std::move(batch), intake);
   RETURN_IF_ERROR(ReleaseFinished(false));
   return open_.CloseIfDue(false);
+}
+
+// Nothing waits for it: the batches before it are on their way.
+Status Lane::Switch() {
+  if (at_end_) return Status::Ok();
+  std::vector<PositionRange> ranges = switches_.Take();
+  if (ranges.empty()) return Status::Ok();
+  FaultPoint("lane.switch");
+  std::unique_ptr<RecordBatch> batch = window_.TakeBatch();
+  batch->positions = std::move(ranges);
+  batch->PassPositions(shared_.plan.targets.size());
+  return TakeIn(std::move(batch), {}, true);
 }
 
 Status Lane::ReleaseFinished(bool wait_for_all) {
@@ -180,6 +196,7 @@ Status Lane::ReleaseFinished(bool wait_for_all) {
 // Gives the oldest batch to the writer. On an error it stays where it is, whole.
 Status Lane::HandOver() {
   const BatchWindow::Flight& oldest = *window_.flights().front();
+  if (oldest.switches) RETURN_IF_ERROR(open_.Close());
   if (shared_.show) shared_.show(*oldest.batch);
   oldest.batch->encoded.intake_ns = oldest.batch->intake_ns;
   oldest.batch->encoded.newest_ms = NewestOf(*oldest.batch);
@@ -187,7 +204,8 @@ Status Lane::HandOver() {
   const std::shared_ptr<BatchWindow::Flight> flight = window_.Pop();
   RecordBatch& batch = *flight->batch;
   counts_.Add(flight->rows, flight->read, batch);
-  if (feed_.pending() && flight->last_part) feed_.NoteReleased();
+  if (flight->kept && flight->last_part) feed_.NoteReleased();
+  if (flight->switches) switches_.Computed(*flight->switches);
   PassNoticesOn(batch);
   batch.encoded = writer_.TakeSpare();
   window_.Recycle(std::move(flight->batch));
@@ -252,9 +270,10 @@ Status Lane::OnAssigned() {
   at_end_.Set(false);
   RETURN_IF_ERROR(ReleaseAll());
   const std::vector<PartitionId> partitions = parts_.source->partitions();
-  ASSIGN_OR_RETURN(std::vector<int64_t> next, assignment_.WhereToContinue(partitions));
+  ASSIGN_OR_RETURN(const std::vector<int64_t> next, assignment_.WhereToContinue(partitions));
   meter_.Assigned(partitions, next);
-  RETURN_IF_ERROR(feed_.Claim(partitions, std::move(next)));
+  RETURN_IF_ERROR(feed_.Claim(partitions, next));
+  RETURN_IF_ERROR(switches_.Begin(partitions, next, feed_.Complete()));
   if (!feed_.has_more()) return StartLive();
   fed_.Set(false);
   return Status::Ok();
@@ -268,7 +287,8 @@ Status Lane::Feed() {
   int64_t rows = 0;
   RETURN_IF_ERROR(feed_.Next(batch.get(), &rows));
   if (!batch->complete) rows = batch->rows();
-  return TakeIn(std::move(batch), rows, 0);
+  const bool switches = batch->complete ? switches_.Follow(*batch) : switches_.Stamp(batch.get());
+  return TakeIn(std::move(batch), {.rows = rows, .kept = true}, switches);
 }
 
 Status Lane::StartLive() {
@@ -277,7 +297,9 @@ Status Lane::StartLive() {
   const std::vector<PartitionId> partitions = feed_.partitions();
   std::vector<int64_t> next = feed_.next();
   feed_.Close();
+  const std::vector<int64_t> fed_to = next;
   RETURN_IF_ERROR(assignment_.Recover(partitions, &next));
+  switches_.Move(partitions, fed_to, next);
   FaultPoint("restart.live");
   meter_.Assigned(partitions, next);
   const bool reads = parts_.live->Begin(partitions, next);
@@ -307,6 +329,7 @@ Status Lane::OnRevoked(bool lost) {
   if (lost) RETURN_IF_ERROR(DropOpen());
   feed_.Close();
   witness_.Flush();  // another lane may note these partitions from now on
+  switches_.End();
   meter_.Released();
   return parts_.source->Release();
 }
@@ -324,6 +347,7 @@ Status Lane::OnRefused() {
     return StopAtRefused(rows.front(), "; what its source gave cannot be read again");
   for (const RefusedRow& row : rows) RETURN_IF_ERROR(NoteRefused(row));
   RETURN_IF_ERROR(DropOpen());
+  switches_.Repeat();
   if (!rows.empty() && !refused_said_) {
     refused_said_ = true;
     shared_.warn(rows.front().reason + ": what was not committed yet is computed again without it");
@@ -380,6 +404,7 @@ void Lane::OnCommitted(const EpochEnd& end, int64_t rows) {
     shared_.refused.Forget(parts_.partitions->at(range.partition), range.next);
   }
   witness_.Committed(end.positions);
+  switches_.Committed(end.positions);
 }
 
 // Results that are kept on the way only save work: what cannot be kept is reported, and will be computed again.

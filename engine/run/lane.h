@@ -19,6 +19,7 @@
 #include "engine/run/patience.h"
 #include "engine/run/position_witness.h"
 #include "engine/run/run_shared.h"
+#include "engine/run/switches.h"
 #include "engine/run/uncommitted_counts.h"
 #include "engine/status.h"
 
@@ -74,7 +75,8 @@ class Lane {
   Status OnRows(std::unique_ptr<RecordBatch> batch);
   Status OnIdle();
   Status OnEnd();
-  Status TakeIn(std::unique_ptr<RecordBatch> batch, int64_t rows, int64_t read);
+  Status TakeIn(std::unique_ptr<RecordBatch> batch, BatchWindow::Intake intake, bool switches);
+  Status Switch();
   Status ReleaseFinished(bool wait_for_all);
   Status HandOver();
   Status ReleaseAll();
@@ -117,6 +119,7 @@ class Lane {
   Patience patience_;
   OpenEpoch open_;
   Assignment assignment_;
+  Switches switches_;
   FailureKeeper keeper_;
   CountedFlag fed_;     // the kept rows of its assignment are fed
   CountedFlag at_end_;  // nothing more comes, unless the group assigns it more

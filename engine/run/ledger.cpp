@@ -215,19 +215,18 @@ Result<std::optional<StoredProgress>> SqliteLedger::GetTarget(const std::string&
   if (!row.ok()) return Explain(row.status());
   if (!*row) return std::optional<StoredProgress>();
   const std::string next = read->Text(1);
-  StoredProgress progress;
-  progress.length = read->Integer(0);
-  const bool sound = read->Integer(2) == Checksum({"target", target, std::to_string(progress.length), next});
-  std::optional<std::map<SourcePartition, int64_t>> parsed = ParseProgress(next);
-  if (!sound || !parsed || progress.length < 0) return Damaged("target \"" + target + "\"");
-  progress.next = std::move(*parsed);
-  return std::optional<StoredProgress>(std::move(progress));
+  const int64_t length = read->Integer(0);
+  const bool sound = read->Integer(2) == Checksum({"target", target, std::to_string(length), next});
+  std::optional<StoredProgress> progress = ParseProgress(next);
+  if (!sound || !progress || length < 0) return Damaged("target \"" + target + "\"");
+  progress->length = length;
+  return progress;
 }
 
 Status SqliteLedger::PutTarget(const std::string& target, const StoredProgress& progress) {
   RETURN_IF_ERROR(Writable());
   const MutexLock guard(mutex_);
-  const std::string next = PrintProgress(progress.next);
+  const std::string next = PrintProgress(progress);
   SqliteTransaction transaction(*db_);
   RETURN_IF_ERROR(transaction.Begin());
   auto write = db_->Prepare("INSERT OR REPLACE INTO target VALUES(?, ?, ?, ?)");

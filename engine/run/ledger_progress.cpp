@@ -1,7 +1,10 @@
 #include "engine/run/ledger_progress.h"
 
+#include <algorithm>
 #include <charconv>
 #include <sstream>
+
+#include "engine/scoring_note.h"
 
 namespace anabranch {
 namespace {
@@ -16,27 +19,43 @@ bool TakeNumber(std::string_view* text, T* number) {
 
 }  // namespace
 
-std::string PrintProgress(const std::map<SourcePartition, int64_t>& next) {
+std::string PrintProgress(const StoredProgress& progress) {
   std::string text;
-  for (const auto& [from, position] : next) {
+  for (const auto& [from, position] : progress.next) {
     text += std::to_string(from.partition) + ' ' + std::to_string(position) + ' ' + from.topic + '\n';
+  }
+  for (const auto& [from, scoring] : progress.scoring) {
+    if (scoring.generation == 0) continue;
+    text += std::to_string(from.partition) + ' ' + WithScoring({}, scoring) + ' ' + from.topic + '\n';
   }
   return text;
 }
 
-std::optional<std::map<SourcePartition, int64_t>> ParseProgress(std::string_view text) {
-  std::map<SourcePartition, int64_t> next;
+std::optional<StoredProgress> ParseProgress(std::string_view text) {
+  StoredProgress progress;
   while (!text.empty()) {
     SourcePartition from;
+    if (!TakeNumber(&text, &from.partition)) return std::nullopt;
+    Scoring scoring;
+    if (text.starts_with("g=")) {
+      std::string_view note = text.substr(0, text.find(' '));
+      text.remove_prefix(std::min(note.size() + 1, text.size()));
+      scoring = TakeScoring(&note);
+      if (scoring.generation == 0) return std::nullopt;
+    }
     int64_t position = 0;
-    if (!TakeNumber(&text, &from.partition) || !TakeNumber(&text, &position)) return std::nullopt;
+    if (scoring.generation == 0 && !TakeNumber(&text, &position)) return std::nullopt;
     const size_t end = text.find('\n');
     if (end == std::string_view::npos) return std::nullopt;
     from.topic = text.substr(0, end);
     text.remove_prefix(end + 1);
-    next[from] = position;
+    if (scoring.generation == 0) {
+      progress.next[from] = position;
+    } else {
+      progress.scoring[from] = scoring;
+    }
   }
-  return next;
+  return progress;
 }
 
 std::string PrintCrashes(const std::vector<Ledger::Crashes>& crashes) {

@@ -27,13 +27,14 @@ Status OpenEpoch::CloseIfDue(bool idle) {
 }
 
 Status OpenEpoch::Close() {
+  if (empty()) return Status::Ok();
   meter_.NoteEpoch(rows_, clock_.NowNs() - since_ns_);
   Forget();
   return patience_.Try([this] { return writer_.CloseEpoch(); });
 }
 
 Status OpenEpoch::Finish() {
-  if (!empty()) RETURN_IF_ERROR(Close());
+  RETURN_IF_ERROR(Close());
   return patience_.Try([this] { return writer_.WaitIdle(); });
 }
 

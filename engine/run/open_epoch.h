@@ -38,6 +38,8 @@ class OpenEpoch {
   // Closes it when it is full or its time has come. An idle lane whose readers wait for a commit closes it at once,
   // unless a commit is running: then it grows meanwhile, which keeps the number of commits in step with the targets.
   Status CloseIfDue(bool idle);
+  // Closes it, unless it is empty: what is pushed next is another epoch's.
+  Status Close();
   // Closes it and waits until everything is committed.
   Status Finish();
   // The writer dropped it.
@@ -51,8 +53,6 @@ class OpenEpoch {
   int64_t WaitNs() const;
 
  private:
-  Status Close();
-
   const EpochLimits& limits_;
   const Clock& clock_;
   EpochWriter& writer_;

@@ -58,6 +58,7 @@ class Pipeline::Core {
     shared_.show = observer_.batch;
     shared_.show_stopped = observer_.stopped;
     shared_.accept_loss = options_.accept_loss;
+    shared_.generations = options_.generations;
   }
 
   Status Start();

@@ -53,6 +53,7 @@ class ReplaySource : public Source {
   Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId> partitions) override {
     return source_->StoredPositions(partitions);
   }
+  Scoring StoredScoring(PartitionId partition) const override { return source_->StoredScoring(partition); }
   Result<std::vector<int64_t>> StartPositions(std::span<const PartitionId> partitions) override {
     return source_->StartPositions(partitions);
   }

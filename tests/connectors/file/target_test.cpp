@@ -248,6 +248,26 @@ TEST_F(FileTargetTest, EpochWithoutRowsMovesProgressOnly) {
   EXPECT_EQ(Get("out"), "");
 }
 
+TEST_F(FileTargetTest, WhatScoresFromWhereOnStandsBesideTheProgress) {
+  const auto program = Bind();
+  Fill(0, 1);
+  const PartitionId partition = batch_.partition[0];
+  const auto scoring = [&](Committer& committer) { return committer.Progress({{partition}}).value()[0].scoring[0]; };
+  {
+    auto committer = MustOpen(*program);
+    EXPECT_EQ(scoring(*committer), Scoring());
+    ASSERT_TRUE(committer->Commit({1, {{partition, 0, 3, {GenerationId{17}, 2, {}}}}}).ok());
+  }
+  auto committer = MustOpen(*program);
+  EXPECT_EQ(scoring(*committer), (Scoring{GenerationId{17}, 2, {}}));
+  ASSERT_TRUE(committer->Commit({2, {{partition, 0, 2, {GenerationId{16}, 0, {}}}}}).ok());
+  EXPECT_EQ(scoring(*committer).generation, 17) << "another target was behind";
+  ASSERT_TRUE(committer->Commit({3, {{partition, 3, 3, {GenerationId{18}, 3, {}}}}}).ok());
+  EXPECT_EQ(scoring(*committer), (Scoring{GenerationId{18}, 3, {}})) << "a switch without a row";
+  ASSERT_TRUE(committer->MoveProgress({{partition}}, {{1}}).ok());
+  EXPECT_EQ(scoring(*committer), (Scoring{GenerationId{18}, 1, {}}));
+}
+
 TEST_F(FileTargetTest, ForeignFileIsRefusedAndLeftAlone) {
   Put("out", "precious\n");
   const std::string message = Message(*Bind(), Code::kInvalid);

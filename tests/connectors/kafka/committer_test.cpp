@@ -317,6 +317,60 @@ TEST(KafkaTransaction, NeverMovesThePositionOfAFileBack) {
   EXPECT_EQ(ReadAll(out).size(), 5u);
 }
 
+// What a member stored tells the next owner of the partition which generation scored what.
+TEST(KafkaTransaction, StoresBesideThePositionWhatScoresFromWhereOn) {
+  const std::string in = TestBroker::MakeTopic("scored.in", 1);
+  const std::string out = TestBroker::MakeTopic("scored.out", 1);
+  WriteNumbered(in, 10, 1);
+  std::string note;
+  {
+    TestLane lane(MakeSourceProgram({in}), "scored");
+    ASSERT_TRUE(lane.source->Open().ok());
+    auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+    ASSERT_TRUE(committer.ok());
+    ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
+    EncodedBatch batch = lane.TakeEncoded();
+    batch.positions[0].scoring = {GenerationId{17}, 4, {}};
+    ASSERT_TRUE((*committer)->Write(batch).ok());
+    ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
+    EXPECT_EQ(StoredOffset("anabranch.scored", in, 0, &note), 10);
+    EXPECT_EQ(note, "partitions=1;g=17;s=4");
+    EXPECT_EQ((*committer)->Progress(lane.owned).value()[0].scoring[0], (Scoring{GenerationId{17}, 4, {}}));
+    batch.positions[0] = {batch.positions[0].partition, 0, 6, {GenerationId{16}, 0, {}}};
+    ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
+    StoredOffset("anabranch.scored", in, 0, &note);
+    EXPECT_EQ(note, "partitions=1;g=17;s=4") << "another target was behind";
+    batch.positions[0] = {batch.positions[0].partition, 10, 10, {GenerationId{18}, 10, {}}};
+    ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok()) << "a switch without a row";
+  }
+  TestLane lane(MakeSourceProgram({in}), "scored", 0, false);
+  ASSERT_TRUE(lane.source->Open().ok());
+  while (lane.owned.empty()) ASSERT_TRUE(lane.Step().ok());
+  ASSERT_EQ((*lane.source->StoredPositions(lane.owned))[0], 10);
+  EXPECT_EQ(lane.source->StoredScoring(lane.owned[0]), (Scoring{GenerationId{18}, 10, {}}));
+  ASSERT_TRUE(lane.source->CommitPositions({{{lane.owned[0], 10, 10, {GenerationId{19}, 10, {}}}}}).ok());
+  StoredOffset("anabranch.scored", in, 0, &note);
+  EXPECT_EQ(note, "partitions=1;g=19;s=10") << "stored by itself, at least once";
+}
+
+TEST(KafkaTransaction, StoresWhatScoresAFileBesideItsNameAndMark) {
+  const std::string out = TestBroker::MakeTopic("scored.file", 1);
+  const std::vector<PartitionId> file = {0};
+  for (int round = 0; round < 2; ++round) {
+    TestLane lane(std::make_shared<FileProgram>("cases.jsonl", "monday"), "scoredfile");
+    auto committer = lane.OpenCommitter({MakeTargetProgram(out)});
+    ASSERT_TRUE(committer.ok()) << committer.status().message();
+    const auto progress = (*committer)->Progress(file);
+    ASSERT_TRUE(progress.ok()) << progress.status().message();
+    if (round == 1) {
+      EXPECT_EQ((*progress)[0].next[0], 50);
+      EXPECT_EQ((*progress)[0].scoring[0], (Scoring{GenerationId{3}, 20, {}}));
+      return;
+    }
+    ASSERT_TRUE((*committer)->Commit({1, {{0, 0, 50, {GenerationId{3}, 20, {}}}}}).ok());
+  }
+}
+
 TEST(KafkaTransaction, RefusesThePositionOfAnotherFile) {
   const std::string out = TestBroker::MakeTopic("other.out", 1);
   const std::vector<PartitionId> file = {0};

@@ -238,6 +238,45 @@ TEST_F(SqliteTest, RowsAndProgressAreCommittedTogetherAndSuppressedLater) {
   EXPECT_EQ(Query("SELECT next_offset FROM anabranch_progress"), Lines{"5"});
 }
 
+TEST_F(SqliteTest, WhatScoresFromWhereOnStandsBesideTheProgress) {
+  const auto program = Bind();
+  const auto scoring = [this](Committer& committer) {
+    return committer.Progress({{partition_}}).value()[0].scoring[0];
+  };
+  const auto commit = [this](Committer& committer, int64_t first, int64_t next, Scoring scored) {
+    return committer.Commit({1, {{partition_, first, next, scored}}});
+  };
+  {
+    auto committer = MustOpen(*program);
+    EXPECT_EQ(scoring(*committer), Scoring());
+    const EncodedBatch rows = Rows(*program, 0, 3, 1);
+    ASSERT_TRUE(committer->Write(rows).ok());
+    ASSERT_TRUE(commit(*committer, 0, 3, {GenerationId{17}, 2, {}}).ok());
+  }
+  auto committer = MustOpen(*program);
+  EXPECT_EQ(scoring(*committer), (Scoring{GenerationId{17}, 2, {}}));
+  ASSERT_TRUE(commit(*committer, 0, 1, {GenerationId{16}, 0, {}}).ok());
+  EXPECT_EQ(scoring(*committer).generation, 17) << "another target was behind";
+  ASSERT_TRUE(commit(*committer, 3, 3, {GenerationId{18}, 3, {}}).ok());
+  EXPECT_EQ(scoring(*committer), (Scoring{GenerationId{18}, 3, {}})) << "a switch without a row";
+  ASSERT_TRUE(committer->MoveProgress({{partition_}}, {{1}}).ok());
+  EXPECT_EQ(scoring(*committer), (Scoring{GenerationId{18}, 1, {}}));
+}
+
+TEST_F(SqliteTest, ADatabaseOfBeforeThereWereGenerationsIsTakenOver) {
+  {
+    auto db = SqliteDatabase::Open(Path(), SqliteDatabase::Mode::kReadWrite, 1000);
+  }
+  Sql("CREATE TABLE anabranch_progress(topology TEXT NOT NULL, target TEXT NOT NULL COLLATE NOCASE, topic TEXT NOT "
+      "NULL,"
+      " partition INTEGER NOT NULL, next_offset INTEGER NOT NULL,"
+      " PRIMARY KEY(topology, target, topic, partition)) WITHOUT ROWID");
+  const auto program = Bind();
+  auto committer = MustOpen(*program);
+  ASSERT_TRUE(WriteAndCommit(*committer, Rows(*program, 0, 3, 1)).ok());
+  EXPECT_EQ(Query("SELECT next_offset FROM anabranch_progress WHERE generation = 0 AND since = 0"), Lines{"3"});
+}
+
 TEST_F(SqliteTest, AbortedEpochLeavesNothing) {
   const auto program = Bind();
   auto committer = MustOpen(*program);

@@ -102,7 +102,34 @@ TEST_F(KeptBatchTest, AFrameOfTheOlderVersionIsReadAndANewerOneIsNamed) {
   EXPECT_EQ(MarkOf(got.columns[column].states()[1]), Mark::kSkipped) << "it had no marks, but it was skipped";
   const auto newer = ReadKeptHeader(WithVersion(frame, kFrameVersion + 1));
   ASSERT_FALSE(newer.ok());
-  EXPECT_NE(newer.status().message().find("reads versions up to 2"), std::string::npos) << newer.status().message();
+  EXPECT_NE(newer.status().message().find("reads versions up to 3"), std::string::npos) << newer.status().message();
+}
+
+TEST_F(KeptBatchTest, WhatScoredTheRowsIsKeptWithThem) {
+  for (size_t i = 0; i < batch.positions.size(); ++i) {
+    batch.positions[i].scoring = {GenerationId(i + 7), static_cast<int64_t>(i) + 100, GenerationId(i)};
+  }
+  StageRows& a = batch.stages[plan.a];
+  a.versions = {"gbt@7", "gbt@8"};
+  for (uint32_t row = 0; row < batch.rows(); ++row) a.version.push_back(row % 3 == 0 ? 1 : 0);
+  const auto frame = Keep({plan.in, plan.a});
+  EXPECT_EQ(ReadKeptHeader(*frame)->version, 3);
+  const Status status = Restore(frame, plan.ReuseAll());
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(got.stages[plan.a].versions, a.versions);
+  EXPECT_EQ(got.stages[plan.a].version, a.version);
+  EXPECT_TRUE(got.stages[plan.in].versions.empty());
+  for (size_t i = 0; i < batch.positions.size(); ++i) {
+    EXPECT_EQ(got.positions[i].scoring, batch.positions[i].scoring);
+    EXPECT_EQ(got.encoded.positions[i].scoring, batch.positions[i].scoring);
+  }
+}
+
+TEST_F(KeptBatchTest, AVersionThatTheListLacksIsDamage) {
+  StageRows& a = batch.stages[plan.a];
+  a.versions = {"gbt@7"};
+  a.version.assign(batch.rows(), 1);
+  EXPECT_FALSE(Restore(Keep({plan.in, plan.a}), plan.ReuseAll()).ok());
 }
 
 TEST_F(KeptBatchTest, TheHeaderTellsWhatIsInside) {

@@ -48,6 +48,7 @@ TEST_F(LedgerTest, KeepsFactsTargetsAndCountersAcrossOpens) {
   StoredProgress progress;
   progress.length = 123;
   progress.next = {{{"payments", 3}, 17}, {{"file:in put", 0}, 9'000'000'000}, {{"payments", 11}, 0}};
+  progress.scoring = {{{"payments", 3}, {GenerationId{17}, 12, {}}}, {{"file:in put", 0}, {GenerationId{18}, 0, {}}}};
   {
     auto ledger = Open();
     ASSERT_TRUE(ledger->Put({{"state", "running"}, {"source:a", "size=3;prefix=0"}}).ok());
@@ -64,6 +65,7 @@ TEST_F(LedgerTest, KeepsFactsTargetsAndCountersAcrossOpens) {
   ASSERT_TRUE(target.ok() && target->has_value());
   EXPECT_EQ((*target)->length, 123);
   EXPECT_EQ((*target)->next, progress.next);
+  EXPECT_EQ((*target)->scoring, progress.scoring);
   EXPECT_FALSE(ledger->GetTarget("file:/other")->has_value());
   const std::map<std::string, std::map<std::string, int64_t>> counters = {{"score", {{"rows_in", 7}, {"failed", 1}}},
                                                                           {"out", {{"rows_in", 2}}}};

@@ -40,6 +40,25 @@ TEST(ModelSets, AModelOfTwoStagesIsNamedOnce) {
   EXPECT_EQ(sets.names(found[1]), "a@1");
 }
 
+TEST(ModelSets, OfAModelWithVersionsTheOneThatScoredTheRowIsNamed) {
+  ModelSets sets({{1, "a@1"}, {2, "b@1"}, {3, "b@1"}});
+  constexpr auto kOk = Outcome::kOk;
+  RecordBatch batch = BatchOf(3, {{kOk, kOk, kOk}, {kOk, kOk, kOk}, {kOk, Outcome::kSkipped, kOk}, {kOk, kOk, kOk}});
+  const auto found = sets.Find(batch);
+  for (size_t row = 0; row < batch.rows(); ++row) EXPECT_EQ(sets.names(found[row]), "a@1,b@1") << row;
+  batch.stages[2].versions = {"b@2", "b@3"};
+  batch.stages[2].version = {0, 1, 1, 1};
+  batch.stages[3].versions = {"b@3"};
+  batch.stages[3].version = {0, 0, 0, 0};
+  const char* wanted[] = {"a@1,b@2,b@3", "a@1,b@3", "a@1,b@3", "a@1,b@3"};
+  const auto now = sets.Find(batch);
+  for (size_t row = 0; row < batch.rows(); ++row) EXPECT_EQ(sets.names(now[row]), wanted[row]) << row;
+  // The next batch was scored by the plan's alone.
+  const RecordBatch plain = BatchOf(3, {{kOk, kOk, kOk}});
+  EXPECT_EQ(sets.names(sets.Find(plain)[0]), "a@1,b@1");
+  EXPECT_EQ(sets.names(sets.Find(batch)[0]), "a@1,b@2,b@3");
+}
+
 TEST(ModelSets, MoreThan64ModelsInRandomPatternsAreRightAndBounded) {
   constexpr size_t kModels = 70;
   std::vector<ResultIdentity::Model> models;

@@ -1,0 +1,267 @@
+// A switch of generations is part of a commit: whatever ends a run between two commit units, every record has one
+// generation, the same in all targets, and the one that the history of switches says.
+#include <atomic>
+#include <random>
+
+#include "tests/engine/run/run_fixture.h"
+#include "tests/engine/run/switch_fixture.h"
+
+namespace anabranch {
+namespace {
+
+class SwitchesTest : public RunTest {
+ protected:
+  // score → a, b: results say which generation scored them.
+  void Build() {
+    registry.Add(std::make_unique<OutsideConnector>(outside));
+    options.generations = &generations;
+    plan.plan().batch.max_rows = 8;
+    plan.plan().epoch.commit_ns = 1'000'000;
+    const StageId in = plan.Source(input);
+    plan.plan().sources[0].program = std::make_shared<OutsideSourceProgram>(outside);
+    const StageId score = plan.Node("score", {in}, [this](const NodeRun& run) { return Score(run); });
+    for (const char* unit : {"a", "b"}) {
+      const StageId sink = plan.Persist(unit, {score}, output, unit);
+      plan.plan().targets[plan.node(sink).target].program = std::make_shared<OutsideTarget>(unit);
+    }
+    plan.plan().targets.push_back({"dead_letters", std::make_shared<OutsideTarget>("a")});
+  }
+
+  Status Score(const NodeRun& run) {
+    RecordBatch& batch = run.batch;
+    if (score_fails_at >= 0 && std::ranges::find(batch.offset, score_fails_at.load()) != batch.offset.end()) {
+      return {Code::kStage, "the model is gone"};
+    }
+    for (uint32_t row = 0; row < batch.rows(); ++row) {
+      const auto of = std::ranges::find(batch.positions, batch.partition[row], &PositionRange::partition);
+      if (of == batch.positions.end()) return {Code::kInternal, "a row of no range"};
+      const GenerationId generation = of->scoring.At(batch.offset[row]);
+      if (!generations.Ready(generation)) ++not_ready;
+      batch.payload[row] = batch.text.Copy(std::to_string(uint32_t{generation}));
+    }
+    return Status::Ok();
+  }
+
+  RunSummary RunOnce() {
+    generations.Restart();
+    CancelToken token;
+    return Run(plan.plan(), token);
+  }
+
+  void ExpectOneGenerationPerRecord() {
+    EXPECT_EQ(not_ready, 0) << "rows were scored by a generation that nobody had asked for";
+    EXPECT_EQ(outside.doubled, 0);
+    EXPECT_EQ(outside.units["a"].rows, outside.units["b"].rows);
+    for (int p = 0; p < static_cast<int>(outside.records.size()); ++p) {
+      const SourcePartition partition = Outside::Named(p);
+      int64_t last = 0;
+      for (int64_t offset = 0; offset < outside.records[static_cast<size_t>(p)]; ++offset) {
+        const auto row = outside.units["a"].rows.find({partition, offset});
+        ASSERT_NE(row, outside.units["a"].rows.end()) << "lost: " << p << "/" << offset;
+        const int64_t generation = std::stoll(row->second);
+        ASSERT_EQ(generation, int64_t{generations.At(partition, offset)})
+            << "not the history's: " << p << "/" << offset;
+        ASSERT_GE(generation, last) << p << "/" << offset;
+        ASSERT_GE(offset, generations.PlannedAt(partition, GenerationId(static_cast<uint32_t>(generation))));
+        last = generation;
+      }
+    }
+  }
+
+  Outside outside;
+  FakeGenerations generations;
+  std::atomic<int> not_ready{0};
+  std::atomic<int64_t> score_fails_at{-1};
+};
+
+TEST_F(SwitchesTest, WithoutGenerationsNothingIsStampedOrCommittedInAddition) {
+  outside.records = {3};
+  Build();
+  options.generations = nullptr;
+  int commits = 0;
+  outside.fault = [&](const std::string& unit, bool behind) {
+    commits += unit == "a" && behind ? 1 : 0;
+    return Status::Ok();
+  };
+  EXPECT_TRUE(RunOnce().status.ok());
+  EXPECT_EQ(commits, 1);
+  EXPECT_EQ(outside.units["a"].progress[Outside::Named(0)].scoring, Scoring());
+  EXPECT_EQ((outside.units["b"].rows[{Outside::Named(0), 2}]), "0");
+}
+
+TEST_F(SwitchesTest, AnIdlePartitionCommitsItsSwitchToo) {
+  outside.records = {4, 0};
+  Build();
+  generations.Activate();
+  bool more = true;
+  outside.poll = [&]() -> std::optional<SourceEvent> {
+    if (generations.switches(Outside::Named(1)) > 0 && more) {
+      more = false;
+      generations.Activate();
+    }
+    return generations.At(Outside::Named(1), 0) < 2 ? std::optional(SourceEvent::kIdle) : std::nullopt;
+  };
+  ASSERT_TRUE(RunOnce().status.ok());
+  for (const char* unit : {"a", "b"}) {
+    const Outside::Place& idle = outside.units[unit].progress[Outside::Named(1)];
+    EXPECT_EQ(idle.next, 0);
+    EXPECT_EQ(idle.scoring.generation, 2);
+  }
+  ExpectOneGenerationPerRecord();
+}
+
+TEST_F(SwitchesTest, APlannedSwitchBeginsAtItsOffsetWithinABatch) {
+  outside.records = {40};
+  outside.take = [](int) { return int64_t{8}; };
+  Build();
+  generations.Activate();
+  bool planned = false;
+  outside.poll = [&]() -> std::optional<SourceEvent> {
+    if (generations.switches(Outside::Named(0)) == 0) return SourceEvent::kIdle;
+    if (!planned) generations.Activate({{Outside::Named(0), 19}});
+    planned = true;
+    return std::nullopt;
+  };
+  ASSERT_TRUE(RunOnce().status.ok());
+  EXPECT_EQ((outside.units["a"].rows[{Outside::Named(0), 18}]), "1");
+  EXPECT_EQ((outside.units["a"].rows[{Outside::Named(0), 19}]), "2");
+  EXPECT_EQ(outside.units["b"].progress[Outside::Named(0)].scoring.since, 19);
+  ExpectOneGenerationPerRecord();
+}
+
+// The first unit has an epoch with a switch, the second has not: the run after scores those rows as then, though
+// another generation is active by now.
+TEST_F(SwitchesTest, RowsThatOneTargetHasAreScoredAgainByTheGenerationThatItHas) {
+  outside.records = {8};
+  Build();
+  generations.Activate();
+  bool killed = false;
+  outside.fault = [&](const std::string& unit, bool behind) {
+    const MutexLock lock(outside.mutex);
+    if (killed || unit != "a" || !behind || outside.units["a"].rows.empty()) return Status::Ok();
+    killed = true;
+    return Status(Code::kFenced, "killed");
+  };
+  EXPECT_EQ(RunOnce().status.code(), Code::kFenced);
+  ASSERT_GT(outside.units["a"].rows.size(), outside.units["b"].rows.size());
+  generations.Activate();
+  outside.records = {30};
+  ASSERT_TRUE(RunOnce().status.ok());
+  EXPECT_TRUE(generations.required().contains(GenerationId{1}));
+  EXPECT_EQ((outside.units["b"].rows[{Outside::Named(0), 0}]), "1");
+  EXPECT_EQ((outside.units["b"].rows[{Outside::Named(0), 29}]), "2");
+  ExpectOneGenerationPerRecord();
+}
+
+TEST_F(SwitchesTest, APartitionThatWasCommittedWithANewerGenerationKeepsIt) {
+  outside.records = {8};
+  Build();
+  for (const char* unit : {"a", "b"}) outside.units[unit].progress[Outside::Named(0)] = {4, {GenerationId{9}, 3, {}}};
+  generations.Activate();
+  outside.take = [](int) { return int64_t{2}; };
+  ASSERT_TRUE(RunOnce().status.ok());
+  EXPECT_EQ(generations.required(), std::set<GenerationId>{GenerationId{9}});
+  EXPECT_EQ((outside.units["a"].rows[{Outside::Named(0), 7}]), "9");
+  EXPECT_EQ(outside.units["a"].progress[Outside::Named(0)].scoring.since, 3);
+}
+
+TEST_F(SwitchesTest, KeptRowsThatWaitForAStageAreScoredByTheNewestGeneration) {
+  outside.records = {40};
+  outside.take = [](int) { return int64_t{8}; };
+  Build();
+  generations.Activate();
+  score_fails_at = 20;
+  const RunSummary first = RunOnce();
+  ASSERT_TRUE(first.failure) << first.status.message();
+  ASSERT_EQ(outside.units["a"].rows.size(), 16U);
+  ASSERT_GT(first.failure->kept_rows, 0);
+  score_fails_at = -1;
+  generations.Activate();
+  options.start = RunStart::kRestart;
+  const RunSummary second = RunOnce();
+  ASSERT_TRUE(second.status.ok()) << second.status.message();
+  EXPECT_EQ((outside.units["a"].rows[{Outside::Named(0), 15}]), "1");
+  EXPECT_EQ((outside.units["a"].rows[{Outside::Named(0), 16}]), "2");
+  ExpectOneGenerationPerRecord();
+}
+
+TEST_F(SwitchesTest, KeptRowsThatAreCompleteStayAsTheyWereScored) {
+  outside.records = {2000};
+  outside.take = [](int) { return int64_t{8}; };
+  Build();
+  plan.plan().epoch.max_rows = 40;
+  generations.Activate();
+  outside.fault = [this](const std::string& unit, bool behind) {
+    const MutexLock lock(outside.mutex);
+    const bool fails = unit == "a" && !behind && !outside.units["a"].rows.empty();
+    return fails ? Status(Code::kStage, "the disk is full") : Status::Ok();
+  };
+  const RunSummary first = RunOnce();
+  ASSERT_TRUE(first.failure) << first.status.message();
+  ASSERT_GT(first.failure->kept_rows, 0);
+  const auto kept = static_cast<int64_t>(outside.units["a"].rows.size());
+  outside.fault = [](const std::string&, bool) { return Status::Ok(); };
+  generations.Activate();
+  options.start = RunStart::kRestart;
+  const RunSummary second = RunOnce();
+  ASSERT_TRUE(second.status.ok()) << second.status.message();
+  EXPECT_EQ((outside.units["b"].rows[{Outside::Named(0), kept}]), "1");
+  EXPECT_EQ((outside.units["b"].rows[{Outside::Named(0), 1999}]), "2");
+  ExpectOneGenerationPerRecord();
+}
+
+// Runs end at any commit of any unit, before or behind it; epochs are aborted and written again; partitions come and
+// go; generations are activated at any time, some for a given position.
+class RandomSwitches : public SwitchesTest {
+ protected:
+  void TryOnce(uint64_t seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937_64 random(seed);
+    Mutex mutex;
+    const auto draw = [&](int64_t below) {
+      const MutexLock lock(mutex);
+      return static_cast<int64_t>(random() % static_cast<uint64_t>(below));
+    };
+    constexpr int kFaultyRuns = 6;
+    outside.positions = static_cast<Outside::Positions>(seed % 3);
+    outside.records = {300, 120, 0, 40};
+    options.workers = seed % 2 == 0 ? 1 : 3;
+    Build();
+    generations.Activate();
+    std::atomic<bool> faulty{true};
+    outside.take = [&](int) { return std::max<int64_t>(0, draw(8) - 2); };
+    outside.poll = [&]() -> std::optional<SourceEvent> {
+      if (draw(12) == 0 && generations.active() < 60) {
+        std::map<SourcePartition, int64_t> positions;
+        if (draw(2) == 0) positions[Outside::Named(static_cast<int>(draw(2)))] = draw(300);
+        generations.Activate(positions);
+      }
+      if (faulty && draw(40) == 0) return draw(2) == 0 ? SourceEvent::kRevoked : SourceEvent::kLost;
+      return std::nullopt;
+    };
+    outside.fault = [&](const std::string& unit, bool behind) {
+      if (!faulty || draw(14) != 0) return Status::Ok();
+      const bool aborts = !behind && unit != "group" && draw(3) == 0;
+      return Status(aborts ? Code::kAborted : Code::kFenced, "by chance");
+    };
+    for (int run = 0; run < kFaultyRuns; ++run) {
+      const RunSummary ended = RunOnce();
+      ASSERT_TRUE(ended.status.ok() || ended.status.code() == Code::kFenced) << ended.status.message();
+    }
+    faulty = false;
+    const RunSummary last = RunOnce();
+    ASSERT_TRUE(last.status.ok()) << last.status.message();
+    ExpectOneGenerationPerRecord();
+    EXPECT_GT(generations.switches(Outside::Named(0)), 2U);
+    EXPECT_GT(generations.switches(Outside::Named(2)), 0U) << "the partition without records";
+  }
+};
+
+class RandomSwitchesBySeed : public RandomSwitches, public ::testing::WithParamInterface<uint64_t> {};
+
+TEST_P(RandomSwitchesBySeed, EveryRecordHasOneGenerationInBothTargets) { TryOnce(GetParam()); }
+
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomSwitchesBySeed, ::testing::Range<uint64_t>(1, 31));
+
+}  // namespace
+}  // namespace anabranch
