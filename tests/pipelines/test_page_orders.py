@@ -322,5 +322,39 @@ class Pipelines(MockedPage):
         self.assertIn("anabranch ui --http 127.0.0.1:", page.inner_text(".notice"))
 
 
+class Answers(MockedPage):
+    def test_a_request_that_is_open_is_not_asked_again(self):
+        self.serve()
+        asked = []
+
+        def before(request, _query):
+            if request == "GET letters/groups":
+                asked.append(request)
+                time.sleep(12)
+
+        self.mock.before = before
+        page = self.open("/letters")
+        page.wait_for_selector("text=60 letters by stage and code", timeout=20000)  # it took longer than a look at live numbers may
+        self.assertEqual(len(asked), 1)
+
+    def test_an_order_without_an_answer_may_be_carried_out(self):
+        self.serve().failure = dict(FAILURE)
+        page = self.open("/restart")
+        page.fill(".confirm input", "payments")
+        page.route("**/restart", lambda route: route.abort())
+        page.click("button:has-text('Restart from gbt')")
+        page.wait_for_selector("text=The server does not answer. It may be carried out all the same: look at the audit")
+
+    def test_a_command_is_copied_or_says_that_it_is_not(self):
+        self.serve().dead = False
+        page = self.open(wait="[data-box]")
+        page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true})")
+        self.mock.dead = True
+        page.wait_for_selector("text=The process does not answer")
+        page.click(".notice >> text=Copy")
+        page.wait_for_selector(".notice >> text=Selected: copy it by key")
+        self.assertIn("anabranch run", page.evaluate("getSelection().toString()"))
+
+
 if __name__ == "__main__":
     harness.main()

@@ -9,9 +9,12 @@ import { TokenForm, Trouble } from "./parts.js";
  */
 export class Load extends Component {
   state = {};
+  asked = 0;
+  /** The number of the request that is not answered yet: while there is one, time alone starts no other. */
+  open = 0;
   componentDidMount() {
     this.stop = token.subscribe(() => this.load());
-    if (this.props.every) this.timer = setInterval(() => document.hidden || this.load(), this.props.every * 1000);
+    if (this.props.every) this.timer = setInterval(() => document.hidden || this.open || this.load(), this.props.every * 1000);
   }
   componentWillUnmount() {
     this.gone = true;
@@ -20,12 +23,16 @@ export class Load extends Component {
   }
   load = async () => {
     if (this.props.secret && !token.value) return this.setState({ data: null, error: null });
+    const number = this.open = ++this.asked;
+    let state;
     try {
-      const data = await this.props.load();
-      if (!this.gone) this.setState({ data, error: null });
+      state = { data: await this.props.load(), error: null };
     } catch (error) {
-      if (!this.gone) this.setState({ error });
+      state = { error };
     }
+    if (this.gone || number !== this.asked) return;  // a later request makes this answer worthless
+    this.open = 0;
+    this.setState(state);
   };
   render() {
     const { data, error } = this.state;

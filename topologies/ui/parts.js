@@ -1,5 +1,5 @@
 // Small pieces that several pages draw.
-import { html, live, Component, signal } from "./live.js";
+import { html, live, Component, createRef, signal } from "./live.js";
 import { api, token, setToken, refusal, topology } from "./store.js";
 import { stateOf } from "./format.js";
 
@@ -36,13 +36,20 @@ export function Table({ caption, head, rows, numeric = [], empty = "None." }) {
 
 /** Text to paste, with a button that copies it. @extends {Component<{text: string}>} */
 export class Command extends Component {
+  state = { said: "Copy" };
+  text = createRef();
   render() {
     const copy = async () => {
-      await navigator.clipboard?.writeText(this.props.text).catch(() => {});
-      this.setState({ copied: true });
+      try {
+        await navigator.clipboard.writeText(this.props.text);  // none where the page is not from this machine or by TLS
+        this.setState({ said: "Copied" });
+      } catch {
+        getSelection().selectAllChildren(this.text.current);
+        this.setState({ said: "Selected: copy it by key" });
+      }
     };
-    return html`<span class="command"><code>${this.props.text}</code>
-      <button type="button" onClick=${copy}>${(this.state).copied ? "Copied" : "Copy"}</button></span>`;
+    return html`<span class="command"><code ref=${this.text}>${this.props.text}</code>
+      <button type="button" onClick=${copy}>${this.state.said}</button></span>`;
   }
 }
 

@@ -56,6 +56,29 @@ export class ApiError extends Error {
   }
 }
 
+/** The server did not answer, or not in time. */
+class NoAnswer extends Error {
+  constructor(message, cure) {
+    super(message);
+    this.cure = cure;
+  }
+}
+
+/** Seconds to wait for an answer. Dead letters are read from where they are, which takes the server up to 30 s. */
+const patience = (path) => (/^(letters|restart)/.test(path) ? 45 : 10);
+
+/** [status, text] of an answer. */
+async function ask(url, request, seconds) {
+  try {
+    const answer = await fetch(url, { ...request, signal: AbortSignal.timeout(seconds * 1000) });
+    return [answer.status, await answer.text()];
+  } catch (error) {
+    const carriedOut = request.method === "POST" ? "It may be carried out all the same: look at the audit before you order it again." : "";
+    if (error.name === "TimeoutError") throw new NoAnswer(`The server has not answered within ${seconds} s.`, carriedOut || "Ask again when it is less busy.");
+    throw new NoAnswer("The server does not answer.", carriedOut || "Is the process there?");
+  }
+}
+
 /** The path of the API for the chosen pipeline. */
 export const base = () => (pipelineId.value && pipelineId.value !== "self" ? `api/v1/pipelines/${encodeURIComponent(pipelineId.value)}/` : "api/v1/");
 
@@ -68,17 +91,16 @@ export async function api(path, options = {}) {
   const given = token.value;
   if (given) headers["X-Anabranch-Token"] = given;
   if (options.body !== undefined) headers["Content-Type"] = "application/json";
-  const answer = await fetch((options.of ?? base()) + path, {
-    method: options.method || (options.body === undefined ? "GET" : "POST"),
-    headers, body: options.body === undefined ? undefined : JSON.stringify(options.body),
-    cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(10000),
-  });
-  const text = await answer.text();
+  const method = options.method || (options.body === undefined ? "GET" : "POST");
+  const [status, text] = await ask((options.of ?? base()) + path, {
+    method, headers, body: options.body === undefined ? undefined : JSON.stringify(options.body),
+    cache: "no-store", credentials: "omit",
+  }, patience(path));
   let body = null;
   try { body = text ? JSON.parse(text) : null; } catch { /* not an answer of ours */ }
-  if (answer.ok) return body;
-  const error = new ApiError(answer.status, body);
-  if (answer.status === 401 && given && given === token.value) {  // it may be that of a process before this one
+  if (status < 300) return body;
+  const error = new ApiError(status, body);
+  if (status === 401 && given && given === token.value) {  // it may be that of a process before this one
     refusal.value = error;
     setToken("");
   }
