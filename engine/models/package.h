@@ -90,7 +90,7 @@ Status PackFolder(const std::string& folder);
 Status WritePackageTar(const ModelPackage& package, const std::string& tar);
 
 // The packages of a registry folder: its sub-folders with a model.json and its .tar files. By manifest alone; nothing
-// is verified. Those that cannot be read are left out, with a reason in `skipped`.
+// is verified. Those that cannot be read are omitted, with a reason in `skipped`.
 struct RegistryEntry {
   std::string place, name, version, digest;
 };

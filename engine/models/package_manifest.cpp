@@ -7,6 +7,7 @@
 
 #include "engine/fault.h"
 #include "engine/models/package_files.h"
+#include "engine/models/package_type.h"
 #include "engine/models/sha256.h"
 #include "engine/printable.h"
 
@@ -179,10 +180,10 @@ class ManifestReader {
 
   void ReadInputs(const Json& inputs) {
     for (const auto& item : inputs.items()) {
-      if (item.value().is_string()) {
+      if (item.value().is_string() && ParseTypeText(item.value().get<std::string>())) {
         out_.inputs.push_back({item.key(), item.value().get<std::string>()});
       } else {
-        Fault("inputs." + item.key(), item.value(), "a type, as \"float64\"");
+        Fault("inputs." + item.key(), item.value(), "a type, as \"float64\" or \"tensor<float32>[8,8]\"");
       }
     }
   }

@@ -98,6 +98,16 @@ def minus_mean_for_99():
                  [value("X", FLOAT, ["N", 1])], [value("Y", FLOAT, ["N", 1])], [("bound", np.array(99.5, np.float32))])
 
 
+def crash():
+    """The least integer divided by -1: the processor raises a signal, which no runtime catches."""
+    return model("crash",
+                 [helper.make_node("Cast", ["X"], ["i"], to=INT64), helper.make_node("Sub", ["i", "i"], ["zero"]),
+                  helper.make_node("Add", ["zero", "least"], ["a"]), helper.make_node("Add", ["zero", "minus"], ["b"]),
+                  helper.make_node("Div", ["a", "b"], ["q"]), helper.make_node("Cast", ["q"], ["Y"], to=FLOAT)],
+                 [value("X", FLOAT, ["N", 1])], [value("Y", FLOAT, ["N", 1])],
+                 [("least", np.array([-2**63], np.int64)), ("minus", np.array([-1], np.int64))])
+
+
 def times(name, factor):
     """Y = factor X."""
     return model(name, [helper.make_node("MatMul", ["X", "w"], ["Y"])],
@@ -129,6 +139,7 @@ def main():
     save("loops_for_99", loops_for_99())
     save("stubborn", stubborn("stubborn", -1e9))
     save("stubborn_for_99", stubborn("stubborn_for_99", 99.5))
+    save("crash", crash())
     save("noisy", noisy())
     save("sparse_weight", sparse_weight())
     save("minus_mean_for_99", minus_mean_for_99())

@@ -159,6 +159,17 @@ struct ModelArgs {
   std::string file;
   std::string format = "text";  // text | json
 };
+struct PackageArgs {
+  std::string place;            // of the package, or where it is imported from
+  std::string format = "text";  // text | json
+  std::string for_file, key;    // check; empty: none
+  std::vector<std::string> allow_paths;
+  bool approved = false;           // check
+  bool in_process = false;         // check
+  int timeout_s = 120;             // check
+  std::string out, name, version;  // import
+  std::string tar, kitfile;        // export: one of them
+};
 struct DoctorArgs {
   std::string file;     // topology whose brokers are checked; may be empty
   std::string brokers;  // host:port list; may be empty
@@ -223,6 +234,10 @@ int CommandExplain(const ExplainArgs& args, CommandIo& io);
 int CommandSchema(const SchemaArgs& args, CommandIo& io);
 int CommandInit(const InitArgs& args, CommandIo& io);
 int CommandModelInspect(const ModelArgs& args, CommandIo& io);
+int CommandModelPack(const PackageArgs& args, CommandIo& io);
+int CommandModelCheck(const PackageArgs& args, CommandIo& io);
+int CommandModelImport(const PackageArgs& args, CommandIo& io);
+int CommandModelExport(const PackageArgs& args, CommandIo& io);
 int CommandDoctor(const DoctorArgs& args, CommandIo& io);
 int CommandTopics(const TopicsArgs& args, CommandIo& io);
 int CommandMetrics(const MetricsArgs& args, CommandIo& io);

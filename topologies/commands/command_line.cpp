@@ -7,6 +7,7 @@
 #include "engine/fault.h"
 #include "engine/printable.h"
 #include "topologies/commands/command_options.h"
+#include "topologies/commands/package_options.h"
 #include "topologies/commands/serve_options.h"
 #include "topologies/commands/watch_options.h"
 #include "topologies/language/edit.h"
@@ -31,6 +32,7 @@ struct AllArgs {
   SchemaArgs schema;
   InitArgs init;
   ModelArgs model;
+  PackageArgs package;
   DoctorArgs doctor;
   TopicsArgs topics;
   MetricsArgs metrics;
@@ -384,13 +386,18 @@ class CommandLine {
 
   void AddModel() {
     ModelArgs& args = args_.model;
-    CLI::App* model = Command(app_, "model", "Works on model files.", "anabranch model inspect models/gbt.onnx");
+    CLI::App* model =
+        Command(app_, "model", "Works on model files and packages.", "anabranch model inspect models/gbt.onnx");
     model->require_subcommand(1);
-    CLI::App* command = Command(*model, "inspect", "Shows inputs, outputs, types, shapes and metadata of a model.",
-                                "anabranch model inspect models/gbt.onnx");
-    command->add_option("FILE", args.file, "the model file (ONNX)")->required()->type_name("");
+    CLI::App* command =
+        Command(*model, "inspect", "Shows inputs, outputs, types, shapes and metadata of a model or a package.",
+                "anabranch model inspect models/gbt.onnx");
+    command->add_option("FILE", args.file, "the model file (ONNX), or a package: a folder or a .tar")
+        ->required()
+        ->type_name("");
     AddWord(command, "--format", &args.format, {"text", "json"});
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandModelInspect(args_.model, io); }; });
+    AddPackageCommands(model, &args_.package, [this](Action action) { action_ = std::move(action); });
   }
 
   void AddDoctor() {

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "engine/models/model_store.h"
+#include "engine/models/package_type.h"
 
 namespace anabranch {
 namespace {
@@ -211,6 +212,20 @@ TEST_F(Packages, TheStoreHoldsWhatTheRegistryLost) {
   ASSERT_TRUE(store.Keep({}).ok());
   EXPECT_EQ(store.Get(digest).status().code(), Code::kUnavailable);
   EXPECT_TRUE(fs::is_empty(root_ / "state/models"));
+}
+
+TEST(PackageTypes, AreReadAsTheyAreWritten) {
+  for (const Type& type : {Type::Scalar(Kind::kBool), Type::Scalar(Kind::kTimestamp), Type::List(Kind::kString),
+                           Type::Tensor(Kind::kFloat32, {8, 8}), Type::Tensor(Kind::kFloat64, {3})}) {
+    const auto read = ParseTypeText(type.ToString());
+    ASSERT_TRUE(read) << type.ToString();
+    EXPECT_EQ(read->ToString(), type.ToString());
+  }
+  for (const char* text : {"", "float", "list<list>", "list<string>[2]", "tensor<float32>", "tensor<float32>[]",
+                           "tensor<float32>[0]", "tensor<float32>[2,]", "tensor<float32>[2", "tensor<float32>[-1,2]",
+                           "tensor<float32>[99999999,99999999]", ">float32<"}) {
+    EXPECT_FALSE(ParseTypeText(text)) << text;
+  }
 }
 
 }  // namespace
