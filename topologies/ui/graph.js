@@ -68,7 +68,8 @@ const Box = live(({ box, at, plan }) => {
           stroke-dasharray=${`${(n.busy * RING).toFixed(1)} ${RING.toFixed(1)}`} /></svg></span>
     <span class="box-numbers"><span>${perSecond(n.rate)}</span><span>p99 ${duration(n.p99)}</span></span>
     <span class="box-state"><${Glyph} state=${mark} /><span>${word}</span>
-      <span class="box-note">${wait >= 0.01 ? `lanes wait ${percent(wait)}` : n.busy >= 0.01 ? `${percent(n.busy)} of busy` : ""}</span></span>
+      <span class="box-note">
+        ${wait >= 0.01 ? `lanes wait ${percent(wait)}` : n.busy >= 0.01 ? `${percent(n.busy)} of busy` : ""}</span></span>
   </button>`;
 });
 
@@ -95,18 +96,22 @@ const Edges = live(({ places, plan }) => {
   const sources = new Set(places.edges.map((edge) => edge.from));
   const letters = lettersAt(places);
   return html`<svg class="edges" width=${places.width} height=${places.height + letters.room} aria-hidden="true">
-    <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">
+    <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse"
+      orient="auto">
       <path d="M0 0L8 4L0 8z" class="arrow" /></marker>
-      <marker id="arrow-bad" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">
+      <marker id="arrow-bad" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse"
+        orient="auto">
       <path d="M0 0L8 4L0 8z" class="arrow-bad" /></marker></defs>
     ${places.edges.map((edge) => {
       const { rate } = numbersOf(stagesOf.get(edge.from) || []);
-      return html`<path key=${`${edge.from} ${edge.to}`} class=${classes("edge", { flows: rate > 0 && !plan })} d=${curve(places, edge)} stroke-width=${width(rate)} marker-end="url(#arrow)" />`;
+      return html`<path key=${`${edge.from} ${edge.to}`} class=${classes("edge", { flows: rate > 0 && !plan })} d=${curve(places, edge)}
+          stroke-width=${width(rate)} marker-end="url(#arrow)" />`;
     })}
     ${boxes.map((box) => {
       const { rate } = numbersOf(box.stages);
       const at = places.nodes[box.id], flows = sources.has(box.id) && rate > 0 && !plan;
-      return html`<text key=${box.id} class="edge-rate" x=${at.x + BOX.width + 7} y=${at.y + BOX.height / 2 - 7}>${flows ? perSecond(rate) : ""}</text>`;
+      return html`<text key=${box.id} class="edge-rate" x=${at.x + BOX.width + 7} y=${at.y + BOX.height / 2 - 7}>
+        ${flows ? perSecond(rate) : ""}</text>`;
     })}
     ${letters.room ? boxes.map((box) => {
       const at = places.nodes[box.id];
@@ -128,16 +133,19 @@ const Picture = live(({ plan }) => {
   const { boxes, key } = shape.value;
   const places = layout.value?.key === key ? layout.value : null;
   const letters = places ? lettersAt(places) : { ...CORNER, room: 0 };
-  return html`<div class=${classes("picture", { placed: places })} style=${places ? { width: `${places.width}px`, height: `${places.height + letters.room}px` } : null}>
+  return html`<div class=${classes("picture", { placed: places })}
+      style=${places ? { width: `${places.width}px`, height: `${places.height + letters.room}px` } : null}>
     ${places ? html`<${Edges} places=${places} plan=${plan} />` : null}
-    <ol role="list">${boxes.map((box) => html`<li key=${box.id}><${Box} box=${box} at=${places?.nodes[box.id] || CORNER} plan=${plan} /></li>`)}</ol>
+    <ol role="list">${boxes.map((box) => html`<li key=${box.id}><${Box} box=${box} at=${places?.nodes[box.id] || CORNER} plan=${plan} />
+          </li>`)}</ol>
     ${letters.room ? html`<${LettersBox} at=${letters} />` : null}
   </div>`;
 });
 
 const LettersBox = live(({ at }) => {
   const { letters } = numbersOf(Object.keys(snapshot.value?.stages || {}));
-  return html`<a href="#/letters" class=${classes("letters-box", { some: letters > 0 })} style=${{ transform: `translate(${at.x}px, ${at.y}px)`, width: `${BOX.width}px` }}>
+  return html`<a href="#/letters" class=${classes("letters-box", { some: letters > 0 })}
+      style=${{ transform: `translate(${at.x}px, ${at.y}px)`, width: `${BOX.width}px` }}>
     <span aria-hidden="true">✉</span> dead letters <b>${count(letters)}</b></a>`;
 });
 

@@ -25,4 +25,5 @@ self.onmessage = ({ data }) => {
 
 // A first layout takes three times as long as a second one, because its code is not compiled yet. The page waits for its
 // data at this time, so a small graph is laid out and forgotten.
-place({ nodes: ["a", "b", "c", "d", "e", "f"], edges: [["a", "b"], ["a", "c"], ["b", "d"], ["c", "d"], ["a", "d"], ["d", "e"], ["c", "f"]], width: 9, height: 9 });
+place({ nodes: ["a", "b", "c", "d", "e", "f"], edges: [["a", "b"], ["a", "c"], ["b", "d"], ["c", "d"], ["a", "d"], ["d", "e"], ["c", "f"]],
+    width: 9, height: 9 });

@@ -9,10 +9,13 @@ import { ago, clock, duration, plural, valueText, whole } from "./format.js";
 const chosen = signal(({ node: "", code: "" }));
 
 const groups = (data) => html`<section class="card"><h2>Dead letters</h2>
-  <${Table} caption=${`${plural(data.letters, "letter")} by stage and code`} head=${["stage", "code", "letters", "oldest", "newest", "list"]} numeric=${[2]}
+  <${Table} caption=${`${plural(data.letters, "letter")} by stage and code`}
+    head=${["stage", "code", "letters", "oldest", "newest", "list"]} numeric=${[2]}
     empty="There is no dead letter."
-    rows=${data.groups.map((g) => [html`<a href=${`#/graph/${encodeURIComponent(g.node)}`}>${g.node}</a>`, html`<code>${g.code}</code>`, whole(g.count), ago(g.oldest, null), ago(g.newest, null),
-      html`<button type="button" onClick=${() => (chosen.value = { node: g.node, code: g.code })} aria-label=${`Show letters of ${g.node}, ${g.code}`}>Show</button>`])} /></section>`;
+    rows=${data.groups.map((g) => [html`<a href=${`#/graph/${encodeURIComponent(g.node)}`}>${g.node}</a>`, html`<code>${g.code}</code>`,
+          whole(g.count), ago(g.oldest, null), ago(g.newest, null),
+      html`<button type="button" onClick=${() => (chosen.value = { node: g.node, code: g.code })}
+          aria-label=${`Show letters of ${g.node}, ${g.code}`}>Show</button>`])} /></section>`;
 
 const NO_FILTER = { node: "", code: "", where: "" };
 
@@ -64,8 +67,8 @@ class List extends Component {
       for (const id of ids) found.push(await api(letterAt(id, true)));
       const masked = found.filter((letter) => letter.masked).length;
       if (masked) {
-        return this.setState({ note: "", error: { message: `Nothing is exported: ${plural(masked, "letter")} of ${whole(ids.length)} would have *** in place of values.`,
-                                                  cure: "Use a token with the role operate." } });
+        const message = `Nothing is exported: ${plural(masked, "letter")} of ${whole(ids.length)} would have *** in place of values.`;
+        return this.setState({ note: "", error: { message, cure: "Use a token with the role operate." } });
       }
       save(found, `${topology.value?.name || "pipeline"}-letters.jsonl`);
       this.setState({ note: `${plural(ids.length, "letter")} exported.` });
@@ -84,28 +87,35 @@ class List extends Component {
       <label>Stage <input value=${node} onInput=${set("node")} list="stages" /></label>
       <datalist id="stages">${(topology.value?.stages || []).map((s) => html`<option value=${s.id} />`)}</datalist>
       <label>Code <input value=${code} onInput=${set("code")} /></label>
-      <label class="grow">Only where <input value=${where} onInput=${set("where")} placeholder="amount > 900" spellcheck=${false} type="search" /></label>
+      <label class="grow">Only where <input value=${where} onInput=${set("where")} placeholder="amount > 900" spellcheck=${false}
+        type="search" /></label>
       <button type="submit" class="main">Search</button></form>`;
   }
   table() {
     const { letters, picked } = this.state;
     const all = letters.map((l) => l.id);
-    const box = (label, checked, ids) => html`<input type="checkbox" aria-label=${label} checked=${checked} onChange=${(e) => this.pick(ids, e.target.checked)} />`;
+    const box = (label, checked, ids) => html`<input type="checkbox" aria-label=${label} checked=${checked}
+      onChange=${(e) => this.pick(ids, e.target.checked)} />`;
     return html`<${Table} caption="Letters" empty="No letter fits."
-      head=${[box("Pick all that are shown", all.length > 0 && picked.size === all.length, all), "letter", "stage", "code", "message", "age"]}
-      rows=${letters.map((l) => [box(`Pick ${l.id}`, picked.has(l.id), [l.id]), html`<a class="mono" href=${`#/letters/${encodeURIComponent(l.id)}`}>${l.id}</a>`,
-                                 l.node, html`<code>${l.code}</code>`, l.message, duration(l.age_s)])} />`;
+      head=${[box("Pick all that are shown", all.length > 0 && picked.size === all.length, all), "letter", "stage", "code",
+          "message", "age"]}
+      rows=${letters.map((l) => [
+        box(`Pick ${l.id}`, picked.has(l.id), [l.id]), html`<a class="mono" href=${`#/letters/${encodeURIComponent(l.id)}`}>${l.id}</a>`,
+        l.node, html`<code>${l.code}</code>`, l.message, duration(l.age_s)])} />`;
   }
   render() {
     const { letters, picked, sought, error, next, scanned, total, note } = this.state;
     if (!token.value) return html`<section class="card"><h2>Letters</h2><${TokenForm} what="To read letters" /></section>`;
     return html`<section class="card"><h2>Letters</h2>${this.form()}<${Trouble} error=${error} />
-      ${letters ? html`<p class="hint">Showing ${whole(letters.length)} of ${whole(total)} letters${scanned != null ? `, ${whole(scanned)} looked at` : ""}.</p>
+      ${letters ? html`<p class="hint">Showing ${whole(letters.length)} of ${whole(total)} letters${scanned != null
+          ? `, ${whole(scanned)} looked at` : ""}.</p>
       ${this.table()}
       <p class="actions">${next ? html`<button type="button" onClick=${() => this.load(sought, next)}>More</button>` : null}
-        <button type="button" onClick=${this.export} disabled=${!letters.length}>Export ${picked.size ? picked.size : "all shown"} as JSONL</button>
+        <button type="button" onClick=${this.export} disabled=${!letters.length}>Export ${picked.size ? picked.size
+            : "all shown"} as JSONL</button>
         <small role="status">${note}</small></p>
-      <${Replay} ids=${[...picked]} sought=${sought} done=${() => this.load(sought, null)} />` : html`<p class="hint">Loads …</p>`}</section>`;
+      <${Replay} ids=${[...picked]} sought=${sought} done=${() => this.load(sought, null)} />`
+          : html`<p class="hint">Loads …</p>`}</section>`;
   }
 }
 
@@ -148,7 +158,8 @@ class Replay extends Component {
     this.setState({ busy: true, error: null });
     try {
       const answer = await api("letters/replay", { body: { ...this.state.body, dry_run: false } });
-      this.setState({ plan: null, busy: false, note: answer.done ? "The replay is done. What failed again is in the list." : "The replay goes on. A warning says when it is done." });
+      this.setState({ plan: null, busy: false, note: answer.done ? "The replay is done. What failed again is in the list."
+          : "The replay goes on. A warning says when it is done." });
       this.props.done();
     } catch (error) {
       this.setState({ error, busy: false });
@@ -157,13 +168,18 @@ class Replay extends Component {
   render() {
     const { plan, words, busy, error, note } = this.state;
     if (this.props.sought.where && !this.props.ids.length) {
-      return html`<div class="replay"><p class="hint">A replay takes picked letters, or all of a stage and code. Pick those of this search.</p></div>`;
+      return html`<div class="replay">
+        <p class="hint">A replay takes picked letters, or all of a stage and code. Pick those of this search.</p></div>`;
     }
-    return html`<div class="replay"><p class="actions"><button type="button" class="main" disabled=${busy} onClick=${this.ask}>Try a replay of ${this.choice().words}</button> <small role="status">${note}</small></p>
+    return html`<div class="replay"><p class="actions">
+      <button type="button" class="main" disabled=${busy} onClick=${this.ask}>Try a replay of ${this.choice().words}</button> <small
+        role="status">${note}</small></p>
       <${Trouble} error=${error} />
-      ${plan ? html`<div class="notice is-info" role="status"><${Glyph} state="reused" /><div>A replay of ${words} sends <b>${plural(plan.letters, "letter")}</b> on from the stage that refused them; ${whole(plan.with_results)} reuse results.
+      ${plan ? html`<div class="notice is-info" role="status"><${Glyph} state="reused" /><div>A replay of ${words} sends <b>
+          ${plural(plan.letters, "letter")}</b> on from the stage that refused them; ${whole(plan.with_results)} reuse results.
         ${Object.entries(plan.cannot || {}).map(([why, n]) => html`<br />${whole((n))} cannot: ${why}`)}
-        <p class="actions"><button type="button" class="main" disabled=${busy} onClick=${this.order}>Replay them</button> <button type="button" onClick=${() => this.setState({ plan: null })}>Leave it</button></p></div></div>` : null}</div>`;
+        <p class="actions"><button type="button" class="main" disabled=${busy} onClick=${this.order}>Replay them</button> <button
+          type="button" onClick=${() => this.setState({ plan: null })}>Leave it</button></p></div></div>` : null}</div>`;
   }
 }
 
@@ -171,8 +187,10 @@ class Replay extends Component {
 const Skip = live(() => {
   const failure = snapshot.value?.failure;
   if (!failure || !token.value) return null;
-  return html`<section class="card"><h2>Records that wait for ${failure.stage}</h2><p>${whole(failure.records)} records wait for a restart. Skipping makes them dead letters, which can be replayed later.</p>
-    <${Order} key=${failure.at} what="A skip" path="letters/skip" button="Skip them" danger done="The waiting records become dead letters." /></section>`;
+  return html`<section class="card"><h2>Records that wait for ${failure.stage}</h2><p>
+    ${whole(failure.records)} records wait for a restart. Skipping makes them dead letters, which can be replayed later.</p>
+    <${Order} key=${failure.at} what="A skip" path="letters/skip" button="Skip them" danger
+      done="The waiting records become dead letters." /></section>`;
 });
 
 /** Where one letter is read; revealed: with the values that the schema hides, where the token may see them. */
@@ -180,20 +198,26 @@ const letterAt = (id, reveal) => `letters/${encodeURIComponent(id)}${reveal ? "?
 /** The letter whose hidden values the user asked for. */
 const revealed = signal("");
 
-const Masked = ({ letter }) => html`<div class="notice is-warn"><${Glyph} state="refused" /><div><b>Masked:</b> what is *** here came as a value that the schema hides. Do not produce this text again.
+const Masked = ({ letter }) => html`<div class="notice is-warn"><${Glyph} state="refused" /><div>
+  <b>Masked:</b> what is *** here came as a value that the schema hides. Do not produce this text again.
   ${revealed.value === letter.id ? "This token may not see it; a token with the role operate may."
     : html`<button type="button" onClick=${() => (revealed.value = letter.id)}>Show the values</button>`}</div></div>`;
 
 const whole_letter = (letter) => html`<section class="card" aria-label="One letter">
-  <div class="title"><h2 class="mono">${letter.id}</h2><span class="spacer"></span><button type="button" onClick=${() => go({ page: "letters" })}>Back to the list</button></div>
+  <div class="title"><h2 class="mono">${letter.id}</h2><span class="spacer"></span>
+    <button type="button" onClick=${() => go({ page: "letters" })}>Back to the list</button></div>
   <p><b>${letter.node}</b> <code>${letter.code}</code> ${letter.message}</p>
   ${letter.masked ? html`<${Masked} letter=${letter} />` : null}
-  <dl class="facts"><div><dt>failed at</dt><dd>${clock(letter.failed_at)}</dd></div><div><dt>attempts</dt><dd>${letter.attempts}</dd></div><div><dt>class</dt><dd>${letter.class}</dd></div>
+  <dl class="facts"><div><dt>failed at</dt><dd>${clock(letter.failed_at)}</dd></div><div><dt>attempts</dt><dd>${letter.attempts}</dd></div>
+    <div><dt>class</dt><dd>${letter.class}</dd></div>
     <div><dt>record's time</dt><dd>${letter.timestamp > 0 ? clock(new Date(letter.timestamp).toISOString()) : "none"}</dd></div>
     <div><dt>key</dt><dd class="mono">${letter.key == null ? "none" : valueText(letter.key)}</dd></div></dl>
   <h3>Value</h3><pre class="scroll" tabindex="0" role="region" aria-label="Value">${valueText(letter.value, 2)}</pre>
-  <${Table} caption="Headers" head=${["name", "value"]} rows=${(letter.headers || []).map((h) => [valueText(h[0]), html`<span class="mono">${valueText(h[1])}</span>`])} empty="It has no header." />
-  <h3>Results so far</h3><pre class="scroll" tabindex="0" role="region" aria-label="Results so far">${JSON.stringify(letter.results, null, 2)}</pre></section>`;
+  <${Table} caption="Headers" head=${["name", "value"]}
+    rows=${(letter.headers || []).map((h) => [valueText(h[0]), html`<span class="mono">${valueText(h[1])}</span>`])}
+      empty="It has no header." />
+  <h3>Results so far</h3><pre class="scroll" tabindex="0" role="region" aria-label="Results so far">
+    ${JSON.stringify(letter.results, null, 2)}</pre></section>`;
 
 export const Letters = () => {
   const id = item.value, reveal = revealed.value === id;

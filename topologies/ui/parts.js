@@ -30,7 +30,8 @@ export function Table({ caption, head, rows, numeric = [], empty = "None." }) {
   if (!rows.length) return html`<p class="hint">${empty}</p>`;
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${caption}><table><caption>${caption}</caption>
     <thead><tr>${head.map((cell, i) => html`<th scope="col" class=${numeric.includes(i) ? "number" : ""}>${cell}</th>`)}</tr></thead>
-    <tbody>${rows.map((row) => html`<tr>${row.map((cell, i) => html`<td class=${numeric.includes(i) ? "number" : ""}>${cell}</td>`)}</tr>`)}</tbody>
+    <tbody>${rows.map((row) => html`<tr>
+          ${row.map((cell, i) => html`<td class=${numeric.includes(i) ? "number" : ""}>${cell}</td>`)}</tr>`)}</tbody>
   </table></div>`;
 }
 
@@ -69,7 +70,8 @@ export const TokenForm = live(({ what }) => {
     typed.value = "";
   };
   return html`<form class="token" onSubmit=${submit}><${Trouble} error=${refusal.value} />
-    <p>${what} needs a token: the one in the address that <code>anabranch</code> printed when it started, behind <code>#t=</code>, or yours of the file of <code>--http-tokens</code>. This tab keeps it.</p>
+    <p>${what} needs a token: the one in the address that <code>anabranch</code> printed when it started,
+      behind <code>#t=</code>, or yours of the file of <code>--http-tokens</code>. This tab keeps it.</p>
     <label>Token <input type="password" autocomplete="off" value=${typed.value} onInput=${(e) => (typed.value = e.target.value)} /></label>
     <button type="submit">Use it</button></form>`;
 });
@@ -101,6 +103,7 @@ export class Order extends Component {
     if (!token.value) return html`<${TokenForm} what=${what} />`;
     return html`<form onSubmit=${this.send}><label class="confirm">Type <b>${name}</b> to confirm
       <input autocomplete="off" spellcheck=${false} value=${typed} onInput=${(e) => this.setState({ typed: e.target.value })} /></label>
-      <button type="submit" class=${danger ? "danger" : "main"} disabled=${busy || typed !== name}>${button}</button><${Trouble} error=${error} /></form>`;
+      <button type="submit" class=${danger ? "danger" : "main"} disabled=${busy || typed !== name}>${button}</button>
+        <${Trouble} error=${error} /></form>`;
   }
 }

@@ -43,7 +43,8 @@ export class Plot extends Component {
   draw() {
     const { lines, show, xIsTime } = this.props;
     this.plot?.destroy();
-    const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 0.5 }, ticks: { stroke: colour("--line"), width: 0.5 } };
+    const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 0.5 },
+      ticks: { stroke: colour("--line"), width: 0.5 } };
     this.plot = new (window).uPlot({
       width: this.place.current.clientWidth || 380, height: this.height(), cursor: { drag: { x: false, y: false } },
       legend: { show: false }, scales: { x: { time: !!xIsTime, distr: xIsTime ? 1 : 3, log: 2 } },
@@ -55,12 +56,17 @@ export class Plot extends Component {
   render() {
     const { title, lines, x, xName, show } = this.props;
     const last = (line) => line.values.reduce((found, value) => value ?? found, (null));
-    return html`<figure class="plot"><figcaption>${title}${lines.map((line) => html` <span class="legend"><svg viewBox="0 0 14 8" aria-hidden="true">
-        <path d="M0 4h14" style=${{ stroke: `var(${line.tone})` }} /></svg> ${line.name} <b>${last(line) == null ? "–" : show((last(line)))}</b></span>`)}</figcaption>
+    return html`<figure class="plot"><figcaption>
+      ${title}${lines.map((line) => html` <span class="legend"><svg viewBox="0 0 14 8" aria-hidden="true">
+        <path d="M0 4h14" style=${{ stroke: `var(${line.tone})` }} /></svg> ${line.name} <b>
+          ${last(line) == null ? "–" : show((last(line)))}</b></span>`)}</figcaption>
       <div ref=${this.place} class="canvas" aria-hidden="true"></div>
-      <details><summary>As a table</summary><div class="scroll short" tabindex="0" role="region" aria-label=${title}><table><thead><tr><th scope="col">${xName}</th>
+      <details><summary>As a table</summary><div class="scroll short" tabindex="0" role="region" aria-label=${title}><table><thead><tr>
+        <th scope="col">${xName}</th>
         ${lines.map((line) => html`<th scope="col" class="number">${line.name}</th>`)}</tr></thead>
-        <tbody>${x.map((at, i) => html`<tr><td>${this.xText(at)}</td>${lines.map((line) => html`<td class="number">${line.values[i] == null ? "–" : show((line.values[i]))}</td>`)}</tr>`)}</tbody></table></div></details></figure>`;
+        <tbody>${x.map((at, i) => html`<tr><td>${this.xText(at)}</td>
+              ${lines.map((line) => html`<td class="number">${line.values[i] == null ? "–" : show((line.values[i]))}</td>`)}</tr>`)}</tbody>
+                </table></div></details></figure>`;
   }
 }
 

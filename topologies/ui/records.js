@@ -59,12 +59,16 @@ export class Records extends Component {
     const set = (name) => (event) => this.setState({ [name]: event.target.value });
     return html`<form class="tap" onSubmit=${this.start}>
         <label>Only where <input value=${where} onInput=${set("where")} placeholder="amount > 900" spellcheck=${false} /></label>
-        <label>Columns <select value=${at} onChange=${set("at")}><option value="outputs">it makes</option><option value="inputs">it reads</option></select></label>
-        <label>Rows <select value=${limit} onChange=${set("limit")}><option>20</option><option>100</option><option value="0">follow</option></select></label>
+        <label>Columns <select value=${at} onChange=${set("at")}><option value="outputs">it makes</option>
+          <option value="inputs">it reads</option></select></label>
+        <label>Rows <select value=${limit} onChange=${set("limit")}><option>20</option><option>100</option><option value="0">follow</option>
+          </select></label>
         <button type="submit" class="main">Show records</button>
         ${open ? html`<button type="button" onClick=${() => { this.end(); this.setState({ open: false }); }}>Stop</button>` : null}</form>
       <${Trouble} error=${error} />
-      ${seen === undefined ? null : html`<p class="hint">Showing ${whole(rows.length)} of ${whole(seen)} rows seen${dropped ? `, ${whole(dropped)} dropped` : ""}${open ? ", waits for more" : ""}.</p>`}
+      ${seen === undefined ? null
+          : html`<p class="hint">Showing ${whole(rows.length)} of ${whole(seen)} rows seen${dropped ? `, ${whole(dropped)} dropped`
+              : ""}${open ? ", waits for more" : ""}.</p>`}
       <ol class="records" role="list">${rows.map((row) => html`<li key=${row.seq}><${Record} row=${row} /></li>`)}</ol>`;
   }
 }
@@ -73,9 +77,13 @@ export class Records extends Component {
 function Record({ row }) {
   const before = row.before || {}, after = row.after || {};
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-  return html`<div class="record"><p><b>${row.key == null ? "no key" : valueText(row.key)}</b> <span class="mono">${row.topic}/${row.partition}/${row.offset}</span>
+  return html`<div class="record"><p><b>${row.key == null ? "no key" : valueText(row.key)}</b> <span class="mono">
+    ${row.topic}/${row.partition}/${row.offset}</span>
       <small>${clock(row.timestamp > 0 ? new Date(row.timestamp).toISOString() : null)} · ${row.outcome}</small></p>
-    ${row.headers?.length ? html`<details><summary>${row.headers.length} headers</summary><p class="mono">${row.headers.map((h) => html`${valueText(h[0])}: ${valueText(h[1])}<br />`)}</p></details>` : null}
+    ${row.headers?.length
+        ? html`<details><summary>${row.headers.length} headers</summary><p class="mono">
+          ${row.headers.map((h) => html`${valueText(h[0])}: ${valueText(h[1])}<br />`)}</p></details>` : null}
     <table><thead><tr><th scope="col">column</th><th scope="col">before</th><th scope="col">after</th></tr></thead>
-    <tbody>${names.map((name) => html`<tr><th scope="row">${name}</th><td class="mono">${name in before ? valueText(before[name]) : ""}</td><td class="mono">${name in after ? valueText(after[name]) : ""}</td></tr>`)}</tbody></table></div>`;
+    <tbody>${names.map((name) => html`<tr><th scope="row">${name}</th><td class="mono">${name in before ? valueText(before[name]) : ""}</td>
+          <td class="mono">${name in after ? valueText(after[name]) : ""}</td></tr>`)}</tbody></table></div>`;
 }

@@ -74,13 +74,15 @@ async function ask(url, request, seconds) {
     return [answer.status, await answer.text()];
   } catch (error) {
     const carriedOut = request.method === "POST" ? "It may be carried out all the same: look at the audit before you order it again." : "";
-    if (error.name === "TimeoutError") throw new NoAnswer(`The server has not answered within ${seconds} s.`, carriedOut || "Ask again when it is less busy.");
+    if (error.name === "TimeoutError") throw new NoAnswer(`The server has not answered within ${seconds} s.`, carriedOut
+      || "Ask again when it is less busy.");
     throw new NoAnswer("The server does not answer.", carriedOut || "Is the process there?");
   }
 }
 
 /** The path of the API for the chosen pipeline. */
-export const base = () => (pipelineId.value && pipelineId.value !== "self" ? `api/v1/pipelines/${encodeURIComponent(pipelineId.value)}/` : "api/v1/");
+export const base = () => (pipelineId.value && pipelineId.value !== "self" ? `api/v1/pipelines/${encodeURIComponent(pipelineId.value)}/`
+    : "api/v1/");
 
 /**
  * @param {string} path @param {{method?: string, body?: any, of?: string}} [options]
