@@ -10,7 +10,7 @@ import time
 import faults
 import oracle
 from oracle import harness
-import live
+from service import ask_socket
 
 PARTITIONS = 4
 RECORDS = harness.scaled(4_000)
@@ -52,7 +52,7 @@ class Lag(harness.KafkaCase):
 
     def own_lag(self):
         """What the run itself says; None: not known."""
-        code, snapshot = live.ask(self.file.parent / ".anabranch" / "lag" / "0" / "control.sock", "GET", "/api/v1/snapshot")
+        code, snapshot = ask_socket(self.file.parent / ".anabranch" / "lag" / "0" / "control.sock", "/api/v1/snapshot")
         self.assertEqual(code, 200, snapshot)
         self.assertEqual(len(snapshot["sources"]["numbers"]["partitions"]), PARTITIONS)
         return snapshot["lag"]["records"]

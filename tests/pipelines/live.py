@@ -1,33 +1,9 @@
 """A pipeline at work that a test feeds line by line, and what its control socket says."""
-import http.client
 import json
-import socket
 import subprocess
 
 import harness
-
-
-class _Unix(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=10 * harness.PATIENCE)
-        self.path = str(path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
-def ask(path, method, target, body=None):
-    """(code, JSON) of one request to the socket at `path`."""
-    connection = _Unix(path)
-    try:
-        connection.request(method, target, None if body is None else json.dumps(body),
-                           {"Content-Type": "application/json"} if body is not None else {})
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read() or b"{}")
-    finally:
-        connection.close()
+from service import ask_socket
 
 
 class LiveCase(harness.PipelineCase):
@@ -52,7 +28,7 @@ class LiveCase(harness.PipelineCase):
 
     def socket_answers(self):
         try:
-            return ask(self.state / "control.sock", "GET", "/api/v1/snapshot")[0] == 200
+            return ask_socket(self.state / "control.sock", "/api/v1/snapshot")[0] == 200
         except OSError:
             return False
 
@@ -80,5 +56,5 @@ class LiveCase(harness.PipelineCase):
         self.assertEqual(run.wait(30), code, run.stderr)
 
     def ask(self, target, method="GET", body=None):
-        return ask(self.state / "control.sock", method, target, body)
+        return ask_socket(self.state / "control.sock", target, method, body)
 

@@ -6,7 +6,7 @@ import subprocess
 
 import harness
 from harness import EXIT_OK
-from live import ask
+from service import ask_socket
 
 ROWS, PARTITIONS = 200, 3
 
@@ -25,7 +25,7 @@ class KafkaTap(harness.KafkaCase):
             "dead_letters": {"kafka": {"topic": "tap.dead"}}})
 
     def ask(self, target):
-        return ask(self.folder / ".anabranch" / "tap" / "0" / "control.sock", "GET", f"/api/v1/{target}")
+        return ask_socket(self.folder / ".anabranch" / "tap" / "0" / "control.sock", f"/api/v1/{target}")
 
     def answers(self, target):
         try:

@@ -136,12 +136,15 @@ class Page(PageCase, WithPage):
         LaneTime(self, lambda: self.served.probe("/metrics")[1]).check(3)
 
     def test_letters_are_exported_as_they_came(self):
-        self.serve()
+        run = self.serve()
         page = self.open("/letters", "text=Showing 2 of 2 letters")
         with page.expect_download() as download:
             page.click("text=Export all shown as JSONL")
         letters = [json.loads(line) for line in pathlib.Path(download.value.path()).read_text().splitlines()]
         self.assertEqual([json.loads(letter["value"]) for letter in letters], [self.records(0, 60)[n] for n in (7, 37)])
+        page.click("text=Try a replay of all letters")
+        page.wait_for_selector(".notice:has-text('A replay of all letters sends')")
+        self.assertTrue(run.running())
         page.click("a:has-text('file:in/')")
         self.assertIn("***", page.wait_for_selector("[aria-label=Value]").inner_text())
         page.click("text=Show the values")

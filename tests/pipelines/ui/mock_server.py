@@ -100,7 +100,7 @@ class Mock:
                 "id": f"payments/{number % 4}/{1000 + number}", "node": ["payments", "check", "gbt"][number % 3],
                 "code": ["json", "rule", "model"][number % 3], "message": ["expected a value at byte 1",
                 "rule sane_amount: amount < 1e6 is false", "the model returned NaN"][number % 3],
-                "failed_at": stamp(self.began + 100 * number), "age_s": 7200 - 100 * number, "position": f"payments/{number % 4}/{1000 + number}"})
+                "failed_at": stamp(self.began + 100 * number), "age_s": 7200 - 100 * number})
 
     def names(self):
         return [stage["id"] for stage in self.stages]
