@@ -27,6 +27,7 @@ std::vector<OutsideNeed> NeedsOf(const Plan& plan) {
     const bool dead = &target - plan.targets.data() == plan.dead_letters();
     needs.push_back({dead ? "dead letters" : "written by node \"" + target.id + "\"", nullptr, target.program.get()});
   }
+  if (plan.control != nullptr) needs.push_back({.who = "control", .control = plan.control.get()});
   return needs;
 }
 

@@ -48,7 +48,12 @@ void OnRebalance(rd_kafka_t* /*client*/, rd_kafka_resp_err_t error, rd_kafka_top
 }
 
 void OnDelivery(rd_kafka_t* /*client*/, const rd_kafka_message_t* message, void* opaque) {
-  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) static_cast<KafkaClient*>(opaque)->hooks().undelivered(*message);
+  const ClientHooks& hooks = static_cast<KafkaClient*>(opaque)->hooks();
+  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    hooks.undelivered(*message);
+  } else if (hooks.delivered) {
+    hooks.delivered(*message);
+  }
 }
 
 rd_kafka_resp_err_t OnRequest(rd_kafka_t* /*client*/, int socket, const char* /*broker*/, int32_t /*broker_id*/,

@@ -69,6 +69,7 @@ class Patience {
 struct ClientHooks {
   std::function<void(int error, rd_kafka_topic_partition_list_s* partitions)> rebalance;  // consumers
   std::function<void(const rd_kafka_message_s& message)> undelivered;                     // producers
+  std::function<void(const rd_kafka_message_s& message)> delivered;                       // producers; may be empty
   std::function<void(const std::string&)> warn;                                           // any thread
   std::shared_ptr<KafkaReach> reach;                                                      // may be null
 };

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "connectors/kafka/kafka_admin.h"
+#include "connectors/kafka/kafka_control_log.h"
 #include "connectors/kafka/kafka_target.h"
 #include "connectors/kafka/topic_rules.h"
 #include "engine/clock.h"
@@ -45,14 +46,18 @@ WantedTopics ByConnection(std::span<const OutsideNeed> needs) {
     const auto* source =
         need.source == nullptr ? nullptr : dynamic_cast<const KafkaSourceProgram*>(&need.source->origin());
     const auto* target = dynamic_cast<const KafkaTargetProgram*>(need.target);
-    if (source == nullptr && target == nullptr) continue;
-    const ClientOptions& options = source != nullptr ? source->settings().options : target->settings().options;
+    const auto* control = dynamic_cast<const KafkaControlProgram*>(need.control);
+    if (source == nullptr && target == nullptr && control == nullptr) continue;
+    const ClientOptions& options = source != nullptr   ? source->settings().options
+                                   : target != nullptr ? target->settings().options
+                                                       : control->options();
     Wanted& wanted = all[options.connection];
     wanted.options = &options;
     if (target != nullptr) {
       TopicNeed& topic = wanted.Add(target->settings().topic, need.who);
       (target->settings().dead_letters ? topic.dead_letters : topic.result) = true;
     }
+    if (control != nullptr) wanted.Add(control->topic(), need.who).control = true;
     if (source == nullptr) continue;
     for (const std::string& topic : source->settings().topics) wanted.Add(topic, need.who).source = true;
   }

@@ -24,8 +24,23 @@ std::string SetTopicCommand(const TopicNeed& need, const ClientOptions& options,
          " --add-config " + setting;
 }
 
+// Entries are the history of the models: none expires, and they have one order.
+void JudgeControl(const TopicNeed& need, const TopicFacts& facts, const ClientOptions& options, OutsideThing* thing) {
+  if (!need.control) return;
+  if (facts.partitions != 1) {
+    thing->problems.push_back("has " + std::to_string(facts.partitions) +
+                              " partitions, and entries of control have one order: name another topic");
+  }
+  const std::string policy = SettingIn(*thing, kPolicy);
+  if (policy == "compact" || SettingIn(*thing, "retention.ms") == "-1" || policy.empty()) return;
+  thing->problems.push_back("cleanup.policy is \"" + policy +
+                            "\": Kafka deletes entries of control when they are old. Set it to \"compact\": " +
+                            SetTopicCommand(need, options, "cleanup.policy=compact"));
+}
+
 void JudgePolicy(const TopicNeed& need, const ClientOptions& options, OutsideThing* thing) {
   const std::string policy = SettingIn(*thing, kPolicy);
+  if (need.control && !need.source && !need.result && !need.dead_letters) return;
   if (policy.find("compact") == std::string::npos) return;
   const std::string is = "cleanup.policy is \"" + policy + "\": ";
   if (need.result || need.dead_letters) {
@@ -41,7 +56,7 @@ void JudgeReplicas(const TopicNeed& need, const TopicFacts& facts, const ClientO
   const std::string text = SettingIn(*thing, kInSync);
   int in_sync = 0;
   std::from_chars(text.data(), text.data() + text.size(), in_sync);
-  if (!(need.result || need.dead_letters) || in_sync <= facts.replicas) return;
+  if (!(need.result || need.dead_letters || need.control) || in_sync <= facts.replicas) return;
   const std::string replicas = std::to_string(facts.replicas);
   thing->problems.push_back("min.insync.replicas is " + text + ", but a partition has only " + replicas + " replica" +
                             (facts.replicas == 1 ? "" : "s") + ": every write fails. Add replicas, or lower it: " +
@@ -85,6 +100,7 @@ NewTopic PlanTopic(const TopicNeed& need, const OutsideWishes& wishes, int sourc
   topic.name = need.topic;
   if (wishes.replicas > 0) topic.replicas = wishes.replicas;
   if (need.result || need.dead_letters) topic.settings.emplace_back(kPolicy, "delete");
+  if (need.control) topic.settings.emplace_back(kPolicy, "compact");
   if (const int wished = WishedPartitions(need, wishes); wished > 0) {
     topic.partitions = wished;
   } else if (need.result && source_partitions > 0) {
@@ -102,6 +118,7 @@ void JudgeTopic(const TopicNeed& need, const TopicFacts& facts, const OutsideWis
                               " partitions have no leader: nobody can read or write them. Start the brokers that hold "
                               "them");
   }
+  JudgeControl(need, facts, options, thing);
   JudgePolicy(need, options, thing);
   JudgeReplicas(need, facts, options, thing);
   JudgeWishes(need, facts, wishes, options, thing);

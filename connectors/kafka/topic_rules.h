@@ -20,6 +20,7 @@ struct TopicNeed {
   bool source = false;           // is read
   bool result = false;           // gets results
   bool dead_letters = false;
+  bool control = false;  // holds the control log
 };
 
 // A topic to be made; -1: the default of the brokers.

@@ -58,7 +58,7 @@ class ControlLog {
   virtual std::string Describe() const = 0;
 };
 
-// The log in STATE_DIR/models.db (SQLite, WAL, synchronous FULL). Several processes may have it open: the running one
+// The log in STATE_DIR/models.db (as durable as the ledger). Several processes may have it open: the running one
 // and commands.
 Result<std::unique_ptr<ControlLog>> OpenLocalControlLog(const std::string& state_dir);
 

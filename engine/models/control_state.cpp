@@ -4,39 +4,40 @@
 
 namespace anabranch {
 
-using Kind = ControlEntry::Kind;
-using State = ControlState::Deployment::State;
+using EntryKind = ControlEntry::Kind;
+using DeploymentState = ControlState::Deployment::State;
 
 void ControlState::Apply(const ControlEntry& entry) {
   last_ = entry.number;
   Deployment* open = FindOpen(entry.deployment);
   switch (entry.kind) {
-    case Kind::kPrepare:
+    case EntryKind::kPrepare:
       if (Find(entry.deployment) != nullptr) return;
-      deployments_.push_back({.state = Open(entry.generation.model) == nullptr ? State::kOpen : State::kIgnored,
-                              .prepare = entry,
-                              .answers = {},
-                              .end = {}});
+      deployments_.push_back(
+          {.state = Open(entry.generation.model) == nullptr ? DeploymentState::kOpen : DeploymentState::kIgnored,
+           .prepare = entry,
+           .answers = {},
+           .end = {}});
       return;
-    case Kind::kReady:
-    case Kind::kRefused:
+    case EntryKind::kReady:
+    case EntryKind::kRefused:
       if (open != nullptr) open->answers[entry.instance] = entry;
       return;
-    case Kind::kActive: {
+    case EntryKind::kActive: {
       const bool starts = entry.action == "start" && Newest(entry.generation.model) == nullptr;
       if (open == nullptr && !starts) return;
       generations_.push_back({entry.number, entry});
       if (open == nullptr) return;
-      open->state = State::kActive;
+      open->state = DeploymentState::kActive;
       open->end = entry;
       return;
     }
-    case Kind::kAbandoned:
+    case EntryKind::kAbandoned:
       if (open == nullptr) return;
-      open->state = State::kAbandoned;
+      open->state = DeploymentState::kAbandoned;
       open->end = entry;
       return;
-    case Kind::kServes: {
+    case EntryKind::kServes: {
       std::vector<Served>& served = served_[entry.partition];
       const bool known =
           !served.empty() && served.back().number == entry.generation_number && served.back().since == entry.position;
@@ -55,7 +56,7 @@ const ControlState::Generation* ControlState::Newest(const std::string& model, u
 
 const ControlState::Deployment* ControlState::Open(const std::string& model) const {
   const auto at = std::ranges::find_if(deployments_, [&](const Deployment& each) {
-    return each.state == State::kOpen && each.prepare.generation.model == model;
+    return each.state == DeploymentState::kOpen && each.prepare.generation.model == model;
   });
   return at == deployments_.end() ? nullptr : &*at;
 }
@@ -68,7 +69,7 @@ const ControlState::Deployment* ControlState::Find(const std::string& deployment
 
 ControlState::Deployment* ControlState::FindOpen(const std::string& deployment) {
   const Deployment* found = deployment.empty() ? nullptr : Find(deployment);
-  return found == nullptr || found->state != State::kOpen ? nullptr : const_cast<Deployment*>(found);
+  return found == nullptr || found->state != DeploymentState::kOpen ? nullptr : const_cast<Deployment*>(found);
 }
 
 }  // namespace anabranch

@@ -42,7 +42,7 @@ class ControlState {
   uint32_t last() const { return last_; }  // entry applied last
   const std::vector<Generation>& generations() const { return generations_; }
   const std::vector<Deployment>& deployments() const { return deployments_; }
-  // By partition, as they were told.
+  // By partition, in the order of the entries.
   const std::map<std::string, std::vector<Served>>& served() const { return served_; }
 
   // The newest generation of a model, or the newest that is not newer than `number`; null: it has none.

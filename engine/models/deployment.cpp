@@ -15,7 +15,7 @@
 namespace anabranch {
 namespace {
 
-using Kind = ControlEntry::Kind;
+using EntryKind = ControlEntry::Kind;
 using Moment = std::chrono::steady_clock::time_point;
 
 constexpr int kLookMs = 200;
@@ -90,7 +90,7 @@ class Deployer {
 
   Status Prepare() {
     ControlEntry entry = wish_.prepare;
-    entry.kind = Kind::kPrepare;
+    entry.kind = EntryKind::kPrepare;
     entry.deployment = id_ = NewDeploymentId();
     ASSIGN_OR_RETURN(const uint32_t number, log_.Append(entry));
     RETURN_IF_ERROR(ReadUpTo(number));
@@ -125,7 +125,8 @@ class Deployer {
       }
       std::vector<std::string> reasons, silent;
       for (const auto& [instance, answer] : mine->answers) {
-        for (const std::string& reason : answer.kind == Kind::kRefused ? answer.reasons : std::vector<std::string>()) {
+        for (const std::string& reason :
+             answer.kind == EntryKind::kRefused ? answer.reasons : std::vector<std::string>()) {
           reasons.push_back("instance " + instance + ": " + reason);
         }
       }
@@ -164,7 +165,7 @@ class Deployer {
 
   Result<DeploymentEnd> Activate(const ControlState::Deployment& mine) {
     ControlEntry entry = mine.prepare;
-    entry.kind = Kind::kActive;
+    entry.kind = EntryKind::kActive;
     entry.at_ms = Clock::Real().WallMs();
     ASSIGN_OR_RETURN(const uint32_t number, log_.Append(entry));
     RETURN_IF_ERROR(ReadUpTo(number));
@@ -189,13 +190,20 @@ class Deployer {
                       .reasons = {},
                       .waiting = {}};
     const Moment until = std::chrono::steady_clock::now() + kSwitchWait;
-    while (!instances_.empty()) {
+    Moment ask_at = std::chrono::steady_clock::now() + kMembersPause;
+    std::vector<std::string> members = instances_;
+    while (!members.empty()) {
       end.waiting.clear();
       for (const auto& [partition, served] : state_.served()) {
         if (served.back().number < number) end.waiting.push_back(partition);
       }
       const bool stop = wish_.cancel != nullptr && wish_.cancel->draining();
-      if (end.waiting.empty() || stop || std::chrono::steady_clock::now() >= until) break;
+      const Moment now = std::chrono::steady_clock::now();
+      if (end.waiting.empty() || stop || now >= until) break;
+      if (now >= ask_at) {
+        ASSIGN_OR_RETURN(members, Members());  // who died does not switch
+        ask_at = now + kMembersPause;
+      }
       RETURN_IF_ERROR(ReadOn(kLookMs));
     }
     return end;
@@ -223,7 +231,7 @@ Result<ControlState> ReadControlState(ControlLog& log) {
 
 Status Abandon(ControlLog& log, const ControlState::Deployment& open, const ControlEntry& by,
                const std::vector<std::string>& reasons) {
-  ControlEntry entry = CommandEntry(Kind::kAbandoned);
+  ControlEntry entry = CommandEntry(EntryKind::kAbandoned);
   entry.deployment = open.prepare.deployment;
   entry.action = by.action;
   entry.by = by.by;

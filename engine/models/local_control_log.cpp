@@ -4,6 +4,7 @@
 
 #include "engine/models/control_log.h"
 #include "engine/mutex.h"
+#include "engine/run/ledger_lock.h"
 #include "engine/sqlite/sqlite.h"
 
 namespace anabranch {
@@ -68,10 +69,8 @@ class LocalControlLog : public ControlLog {
 }  // namespace
 
 Result<std::unique_ptr<ControlLog>> OpenLocalControlLog(const std::string& state_dir) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  if (fs::create_directories(state_dir, error)) fs::permissions(state_dir, fs::perms::owner_all, error);
-  const std::string path = (fs::path(state_dir) / "models.db").string();
+  RETURN_IF_ERROR(MakePrivateFolder(state_dir));
+  const std::string path = (std::filesystem::path(state_dir) / "models.db").string();
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteDatabase> db,
                    SqliteDatabase::Open(path, SqliteDatabase::Mode::kReadWrite, kBusyMs));
   RETURN_IF_ERROR(

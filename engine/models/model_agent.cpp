@@ -15,7 +15,7 @@
 namespace anabranch {
 namespace {
 
-using Kind = ControlEntry::Kind;
+using EntryKind = ControlEntry::Kind;
 
 constexpr int kReadWaitMs = 250;
 constexpr int kQuietNice = 10;
@@ -23,7 +23,7 @@ constexpr std::chrono::milliseconds kGateLook{50};
 constexpr std::chrono::seconds kEntryWait{30};
 constexpr int64_t kRetryNs = 5'000'000'000;
 constexpr int64_t kKeepPreviousMs = 3'600'000;    // a rollback within this time finds its version loaded
-constexpr int64_t kRequiredNs = 600'000'000'000;  // how long an assignment may take until its lane tells what it uses
+constexpr int64_t kRequiredNs = 600'000'000'000;  // how long an assignment may take until its lane says what it uses
 
 // Runs `work` on a thread that gives way to the ones that score, and waits for it.
 void OnQuietThread(bool quietly, const std::function<void()>& work) {
@@ -123,7 +123,7 @@ Status ModelAgent::StartModels() {
   for (const Model& model : parts_.models) {
     if (Newest(model.name, UINT32_MAX)) continue;
     ASSIGN_OR_RETURN(const GenerationRecord::Arm arm, parts_.start(model));
-    ControlEntry entry = NewEntry(Kind::kActive);
+    ControlEntry entry = NewEntry(EntryKind::kActive);
     entry.action = "start";
     entry.reason = "the version that the topology file starts with";
     entry.generation.model = model.name;
@@ -258,7 +258,8 @@ void ModelAgent::Uses(int lane, GenerationId oldest) {
 void ModelAgent::Switched(const SourcePartition& partition, const Scoring& scoring) {
   if (parts_.reads_only) return;
   const MutexLock lock(mutex_);
-  switched_[NameOf(partition)] = scoring;
+  std::vector<Scoring>& switches = switched_[NameOf(partition)];
+  if (switches.empty() || !(switches.back() == scoring)) switches.push_back(scoring);
 }
 
 std::vector<ModelAgent::Serving> ModelAgent::Now() const {
@@ -329,17 +330,17 @@ void ModelAgent::AnswerDeployments() {
     if (const auto before = deployment.answers.find(parts_.instance); before != deployment.answers.end()) {
       // This instance answered before it was started again: what it promised is made true again.
       const MutexLock lock(load_mutex_);
-      if (before->second.kind == Kind::kReady) (void)Load(*Find(record.model), record, true);
+      if (before->second.kind == EntryKind::kReady) (void)Load(*Find(record.model), record, true);
       continue;
     }
     FaultPoint("models.prepare_seen", record.model);
     Verdict answer = Try(deployment);
     if (stops_.load()) return;
-    ControlEntry entry = NewEntry(answer.reasons.empty() ? Kind::kReady : Kind::kRefused);
+    ControlEntry entry = NewEntry(answer.reasons.empty() ? EntryKind::kReady : EntryKind::kRefused);
     entry.deployment = id;
     entry.reasons = std::move(answer.reasons);
     entry.gates = std::move(answer.gates);
-    if (!Append(std::move(entry))) answered_.erase(id);
+    if (!Append(entry)) answered_.erase(id);
     FaultPoint("models.ready_sent", record.model);
   }
 }
@@ -378,7 +379,7 @@ std::optional<ModelAgent::Verdict> ModelAgent::RunGates(const std::string& folde
   return answer.get();
 }
 
-bool ModelAgent::Append(ControlEntry entry) {
+bool ModelAgent::Append(const ControlEntry& entry) {
   const auto appended = parts_.log->Append(entry);
   if (appended.ok()) return true;
   const std::string& text = appended.status().message();
@@ -387,28 +388,34 @@ bool ModelAgent::Append(ControlEntry entry) {
 }
 
 void ModelAgent::NoteSwitches() {
-  std::map<std::string, Scoring> switched;
+  std::map<std::string, std::vector<Scoring>> switched;
   {
     const MutexLock lock(mutex_);
     switched.swap(switched_);
-    for (const auto& [partition, served] : state_.served()) told_.try_emplace(partition, served.back());
+    for (const auto& [partition, served] : state_.served()) noted_.try_emplace(partition, served.back());
   }
-  for (const auto& [partition, scoring] : switched) {
-    const auto told = told_.find(partition);
-    if (told != told_.end() && told->second.number == scoring.generation && told->second.since == scoring.since) {
-      continue;
-    }
-    ControlEntry entry = NewEntry(Kind::kServes);
-    entry.partition = partition;
-    entry.position = scoring.since;
-    entry.generation_number = scoring.generation;
-    if (Append(std::move(entry))) {
-      told_[partition] = {scoring.generation, scoring.since};
-      continue;
-    }
-    const MutexLock lock(mutex_);
-    switched_.try_emplace(partition, scoring);
+  for (auto& [partition, switches] : switched) {
+    size_t done = 0;
+    while (done < switches.size() && NoteSwitch(partition, switches[done])) ++done;
+    if (done == switches.size()) continue;
+    const MutexLock lock(mutex_);  // the rest later, before those that came meanwhile
+    std::vector<Scoring>& waiting = switched_[partition];
+    waiting.insert(waiting.begin(), switches.begin() + static_cast<ptrdiff_t>(done), switches.end());
   }
+}
+
+bool ModelAgent::NoteSwitch(const std::string& partition, const Scoring& scoring) {
+  const auto noted = noted_.find(partition);
+  if (noted != noted_.end() && noted->second.number == scoring.generation && noted->second.since == scoring.since) {
+    return true;
+  }
+  ControlEntry entry = NewEntry(EntryKind::kServes);
+  entry.partition = partition;
+  entry.position = scoring.since;
+  entry.generation_number = scoring.generation;
+  if (!Append(entry)) return false;
+  noted_[partition] = {scoring.generation, scoring.since};
+  return true;
 }
 
 // Lets go of versions that nobody needs: not those that score, nor the ones before them for a while, nor those of an

@@ -90,8 +90,9 @@ class ModelAgent final : public Generations {
   Verdict Try(const ControlState::Deployment& deployment);
   std::optional<Verdict> RunGates(const std::string& folder);
   void NoteSwitches();
+  bool NoteSwitch(const std::string& partition, const Scoring& scoring);
   void ForgetOld();
-  bool Append(ControlEntry entry);
+  bool Append(const ControlEntry& entry);
   void Warn(const std::string& text) const;
   ControlEntry NewEntry(ControlEntry::Kind kind) const;
   const Model* Find(const std::string& name) const;
@@ -104,13 +105,13 @@ class ModelAgent final : public Generations {
   mutable Mutex mutex_;
   Condition changed_;
   ControlState state_ GUARDED_BY(mutex_);
-  std::map<std::string, Scoring> switched_ GUARDED_BY(mutex_);  // by partition, to be told
-  std::map<int, uint32_t> used_ GUARDED_BY(mutex_);             // by lane: the oldest generation
-  std::map<uint32_t, int64_t> required_ GUARDED_BY(mutex_);     // by generation: when, for a lane that has not told yet
-  Mutex load_mutex_;                                            // one call of ManagedModel at a time; before mutex_
+  std::map<std::string, std::vector<Scoring>> switched_ GUARDED_BY(mutex_);  // by partition, to be noted
+  std::map<int, uint32_t> used_ GUARDED_BY(mutex_);                          // by lane: the oldest generation
+  std::map<uint32_t, int64_t> required_ GUARDED_BY(mutex_);  // by generation: when, for a lane that has not said yet
+  Mutex load_mutex_;                                         // one call of ManagedModel at a time; before mutex_
   // Of the thread that follows, or of Begin().
   std::set<std::string> answered_;                      // deployments
-  std::map<std::string, ControlState::Served> told_;    // by partition
+  std::map<std::string, ControlState::Served> noted_;   // by partition
   std::pair<uint32_t, std::vector<std::string>> kept_;  // of the last Forget()
   int64_t retry_at_ns_ = 0;
   std::string last_warning_;

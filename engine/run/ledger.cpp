@@ -393,6 +393,22 @@ Status Ledger::Check(const std::string& state_dir) {
 
 Result<int64_t> Ledger::Owner(const std::string& state_dir) { return StateLock::Owner(state_dir); }
 
+namespace {
+
+// Which versions of models scored, and their packages, outlive what they scored.
+constexpr const char* kOutlivesState[] = {"models.db", "models.db-wal", "models.db-shm", "models"};
+
+void BringBack(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  for (const char* name : kOutlivesState) {
+    if (!fs::exists(from / name, error)) continue;
+    if (fs::create_directories(to, error)) fs::permissions(to, fs::perms::owner_all, error);
+    fs::rename(from / name, to / name, error);
+  }
+}
+
+}  // namespace
+
 Status Ledger::Archive(const std::string& state_dir) {
   std::error_code error;
   if (!fs::exists(state_dir, error)) return {};
@@ -406,6 +422,7 @@ Status Ledger::Archive(const std::string& state_dir) {
     if (error) {
       return {Code::kUnavailable, "cannot move " + from.string() + " to " + to.string() + ": " + error.message()};
     }
+    BringBack(to, from);
     (void)SyncFolderOf(fs::absolute(from).string());
     return {};
   }

@@ -56,8 +56,8 @@ class Ledger : public StateStore {
   // The pid of the process that owns the state; 0: none does. For readers.
   static Result<int64_t> Owner(const std::string& state_dir);
 
-  // Moves the state folder's content aside (STATE_DIR.archived-N) for `run --fresh` and `--new-ledger`. Not while
-  // open.
+  // Moves the state folder's content aside (STATE_DIR.archived-N) for `run --fresh` and `--new-ledger`, but for the
+  // models and their history. Not while open.
   static Status Archive(const std::string& state_dir);
 };
 

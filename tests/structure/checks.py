@@ -31,8 +31,8 @@ def numbered(text):
 
 # ------------------------------------------------------------------ the core names no component
 
-# The ledger of a run is an SQLite database, whatever connectors there are.
-STORES = {"sqlite": re.compile(r"^engine/(run/ledger[a-z_]*|sqlite/[a-z_]+)\.(h|cpp)$")}
+# The ledger of a run is an SQLite database, whatever connectors there are, and so is the control log of one instance.
+STORES = {"sqlite": re.compile(r"^engine/(run/ledger[a-z_]*|models/local_control_log|sqlite/[a-z_]+)\.(h|cpp)$")}
 COMMON_WORDS = {"file"}  # connectors whose name is an everyday word: only a quoted name counts
 
 

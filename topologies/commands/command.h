@@ -170,6 +170,15 @@ struct PackageArgs {
   std::string out, name, version;  // import
   std::string tar, kitfile;        // export: one of them
 };
+// Which version of a managed model scores.
+struct ModelChangeArgs : StateArgs {
+  std::string model;  // deploy: NAME@VERSION; else NAME; history: may be empty
+  std::string to;     // rollback: the version; empty: the one before
+  std::string reason, by, approved_by;
+  bool resume = false;          // deploy: only go on with what was begun
+  int timeout_s = 120;          // deploy, rollback: for the answers of the instances
+  std::string format = "text";  // text | json
+};
 struct DoctorArgs {
   std::string file;     // topology whose brokers are checked; may be empty
   std::string brokers;  // host:port list; may be empty
@@ -238,6 +247,9 @@ int CommandModelPack(const PackageArgs& args, CommandIo& io);
 int CommandModelCheck(const PackageArgs& args, CommandIo& io);
 int CommandModelImport(const PackageArgs& args, CommandIo& io);
 int CommandModelExport(const PackageArgs& args, CommandIo& io);
+int CommandModelDeploy(const ModelChangeArgs& args, CommandIo& io);
+int CommandModelRollback(const ModelChangeArgs& args, CommandIo& io);
+int CommandModelHistory(const ModelChangeArgs& args, CommandIo& io);
 int CommandDoctor(const DoctorArgs& args, CommandIo& io);
 int CommandTopics(const TopicsArgs& args, CommandIo& io);
 int CommandMetrics(const MetricsArgs& args, CommandIo& io);

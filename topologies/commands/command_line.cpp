@@ -7,6 +7,7 @@
 #include "engine/fault.h"
 #include "engine/printable.h"
 #include "topologies/commands/command_options.h"
+#include "topologies/commands/model_options.h"
 #include "topologies/commands/package_options.h"
 #include "topologies/commands/serve_options.h"
 #include "topologies/commands/watch_options.h"
@@ -33,6 +34,7 @@ struct AllArgs {
   InitArgs init;
   ModelArgs model;
   PackageArgs package;
+  ModelChangeArgs model_change;
   DoctorArgs doctor;
   TopicsArgs topics;
   MetricsArgs metrics;
@@ -398,6 +400,7 @@ class CommandLine {
     AddWord(command, "--format", &args.format, {"text", "json"});
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandModelInspect(args_.model, io); }; });
     AddPackageCommands(model, &args_.package, [this](Action action) { action_ = std::move(action); });
+    AddModelChanges(*model, &args_.model_change, [this](Action action) { action_ = std::move(action); });
   }
 
   void AddDoctor() {

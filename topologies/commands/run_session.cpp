@@ -15,10 +15,12 @@
 #include "engine/printable.h"
 #include "engine/run/pipeline.h"
 #include "engine/trace/tracer.h"
+#include "nodes/infer/gate.h"
 #include "topologies/commands/command_line.h"
 #include "topologies/commands/log_view.h"
 #include "topologies/commands/run_view.h"
 #include "topologies/commands/stop_signals.h"
+#include "topologies/operate/model_session.h"
 
 namespace anabranch {
 namespace {
@@ -205,9 +207,9 @@ class StartGuard {
 };
 
 // Until the run ends, if it began.
-void WaitAndTell(const Pipeline& pipeline, Service& service) {
+void WaitAndTell(const Pipeline& pipeline, const ModelAgent* models, Service& service) {
   if (pipeline.state() != Pipeline::State::kRunning) return;
-  service.Began(pipeline);
+  service.Began(pipeline, models);
   while (!pipeline.Wait(std::chrono::seconds(1))) {
   }
   service.live().Leaving();
@@ -224,6 +226,46 @@ SessionEnd CountsOf(const Plan& plan, const RunSummary& summary) {
     if (sink) end.results += counts.rows_out;
   }
   return end;
+}
+
+// How long the gates of a package may take in this process.
+constexpr int kGatesMs = 120'000;
+
+ModelAgent::Verdict GatesOf(const std::string& folder) {
+  PackageVerdict checked = CheckInChild(folder, {}, kGatesMs);
+  ModelAgent::Verdict verdict;
+  for (const PackageFault& fault : checked.faults) {
+    verdict.reasons.push_back(fault.code + ": " + (fault.file.empty() ? "" : fault.file + ": ") + fault.message);
+  }
+  verdict.gates = std::move(checked.measured);
+  return verdict;
+}
+
+// One run, from its models to its end. `*began`: it owned its state.
+RunSummary RunToEnd(const Plan& plan, RunOptions options, const RunObserver& observer, CommandIo& io,
+                    CancelToken& cancel, Service* service, bool* began) {
+  StartGuard start(cancel, io);
+  auto models = MakeModelAgent(plan, options, GatesOf, observer.warn);
+  Status ready = models.status();
+  if (ready.ok() && *models != nullptr) ready = (*models)->Begin(cancel);
+  RunSummary summary;
+  if (!ready.ok()) {
+    summary.status = ready;
+    return summary;
+  }
+  ModelAgent* const agent = models->get();
+  options.generations = agent;
+  {
+    Pipeline pipeline(plan, io.registry, options, observer, &cancel);
+    // Why it did not start is in the summary. Closing the opened parts may take as long as opening them.
+    *began = pipeline.Start().ok();
+    if (*began) start.Started();
+    if (*began && agent != nullptr) agent->Follow();
+    if (service != nullptr) WaitAndTell(pipeline, agent, *service);
+    summary = pipeline.Finish();
+  }
+  if (summary.stuck) (void)models->release();  // a thread may still ask it
+  return summary;
 }
 
 }  // namespace
@@ -245,15 +287,9 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
   std::unique_ptr<Tracer> tracer =
       MakeTracer(plan, options, observer.warn, service != nullptr ? service->spans_dropped() : not_counted);
   if (tracer != nullptr) tracer->Attach(&observer);
-  StartGuard start(cancel, io);
-  Pipeline pipeline(plan, io.registry, options, observer, &cancel);
-  // Why it did not start is in the summary. Closing the opened parts may take as long as opening them.
-  const bool began = pipeline.Start().ok();
-  if (began) start.Started();
-  if (service != nullptr) WaitAndTell(pipeline, *service);
-  const RunSummary summary = pipeline.Finish();
+  bool began = false;
+  const RunSummary summary = RunToEnd(plan, options, observer, io, cancel, service, &began);
   if (service != nullptr) service->Finished(summary, began, summary.status.ok() && signals.seen() == 0);
-  start.Started();
   if (!summary.stuck) tracer.reset();
   const bool as_json = args.log.format == "json";
   if (as_json) {

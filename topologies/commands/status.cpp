@@ -5,15 +5,18 @@
 #include <ostream>
 
 #include "connectors/kafka/kafka_source.h"
+#include "engine/models/deployment.h"
 #include "engine/printable.h"
 #include "engine/run/ledger.h"
 #include "engine/run/run_state.h"
 #include "engine/text/json_object.h"
 #include "topologies/commands/command.h"
+#include "topologies/commands/model_history.h"
 #include "topologies/commands/run_session.h"
 #include "topologies/commands/status_view.h"
 #include "topologies/commands/top_view.h"
 #include "topologies/commands/watched_pipeline.h"
+#include "topologies/operate/model_session.h"
 
 namespace anabranch {
 namespace {
@@ -112,6 +115,24 @@ void AskProcess(const std::string& state_dir, StatusFacts* facts) {
   facts->live_lag_json = (*snapshot)["lag"].dump();
 }
 
+// Which versions of the models score. Where the log cannot be reached, that is what there is to say.
+void ReadModels(const Plan& plan, const std::string& state_dir, StatusFacts* facts) {
+  if (plan.managed.empty()) return;
+  const auto log = OpenControlLog(plan, state_dir);
+  Status status = log.status();
+  if (status.ok()) {
+    const auto state = ReadControlState(**log);
+    status = state.status();
+    if (status.ok()) {
+      facts->models = ModelsNowText(*state);
+      facts->models_json = ModelsNowJson(*state);
+      return;
+    }
+  }
+  facts->models = "\nmodels: not known, " + PrintableLines(status.message()) + "\n";
+  facts->models_json = "null";
+}
+
 int SayNothingRan(const StatusArgs& args, const StatusFacts& facts, const std::string& state_dir, CommandIo& io) {
   if (args.format == "json") {
     JsonObject json;
@@ -148,6 +169,7 @@ int CommandStatus(const StatusArgs& args, CommandIo& io) {
   }
   if (facts.state.phase == RunPhase::kNone && facts.owner == 0) return SayNothingRan(args, facts, state_dir, io);
   if (plan != nullptr) {
+    ReadModels(*plan, state_dir, &facts);
     facts.outside = AskOutside(*plan, io.registry, facts.identity, TopicsCommand(args.file, args.allow_paths));
   }
   AskProcess(state_dir, &facts);

@@ -143,6 +143,7 @@ std::string StatusText(const StatusFacts& facts, const NextCommands& next) {
     text += "Go on with:\n  " + next.run + "\n";
   }
   text += "\n" + TableText(facts) + MissingText(facts);
+  text += facts.models;
   for (const auto& [source, lag] : facts.outside.lag) {
     text += "\nsource " + source + ": ";
     if (lag.problem.empty()) text += Count(LagRecords(lag), "record") + " behind";
@@ -185,6 +186,7 @@ std::string StatusJson(const StatusFacts& facts, const NextCommands& next) {
   json.AddJson("failed", state == "failed" && facts.state.failure ? FailedJson(*facts.state.failure, next) : "null");
   json.AddJson("nodes", nodes.text()).AddJson("sources", sources.text());
   json.AddJson("lag", LagJson(facts.outside.lag));
+  if (!facts.models_json.empty()) json.AddJson("models", facts.models_json);
   if (!facts.outside.missing.empty()) json.AddText("missing_topics", facts.outside.missing);
   if (facts.owner != 0) json.AddNumber("pid", facts.owner);
   if (!facts.verdict_json.empty()) json.AddJson("verdict", facts.verdict_json).AddJson("live_lag", facts.live_lag_json);

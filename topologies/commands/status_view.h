@@ -22,6 +22,8 @@ struct StatusFacts {
   std::vector<std::string> actions;                                 // newest last
   std::string identity;  // name under which positions are kept; empty: the topology is faulty
   OutsideFacts outside;  // what the brokers report now
+  // Which versions score, of models whose versions are deployed; empty: there are none, or nothing was run.
+  std::string models, models_json;
   // What its process answers; empty: none does.
   std::string verdict, live_lag;            // for people
   std::string verdict_json, live_lag_json;  // as in GET /api/v1/snapshot

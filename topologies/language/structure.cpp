@@ -205,7 +205,7 @@ bool StructureCheck::CheckModelForm(const ConfigValue& model) {
                         "remove it, or put the model into a package");
     }
   }
-  for (const char* key : {"sha256", "version", "nondeterministic"}) {
+  for (const char* key : {"sha256", "version"}) {
     const ConfigValue* member = registry != nullptr ? model.Find(key) : nullptr;
     if (member != nullptr) {
       faults_.AddAtName(FaultCode::kBadValue, *member,

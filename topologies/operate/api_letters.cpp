@@ -68,7 +68,7 @@ class LetterDesk {
   HttpResponse Skip(const ApiRequest& request);
 
  private:
-  Result<Letters> Open() const;
+  Result<Letters> Open(bool scores = false) const;
   Status Scan(const Letters& letters, const LetterVisit& visit);
   HttpResponse RunBeside(std::shared_ptr<const CheckedTopology> checked, RunOptions options, const std::string& what,
                          JsonObject json);
@@ -87,9 +87,15 @@ HttpResponse Failed(const Status& status) {
   return ErrorResponse(503, "unavailable", status.message(), "");
 }
 
-Result<Letters> LetterDesk::Open() const {
-  const LivePipeline::Look look = context_.live.Now();
+// `scores`: its nodes work beside those of the pipeline, so that versions of models that come and go need nodes of
+// their own.
+Result<Letters> LetterDesk::Open(bool scores) const {
+  LivePipeline::Look look = context_.live.Now();
   if (look.checked == nullptr || !look.checked->ok()) return Status(Code::kRetry, "no topology is loaded yet");
+  if (scores && !look.checked->plan->managed.empty()) {
+    look.checked = std::make_shared<const CheckedTopology>(context_.check());
+    if (!look.checked->ok()) return Status(Code::kInvalid, "the topology's file has errors now: anabranch check");
+  }
   RunOptions options;
   options.state_dir = look.options.state_dir;
   options.instance = look.options.instance;
@@ -199,7 +205,7 @@ HttpResponse LetterDesk::Replay(const ApiRequest& request) {
   if (filter.ids.empty() && filter.node.empty() && filter.code.empty() && body.contains("ids")) {
     return ErrorResponse(400, "nothing_chosen", "\"ids\" is empty", "name ids, a node or a code");
   }
-  Result<Letters> letters = Open();
+  Result<Letters> letters = Open(true);
   if (!letters.ok()) return Failed(letters.status());
   ReplayOutlook outlook;
   {

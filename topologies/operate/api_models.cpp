@@ -2,6 +2,7 @@
 #include <map>
 
 #include "engine/run/ledger.h"
+#include "engine/text/instant.h"
 #include "engine/text/json_object.h"
 #include "topologies/operate/api.h"
 
@@ -52,6 +53,19 @@ std::string ModelJson(const Plan& plan, const PlanNode& node, const std::map<std
   return json.AddJson("curve", CurveJson(*node.program)).text();
 }
 
+// The models whose versions are deployed, and which of them scores.
+std::string DeployedJson(const std::vector<ModelAgent::Serving>& models) {
+  std::vector<std::string> all;
+  for (const ModelAgent::Serving& each : models) {
+    JsonObject json;
+    json.AddText("model", each.model).AddText("version", each.version).AddText("digest", each.digest);
+    json.AddNumber("generation", each.generation).AddText("since", FormatInstant(each.since_ms));
+    if (!each.deploying.empty()) json.AddText("deploying", each.deploying);
+    all.push_back(json.text());
+  }
+  return JsonList(all);
+}
+
 HttpResponse Models(const LivePipeline& live) {
   const LivePipeline::Look look = live.Now();
   std::vector<std::string> models;
@@ -65,7 +79,10 @@ HttpResponse Models(const LivePipeline& live) {
           ModelJson(plan, node, facts, measured == look.measures.nodes.end() ? NodeMeasures{} : *measured));
     }
   }
-  return JsonResponse(JsonObject().AddJson("models", JsonList(models)).text());
+  JsonObject json;
+  json.AddJson("models", JsonList(models));
+  if (!look.models.empty()) json.AddJson("deployed", DeployedJson(look.models));
+  return JsonResponse(json.text());
 }
 
 HttpResponse Positions(const LivePipeline& live) {

@@ -88,7 +88,7 @@ class LivePipeline::Core {
   Core& operator=(const Core&) = delete;
 
   void Starting(std::shared_ptr<const CheckedTopology> checked, const RunOptions& options);
-  void Running(const Pipeline& pipeline);
+  void Running(const Pipeline& pipeline, const ModelAgent* models);
   void Leaving();
   void Ended(const RunSummary& summary);
   void Ticked() { run_tick_ns_ = Clock::Real().NowNs(); }
@@ -112,6 +112,7 @@ class LivePipeline::Core {
   Condition changed_;
   bool ends_ GUARDED_BY(mutex_) = false;
   const Pipeline* pipeline_ GUARDED_BY(mutex_) = nullptr;
+  const ModelAgent* models_ GUARDED_BY(mutex_) = nullptr;
   Look look_ GUARDED_BY(mutex_);
   std::deque<Sample> window_ GUARDED_BY(mutex_);
   std::deque<Latencies> minute_ GUARDED_BY(mutex_);
@@ -133,6 +134,7 @@ void LivePipeline::Core::Starting(std::shared_ptr<const CheckedTopology> checked
   look_.failure.reset();
   look_.run = {};
   look_.measures = {};
+  look_.models.clear();
   look_.restarts += !first && options.start == RunStart::kRestart ? 1 : 0;
   if (first) look_.started_ms = Clock::Real().WallMs();
   window_.clear();
@@ -142,9 +144,10 @@ void LivePipeline::Core::Starting(std::shared_ptr<const CheckedTopology> checked
   SetRates();
 }
 
-void LivePipeline::Core::Running(const Pipeline& pipeline) {
+void LivePipeline::Core::Running(const Pipeline& pipeline, const ModelAgent* models) {
   const MutexLock lock(mutex_);
   pipeline_ = &pipeline;
+  models_ = models;
   Ticked();
   SetState(State::kRunning);
   TakeSample();
@@ -154,6 +157,7 @@ void LivePipeline::Core::Leaving() {
   const MutexLock lock(mutex_);
   if (pipeline_ != nullptr) TakeSample();
   pipeline_ = nullptr;
+  models_ = nullptr;
   run_tick_ns_ = 0;
 }
 
@@ -235,6 +239,7 @@ void LivePipeline::Core::TickOn() {
 void LivePipeline::Core::TakeSample() {
   look_.run = pipeline_->Snapshot();
   look_.measures = pipeline_->Measures();
+  if (models_ != nullptr) look_.models = models_->Now();
   KeepLast(kWindow, Sample{look_.run, look_.measures}, &window_);
   KeepLast(kMinute, LatenciesOf(look_.measures), &minute_);
   if (pipeline_->draining() && look_.state == State::kRunning) SetState(State::kDraining);
@@ -302,7 +307,7 @@ LivePipeline::~LivePipeline() = default;
 void LivePipeline::Starting(std::shared_ptr<const CheckedTopology> checked, const RunOptions& options) {
   core_->Starting(std::move(checked), options);
 }
-void LivePipeline::Running(const Pipeline& pipeline) { core_->Running(pipeline); }
+void LivePipeline::Running(const Pipeline& pipeline, const ModelAgent* models) { core_->Running(pipeline, models); }
 void LivePipeline::Leaving() { core_->Leaving(); }
 void LivePipeline::Ended(const RunSummary& summary) { core_->Ended(summary); }
 void LivePipeline::Ticked() { core_->Ticked(); }

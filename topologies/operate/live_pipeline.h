@@ -10,6 +10,7 @@
 
 #include "engine/measure/measure_snapshot.h"
 #include "engine/measure/verdict.h"
+#include "engine/models/model_agent.h"
 #include "engine/mutex.h"
 #include "engine/run/pipeline.h"
 #include "topologies/language/check.h"
@@ -42,9 +43,10 @@ class LivePipeline {
   ~LivePipeline();
 
   // The command's thread, in this order, once per session; Running() and Leaving() only if it started. `checked` has a
-  // plan, and stays alive as long as a reader uses it; `pipeline` is used until Leaving(), which comes before Finish().
+  // plan, and stays alive as long as a reader uses it; `pipeline` and `models` (may be null) are used until Leaving(),
+  // which comes before Finish().
   void Starting(std::shared_ptr<const CheckedTopology> checked, const RunOptions& options);
-  void Running(const Pipeline& pipeline);
+  void Running(const Pipeline& pipeline, const ModelAgent* models = nullptr);
   void Leaving();
   void Ended(const RunSummary& summary);
   // Any thread: the run's own tick and its lines for operators (RunObserver).
@@ -67,6 +69,7 @@ class LivePipeline {
     RunOptions options;
     RunSnapshot run;
     MeasureSnapshot measures;
+    std::vector<ModelAgent::Serving> models;  // those whose versions are deployed
     // What follows is of the last 10 s.
     MeasureSnapshot before;           // how the measures were at their beginning
     std::vector<LaneMeasures> lanes;  // where their time went

@@ -146,6 +146,12 @@ void BusySeconds(const Input& input, Samples& samples) {
 void Retries(const Input& input, Samples& samples) {
   for (const StageCounts& stage : input.look.run.stages) samples.Add({stage.id}, stage.retried);
 }
+void ModelGeneration(const Input& input, Samples& samples) {
+  for (const ModelAgent::Serving& each : input.look.models) {
+    samples.Add({each.model, each.version}, static_cast<double>(each.generation));
+  }
+}
+
 void BreakerFill(const Input& input, Samples& samples) {
   for (const NodeMeasures& node : MeasuresOf(input).nodes) samples.Add({node.id}, node.breaker_fill);
 }
@@ -426,6 +432,12 @@ std::vector<MetricSpec> MakeCatalogue() {
        "Time from the first row of an epoch to its end.",
        OfRun<&M::epoch_open_seconds>},
       {"anabranch_epoch_rows", "histogram", "rows", {}, "Source rows of an epoch.", OfRun<&M::epoch_rows>},
+      {"anabranch_model_generation",
+       "gauge",
+       "",
+       {"model", "version"},
+       "Generation of a deployed model that new records are scored with.",
+       ModelGeneration},
       {"anabranch_model_load_seconds",
        "gauge",
        "seconds",

@@ -35,14 +35,16 @@ int64_t FileBytes(const fs::path& path) {
 }
 
 std::map<std::string, int64_t> StateBytes(const fs::path& folder) {
-  std::map<std::string, int64_t> bytes = {{"ledger", 0}, {"results", 0}, {"history", 0}};
+  std::map<std::string, int64_t> bytes = {{"ledger", 0}, {"results", 0}, {"history", 0}, {"models", 0}};
   std::error_code error;
   for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
     if (!at->is_regular_file(error)) continue;
     const std::string name = at->path().filename().string();
-    const std::string part = name.starts_with("ledger.db")    ? "ledger"
-                             : name.starts_with("history.db") ? "history"
-                                                              : "results";
+    const bool package = at.depth() > 0 && fs::relative(at->path(), folder, error).begin()->string() == "models";
+    const std::string part = name.starts_with("ledger.db")              ? "ledger"
+                             : name.starts_with("history.db")           ? "history"
+                             : package || name.starts_with("models.db") ? "models"
+                                                                        : "results";
     bytes[part] += FileBytes(at->path());
   }
   return bytes;
@@ -91,7 +93,7 @@ class Service::Core {
   LivePipeline& live() { return live_; }
   std::vector<std::string> TakeLines();
   void Observe(RunObserver* observer);
-  void Began(const Pipeline& pipeline);
+  void Began(const Pipeline& pipeline, const ModelAgent* models);
   void Finished(const RunSummary& summary, bool owned, bool input_ended);
   std::atomic<int64_t>& spans_dropped() { return spans_dropped_; }
 
@@ -199,8 +201,8 @@ void Service::Core::Observe(RunObserver* observer) {
   };
 }
 
-void Service::Core::Began(const Pipeline& pipeline) {
-  live_.Running(pipeline);
+void Service::Core::Began(const Pipeline& pipeline, const ModelAgent* models) {
+  live_.Running(pipeline, models);
   OpenSocket();
   began_ = true;
   Tell(history_.Begin(live_.Now()));
@@ -325,7 +327,7 @@ LivePipeline& Service::live() { return core_->live(); }
 std::vector<std::string> Service::TakeLines() { return core_->TakeLines(); }
 std::atomic<int64_t>& Service::spans_dropped() { return core_->spans_dropped(); }
 void Service::Observe(RunObserver* observer) { core_->Observe(observer); }
-void Service::Began(const Pipeline& pipeline) { core_->Began(pipeline); }
+void Service::Began(const Pipeline& pipeline, const ModelAgent* models) { core_->Began(pipeline, models); }
 void Service::Finished(const RunSummary& summary, bool owned, bool input_ended) {
   core_->Finished(summary, owned, input_ended);
 }

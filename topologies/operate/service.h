@@ -39,7 +39,7 @@ class Service {
   void Observe(RunObserver* observer);
   // The session is at work, and so owns the state folder, which from now on has control.sock; where another process
   // that waits for a restart serves it, that one goes on.
-  void Began(const Pipeline& pipeline);
+  void Began(const Pipeline& pipeline, const ModelAgent* models = nullptr);
   // `owned`: Began was called, or it ended before it could be. `input_ended`: because there is no more to read.
   void Finished(const RunSummary& summary, bool owned, bool input_ended);
   // Of the traces of all sessions, for the metrics.

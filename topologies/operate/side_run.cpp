@@ -3,8 +3,27 @@
 #include <utility>
 
 #include "engine/run/pipeline.h"
+#include "topologies/operate/model_session.h"
 
 namespace anabranch {
+
+namespace {
+
+RunSummary RunBeside(const Plan& plan, const Registry& registry, RunOptions options, CancelToken& cancel) {
+  auto models = MakeModelAgent(plan, options, {}, {});
+  RunSummary summary;
+  summary.status = models.status();
+  if (models.ok() && *models != nullptr) summary.status = (*models)->Begin(cancel);
+  if (!summary.status.ok()) return summary;
+  options.generations = models->get();
+  Pipeline pipeline(plan, registry, options, RunObserver{}, &cancel);
+  (void)pipeline.Start();
+  summary = pipeline.Finish();
+  if (summary.stuck) (void)models->release();  // a thread may still ask it
+  return summary;
+}
+
+}  // namespace
 
 SideRun::~SideRun() {
   std::thread last;
@@ -26,9 +45,7 @@ bool SideRun::Start(std::shared_ptr<const CheckedTopology> checked, RunOptions o
   cancel_ = std::make_unique<CancelToken>();
   thread_ = std::thread([this, checked = std::move(checked), options = std::move(options), done = std::move(done),
                          cancel = cancel_.get()] {
-    Pipeline pipeline(*checked->plan, registry_, options, RunObserver{}, cancel);
-    (void)pipeline.Start();
-    const RunSummary summary = pipeline.Finish();
+    const RunSummary summary = RunBeside(*checked->plan, registry_, options, *cancel);
     done(summary);
     const MutexLock ended(mutex_);
     summary_ = summary;

@@ -87,6 +87,22 @@ TEST(TopicRules, CompactionLosesResultsAndLettersAndIsANoteForASource) {
   }
 }
 
+TEST(TopicRules, TheTopicOfControlHasOnePartitionAndKeepsEverything) {
+  const TopicNeed control = {.topic = "control", .who = {"control"}, .control = true};
+  const NewTopic made = PlanTopic(control, Wishes(8), 6);
+  EXPECT_EQ(made.partitions, 1);
+  EXPECT_EQ(made.settings, (Settings{{"cleanup.policy", "compact"}}));
+  const TopicFacts one = {.partitions = 1, .replicas = 3};
+  EXPECT_TRUE(Judged(control, one, {}, {{"cleanup.policy", "compact"}}).ok());
+  EXPECT_TRUE(Judged(control, one, {}, {{"cleanup.policy", "delete"}, {"retention.ms", "-1"}}).ok());
+  const OutsideThing expires = Judged(control, one, {}, {{"cleanup.policy", "delete"}, {"retention.ms", "604800000"}});
+  ASSERT_EQ(expires.problems.size(), 1u);
+  EXPECT_NE(expires.problems[0].find("--add-config cleanup.policy=compact"), std::string::npos) << expires.problems[0];
+  const OutsideThing many = Judged(control, kGood, {}, {{"cleanup.policy", "compact"}});
+  ASSERT_EQ(many.problems.size(), 1u);
+  EXPECT_NE(many.problems[0].find("4 partitions"), std::string::npos) << many.problems[0];
+}
+
 TEST(TopicRules, FewerReplicasThanWritesNeedAreAProblemOfWrittenTopics) {
   const Settings settings = {{"min.insync.replicas", "2"}};
   EXPECT_EQ(Judged(Results(), {.partitions = 1, .replicas = 1}, {}, settings).problems.size(), 1u);

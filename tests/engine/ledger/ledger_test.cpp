@@ -226,6 +226,17 @@ TEST_F(LedgerTest, ArchiveMovesTheFolderAsideUnlessItIsOwned) {
   EXPECT_TRUE(fs::exists(state_.string() + ".archived-2/ledger.db"));
 }
 
+TEST_F(LedgerTest, TheModelsAndTheirHistoryAreNotArchived) {
+  Open().reset();
+  fs::create_directories(state_ / "models/digest");
+  std::ofstream(state_ / "models.db") << "history";
+  ASSERT_TRUE(Ledger::Archive(state_.string()).ok());
+  EXPECT_TRUE(fs::exists(state_ / "models/digest"));
+  EXPECT_TRUE(fs::exists(state_ / "models.db"));
+  EXPECT_FALSE(fs::exists(state_ / "ledger.db"));
+  EXPECT_EQ(*Open()->Get("state"), std::nullopt);
+}
+
 TEST_F(LedgerTest, ThreadsShareOneLedger) {
   auto ledger = Open();
   std::vector<std::thread> threads;

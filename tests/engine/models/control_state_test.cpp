@@ -114,7 +114,7 @@ TEST(ControlState, KeepsWhichGenerationScoredAPartitionFromWhere) {
   serves.partition = "in/0";
   serves.generation_number = 1;
   state.Apply(serves);
-  state.Apply(serves);  // told again at an assignment
+  state.Apply(serves);  // repeated at an assignment
   serves.generation_number = 4;
   serves.position = 100;
   state.Apply(serves);

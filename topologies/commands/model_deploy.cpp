@@ -1,0 +1,290 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <ostream>
+#include <set>
+
+#include "engine/models/deployment.h"
+#include "engine/models/model_store.h"
+#include "engine/printable.h"
+#include "engine/run/ledger.h"
+#include "engine/text/json_object.h"
+#include "nodes/infer/gate.h"
+#include "topologies/commands/command.h"
+#include "topologies/commands/run_session.h"
+#include "topologies/commands/stop_signals.h"
+#include "topologies/operate/model_session.h"
+
+namespace anabranch {
+namespace {
+
+// One `model deploy` or `model rollback`.
+class ModelChange {
+ public:
+  ModelChange(const char* action, const ModelChangeArgs& args, CommandIo& io)
+      : action_(action), args_(args), io_(io), signals_(cancel_) {}
+
+  int DeployVersion();
+  int RollBack();
+
+ private:
+  bool Begin(int* code);
+  int Refuse(const Status& status);
+  int Report(const Result<DeploymentEnd>& end, const GenerationRecord::Arm& arm);
+  int ReportFaults(const std::vector<std::string>& reasons);
+  bool Gate(const RegistryEntry& entry, std::map<std::string, std::string>* gates, int* code);
+  bool KnownOtherwise(const GenerationRecord::Arm& arm) const;
+  Result<DeploymentEnd> Drive(const GenerationRecord::Arm& arm, std::map<std::string, std::string> gates);
+  Result<std::vector<std::string>> LocalMembers() const;
+  void Tell(const std::string& text) {
+    if (args_.format != "json") io_.err << text << "\n";
+  }
+
+  const std::string action_;
+  const ModelChangeArgs& args_;
+  CommandIo& io_;
+  CancelToken cancel_;
+  const StopSignals signals_;
+  CheckedTopology checked_;
+  const PlanModel* model_ = nullptr;
+  std::string version_, state_dir_;
+  std::unique_ptr<ControlLog> log_;
+  ControlState state_;
+};
+
+std::string WhoAmI() {
+  const char* user = std::getenv("USER");
+  return user == nullptr ? "" : user;
+}
+
+int ModelChange::Refuse(const Status& status) {
+  if (args_.format == "json") {
+    io_.out << JsonObject().AddText("result", "failed").AddText("message", status.message()).text() << "\n";
+  } else {
+    io_.err << "anabranch model " << action_ << ": " << PrintableLines(status.message()) << "\n";
+  }
+  return status.code() == Code::kInvalid ? ExitCode(Code::kStage) : ExitCode(status.code());
+}
+
+// Nothing changed, for these reasons.
+int ModelChange::ReportFaults(const std::vector<std::string>& reasons) {
+  if (args_.format == "json") {
+    JsonObject json;
+    json.AddText("result", "refused").AddText("model", model_->name).AddText("version", version_);
+    io_.out << json.AddJson("reasons", JsonStrings(reasons)).text() << "\n";
+  } else {
+    io_.err << "refused; the version before it goes on scoring:\n";
+    for (const std::string& reason : reasons) io_.err << "  " << PrintableLines(reason) << "\n";
+  }
+  return ExitCode(Code::kStage);
+}
+
+bool ModelChange::Begin(int* code) {
+  *code = kExitUsage;
+  const std::string command = "model " + action_;
+  if (!CheckInstance(command, args_, io_)) return false;
+  const size_t at = args_.model.find('@');
+  const std::string name = args_.model.substr(0, at);
+  if (action_ == "deploy" && (at == std::string::npos || at == 0 || at + 1 == args_.model.size())) {
+    io_.err << "anabranch model deploy: \"" << Printable(args_.model) << "\" is not NAME@VERSION\n";
+    return false;
+  }
+  version_ = action_ == "deploy" ? args_.model.substr(at + 1) : args_.to;
+  checked_ = CheckForCommand(args_.file, args_.allow_paths, io_);
+  if (!checked_.ok()) {
+    *code = kExitFaulty;
+    return false;
+  }
+  const Plan& plan = *checked_.plan;
+  const auto found = std::ranges::find(plan.managed, action_ == "deploy" ? name : args_.model, &PlanModel::name);
+  if (found == plan.managed.end()) {
+    std::vector<std::string> known;
+    for (const PlanModel& each : plan.managed) known.push_back(each.name);
+    io_.err << "anabranch " << command << ": " << args_.file << " has no model \"" << Printable(name)
+            << "\" with a \"registry\"; " << (known.empty() ? "its models are files" : Suggest(name, known)) << "\n";
+    return false;
+  }
+  model_ = &*found;
+  state_dir_ = StateDirOf(args_, plan.file, plan.name);
+  auto log = OpenControlLog(plan, state_dir_);
+  Status status = log.status();
+  if (status.ok()) {
+    log_ = std::move(log).value();
+    auto state = ReadControlState(*log_);
+    status = state.status();
+    if (status.ok()) state_ = std::move(state).value();
+  }
+  if (!status.ok()) *code = Refuse(status);
+  return status.ok();
+}
+
+// A version that scored once keeps its content for ever.
+bool ModelChange::KnownOtherwise(const GenerationRecord::Arm& arm) const {
+  return std::ranges::any_of(state_.generations(), [&](const ControlState::Generation& each) {
+    return each.record().model == model_->name && each.serving().version == arm.version &&
+           each.serving().digest != arm.digest;
+  });
+}
+
+// The package by itself, and with the nodes of the topology, in a process of its own.
+bool ModelChange::Gate(const RegistryEntry& entry, std::map<std::string, std::string>* gates, int* code) {
+  std::vector<std::string> words = {"--for", args_.file};
+  for (const std::string& path : args_.allow_paths) words.insert(words.end(), {"--allow-path", path});
+  PackageVerdict verdict = CheckInChild(entry.place, words, args_.timeout_s * 1000);
+  *gates = std::move(verdict.measured);
+  if (verdict.faults.empty()) return true;
+  std::vector<std::string> reasons;
+  for (const PackageFault& fault : verdict.faults) {
+    reasons.push_back(fault.code + ": " + (fault.file.empty() ? "" : fault.file + ": ") + fault.message);
+  }
+  // What never reached the instances is part of the history all the same.
+  ControlEntry prepare = CommandEntry(ControlEntry::Kind::kPrepare);
+  prepare.deployment = "gate-" + entry.digest.substr(0, 12) + "-" + std::to_string(prepare.at_ms);
+  prepare.action = action_;
+  prepare.by = args_.by.empty() ? WhoAmI() : args_.by;
+  prepare.reason = args_.reason;
+  prepare.approved_by = args_.approved_by;
+  prepare.generation.model = model_->name;
+  prepare.generation.arms = {{entry.version, entry.digest}};
+  prepare.gates = *gates;
+  if (state_.Open(model_->name) == nullptr && log_->Append(prepare).ok()) {
+    (void)Abandon(*log_, {.state = {}, .prepare = prepare, .answers = {}, .end = {}}, prepare, reasons);
+  }
+  *code = ReportFaults(reasons);
+  return false;
+}
+
+Result<std::vector<std::string>> ModelChange::LocalMembers() const {
+  ASSIGN_OR_RETURN(const int64_t owner, Ledger::Owner(state_dir_));
+  return owner == 0 ? std::vector<std::string>() : std::vector<std::string>{args_.instance};
+}
+
+Result<DeploymentEnd> ModelChange::Drive(const GenerationRecord::Arm& arm, std::map<std::string, std::string> gates) {
+  DeploymentWish wish;
+  wish.prepare = CommandEntry(ControlEntry::Kind::kPrepare);
+  wish.prepare.action = action_;
+  wish.prepare.by = args_.by.empty() ? WhoAmI() : args_.by;
+  wish.prepare.reason = args_.reason;
+  wish.prepare.approved_by = args_.approved_by;
+  wish.prepare.generation.model = model_->name;
+  wish.prepare.generation.arms = {arm};
+  wish.prepare.gates = std::move(gates);
+  wish.timeout_ms = int64_t{args_.timeout_s} * 1000;
+  wish.members = [this] { return LocalMembers(); };
+  wish.progress = [this](const std::string& text) { Tell(text); };
+  wish.cancel = &cancel_;
+  return Deploy(*log_, wish);
+}
+
+int ModelChange::Report(const Result<DeploymentEnd>& end, const GenerationRecord::Arm& arm) {
+  if (!end.ok()) return Refuse(end.status());
+  if (end->kind == DeploymentEnd::Kind::kAbandoned) return ReportFaults(end->reasons);
+  const bool already = end->kind == DeploymentEnd::Kind::kAlready;
+  if (args_.format == "json") {
+    JsonObject json;
+    json.AddText("result", already ? "already" : "active").AddText("model", model_->name);
+    json.AddText("version", arm.version).AddText("digest", arm.digest).AddNumber("generation", end->generation);
+    json.AddJson("instances", JsonStrings(end->instances)).AddJson("waiting", JsonStrings(end->waiting));
+    io_.out << json.text() << "\n";
+    return kExitOk;
+  }
+  io_.out << model_->name << "@" << Printable(arm.version) << (already ? " scores already" : " scores")
+          << ", generation " << end->generation << "\n";
+  if (already) return kExitOk;
+  if (end->instances.empty()) io_.err << "no instance runs: it scores from the next start on\n";
+  for (const std::string& partition : end->waiting) {
+    io_.err << "partition " << partition << " was not switched yet: its instance does so at its next batch\n";
+  }
+  const bool alone = checked_.plan->control == nullptr;
+  if (alone && !checked_.plan->sources.empty() && checked_.plan->sources.front().program->KeepsPosition()) {
+    io_.err << "the topology has no \"control\": other instances of it, if there are any, do not change\n";
+  }
+  return kExitOk;
+}
+
+int ModelChange::DeployVersion() {
+  int code = kExitOk;
+  if (!Begin(&code)) return code;
+  const ControlState::Deployment* open = state_.Open(model_->name);
+  if (args_.resume && open == nullptr) {
+    return Refuse({Code::kInvalid, "no deployment of model \"" + model_->name +
+                                       "\" is open: there is nothing to go on "
+                                       "with"});
+  }
+  std::vector<std::string> skipped;
+  const auto arm = FindVersion(*model_, version_);
+  if (!arm.ok()) return Refuse(arm.status());
+  if (KnownOtherwise(*arm)) {
+    return ReportFaults({"version_taken: " + model_->name + "@" + version_ +
+                         " scored before with another digest: give this package another version"});
+  }
+  const ControlState::Generation* current = state_.Newest(model_->name);
+  const bool scores = open == nullptr && current != nullptr && current->serving().digest == arm->digest;
+  const bool goes_on = open != nullptr && open->prepare.generation.arms.front().digest == arm->digest;
+  std::map<std::string, std::string> gates;
+  if (!scores && !goes_on) {
+    const auto entries = ListRegistry(model_->registry, &skipped);
+    if (!entries.ok()) return Refuse(entries.status());
+    const auto entry = std::ranges::find_if(
+        *entries, [&](const RegistryEntry& each) { return each.name == model_->name && each.digest == arm->digest; });
+    Tell("checks " + entry->place);
+    if (!Gate(*entry, &gates, &code)) return code;
+    const auto stored = ModelStore(state_dir_).Find(arm->digest, model_->registry);
+    if (!stored.ok()) return Refuse(stored.status());
+    Tell("asks the instances");
+  }
+  return Report(Drive(*arm, std::move(gates)), *arm);
+}
+
+int ModelChange::RollBack() {
+  int code = kExitOk;
+  if (!Begin(&code)) return code;
+  const ControlState::Generation* current = state_.Newest(model_->name);
+  if (const ControlState::Deployment* open = state_.Open(model_->name)) {
+    ControlEntry by = CommandEntry(ControlEntry::Kind::kAbandoned);
+    by.action = action_;
+    by.by = args_.by.empty() ? WhoAmI() : args_.by;
+    by.reason = args_.reason;
+    const std::string reason = "ended by a rollback" + (args_.reason.empty() ? "" : ": " + args_.reason);
+    if (const Status ended = Abandon(*log_, *open, by, {reason}); !ended.ok()) return Refuse(ended);
+    Tell("ended the deployment of version " + Printable(open->prepare.generation.arms.front().version));
+    // It had not begun to score, so what scored before it still does.
+    if (version_.empty() && current != nullptr) {
+      DeploymentEnd end{.kind = DeploymentEnd::Kind::kAlready,
+                        .generation = current->number,
+                        .instances = {},
+                        .reasons = {},
+                        .waiting = {}};
+      return Report(end, current->serving());
+    }
+  }
+  const ControlState::Generation* target = nullptr;
+  for (const ControlState::Generation& each : state_.generations()) {
+    if (each.record().model != model_->name || current == nullptr) continue;
+    const bool other = each.serving().digest != current->serving().digest;
+    if (version_.empty() ? other : each.serving().version == version_) target = &each;
+  }
+  if (target == nullptr) {
+    return Refuse({Code::kInvalid, version_.empty() ? "model \"" + model_->name + "\" had no other version before"
+                                                    : "version \"" + version_ + "\" of model \"" + model_->name +
+                                                          "\" never scored; deploy it"});
+  }
+  const GenerationRecord::Arm arm = target->serving();
+  version_ = arm.version;
+  const auto stored = ModelStore(state_dir_).Find(arm.digest, model_->registry);
+  if (!stored.ok()) return Refuse(stored.status());
+  return Report(Drive(arm, {}), arm);
+}
+
+}  // namespace
+
+int CommandModelDeploy(const ModelChangeArgs& args, CommandIo& io) {
+  return ModelChange("deploy", args, io).DeployVersion();
+}
+
+int CommandModelRollback(const ModelChangeArgs& args, CommandIo& io) {
+  return ModelChange("rollback", args, io).RollBack();
+}
+
+}  // namespace anabranch

@@ -1,0 +1,63 @@
+#include "topologies/commands/model_options.h"
+
+#include <utility>
+
+namespace anabranch {
+namespace {
+
+// The topology comes first on the line, then the model.
+CLI::App* ModelCommand(CLI::App& model, ModelChangeArgs* args, const std::string& name, const std::string& what,
+                       const std::string& example) {
+  CLI::App* command = Command(model, name, what, example);
+  AddState(command, args);
+  AddWord(command, "--format", &args->format, {"text", "json"});
+  return command;
+}
+
+void AddGrounds(CLI::App* command, ModelChangeArgs* args) {
+  command->add_option("--reason", args->reason, "why, for the history")->type_name("TEXT");
+  command->add_option("--by", args->by, "who, for the history; default: the user's name")->type_name("NAME");
+  command->add_option("--approved-by", args->approved_by, "who approved it, for the history")->type_name("NAME");
+  command->add_option("--timeout", args->timeout_s, "how long to wait for the gates, and for each instance's answer")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void AddModelChanges(CLI::App& model, ModelChangeArgs* args,
+                     const std::function<void(std::function<int(CommandIo&)>)>& act) {
+  CLI::App* deploy = ModelCommand(model, args, "deploy", "Has another version of a model score, on all instances.",
+                                  "anabranch model deploy topology.json gbt@8 --reason 'ticket 12'");
+  deploy->add_option("NAME@VERSION", args->model, "the model, and a version in its registry")
+      ->required()
+      ->type_name("");
+  AddGrounds(deploy, args);
+  deploy->add_flag("--resume", args->resume, "only go on with a deployment that was begun");
+  deploy->footer(
+      "Checks the package and its contract with the nodes, then asks every instance to load it. Only when all can, it\n"
+      "scores: each partition switches at its next batch, and its commit says so. Otherwise nothing changes. The same\n"
+      "command goes on with a deployment that was interrupted. Exit code 0 it scores, 1 refused, with the reasons, 69\n"
+      "the control log is not available, 75 another deployment of the model is not finished.");
+  deploy->callback([args, act] { act([args](CommandIo& io) { return CommandModelDeploy(*args, io); }); });
+
+  CLI::App* rollback = ModelCommand(model, args, "rollback", "Has the version before score again, without gates.",
+                                    "anabranch model rollback topology.json gbt --reason 'too many alarms'");
+  rollback->add_option("NAME", args->model, "the model")->required()->type_name("");
+  rollback->add_option("--to", args->to, "the version; default: the one that scored before")->type_name("VERSION");
+  AddGrounds(rollback, args);
+  rollback->footer(
+      "Ends a deployment that is not finished; without --to that is all. A rollback is a generation of its own: what\n"
+      "was scored stays as it is. Exit codes as of deploy.");
+  rollback->callback([args, act] { act([args](CommandIo& io) { return CommandModelRollback(*args, io); }); });
+
+  CLI::App* history =
+      ModelCommand(model, args, "history", "Shows which version scored which records, and who changed it.",
+                   "anabranch model history topology.json gbt");
+  history->add_option("NAME", args->model, "the model; default: all")->type_name("");
+  history->footer("Refused deployments are listed too, with their reasons.");
+  history->callback([args, act] { act([args](CommandIo& io) { return CommandModelHistory(*args, io); }); });
+}
+
+}  // namespace anabranch

@@ -1,0 +1,88 @@
+#include "topologies/operate/model_session.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "engine/fault.h"
+#include "engine/models/deployment.h"
+#include "engine/models/model_store.h"
+#include "engine/models/package.h"
+#include "engine/run/ledger.h"
+#include "engine/run/run_state.h"
+
+namespace anabranch {
+namespace {
+
+// The name under which the groups of the sources are.
+Result<std::string> IdentityOfState(const Plan& plan, const std::string& state_dir) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(std::filesystem::path(state_dir) / "ledger.db", ignored)) return plan.name;
+  ASSIGN_OR_RETURN(const auto ledger, Ledger::OpenReadOnly(state_dir));
+  return RunState::IdentityIn(*ledger, plan);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ControlLog>> OpenControlLog(const Plan& plan, const std::string& state_dir) {
+  if (plan.control == nullptr) return OpenLocalControlLog(state_dir);
+  ControlPlace place;
+  ASSIGN_OR_RETURN(place.topology, IdentityOfState(plan, state_dir));
+  for (const PlanSource& source : plan.sources) place.sources.push_back(source.program.get());
+  return plan.control->Open(place);
+}
+
+Result<GenerationRecord::Arm> FindVersion(const PlanModel& model, const std::string& version) {
+  std::vector<std::string> skipped;
+  ASSIGN_OR_RETURN(const std::vector<RegistryEntry> entries, ListRegistry(model.registry, &skipped));
+  std::vector<std::string> known;
+  const RegistryEntry* found = nullptr;
+  for (const RegistryEntry& entry : entries) {
+    if (entry.name != model.name) continue;
+    known.push_back(entry.version);
+    if (entry.version != version) continue;
+    if (found != nullptr && found->digest != entry.digest) {
+      return Status(Code::kInvalid, "model \"" + model.name + "\": two packages are version " + version + ": " +
+                                        found->place + " and " + entry.place + "; give one another version");
+    }
+    found = &entry;
+  }
+  if (found != nullptr) return GenerationRecord::Arm{version, found->digest};
+  std::string text = "model \"" + model.name + "\": the registry " + model.registry + " has no version \"" + version +
+                     "\"; " + (known.empty() ? "it has no package of that name" : Suggest(version, known));
+  for (const std::string& each : skipped) text += "; " + each;
+  return Status(Code::kInvalid, text);
+}
+
+Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOptions& options,
+                                                   std::function<ModelAgent::Verdict(const std::string&)> gates,
+                                                   std::function<void(const std::string&)> warn) {
+  if (plan.managed.empty()) return std::unique_ptr<ModelAgent>();
+  ModelAgent::Parts parts;
+  parts.instance = options.instance;
+  parts.host = CommandEntry(ControlEntry::Kind::kReady).host;
+  for (const PlanModel& model : plan.managed) {
+    ModelAgent::Model each{model.name, model.registry, model.start, {}};
+    for (const PlanNode& node : plan.nodes) {
+      ManagedModel* managed = node.program->managed();
+      if (managed != nullptr && managed->model() == model.name) each.nodes.push_back(managed);
+    }
+    if (!each.nodes.empty()) parts.models.push_back(std::move(each));
+  }
+  if (parts.models.empty()) return std::unique_ptr<ModelAgent>();
+  ASSIGN_OR_RETURN(parts.log, OpenControlLog(plan, options.state_dir));
+  parts.find = [state_dir = options.state_dir](const ModelAgent::Model& model,
+                                               const std::string& digest) -> Result<std::string> {
+    ASSIGN_OR_RETURN(const auto package, ModelStore(state_dir).Find(digest, model.registry));
+    return package->folder;
+  };
+  parts.start = [](const ModelAgent::Model& model) {
+    return FindVersion({model.name, model.registry, model.start}, model.start);
+  };
+  parts.gates = std::move(gates);
+  parts.warn = std::move(warn);
+  parts.reads_only = options.start == RunStart::kReplay;
+  return std::make_unique<ModelAgent>(std::move(parts));
+}
+
+}  // namespace anabranch

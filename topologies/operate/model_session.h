@@ -1,0 +1,26 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/models/control_log.h"
+#include "engine/models/model_agent.h"
+#include "engine/plan.h"
+#include "engine/run/run_options.h"
+
+namespace anabranch {
+
+// Where the generations of the plan's models stand: where the file says, or in the state folder.
+Result<std::unique_ptr<ControlLog>> OpenControlLog(const Plan& plan, const std::string& state_dir);
+
+// The version of a registry, by the name that it has there. kInvalid: there is none, or two; the text names those that
+// are there.
+Result<GenerationRecord::Arm> FindVersion(const PlanModel& model, const std::string& version);
+
+// The agent of one run of the plan. Null: its models are files. A replay reads along, and changes nothing.
+Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOptions& options,
+                                                   std::function<ModelAgent::Verdict(const std::string&)> gates,
+                                                   std::function<void(const std::string&)> warn);
+
+}  // namespace anabranch
