@@ -399,8 +399,8 @@ class CommandLine {
         ->type_name("");
     AddWord(command, "--format", &args.format, {"text", "json"});
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandModelInspect(args_.model, io); }; });
-    AddPackageCommands(model, &args_.package, [this](Action action) { action_ = std::move(action); });
     AddModelChanges(*model, &args_.model_change, [this](Action action) { action_ = std::move(action); });
+    AddPackageCommands(model, &args_.package, [this](Action action) { action_ = std::move(action); });
   }
 
   void AddDoctor() {
