@@ -271,14 +271,17 @@ class Pages(MockedPage):
 
         def first_minute():
             found = runs()
-            found["runs"][0].update({"started": stamp(mock.began + 7200 + mock.beat - 90), "seconds": 0.032, "records": 0, "cells": "." * 8})
+            found["runs"][0].update({"started": stamp(mock.began + 7200 + mock.beat - 90000), "seconds": 0.032, "records": 0, "cells": "." * 8})
             return found
 
         mock.runs = first_minute
         page = self.open(wait="[data-box]")
         page.evaluate("location.hash = '/runs/r0003'")
         text = page.wait_for_selector("section[aria-label='Run r0003'] p >> nth=0").inner_text()
-        self.assertRegex(text, r"1 min 30 s so far, 120,000 records read")
+        self.assertRegex(text, r"1 d 1 h so far, 120,000 records read")
+        bars = [round(bar.bounding_box()["height"]) for bar in page.locator(".bar").all()]
+        self.assertEqual(bars[-1], max(bars), "it is as high as the longest of the others, and they are no dots beside it")
+        self.assertGreater(min(bars), 10)
         self.assertEqual(page.locator("section[aria-label='Run r0003'] td:text-is('ok')").count(), 6)
         self.assertEqual(page.locator("section[aria-label='Run r0003'] td:text-is('dead letters')").count(), 2)
 

@@ -61,7 +61,7 @@ class Letters(MockedPage):
         mock.hidden, mock.role = True, "read"
         page = self.open("/letters/payments%2F0%2F1000")
         page.click("text=Show the values")
-        page.wait_for_selector("text=This token may not see it")
+        page.wait_for_selector("text=Do not produce this text again. This token may not see it")
 
     def orders(self):
         return [body for path, body in self.mock.posted if path == "letters/replay"]

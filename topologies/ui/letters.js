@@ -199,7 +199,7 @@ const letterAt = (id, reveal) => `letters/${encodeURIComponent(id)}${reveal ? "?
 const revealed = signal("");
 
 const Masked = ({ letter }) => html`<div class="notice is-warn"><${Glyph} state="refused" /><div>
-  <b>Masked:</b> what is *** here came as a value that the schema hides. Do not produce this text again.
+  <b>Masked:</b> what is *** here came as a value that the schema hides. Do not produce this text again.${" "}
   ${revealed.value === letter.id ? "This token may not see it; a token with the role operate may."
     : html`<button type="button" onClick=${() => (revealed.value = letter.id)}>Show the values</button>`}</div></div>`;
 

@@ -78,9 +78,12 @@ class Grid extends Component {
   render() {
     const { stages } = this.props.data;
     const runs = [...this.props.data.runs].reverse();  // time goes to the right
-    const longest = Math.max(...runs.map((run) => run.seconds), 1e-9), middle = median(runs.map((run) => run.seconds));
+    // A run that goes on may be far longer than all others: its bar ends where the longest of them does.
+    const ended = runs.filter((run) => !run.live);
+    const lengths = (ended.length ? ended : runs).map((run) => run.seconds);
+    const longest = Math.max(...lengths, 1e-9), middle = median(lengths);
     const width = runs.length * CELL;
-    const heightOf = (seconds) => (seconds / longest) * (BAR - 6);
+    const heightOf = (seconds) => Math.min(1, seconds / longest) * (BAR - 6);
     const up = (seconds) => `${heightOf(seconds)}px`;
     const onClick = (event) => {
       const run = runs[Math.floor(event.offsetX / CELL)];
