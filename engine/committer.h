@@ -37,7 +37,7 @@ struct RefusedRow {
 struct TargetProgress {
   TargetId target;
   std::vector<int64_t> next;
-  // What is stored with each position, `before` left out. Empty: generation 0 for all.
+  // What is stored with each position, without `before`. Empty: generation 0 for all.
   std::vector<Scoring> scoring = {};
 };
 

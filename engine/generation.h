@@ -44,7 +44,7 @@ class Generations {
   virtual Status Require(std::span<const GenerationId> generations, const CancelToken& cancel) = 0;
   // The lane computes nothing below `oldest` any more, until it calls Require() again.
   virtual void Uses(int lane, GenerationId oldest) = 0;
-  // It is durable that `scoring.generation` scores `partition` from `scoring.since` on. May be told more than once.
+  // It is durable that `scoring.generation` scores `partition` from `scoring.since` on. May be reported more than once.
   // Writer thread and lane thread; does not wait.
   virtual void Switched(const SourcePartition& partition, const Scoring& scoring) = 0;
 };

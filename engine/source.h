@@ -76,7 +76,7 @@ class Source {
   // The positions that the outside system stores for this source, such as a consumer group's committed offsets.
   // kNoPosition when none was ever stored or the source stores none (files).
   virtual Result<std::vector<int64_t>> StoredPositions(std::span<const PartitionId> partitions) = 0;
-  // What was stored with the position that StoredPositions() last found, `before` left out.
+  // What was stored with the position that StoredPositions() last found, without `before`.
   virtual Scoring StoredScoring(PartitionId /*partition*/) const { return {}; }
   // Where the source's `start` rule begins, as things are now. The lane remembers the result: "latest" moves on.
   virtual Result<std::vector<int64_t>> StartPositions(std::span<const PartitionId> partitions) {

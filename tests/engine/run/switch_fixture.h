@@ -75,7 +75,7 @@ class FakeGenerations : public Generations {
     const MutexLock lock(mutex_);
     return required_;
   }
-  // By what was told of durable switches.
+  // By what was reported of durable switches.
   GenerationId At(const SourcePartition& partition, int64_t offset) const {
     const MutexLock lock(mutex_);
     const auto switches = history_.find(partition);
