@@ -1,7 +1,6 @@
 #include "engine/measure/histogram.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 namespace anabranch {
@@ -46,14 +45,14 @@ Histogram::Histogram(std::span<const double> edges)
 void Histogram::Add(double value, int64_t times) {
   const auto edge = std::lower_bound(edges_.begin(), edges_.end(), value);
   buckets_[static_cast<size_t>(edge - edges_.begin())].fetch_add(times, std::memory_order_relaxed);
-  sum_nano_.fetch_add(std::llround(value * 1e9) * times, std::memory_order_relaxed);
+  sum_.fetch_add(value * static_cast<double>(times), std::memory_order_relaxed);
 }
 
 HistogramCounts Histogram::Counts() const {
   HistogramCounts counts;
   counts.edges = edges_;
   for (size_t i = 0; i <= edges_.size(); ++i) counts.buckets.push_back(buckets_[i].load(std::memory_order_relaxed));
-  counts.sum = static_cast<double>(sum_nano_.load(std::memory_order_relaxed)) * 1e-9;
+  counts.sum = sum_.load(std::memory_order_relaxed);
   return counts;
 }
 
@@ -69,7 +68,7 @@ HistogramTally::~HistogramTally() {
   for (size_t i = 0; i <= histogram_.edges_.size() && i < buckets_.size(); ++i) {
     if (buckets_[i] != 0) histogram_.buckets_[i].fetch_add(buckets_[i], std::memory_order_relaxed);
   }
-  histogram_.sum_nano_.fetch_add(std::llround(sum_ * 1e9), std::memory_order_relaxed);
+  histogram_.sum_.fetch_add(sum_, std::memory_order_relaxed);
 }
 
 std::vector<double> SecondsEdges(double target_s) {

@@ -37,7 +37,7 @@ class Histogram {
   friend class HistogramTally;
   std::vector<double> edges_;
   std::unique_ptr<std::atomic<int64_t>[]> buckets_;
-  std::atomic<int64_t> sum_nano_{0};  // of the values times 1e9
+  std::atomic<double> sum_{0};  // an integer would overflow: records may be years old
 };
 
 // Many values for one histogram, counted by one thread and handed over at the end of its life.

@@ -59,6 +59,20 @@ TEST(Histograms, NothingIsLostBetweenThreads) {
   EXPECT_NEAR(histogram.Counts().sum, 4 * 3 * 49'500.0, 1e-3);
 }
 
+// A day of a fast topic, records from years ago, and a clock of 1970.
+TEST(Histograms, ASumHasRoomForWhateverComes) {
+  Histogram rows(RowsEdges());
+  rows.Add(8192, 2'000'000'000);
+  EXPECT_DOUBLE_EQ(rows.Counts().sum, 8192.0 * 2e9);
+  Histogram seconds(SecondsEdges());
+  {
+    HistogramTally tally(&seconds);
+    tally.Add(86'400, 1'000'000'000);
+    tally.Add(1.8e9, 1'000'000);
+  }
+  EXPECT_NEAR(seconds.Counts().sum, 86'400 * 1e9 + 1.8e15, 1e3);
+}
+
 TEST(Histograms, TheLatencyTargetIsAnEdgeOfItsOwn) {
   EXPECT_EQ(SecondsEdges().size(), 18U);
   EXPECT_EQ(SecondsEdges(0.02).size(), 19U);
