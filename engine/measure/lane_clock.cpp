@@ -64,8 +64,10 @@ std::vector<int64_t> TimeSheet::Read(int64_t* wall_ns) const {
   std::vector<int64_t> ns(cells_);
   const MutexLock lock(mutex_);
   for (int tries = 0; tries < kMostTries; ++tries) {
-    if (!TryRead(&ns, &shown_wall_ns_)) continue;
+    int64_t wall = 0;
+    if (!TryRead(&ns, &wall)) continue;
     for (size_t i = 0; i < cells_; ++i) shown_[i] = std::max(shown_[i], ns[i]);
+    shown_wall_ns_ = std::max(shown_wall_ns_, wall);
     break;
   }
   *wall_ns = shown_wall_ns_;
@@ -79,8 +81,10 @@ bool TimeSheet::TryRead(std::vector<int64_t>* ns, int64_t* wall_ns) const {
   const size_t current = current_.load(std::memory_order_acquire);
   const bool open = open_.load(std::memory_order_acquire);
   const int64_t begin = begin_ns_.load(std::memory_order_acquire);
-  if (before % 2 != 0 || version_.load(std::memory_order_relaxed) != before) return false;
+  // Before the second look at the version: what a reader that is held up here sees later may be another cell's time.
   const int64_t until = open ? since : std::max(since, clock_.NowNs());
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (before % 2 != 0 || version_.load(std::memory_order_relaxed) != before) return false;
   if (begin != 0) (*ns)[current] += until - since;
   *wall_ns = begin == 0 ? 0 : until - begin;
   return true;

@@ -14,7 +14,8 @@
 namespace anabranch {
 
 // What the time of one thread goes to, by cells of one's own meaning. One thread enters cells; any thread reads. Every
-// moment since Begin() belongs to one cell, so the cells sum to the wall time.
+// moment since Begin() belongs to one cell, so the cells sum to the wall time. Where a second thread takes over from
+// one that is stuck and that comes back, some moments may go to the wrong cell, and the sheet may then stop to move.
 class TimeSheet {
  public:
   TimeSheet(const Clock& clock, size_t cells);

@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <numeric>
 #include <thread>
+#include <utility>
 
 #include "engine/testing/manual_clock.h"
 
@@ -53,6 +55,42 @@ TEST(TimeSheets, AnOpenStretchIsSeenWhenItIsDivided) {
   clock.Advance(2);
   sheet.Divide({}, 2, clock.NowNs());
   EXPECT_EQ(Read(sheet), (std::vector<int64_t>{6, 3, 11}));
+}
+
+// A clock whose reader is held up: meanwhile the lane goes on.
+class HeldUpClock : public Clock {
+ public:
+  int64_t NowNs() const override {
+    if (meanwhile) std::exchange(meanwhile, nullptr)();
+    return now_ns;
+  }
+  int64_t WallMs() const override { return 0; }
+  int64_t now_ns = 100;
+  mutable std::function<void()> meanwhile;
+};
+
+TEST(TimeSheets, AReaderThatIsHeldUpChargesNobody) {
+  HeldUpClock clock;
+  TimeSheet sheet(clock, 2);
+  sheet.Begin(0);
+  clock.meanwhile = [&] {
+    sheet.Enter(1, 110);
+    clock.now_ns = 1'000;
+  };
+  EXPECT_EQ(Read(sheet), (std::vector<int64_t>{10, 890}));
+}
+
+TEST(TimeSheets, TheWallTimeDoesNotFall) {
+  HeldUpClock clock;
+  TimeSheet sheet(clock, 1);
+  sheet.Begin(0);
+  clock.now_ns = 200;
+  int64_t first = 0, second = 0;
+  sheet.Read(&first);
+  sheet.Open(150);  // a look at the clock before the reader's
+  sheet.Read(&second);
+  EXPECT_EQ(first, 100);
+  EXPECT_EQ(second, 100);
 }
 
 // A counter that falls looks like a restart to whoever computes rates.
