@@ -30,6 +30,14 @@ struct Shares {
   std::map<std::string, double> busy, waits, paused, starved;  // by culprit
   double all_busy = 0, all_waits = 0, all_paused = 0, all_starved = 0;
 
+  // What lanes wait for it, to write, to commit, or to try again.
+  std::map<std::string, double> Held() const {
+    std::map<std::string, double> held = waits;
+    for (const auto& [by, share] : paused) held[by] += share;
+    return held;
+  }
+  double all_held() const { return all_waits + all_paused; }
+
   void Add(LaneState state, const std::string& by, double share) {
     switch (state) {
       case LaneState::kBusy:
@@ -45,6 +53,11 @@ struct Shares {
 std::string Most(const std::map<std::string, double>& shares) {
   const auto less = [](const auto& a, const auto& b) { return a.second < b.second; };
   return shares.empty() ? "" : std::ranges::max_element(shares, less)->first;
+}
+
+double ShareOf(const std::map<std::string, double>& shares, const std::string& by) {
+  const auto at = shares.find(by);
+  return at == shares.end() ? 0 : at->second;
 }
 
 template <typename T>
@@ -71,6 +84,12 @@ bool TakeShares(const MeasureSnapshot& before, const MeasureSnapshot& now, Share
     if (part > 0) shares->Add(key.first, key.second, static_cast<double>(part) / static_cast<double>(wall));
   }
   return true;
+}
+
+bool IsBehind(const SourceMeasures& source) {
+  return std::ranges::any_of(source.partitions, [](const PartitionMeasures& each) {
+    return each.lag_records > 0 || (each.end != kUnknown && each.next != kUnknown && each.next < each.end);
+  });
 }
 
 // What waits to be read and to be committed.
@@ -103,12 +122,12 @@ Backlog TakeBacklog(const MeasureSnapshot& before, const MeasureSnapshot& now) {
   return backlog;
 }
 
-Verdict OfTarget(const MeasureSnapshot& before, const MeasureSnapshot& now, const Shares& shares) {
-  Verdict verdict{Verdict::Kind::kTarget, Most(shares.waits), "", ""};
+Verdict OfTarget(const MeasureSnapshot& before, const MeasureSnapshot& now, const std::string& by, double share) {
+  Verdict verdict{Verdict::Kind::kTarget, by, "", ""};
   const TargetMeasures* target = Find(now.targets, verdict.by);
   const TargetMeasures* was = Find(before.targets, verdict.by);
   verdict.text = "target " + Quoted(verdict.by) + (target != nullptr ? " (" + target->connector + ")" : "") +
-                 " is the limit: lanes wait " + Percent(shares.all_waits) + " of the time for it";
+                 " is the limit: lanes wait " + Percent(share) + " of the time for it";
   if (target == nullptr) return verdict;
   const HistogramCounts commits =
       was != nullptr ? target->commit_seconds.Since(was->commit_seconds) : target->commit_seconds;
@@ -120,12 +139,20 @@ Verdict OfTarget(const MeasureSnapshot& before, const MeasureSnapshot& now, cons
   return verdict;
 }
 
-Verdict OfPause(const Shares& shares) {
-  Verdict verdict{Verdict::Kind::kPaused, Most(shares.paused), "", ""};
-  verdict.text =
-      Quoted(verdict.by) + " is in trouble: lanes wait " + Percent(shares.all_paused) + " of the time to try it again";
+Verdict OfPause(const std::string& by, double share) {
+  Verdict verdict{Verdict::Kind::kPaused, by, "", ""};
+  verdict.text = Quoted(by) + " is in trouble: lanes wait " + Percent(share) + " of the time to try it again";
   verdict.advice = "the log says what it answers";
   return verdict;
+}
+
+// Whom the lanes wait for most, and for that alone.
+Verdict OfHeld(const MeasureSnapshot& before, const MeasureSnapshot& now, const Shares& shares) {
+  const std::map<std::string, double> held = shares.Held();
+  const std::string by = Most(held);
+  const double paused = ShareOf(shares.paused, by);
+  if (paused >= ShareOf(shares.waits, by)) return OfPause(by, paused);
+  return OfTarget(before, now, by, held.at(by));
 }
 
 // A call with more rows, where that takes less time per row.
@@ -169,10 +196,17 @@ Verdict OfNode(const MeasureSnapshot& before, const MeasureSnapshot& now, const 
   return verdict;
 }
 
-Verdict OfReading(const Shares& shares) {
-  Verdict verdict{Verdict::Kind::kReading, Most(shares.starved), "", ""};
-  verdict.text = "reading is the limit: records wait, and lanes starve " + Percent(shares.all_starved) +
-                 " of the time for source " + Quoted(verdict.by);
+// Lanes may starve for a source that has nothing to give while another one is behind.
+Verdict OfReading(const MeasureSnapshot& now, const Shares& shares) {
+  std::map<std::string, double> starved;
+  for (const auto& [by, share] : shares.starved) {
+    const SourceMeasures* source = Find(now.sources, by);
+    if (source != nullptr && IsBehind(*source)) starved[by] = share;
+  }
+  const std::string by = Most(starved.empty() ? shares.starved : starved);
+  Verdict verdict{Verdict::Kind::kReading, by, "", ""};
+  verdict.text = "reading is the limit: records wait, and lanes starve " + Percent(ShareOf(shares.starved, by)) +
+                 " of the time for source " + Quoted(by);
   verdict.advice =
       "look at the load of its brokers and at the network; a transaction that is still open also holds records back";
   return verdict;
@@ -181,16 +215,15 @@ Verdict OfReading(const Shares& shares) {
 Verdict Decide(const MeasureSnapshot& before, const MeasureSnapshot& now, const Shares& shares,
                const JudgeOptions& options) {
   const Backlog backlog = TakeBacklog(before, now);
-  if (shares.all_waits >= kHalf) return OfTarget(before, now, shares);
-  if (shares.all_paused > 0 && shares.all_paused + shares.all_waits >= kHalf) return OfPause(shares);
+  if (shares.all_held() >= kHalf) return OfHeld(before, now, shares);
   if (shares.all_busy >= kMostly && (backlog.waits || backlog.unknown)) return OfNode(before, now, shares, options);
-  if (backlog.waits && shares.all_starved >= kHalf) return OfReading(shares);
+  if (backlog.waits && shares.all_starved >= kHalf) return OfReading(now, shares);
   if (backlog.waits) {  // no single one holds the lanes for most of the time: the one that does it most
-    const bool by_target = shares.all_waits >= std::max(shares.all_busy, shares.all_starved);
+    const bool by_held = shares.all_held() >= std::max(shares.all_busy, shares.all_starved);
     const bool by_node = shares.all_busy >= shares.all_starved;
-    return by_target ? OfTarget(before, now, shares)
+    return by_held   ? OfHeld(before, now, shares)
            : by_node ? OfNode(before, now, shares, options)
-                     : OfReading(shares);
+                     : OfReading(now, shares);
   }
   if (backlog.came == 0) return {Verdict::Kind::kIdle, "", "nothing comes: everything is read and committed", ""};
   return {Verdict::Kind::kKeepingUp, "", "keeping up: lanes are busy " + Percent(shares.all_busy) + " of the time", ""};

@@ -12,8 +12,8 @@ namespace anabranch {
 struct Verdict {
   enum class Kind : uint8_t {
     kStarting,   // no window yet
-    kTarget,     // lanes were blocked or committing half of the time or more
-    kPaused,     // the same with pauses added, before a stage or target in trouble is tried again
+    kTarget,     // lanes were held half of the time or more, and by this one most: blocked, committing, or paused
+    kPaused,     // the same, and most of it were pauses before a stage or target in trouble is tried again
     kNode,       // lanes were busy 80 % of the time or more, and records wait: more than a second's work
     kReading,    // records wait, and lanes starve half of the time or more; or, as kNode, where a source is decoded
     kIdle,       // nothing comes

@@ -88,7 +88,39 @@ const std::vector<Scenario> kScenarios = {
      90'000,
      K::kTarget,
      "out",
-     "target \"out\" (kafka) is the limit: lanes wait 70 % of the time for it; commit p50 7.5 ms",
+     "target \"out\" (kafka) is the limit: lanes wait 40 % of the time for it; commit p50 7.5 ms",
+     ""},
+    {"a slow target beside a node in trouble",
+     {{{L::kPaused, "gbt", 10}, {L::kBlocked, "out", 45}, {L::kBusy, "gbt", 45}}},
+     10'000,
+     90'000,
+     K::kTarget,
+     "out",
+     "target \"out\" (kafka) is the limit: lanes wait 45 % of the time for it; commit p50 7.5 ms",
+     ""},
+    {"a node in trouble beside a slow target",
+     {{{L::kPaused, "gbt", 45}, {L::kBlocked, "out", 10}, {L::kBusy, "gbt", 45}}},
+     10'000,
+     90'000,
+     K::kPaused,
+     "gbt",
+     "\"gbt\" is in trouble: lanes wait 45 % of the time to try it again",
+     "log"},
+    {"two of three waits are for one of two targets",
+     {{{L::kBlocked, "dead_letters", 35}, {L::kBlocked, "out", 30}, {L::kCommitting, "out", 10}}},
+     10'000,
+     90'000,
+     K::kTarget,
+     "out",
+     "target \"out\" (kafka) is the limit: lanes wait 40 % of the time for it; commit p50 7.5 ms",
+     ""},
+    {"two inputs, and one of them is slow",
+     {{{L::kStarved, "cards", 100}}, {{L::kBusy, "gbt", 30}}},
+     10'000,
+     50'000,
+     K::kReading,
+     "payments",
+     "reading is the limit: records wait, and lanes starve 35 % of the time for source \"payments\"",
      ""},
     {"a slow model",
      {{{L::kBusy, "gbt", 61}, {L::kBusy, "feat", 30}, {L::kBusy, "payments", 9}}},
@@ -256,7 +288,7 @@ MeasureSnapshot After(const Scenario& scenario) {
 }
 
 TEST(Verdicts, EachScenarioIsNamedRightly) {
-  EXPECT_EQ(kScenarios.size(), 20U);
+  EXPECT_EQ(kScenarios.size(), 24U);
   for (const Scenario& scenario : kScenarios) {
     const JudgeOptions options{.workers = scenario.workers, .cores = scenario.workers == 1 ? 4 : scenario.workers};
     const Verdict verdict = Judge(Before(), After(scenario), options).verdict;
