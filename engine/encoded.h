@@ -117,6 +117,7 @@ struct EncodedBatch {
 
   void Clear(size_t target_count);
   size_t bytes() const;
+  bool has_rows() const;
 };
 
 inline void EncodedRows::AppendHeader(std::string_view name, std::string_view value) {

@@ -1,5 +1,7 @@
 #include "engine/record_batch.h"
 
+#include <algorithm>
+
 namespace anabranch {
 
 const char* NameOf(Outcome outcome) {
@@ -23,6 +25,10 @@ void EncodedBatch::Clear(size_t target_count) {
   intake_ns = 0;
   newest_ms.clear();
   replayed.reset();
+}
+
+bool EncodedBatch::has_rows() const {
+  return std::ranges::any_of(targets, [](const EncodedRows& target) { return !target.rows.empty(); });
 }
 
 size_t EncodedBatch::bytes() const {

@@ -19,6 +19,7 @@ namespace anabranch {
 // above them: rows (position, key, headers, timestamp, raw bytes), outcome and errors of every finished stage, the
 // columns that unfinished stages read, the encoded rows of finished targets. It uses names, not ids, because another
 // plan may read it. An *outputs* frame holds encoded rows only: its batch had left its stages when its commit failed.
+// Without rows it names no stage: it holds positions only.
 //
 // The header holds everything that can be known without the rows.
 struct KeptHeader {
@@ -47,6 +48,9 @@ struct KeptHeader {
   std::vector<Range> ranges;
   std::vector<Stage> done;  // stages whose results are inside
   std::vector<Column> columns;
+
+  // Positions that no row belongs to: nothing was made, so nothing can be missing.
+  bool positions_only() const { return outputs && done.empty(); }
 };
 
 // Writes the batch at the cut below `done` (by StageId: true = finished, and not to run again). Reads only what

@@ -113,6 +113,10 @@ Status Restorer::Run(std::string_view frame) {
   for (StageRows& stage : batch_.stages) stage.done = stage.reused = false;
   batch_.encoded.Clear(plan_.targets.size());
   batch_.encoded.positions = batch_.positions;
+  if (header_.positions_only()) {
+    batch_.restored = true;
+    return ReadTargets();
+  }
   if (!header_.outputs) {
     RETURN_IF_ERROR(ReadRows());
     if (!reuse_) return Status::Ok();
@@ -485,7 +489,7 @@ Status Restorer::ReadTargets() {
     }
   }
   if (!in_.ok() || in_.left() != 0) return BadFrame("its end");
-  return header_.outputs ? CheckOutputs(found) : Status::Ok();
+  return header_.outputs && !header_.positions_only() ? CheckOutputs(found) : Status::Ok();
 }
 
 }  // namespace

@@ -332,11 +332,12 @@ std::string WriteKeptOutputs(const Plan& plan, const SourceTable& partitions, St
   header.version = VersionFor(header.ranges);
   PartitionTable table(partitions);
   std::string rest;
-  PutNumber(static_cast<uint32_t>(batch.targets.size()), &rest);
-  for (TargetId target = 0; target < batch.targets.size(); ++target) {
+  const bool empty = rows == 0 && !batch.has_rows();
+  PutNumber(empty ? uint32_t{0} : static_cast<uint32_t>(batch.targets.size()), &rest);
+  for (TargetId target = 0; !empty && target < batch.targets.size(); ++target) {
     AppendEncoded(plan.targets[target].id, batch.targets[target], table, &rest);
   }
-  for (StageId stage = 0; stage < plan.stages(); ++stage) {
+  for (StageId stage = 0; !empty && stage < plan.stages(); ++stage) {
     if (!view.InBatch(stage)) continue;
     KeptHeader::Stage line = StageLine(plan, stage);
     if (IsPersist(plan, stage)) {

@@ -91,7 +91,7 @@ std::vector<bool> KeptMatch::Running(const std::vector<bool>& reused) const {
 std::vector<std::string> KeptMatch::Lacks(const std::vector<bool>& reused) const {
   std::vector<std::string> lacks;
   for (const Frame& frame : frames_) {
-    if (frame.source == kNoStage) continue;
+    if (frame.source == kNoStage || frame.header->positions_only()) continue;
     if (frame.header->outputs) {
       LacksOfOutputs(frame, reused, &lacks);
     } else {

@@ -113,8 +113,9 @@ Status FailureKeeper::KeepRest() {
   writer_.ForEachUncommitted([&](const EncodedBatch& batch, int64_t rows) {
     frames.push_back(outputs(batch, rows));
     failure_.kept_rows += rows;
+    if (failure_.error_class != ErrorClass::kTarget || (rows == 0 && !batch.has_rows())) return;
     for (const PositionRange& range : batch.positions) {
-      if (failure_.error_class == ErrorClass::kTarget) NoteRecord(parts_.partitions->at(range.partition), range.first);
+      NoteRecord(parts_.partitions->at(range.partition), range.first);
     }
   });
   for (const auto& flight : window_.flights()) {

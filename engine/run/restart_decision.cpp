@@ -20,7 +20,10 @@ bool UsesOutputs(const std::vector<KeptStore::Entry>& entries, const RestoreRule
 
 std::map<SourcePartition, int64_t> RereadBelow(const std::vector<KeptStore::Entry>& entries) {
   std::map<SourcePartition, int64_t> below;
-  if (std::ranges::none_of(entries, [](const KeptStore::Entry& entry) { return entry.header.outputs; })) return below;
+  const auto has_outputs = [](const KeptStore::Entry& entry) {
+    return entry.header.outputs && !entry.header.positions_only();
+  };
+  if (std::ranges::none_of(entries, has_outputs)) return below;
   for (const KeptStore::Entry& entry : entries) {
     for (const KeptHeader::Range& range : entry.header.ranges) {
       int64_t& next = below[range.partition];

@@ -32,16 +32,22 @@ class MemorySource : public Source {
     if (!assigned_) return SourceEvent::kIdle;
     if (next_ >= input_->records.size()) return input_->ended ? SourceEvent::kEnd : SourceEvent::kIdle;
     const auto first = static_cast<int64_t>(next_);
+    batch.partitions = table_;
+    if (input_->records[next_].marker) {
+      ++input_->markers_told;
+      batch.positions.push_back({id_, first, static_cast<int64_t>(++next_)});
+      return SourceEvent::kPositions;
+    }
     input_->changed.WaitFor(input_->mutex, std::chrono::nanoseconds(limits.linger_ns), [&] {
       return input_->records.size() - next_ >= limits.max_rows || input_->ended || !input_->events.empty();
     });
     waited_ns_ += Clock::Real().NowNs() - begin;
     while (next_ < input_->records.size() && batch.rows() < limits.max_rows) {
       const MemoryInput::Record& record = input_->records[next_];
+      if (record.marker) break;
       batch.AddRow(id_, static_cast<int64_t>(next_), 1'700'000'000'000, record.key, true, record.payload);
       ++next_;
     }
-    batch.partitions = table_;
     batch.positions.push_back({id_, first, static_cast<int64_t>(next_)});
     return SourceEvent::kRows;
   }
@@ -95,6 +101,12 @@ class MemorySource : public Source {
 void MemoryInput::Push(std::string key, std::string payload) {
   const MutexLock lock(mutex);
   records.push_back({std::move(key), std::move(payload)});
+  changed.NotifyAll();
+}
+
+void MemoryInput::PushMarker() {
+  const MutexLock lock(mutex);
+  records.push_back({"", "", true});
   changed.NotifyAll();
 }
 

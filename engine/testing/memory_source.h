@@ -18,16 +18,20 @@ class MemoryInput {
   struct Record {
     std::string key;
     std::string payload;
+    bool marker = false;
   };
   // Appends one record; its offset is its index.
   void Push(std::string key, std::string payload);
+  // Appends a place without a record, as a transaction's marker is one: the source reports kPositions for it.
+  void PushMarker();
   void End();              // the source reports kEnd when all was read
   void Revoke(bool lost);  // the next poll reports kRevoked / kLost; then the partition is assigned again
 
   bool keeps_position = false;     // as a Kafka group does: the run keeps a witness of it
   int64_t stored = kNoPosition;    // what StoredPositions returns and CommitPositions writes
   int64_t assigned = kNoPosition;  // where the last Assign began
-  Mutex mutex;                     // of all above and below, once the program runs
+  int markers_told = 0;
+  Mutex mutex;  // of all above and below, once the program runs
   Condition changed;
   std::deque<Record> records;
   bool ended = false;

@@ -18,7 +18,10 @@ class Restart : public RunTest {
       return Status::Ok();
     });
     const StageId breaks = plan.Node("breaks", {above}, [this](const NodeRun& run) {
-      if (run.batch.offset.back() >= fail_from) return Status(Code::kStage, "the model is broken");
+      if (run.batch.offset.back() >= fail_from) {
+        EXPECT_TRUE(!waits_for_marker || Eventually([this] { return MarkersTold() > 0; }));
+        return Status(Code::kStage, "the model is broken");
+      }
       breaks_calls += run.active_count;
       return Status::Ok();
     });
@@ -43,6 +46,21 @@ class Restart : public RunTest {
     return Start(RunStart::kRun);
   }
 
+  int MarkersTold() {
+    const MutexLock lock(input->mutex);
+    return input->markers_told;
+  }
+  // As an edit of the stage changes its fingerprint, and with it what all stages below it are made from.
+  void Edit(const std::string& id) {
+    bool below = false;
+    for (PlanNode& node : plan.plan().nodes) {
+      below = below || node.id == id;
+      if (node.id == id) node.fingerprint += "-edited";
+      if (below) node.closure += "-edited";
+    }
+  }
+
+  bool waits_for_marker = false;  // before `breaks` fails
   std::atomic<int64_t> above_calls{0}, breaks_calls{0};
   std::atomic<int64_t> fail_from{INT64_MAX}, below_fails_from{INT64_MAX};
 };
@@ -180,6 +198,41 @@ TEST_F(Restart, TheOutlookIsWhatTheRestartDoes) {
   fail_from = INT64_MAX;
   ASSERT_TRUE(Start(RunStart::kRestart).status.ok());
   EXPECT_TRUE(LookAtRestart(plan.Build(), options)->nothing_failed);
+}
+
+// A place without a row is complete at once. That it waits for its commit is no result of the stages above a target.
+TEST_F(Restart, APlaceWithoutARowDoesNotHinderTheMendingOfAStage) {
+  options.workers = 3;
+  waits_for_marker = true;
+  PushRows(10);
+  input->PushMarker();
+  fail_from = 0;
+  const RunSummary run = Start(RunStart::kRun);
+  ASSERT_TRUE(run.failure) << run.status.message();
+  EXPECT_EQ(run.failure->kept_rows, 10);
+  fail_from = INT64_MAX;
+  above_calls = 0;
+  Edit("breaks");
+  input->End();
+  const RunSummary again = Start(RunStart::kRestart);
+  ASSERT_TRUE(again.status.ok()) << again.status.message();
+  EXPECT_EQ(above_calls, 0) << "its results were kept";
+  EXPECT_EQ(Offsets(output->committed()), Numbers(0, 10));
+  EXPECT_EQ(output->next, 11);
+}
+
+TEST_F(Restart, ATargetThatFailsWithAPlaceWithoutARowIsMendedAsAnyOther) {
+  input->PushMarker();
+  input->End();
+  output->FailNextCommit({Code::kStage, "the target refuses"});
+  const RunSummary run = Start(RunStart::kRun);
+  ASSERT_TRUE(run.failure) << run.status.message();
+  EXPECT_EQ(run.failure->stage, "out");
+  EXPECT_TRUE(run.failure->records.empty()) << "no record is there: " << run.failure->records.front();
+  Edit("out");
+  const RunSummary again = Start(RunStart::kRestart);
+  ASSERT_TRUE(again.status.ok()) << again.status.message();
+  EXPECT_EQ(output->next, 1);
 }
 
 TEST_F(Restart, ATargetInTroubleHoldsTheLaneBackAndLosesNothing) {
