@@ -295,7 +295,7 @@ Status EpochWriter::UntilResolved(size_t i, Status status, const Step& then) {
   for (; status.code() == Code::kAborted; ++attempts) {
     const bool refused = TakeRefused(committer);
     meter_.Failed(i, refused ? "refused" : "aborted");
-    if (refused) return status;
+    if (refused) break;  // its rows go elsewhere: no trouble is left
     meter_.Pauses(i);
     if (cancel_.draining() && !draining_since) draining_since = std::chrono::steady_clock::now();
     const bool drained_enough = draining_since && std::chrono::steady_clock::now() - *draining_since > kDrainPatience;

@@ -138,5 +138,25 @@ TEST_F(Refused, OutputsThatWereKeptCanBeGivenUp) {
   EXPECT_EQ(output->committed().size() + plan.dead_letters()->committed().size(), 150u);
 }
 
+TEST_F(Refused, ATargetThatRefusesARowInTroubleIsNotAwayForEver) {
+  for (int i = 0; i < 5; ++i) output->FailNextCommit({Code::kAborted, "not now"});
+  PushRows(100);
+  Pipeline pipeline(plan.Build(), registry, options, observer, &cancel);
+  ASSERT_TRUE(pipeline.Start().ok());
+  const auto is_away = [&] {
+    return std::ranges::any_of(pipeline.Away(),
+                               [](const AwayPart& each) { return each.kind == AwayPart::Kind::kTarget; });
+  };
+  ASSERT_TRUE(Eventually(is_away));
+  {
+    const MutexLock lock(output->mutex);
+    output->refuses = {3};
+  }
+  EXPECT_TRUE(Eventually([&] { return output->committed().size() == 99; }));
+  EXPECT_TRUE(Eventually([&] { return !is_away(); }, std::chrono::seconds(1)));
+  pipeline.Drain();
+  EXPECT_TRUE(pipeline.Finish().status.ok());
+}
+
 }  // namespace
 }  // namespace anabranch
