@@ -94,4 +94,19 @@ void RecordBatch::PrepareStage(StageId id) {
   stage.reused = false;
 }
 
+// One pass, however many partitions have rows or none.
+std::vector<int64_t> NewestOf(const RecordBatch& batch) {
+  std::vector<int64_t> by_partition;
+  for (uint32_t row = 0; row < batch.rows(); ++row) {
+    const size_t partition = batch.partition[row];
+    if (partition >= by_partition.size()) by_partition.resize(partition + 1, -1);
+    if (batch.timestamp_ms[row] >= 0) by_partition[partition] = batch.timestamp_ms[row];
+  }
+  std::vector<int64_t> newest;
+  for (const PositionRange& range : batch.encoded.positions) {
+    newest.push_back(range.partition < by_partition.size() ? by_partition[range.partition] : -1);
+  }
+  return newest;
+}
+
 }  // namespace anabranch

@@ -147,4 +147,7 @@ class RecordBatch {
   std::function<void()> release;
 };
 
+// Per range of `batch.encoded.positions` the timestamp of its last record that has one; -1: none has.
+std::vector<int64_t> NewestOf(const RecordBatch& batch);
+
 }  // namespace anabranch

@@ -18,20 +18,6 @@ std::vector<Committer*> Pointers(const std::vector<std::unique_ptr<Committer>>& 
   return pointers;
 }
 
-// Per position range of the batch, the timestamp of its last record.
-std::vector<int64_t> NewestOf(const RecordBatch& batch) {
-  std::vector<int64_t> newest(batch.encoded.positions.size(), -1);
-  size_t left = newest.size();
-  for (uint32_t row = batch.rows(); row > 0 && left > 0; --row) {
-    for (size_t i = 0; i < newest.size(); ++i) {
-      if (newest[i] >= 0 || batch.encoded.positions[i].partition != batch.partition[row - 1]) continue;
-      newest[i] = batch.timestamp_ms[row - 1];
-      --left;
-    }
-  }
-  return newest;
-}
-
 bool ShowAtCommit(const std::vector<std::unique_ptr<Committer>>& committers) {
   return std::ranges::any_of(committers, [](const auto& committer) { return committer->ShowsAtCommit(); });
 }
