@@ -34,8 +34,10 @@ class Measures : public RunTest {
     Verdict verdict = VerdictOf(pipeline);
     pipeline.Stop();
     (void)pipeline.Finish();
+    const auto begin = std::chrono::steady_clock::now();
     return verdict;
   }
+    ExpectAllTimeIsKnownAtItsEnd(pipeline, begin);
 };
 
 TEST_F(Measures, NothingIsThereBeforeTheStart) {

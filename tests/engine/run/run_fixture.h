@@ -46,11 +46,20 @@ class RunTest : public ::testing::Test {
   RunSummary Run(const Plan& built, CancelToken& token) {
     Pipeline pipeline(built, registry, options, observer, &token);
     if (!pipeline.Start().ok()) return pipeline.Finish();
+    ExpectAllTimeIsKnownAtItsEnd(pipeline, std::chrono::steady_clock::now());
+    return pipeline.Finish();
+  }
+
+  // Waits for the end of a run that started at `begin`, and compares its lanes with a clock that is not theirs.
+  void ExpectAllTimeIsKnownAtItsEnd(Pipeline& pipeline, std::chrono::steady_clock::time_point begin) {
     while (!pipeline.Wait(std::chrono::seconds(1))) {
     }
+    const std::chrono::duration<double, std::nano> lasted = std::chrono::steady_clock::now() - begin;
     measures = pipeline.Measures();
-    for (const LaneMeasures& lane : measures.lanes) ExpectAllTimeIsKnown(lane);
-    return pipeline.Finish();
+    for (const LaneMeasures& lane : measures.lanes) {
+      ExpectAllTimeIsKnown(lane);
+      EXPECT_GE(static_cast<double>(lane.wall_ns), lasted.count() * 0.98 - kEndsNs) << "a lane's clock stood still";
+    }
   }
 
   void ExpectAllTimeIsKnown(const LaneMeasures& lane) const {
@@ -82,6 +91,8 @@ class RunTest : public ::testing::Test {
     for (int64_t i = begin; i < end; ++i) numbers.push_back(i);
     return numbers;
   }
+
+  static constexpr double kEndsNs = 200e6;  // threads that begin, and that end
 
   Registry registry;
   RunOptions options;
