@@ -144,7 +144,6 @@ Status Lane::OnRows(std::unique_ptr<RecordBatch> batch) {
 
 Status Lane::TakeIn(std::unique_ptr<RecordBatch> batch, BatchWindow::Intake intake, bool switches) {
   batch->lane = parts_.number;
-  batch->intake_ns = meter_.polled_ns();
   batch->sequence = ++sequence_;
   shared_.counters.AddRead(intake.read);
   if (switches) intake.switches = switches_.oldest();
@@ -273,6 +272,7 @@ Status Lane::Feed() {
   int64_t rows = 0;
   RETURN_IF_ERROR(feed_.Next(batch.get(), &rows));
   if (!batch->complete) rows = batch->rows();
+  batch->intake_ns = meter_.polled_ns();
   const bool switches = batch->complete ? switches_.Follow(*batch) : switches_.Stamp(batch.get());
   return TakeIn(std::move(batch), {.rows = rows, .kept = true}, switches);
 }

@@ -39,7 +39,7 @@ Result<SourceEvent> LaneMeter::Poll(Source& source, RecordBatch& batch, const Ba
   const int64_t waited_before = source.waited_ns();
   sheet.Open(begin);
   Result<SourceEvent> event = source.Poll(batch, limits, wait_ns);
-  polled_ns_ = sheet.NowNs();
+  batch.intake_ns = polled_ns_ = sheet.NowNs();
   const int64_t whole = polled_ns_ - begin;
   const bool rows = event.ok() && *event == SourceEvent::kRows;
   const int64_t waited = rows ? std::clamp<int64_t>(source.waited_ns() - waited_before, 0, whole) : whole;

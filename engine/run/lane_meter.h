@@ -41,10 +41,10 @@ class LaneMeter : public EpochMeter {
   LaneMeter(const Clock& clock, std::vector<std::string> names, std::span<TargetRecord* const> targets, Parts parts);
 
   LaneClock& clock() { return clock_; }
-  const std::string& source_id() const { return parts_.source_id; }
 
   // The lane's thread.
-  // Calls Poll: what it waited for is the source's. About once a second it also looks how far the input goes.
+  // Calls Poll, and says when the batch came in: what it waited for is the source's. About once a second it also looks
+  // how far the input goes.
   Result<SourceEvent> Poll(Source& source, RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns);
   int64_t polled_ns() const { return polled_ns_; }  // when the last Poll returned
   void Assigned(std::span<const PartitionId> partitions, std::span<const int64_t> next);
