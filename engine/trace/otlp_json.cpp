@@ -69,6 +69,15 @@ void AppendSpan(const Span& span, std::string* out) {
 
 }  // namespace
 
+size_t Span::bytes() const {
+  size_t total = sizeof(Span) + trace_state.size() + name.size() + error.size() + links.size() * sizeof(TraceContext);
+  for (const auto& [key, value] : attributes) {
+    total += sizeof(attributes[0]) + key.size();
+    if (const auto* text = std::get_if<std::string>(&value)) total += text->size();
+  }
+  return total;
+}
+
 std::string OtlpJson(const SpanAttributes& resource, const std::string& version, const std::vector<Span>& spans) {
   std::string out = "{\"resourceSpans\":[{\"resource\":{";
   AppendAttributes(resource, &out);

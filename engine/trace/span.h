@@ -34,6 +34,8 @@ struct Span {
   std::vector<TraceContext> links;
   uint32_t links_left_out = 0;
   std::string error;  // empty: none
+
+  size_t bytes() const;  // that it holds, about; shared events are not counted
 };
 
 // The body of a request of OTLP/HTTP: ExportTraceServiceRequest as JSON. `resource` is what all spans share.

@@ -1,6 +1,6 @@
 #include "engine/trace/span_exporter.h"
 
-#include <iterator>
+#include <utility>
 
 #include "engine/run/backoff.h"
 
@@ -37,11 +37,14 @@ void SpanExporter::Offer(std::vector<Span> spans) {
   size_t waiting = 0;
   {
     const MutexLock lock(mutex_);
-    taken = std::min(spans.size(), kQueue - queue_.size());
-    const auto end = spans.begin() + static_cast<std::ptrdiff_t>(taken);
-    queue_.insert(queue_.end(), std::make_move_iterator(spans.begin()), std::make_move_iterator(end));
+    for (; taken < spans.size(); ++taken) {
+      const size_t bytes = spans[taken].bytes();
+      if (queue_.size() >= kQueue || queued_bytes_ + bytes > kQueueBytes) break;
+      queue_.push_back(std::move(spans[taken]));
+      queued_bytes_ += bytes;
+    }
     waiting = queue_.size();
-    queued_.store(waiting, std::memory_order_relaxed);
+    full_.store(taken < spans.size() || waiting >= kQueue, std::memory_order_relaxed);
   }
   Drop(spans.size() - taken);
   if (waiting >= kMostPerRequest) changed_.NotifyOne();
@@ -53,10 +56,12 @@ bool SpanExporter::Take(std::vector<Span>* spans) {
   while (!stop_ && queue_.empty()) {
     changed_.WaitFor(mutex_, kLinger, [this]() REQUIRES(mutex_) { return stop_ || queue_.size() >= kMostPerRequest; });
   }
-  const auto count = static_cast<std::ptrdiff_t>(std::min(queue_.size(), kMostPerRequest));
-  std::move(queue_.begin(), queue_.begin() + count, std::back_inserter(*spans));
-  queue_.erase(queue_.begin(), queue_.begin() + count);
-  queued_.store(queue_.size(), std::memory_order_relaxed);
+  while (!queue_.empty() && spans->size() < kMostPerRequest) {
+    queued_bytes_ -= queue_.front().bytes();
+    spans->push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  full_.store(false, std::memory_order_relaxed);
   return !spans->empty();
 }
 

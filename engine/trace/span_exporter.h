@@ -22,6 +22,7 @@ namespace anabranch {
 class SpanExporter {
  public:
   static constexpr size_t kQueue = 8'192;
+  static constexpr size_t kQueueBytes = size_t{8} << 20;
   static constexpr size_t kMostPerRequest = 512;
 
   // `dropped`: lost spans are added; it outlives the exporter. `warn`: once when the collector is away or refuses, and
@@ -33,7 +34,7 @@ class SpanExporter {
   SpanExporter(const SpanExporter&) = delete;
   SpanExporter& operator=(const SpanExporter&) = delete;
 
-  bool full() const { return queued_.load(std::memory_order_relaxed) >= kQueue; }
+  bool full() const { return full_.load(std::memory_order_relaxed); }
   void Offer(std::vector<Span> spans);
   void Drop(size_t spans) { dropped_.fetch_add(static_cast<int64_t>(spans), std::memory_order_relaxed); }
 
@@ -51,13 +52,14 @@ class SpanExporter {
   const std::string version_;
   SpanAttributes resource_;
   const std::function<void(const std::string&)> warn_;
-  std::atomic<size_t> queued_{0};
+  std::atomic<bool> full_{false};
   std::atomic<int64_t>& dropped_;
   bool away_ = false;  // said so
 
   Mutex mutex_;
   Condition changed_;
   std::deque<Span> queue_ GUARDED_BY(mutex_);
+  size_t queued_bytes_ GUARDED_BY(mutex_) = 0;
   bool stop_ GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

@@ -44,6 +44,14 @@ std::string_view HeaderOf(const RecordBatch& batch, uint32_t row, std::string_vi
   return {};
 }
 
+// Empty where it is not what the standard allows, which is text of 512 bytes: whoever wrote the record chose the bytes.
+std::string_view TracestateOf(const RecordBatch& batch, uint32_t row) {
+  constexpr size_t kMostBytes = 512;
+  const std::string_view state = HeaderOf(batch, row, kTracestate);
+  const auto allowed = [](char byte) { return (byte >= ' ' && byte <= '~') || byte == '\t'; };
+  return state.size() <= kMostBytes && std::ranges::all_of(state, allowed) ? state : std::string_view();
+}
+
 TraceSettings WithResource(TraceSettings settings, const Plan& plan, const std::string& instance,
                            const std::string& version) {
   settings.resource.emplace_back("service.version", version);
@@ -200,7 +208,7 @@ Span Tracer::RecordSpan(const RecordBatch& batch, uint32_t row, const TraceConte
   Span span;
   span.context = ParseTraceparent(batch.traceparent[row]).value_or(TraceContext{});
   span.parent = parent.span;
-  span.trace_state = HeaderOf(batch, row, kTracestate);
+  span.trace_state = TracestateOf(batch, row);
   span.name = "process " + source.id;
   span.kind = Span::Kind::kConsumer;
   span.begin_ns = whole.begin_ns;

@@ -3,59 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <memory>
+#include <chrono>
 #include <string>
 #include <vector>
 
-#include "engine/http/http_server.h"
-#include "engine/mutex.h"
 #include "engine/testing/eventually.h"
+#include "tests/engine/trace/collector.h"
 
 namespace anabranch {
 namespace {
-
-// A collector that answers with `code` and keeps what it got.
-class Collector {
- public:
-  Collector() {
-    HttpServerOptions options;
-    options.listen = "127.0.0.1:0";
-    options.most_body_bytes = size_t{4} << 20;
-    auto server = HttpServer::Start(options, [this](const HttpRequest& request) {
-      const MutexLock lock(mutex_);
-      bodies_.push_back(request.body);
-      headers_ = request.headers;
-      HttpResponse response;
-      response.code = code;
-      response.body = "{}";
-      return response;
-    });
-    server_ = std::move(server).value();
-  }
-  TraceSettings settings() const {
-    TraceSettings settings;
-    settings.server = "http://" + server_->address();
-    settings.path = "/v1/traces";
-    settings.headers = {{"api-key", "k"}};
-    settings.resource = {{"service.name", "payments"}};
-    return settings;
-  }
-  std::vector<std::string> bodies() {
-    const MutexLock lock(mutex_);
-    return bodies_;
-  }
-  std::map<std::string, std::string> headers() {
-    const MutexLock lock(mutex_);
-    return headers_;
-  }
-  std::atomic<int> code{200};
-
- private:
-  Mutex mutex_;
-  std::vector<std::string> bodies_ GUARDED_BY(mutex_);
-  std::map<std::string, std::string> headers_ GUARDED_BY(mutex_);
-  std::unique_ptr<HttpServer> server_;
-};
 
 std::vector<Span> Spans(size_t count) {
   Span span;
@@ -114,6 +70,19 @@ TEST(SpanExporter, DropsWhatTheCollectorRefuses) {
   exporter.Offer(Spans(SpanExporter::kMostPerRequest));
   EXPECT_TRUE(Eventually([&] { return dropped.load() == static_cast<int64_t>(SpanExporter::kMostPerRequest); }));
   EXPECT_EQ(collector.bodies().size(), 1u);
+}
+
+TEST(SpanExporter, ItsQueueIsBoundedByBytesToo) {
+  TraceSettings nobody;
+  nobody.server = "http://127.0.0.1:1";
+  std::atomic<int64_t> dropped{0};
+  constexpr size_t kSpans = 1'000, kEach = size_t{32} << 10;
+  std::vector<Span> spans = Spans(kSpans);
+  for (Span& span : spans) span.trace_state.assign(kEach, 'a');
+  SpanExporter exporter(nobody, "1", [](const std::string&) {}, dropped);
+  exporter.Offer(std::move(spans));
+  EXPECT_TRUE(exporter.full());
+  EXPECT_GE(dropped.load(), static_cast<int64_t>(kSpans - SpanExporter::kQueueBytes / kEach));
 }
 
 }  // namespace
