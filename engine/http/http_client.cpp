@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <mutex>
 
 #include "engine/http/http_listen.h"
@@ -38,6 +39,19 @@ bool IsLocal(const std::string& base) {
 
 }  // namespace
 
+std::string ServerOf(const std::string& url) {
+  const size_t scheme = url.find("://");
+  if (scheme == std::string::npos) return url;
+  std::string server = url.substr(scheme + 3);
+  server = server.substr(0, server.find_first_of("/?#"));
+  if (const size_t login = server.rfind('@'); login != std::string::npos) server.erase(0, login + 1);
+  // What follows a colon and is no port is the rest of a password with a slash in it.
+  const size_t port = server.find(':', server.starts_with('[') ? server.find(']') : 0);
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (port != std::string::npos && !std::ranges::all_of(server.substr(port + 1), is_digit)) server.erase(port);
+  return url.substr(0, scheme + 3) + server;
+}
+
 class HttpClient::Core {
  public:
   Core(std::string base, std::chrono::milliseconds timeout) : base_(std::move(base)), timeout_(timeout) {
@@ -53,13 +67,14 @@ class HttpClient::Core {
   Core& operator=(const Core&) = delete;
 
   Result<HttpReply> Call(const char* method, const std::string& path, const std::string* body, const Headers& headers);
+  void set_timeout(std::chrono::milliseconds timeout) { timeout_ = timeout; }
 
  private:
   Status Prepare();
   Status WhyFailed(CURLcode code, const Received& received) const;
 
   const std::string base_;
-  const std::chrono::milliseconds timeout_;
+  std::chrono::milliseconds timeout_;
   CURL* handle_ = nullptr;
   int folder_ = -1;
   char detail_[CURL_ERROR_SIZE] = {};
@@ -109,15 +124,16 @@ Result<HttpReply> HttpClient::Core::Call(const char* method, const std::string& 
 Status HttpClient::Core::WhyFailed(CURLcode code, const Received& received) const {
   if (received.too_long) {
     return {Code::kUnavailable,
-            base_ + ": the answer is longer than " + std::to_string(kMostAnswerBytes >> 20) + " MiB"};
+            ServerOf(base_) + ": the answer is longer than " + std::to_string(kMostAnswerBytes >> 20) + " MiB"};
   }
   const std::string why = detail_[0] != '\0' ? detail_ : curl_easy_strerror(code);
-  return {code == CURLE_OPERATION_TIMEDOUT ? Code::kTimedOut : Code::kUnavailable, base_ + ": " + why};
+  return {code == CURLE_OPERATION_TIMEDOUT ? Code::kTimedOut : Code::kUnavailable, ServerOf(base_) + ": " + why};
 }
 
 HttpClient::HttpClient(std::string base, std::chrono::milliseconds timeout)
     : core_(std::make_unique<Core>(std::move(base), timeout)) {}
 HttpClient::~HttpClient() = default;
+void HttpClient::set_timeout(std::chrono::milliseconds timeout) { core_->set_timeout(timeout); }
 
 Result<HttpReply> HttpClient::Get(const std::string& path, const Headers& headers) {
   return core_->Call("GET", path, nullptr, headers);

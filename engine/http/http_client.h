@@ -15,6 +15,10 @@ struct HttpReply {
   std::string body;
 };
 
+// What may be shown of a URL: "https://host:port" without log-in, path and query, where secrets may be; of "unix:PATH"
+// all.
+std::string ServerOf(const std::string& url);
+
 // One server to call. Keeps its connection. Used by one thread. Redirects are not followed.
 class HttpClient {
  public:
@@ -25,6 +29,7 @@ class HttpClient {
   HttpClient& operator=(const HttpClient&) = delete;
 
   using Headers = std::vector<std::pair<std::string, std::string>>;
+  void set_timeout(std::chrono::milliseconds timeout);
   // kUnavailable: nobody answers there; kTimedOut. An answer of any code is Ok. At most 16 MiB.
   Result<HttpReply> Get(const std::string& path, const Headers& headers = {});
   Result<HttpReply> Post(const std::string& path, const std::string& body, const Headers& headers = {});

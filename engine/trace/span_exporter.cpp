@@ -83,7 +83,7 @@ Status SpanExporter::Send(HttpClient& client, const std::vector<Span>& spans) co
 }
 
 void SpanExporter::Say(const Status& status) {
-  const std::string place = "traces: " + settings_.server + settings_.path;
+  const std::string place = "traces: " + ServerOf(settings_.server);
   if (status.ok() && away_) warn_(place + " takes traces again");
   if (!status.ok() && !away_) {
     warn_(place + ": " + status.message() + "; the run goes on, spans that do not get through are counted");

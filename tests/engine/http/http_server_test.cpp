@@ -303,5 +303,16 @@ TEST(HttpServer, SaysWhatIsWrongWithAnAddress) {
   EXPECT_NE(second.status().message().find(server->address()), std::string::npos);
 }
 
+TEST(HttpClient, NamesItsServerWithoutSecrets) {
+  HttpClient client("http://user:hunter2@127.0.0.1:1");
+  const auto got = client.Get("/?token=s3cr3t");
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.status().message().find("http://127.0.0.1:1: "), 0u) << got.status().message();
+  EXPECT_EQ(ServerOf("https://me:a@host:4318/v1?key=1"), "https://host:4318");
+  EXPECT_EQ(ServerOf("https://me:p@ss@[::1]:80"), "https://[::1]:80");
+  EXPECT_EQ(ServerOf("https://me:secret"), "https://me") << "a password that was cut off at its slash";
+  EXPECT_EQ(ServerOf("unix:/run/api.sock"), "unix:/run/api.sock");
+}
+
 }  // namespace
 }  // namespace anabranch

@@ -85,5 +85,26 @@ TEST(SpanExporter, ItsQueueIsBoundedByBytesToo) {
   EXPECT_GE(dropped.load(), static_cast<int64_t>(kSpans - SpanExporter::kQueueBytes / kEach));
 }
 
+TEST(SpanExporter, NamesTheCollectorWithoutItsSecrets) {
+  TraceSettings secret;
+  secret.server = "http://user:hunter2@127.0.0.1:1";
+  secret.path = "/v1/traces?token=s3cr3t";
+  Mutex mutex;
+  std::string said;
+  std::atomic<int64_t> dropped{0};
+  {
+    SpanExporter exporter(
+        secret, "1",
+        [&](const std::string& line) {
+          const MutexLock lock(mutex);
+          said += line;
+        },
+        dropped);
+    exporter.Offer(Spans(1));
+  }
+  EXPECT_NE(said.find("traces: http://127.0.0.1:1: "), std::string::npos) << said;
+  for (const char* secret_part : {"user", "hunter2", "s3cr3t"}) EXPECT_EQ(said.find(secret_part), std::string::npos);
+}
+
 }  // namespace
 }  // namespace anabranch
