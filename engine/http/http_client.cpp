@@ -1,6 +1,7 @@
 #include "engine/http/http_client.h"
 
 #include <curl/curl.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -141,7 +142,8 @@ Result<HttpReply> HttpClient::Get(const std::string& path, const Headers& header
 
 Result<HttpReply> HttpClient::Post(const std::string& path, const std::string& body, const Headers& headers) {
   Headers all = headers;
-  all.emplace_back("Content-Type", "application/json");
+  const auto says = [](const auto& header) { return strcasecmp(header.first.c_str(), "content-type") == 0; };
+  if (std::ranges::none_of(headers, says)) all.emplace_back("Content-Type", "application/json");
   return core_->Call("POST", path, &body, all);
 }
 

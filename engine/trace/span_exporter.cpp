@@ -72,9 +72,7 @@ bool SpanExporter::Pause(std::chrono::nanoseconds pause) {
 }
 
 Status SpanExporter::Send(HttpClient& client, const std::vector<Span>& spans) const {
-  HttpClient::Headers headers = settings_.headers;
-  headers.emplace_back("content-type", "application/json");
-  const Result<HttpReply> reply = client.Post(settings_.path, OtlpJson(resource_, version_, spans), headers);
+  const Result<HttpReply> reply = client.Post(settings_.path, OtlpJson(resource_, version_, spans), settings_.headers);
   if (!reply.ok()) return {Code::kUnavailable, reply.status().message()};
   const int code = reply->code;
   if (code >= 200 && code < 300) return Status::Ok();

@@ -11,10 +11,13 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <stdexcept>
+#include <string_view>
 #include <thread>
 
 #include "engine/http/http_client.h"
+#include "engine/http/http_listen.h"
 
 namespace anabranch {
 namespace {
@@ -301,6 +304,40 @@ TEST(HttpServer, SaysWhatIsWrongWithAnAddress) {
   const auto second = HttpServer::Start({.listen = server->address()}, Echo);
   EXPECT_EQ(second.status().code(), Code::kUnavailable);
   EXPECT_NE(second.status().message().find(server->address()), std::string::npos);
+}
+
+// A server that answers one request, and keeps the bytes of its head.
+std::string HeadOf(const std::function<void(const std::string& base)>& ask) {
+  const auto listening = ListenAt("127.0.0.1:0");
+  EXPECT_TRUE(listening.ok()) << listening.status().message();
+  std::string head;
+  std::thread server([&] {
+    const int fd = accept(listening->fd, nullptr, nullptr);
+    char part[4096];
+    while (head.find("\r\n\r\n") == std::string::npos) {
+      const ssize_t n = recv(fd, part, sizeof(part), 0);
+      if (n <= 0) break;
+      head.append(part, static_cast<size_t>(n));
+    }
+    constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    (void)!send(fd, kAnswer.data(), kAnswer.size(), MSG_NOSIGNAL);
+    close(fd);
+  });
+  ask("http://" + listening->address);
+  server.join();
+  close(listening->fd);
+  return head;
+}
+
+TEST(HttpClient, SaysOnceWhatItsBodyIs) {
+  const std::string head = HeadOf([](const std::string& base) {
+    HttpClient client(base);
+    EXPECT_TRUE(client.Post("/", "{}", {{"content-type", "application/json"}, {"x-key", "1"}}).ok());
+  });
+  size_t count = 0;
+  for (const char* name : {"Content-Type:", "content-type:"}) count += head.find(name) != std::string::npos ? 1 : 0;
+  EXPECT_EQ(count, 1u) << head;
+  EXPECT_NE(head.find("x-key: 1"), std::string::npos) << head;
 }
 
 TEST(HttpClient, NamesItsServerWithoutSecrets) {
