@@ -243,11 +243,14 @@ void Tracer::Committed(const CommitSeen& commit) {
   std::vector<TraceContext> batches;
   {
     const MutexLock lock(mutex_);
+    // A lane commits in order: what stands before a durable batch and is none was lost, and is computed again
+    // elsewhere.
     std::deque<OpenBatch>& open = open_[commit.lane];
-    while (!open.empty() && durable(open.front())) {
-      batches.push_back(open.front().context);
-      open.pop_front();
+    const auto last = std::ranges::find_if(open.rbegin(), open.rend(), durable).base();
+    for (auto at = open.begin(); at != last; ++at) {
+      if (durable(*at)) batches.push_back(at->context);
     }
+    open.erase(open.begin(), last);
   }
   if (batches.empty()) return;
   Span span;

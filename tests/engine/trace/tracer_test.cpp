@@ -64,5 +64,19 @@ TEST_F(TracerTest, ATracestateThatTheStandardForbidsIsLeftOut) {
   EXPECT_EQ(dropped, 0);
 }
 
+TEST_F(TracerTest, CommitsAreShownAlsoBehindABatchThatNeverBecameDurable) {
+  Open();
+  Batch(first, 5);  // its partition goes to another instance before the commit
+  for (int64_t i = 0; i < 10; ++i) {
+    Batch(second, i);
+    Commit(second, i + 1);
+  }
+  Batch(first, 5);
+  Commit(first, 6);
+  tracer.reset();
+  EXPECT_EQ(collector.CountOf("\"name\":\"commit\""), 11);
+  EXPECT_EQ(collector.CountOf("\"links\":"), 0) << "each commit has one batch";
+}
+
 }  // namespace
 }  // namespace anabranch
