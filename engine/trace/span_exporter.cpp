@@ -1,5 +1,6 @@
 #include "engine/trace/span_exporter.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/run/backoff.h"
@@ -8,25 +9,28 @@ namespace anabranch {
 namespace {
 
 constexpr std::chrono::seconds kLinger{1};
-constexpr std::chrono::seconds kGrace{3};  // at the end
+constexpr std::chrono::seconds kCallTakes{3};  // at most
 constexpr std::chrono::milliseconds kFirstPause{500};
 constexpr std::chrono::seconds kLastPause{30};
 
 }  // namespace
 
 SpanExporter::SpanExporter(const TraceSettings& settings, std::string version,
-                           std::function<void(const std::string&)> warn, std::atomic<int64_t>& dropped)
+                           std::function<void(const std::string&)> warn, std::atomic<int64_t>& dropped,
+                           std::chrono::milliseconds grace)
     : settings_(settings),
       version_(std::move(version)),
       resource_(settings.resource.begin(), settings.resource.end()),
       warn_(std::move(warn)),
       dropped_(dropped),
+      grace_(grace),
       thread_([this] { Loop(); }) {}
 
 SpanExporter::~SpanExporter() {
   {
     const MutexLock lock(mutex_);
     stop_ = true;
+    until_ = std::chrono::steady_clock::now() + grace_;
   }
   changed_.NotifyAll();
   thread_.join();
@@ -71,7 +75,18 @@ bool SpanExporter::Pause(std::chrono::nanoseconds pause) {
   return !stop_;
 }
 
-Status SpanExporter::Send(HttpClient& client, const std::vector<Span>& spans) const {
+std::chrono::milliseconds SpanExporter::TimeLeft() {
+  const std::chrono::milliseconds call = std::min<std::chrono::milliseconds>(kCallTakes, grace_);
+  const MutexLock lock(mutex_);
+  if (!stop_) return call;
+  const auto left = until_ - std::chrono::steady_clock::now();
+  return std::clamp(std::chrono::duration_cast<std::chrono::milliseconds>(left), std::chrono::milliseconds(0), call);
+}
+
+Status SpanExporter::Send(HttpClient& client, const std::vector<Span>& spans) {
+  const std::chrono::milliseconds left = TimeLeft();
+  if (left.count() == 0) return {Code::kUnavailable, "it takes too long"};
+  client.set_timeout(left);
   const Result<HttpReply> reply = client.Post(settings_.path, OtlpJson(resource_, version_, spans), settings_.headers);
   if (!reply.ok()) return {Code::kUnavailable, reply.status().message()};
   const int code = reply->code;
@@ -90,28 +105,19 @@ void SpanExporter::Say(const Status& status) {
 }
 
 void SpanExporter::Loop() {
-  HttpClient client(settings_.server, kGrace);
-  std::chrono::steady_clock::time_point until{};  // once it is to stop
+  HttpClient client(settings_.server, kCallTakes);
   for (std::vector<Span> spans; Take(&spans);) {
     Backoff backoff(kFirstPause, kLastPause);
     Status sent = Send(client, spans);
     Say(sent);
-    bool stopping = false;
-    while (sent.code() == Code::kUnavailable && !stopping) {
-      stopping = !Pause(backoff.Next());
-      if (!stopping) Say(sent = Send(client, spans));
-    }
-    if (!sent.ok()) Drop(spans.size());
-    {
-      const MutexLock lock(mutex_);
-      if (!stop_) continue;
-      const auto now = std::chrono::steady_clock::now();
-      if (until == std::chrono::steady_clock::time_point{}) until = now + kGrace;
-      if (sent.code() != Code::kUnavailable && now < until) continue;
-      Drop(queue_.size());
-      queue_.clear();
-      return;
-    }
+    while (sent.code() == Code::kUnavailable && Pause(backoff.Next())) Say(sent = Send(client, spans));
+    if (sent.ok()) continue;
+    Drop(spans.size());
+    const MutexLock lock(mutex_);
+    if (!stop_ || sent.code() != Code::kUnavailable) continue;
+    Drop(queue_.size());
+    queue_.clear();
+    return;
   }
 }
 

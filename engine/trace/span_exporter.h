@@ -28,8 +28,8 @@ class SpanExporter {
   // `dropped`: lost spans are added; it outlives the exporter. `warn`: once when the collector is away or refuses, and
   // once when it is back; on the exporter's thread.
   SpanExporter(const TraceSettings& settings, std::string version, std::function<void(const std::string&)> warn,
-               std::atomic<int64_t>& dropped);
-  // Sends what waits, for 3 s at most.
+               std::atomic<int64_t>& dropped, std::chrono::milliseconds grace = std::chrono::seconds(3));
+  // Sends what waits, for `grace` at most.
   ~SpanExporter();
   SpanExporter(const SpanExporter&) = delete;
   SpanExporter& operator=(const SpanExporter&) = delete;
@@ -43,7 +43,9 @@ class SpanExporter {
   // Waits for spans, a second at most if there are few. False: the end, and none is left.
   bool Take(std::vector<Span>* spans);
   // kUnavailable: try again later. kInvalid: the collector does not take these.
-  Status Send(HttpClient& client, const std::vector<Span>& spans) const;
+  Status Send(HttpClient& client, const std::vector<Span>& spans);
+  // For one call; at the end, what is left of the grace.
+  std::chrono::milliseconds TimeLeft();
   // False when it is to stop.
   bool Pause(std::chrono::nanoseconds pause);
   void Say(const Status& status);
@@ -54,6 +56,7 @@ class SpanExporter {
   const std::function<void(const std::string&)> warn_;
   std::atomic<bool> full_{false};
   std::atomic<int64_t>& dropped_;
+  const std::chrono::milliseconds grace_;
   bool away_ = false;  // said so
 
   Mutex mutex_;
@@ -61,6 +64,7 @@ class SpanExporter {
   std::deque<Span> queue_ GUARDED_BY(mutex_);
   size_t queued_bytes_ GUARDED_BY(mutex_) = 0;
   bool stop_ GUARDED_BY(mutex_) = false;
+  std::chrono::steady_clock::time_point until_ GUARDED_BY(mutex_);  // once it is to stop
   std::thread thread_;
 };
 

@@ -106,5 +106,18 @@ TEST(SpanExporter, NamesTheCollectorWithoutItsSecrets) {
   for (const char* secret_part : {"user", "hunter2", "s3cr3t"}) EXPECT_EQ(said.find(secret_part), std::string::npos);
 }
 
+TEST(SpanExporter, ItsEndTakesNoLongerThanItsGraceHoweverSlowTheCollectorIs) {
+  Collector collector;
+  collector.takes = std::chrono::milliseconds(700);
+  std::atomic<int64_t> dropped{0};
+  const auto begin = std::chrono::steady_clock::now();
+  {
+    SpanExporter exporter(collector.settings(), "1", [](const std::string&) {}, dropped, std::chrono::seconds(1));
+    exporter.Offer(Spans(4 * SpanExporter::kMostPerRequest));
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(1'600));
+  EXPECT_GE(dropped.load(), static_cast<int64_t>(2 * SpanExporter::kMostPerRequest)) << "they are counted";
+}
+
 }  // namespace
 }  // namespace anabranch
