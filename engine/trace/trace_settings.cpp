@@ -1,5 +1,7 @@
 #include "engine/trace/trace_settings.h"
 
+#include <strings.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
@@ -14,6 +16,9 @@ std::string ValueOf(const Variable& variable, const char* name) {
   const char* const value = variable(name);
   return value == nullptr ? "" : value;
 }
+
+// As the standard compares: without case.
+bool IsTrue(const std::string& text) { return strcasecmp(text.c_str(), "true") == 0; }
 
 std::string Decoded(std::string_view text) {
   std::string decoded;
@@ -95,7 +100,7 @@ std::optional<TraceSettings> TraceSettingsFrom(const Variable& variable, const s
   const std::string whole = ValueOf(variable, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
   const std::string base = ValueOf(variable, "OTEL_EXPORTER_OTLP_ENDPOINT");
   const bool off =
-      ValueOf(variable, "OTEL_SDK_DISABLED") == "true" || ValueOf(variable, "OTEL_TRACES_EXPORTER") == "none";
+      IsTrue(ValueOf(variable, "OTEL_SDK_DISABLED")) || ValueOf(variable, "OTEL_TRACES_EXPORTER") == "none";
   if (off || (whole.empty() && base.empty())) return std::nullopt;
   TraceSettings settings;
   std::string url = whole.empty() ? base : whole;

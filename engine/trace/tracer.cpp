@@ -54,9 +54,13 @@ std::string_view TracestateOf(const RecordBatch& batch, uint32_t row) {
 
 TraceSettings WithResource(TraceSettings settings, const Plan& plan, const std::string& instance,
                            const std::string& version) {
-  settings.resource.emplace_back("service.version", version);
-  settings.resource.emplace_back("service.instance.id", instance);
-  settings.resource.emplace_back("anabranch.topology", plan.name + "@" + plan.hash);
+  const auto add = [&settings](const char* name, const std::string& value) {
+    const auto same = [name](const auto& pair) { return pair.first == name; };
+    if (std::ranges::none_of(settings.resource, same)) settings.resource.emplace_back(name, value);
+  };
+  add("service.version", version);
+  add("service.instance.id", instance);
+  add("anabranch.topology", plan.name + "@" + plan.hash);
   return settings;
 }
 

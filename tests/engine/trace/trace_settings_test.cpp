@@ -22,6 +22,7 @@ TEST(TraceSettings, AreOffWithoutAnEndpoint) {
   EXPECT_FALSE(From({}));
   EXPECT_FALSE(From({{"OTEL_SERVICE_NAME", "x"}}));
   EXPECT_FALSE(From({{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:1"}, {"OTEL_SDK_DISABLED", "true"}}));
+  EXPECT_FALSE(From({{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:1"}, {"OTEL_SDK_DISABLED", "TRUE"}}));
   EXPECT_FALSE(From({{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:1"}, {"OTEL_TRACES_EXPORTER", "none"}}));
 }
 

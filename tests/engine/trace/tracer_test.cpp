@@ -78,5 +78,14 @@ TEST_F(TracerTest, CommitsAreShownAlsoBehindABatchThatNeverBecameDurable) {
   EXPECT_EQ(collector.CountOf("\"links\":"), 0) << "each commit has one batch";
 }
 
+TEST_F(TracerTest, WhatTheUserSaysOfItsInstanceCounts) {
+  settings.resource.emplace_back("service.instance.id", "mine");
+  Open();
+  Batch(first, 0);
+  tracer.reset();
+  EXPECT_EQ(collector.CountOf("service.instance.id"), 1);
+  EXPECT_EQ(collector.CountOf("mine"), 1);
+}
+
 }  // namespace
 }  // namespace anabranch
