@@ -1,15 +1,21 @@
 // Model calls of an infer node, on one thread, with mlp_8_64_64_1.onnx and batches of 256 records:
 //   infer_over_bare     time of the node over a bare loop of runtime calls with the same batch (goal: at most 1.15)
 //   batched_over_single speed of the node over the same node fed with batches of one record (goal: at least 2.5)
+//   managed_over_fixed  speed of the same model as a version of a package over the node (goal: at least 0.98)
 // The sides alternate; ratios are medians over the rounds. Exit 1 when a goal is missed.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "bench/measure.h"
 #include "engine/clock.h"
+#include "engine/managed_model.h"
+#include "engine/models/generation_record.h"
+#include "engine/models/package.h"
 #include "engine/testing/node_runner.h"
 #include "nodes/infer/infer.h"
 #include "nodes/infer/model.h"
@@ -34,14 +40,37 @@ double Feature(size_t batch, size_t row, size_t feature) {
   return static_cast<double>(seed * 2654435761U % 2000) / 500.0 - 2.0;
 }
 
+// A folder with the model as a package, for as long as the program runs.
+const std::string& Registry() {
+  static const struct Folder {
+    Folder() : path((std::filesystem::temp_directory_path() / "anabranch_bench_XXXXXX").string()) {
+      if (mkdtemp(path.data()) == nullptr) Give("no folder " + path);
+      const std::string package = path + "/mlp-1";
+      std::filesystem::create_directory(package);
+      std::filesystem::copy_file(std::string(kFolder) + "/mlp_8_64_64_1.onnx", package + "/model.onnx");
+      std::ofstream(package + "/model.json") << R"({"anabranch_package": 1, "name": "mlp", "version": "1",)"
+                                             << R"( "features": ["f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7"]})";
+      if (const Status packed = PackFolder(package); !packed.ok()) Give(packed.message());
+    }
+    ~Folder() {
+      std::error_code ignored;
+      std::filesystem::remove_all(path, ignored);
+    }
+    std::string path;
+  } folder;
+  return folder.path;
+}
+
 // The node with the batches that it works on in turn.
 class NodeSide {
  public:
-  explicit NodeSide(uint32_t rows) : rows_(rows) {
+  // `managed`: the model is a version of a package, in generation 1.
+  explicit NodeSide(uint32_t rows, bool managed = false) : rows_(rows), managed_(managed) {
     for (size_t b = 0; b < kBatches; ++b) {
       auto& runner = runners_.emplace_back(std::make_unique<NodeRunner>());
       SetUp(b, runner.get());
     }
+    if (managed_) Deploy();
     auto opened = runners_[0]->program()->Open();
     if (!opened.ok()) Give(opened.status().message());
     node_ = std::move(opened).value();
@@ -58,9 +87,29 @@ class NodeSide {
   }
 
  private:
+  void Deploy() {
+    std::vector<PackageFault> faults;
+    const std::string folder = Registry() + "/mlp-1";
+    const auto package = ReadPackage(folder, "", &faults);
+    if (package == nullptr) Give(faults[0].message);
+    ManagedModel& model = *runners_[0]->program()->managed();
+    const Status prepared = model.Prepare({"mlp", "1", package->manifest.digest, folder});
+    if (!prepared.ok()) Give(prepared.message());
+    GenerationRecord record;
+    record.model = "mlp";
+    record.arms = {{"1", package->manifest.digest}};
+    model.Add(GenerationId(1), record);
+    for (auto& runner : runners_) {
+      RecordBatch& batch = runner->batch();
+      batch.positions = {{batch.partition[0], 0, batch.rows(), {GenerationId(1), 0, GenerationId(0)}}};
+    }
+  }
+
   void SetUp(size_t b, NodeRunner* runner) {
-    runner->SetBasePath(kFolder);
-    runner->SetSection("models", "mlp", ConfigObject({{"path", "mlp_8_64_64_1.onnx"}}));
+    runner->SetBasePath(managed_ ? Registry() : kFolder);
+    runner->SetSection(
+        "models", "mlp",
+        managed_ ? ConfigObject({{"registry", "."}, {"start", "1"}}) : ConfigObject({{"path", "mlp_8_64_64_1.onnx"}}));
     ConfigValue features = ConfigList({});
     for (size_t f = 0; f < kFeatures; ++f) {
       runner->AddColumn("f" + std::to_string(f), Type::Scalar(Kind::kFloat64));
@@ -68,7 +117,7 @@ class NodeSide {
     }
     if (!runner->Bind(RegisterNodeInfer, ConfigObject({{"kind", "infer"},
                                                        {"model", "mlp"},
-                                                       {"features", features},
+                                                       {"features", managed_ ? ConfigItem("package") : features},
                                                        {"outputs", ConfigObject({{"y", "Y"}})},
                                                        {"batch", ConfigObject({{"max_rows", 256}})}}))) {
       Give(runner->FaultText());
@@ -82,6 +131,7 @@ class NodeSide {
   }
 
   const uint32_t rows_;
+  const bool managed_;
   std::vector<std::unique_ptr<NodeRunner>> runners_;
   std::unique_ptr<Node> node_;
 };
@@ -133,15 +183,18 @@ int Main() {
   BareSide bare;
   NodeSide batched(kRows);
   NodeSide single(1);
+  NodeSide managed(kRows, true);
   std::vector<double> bare_ns;
   std::vector<double> batched_ns;
   std::vector<double> single_ns;
   std::vector<double> over_bare;
   std::vector<double> over_single;
+  std::vector<double> over_fixed;
   const double records = double{kRows} * kTurns;
   for (int round = -1; round < kRounds; ++round) {  // the first warms up
     const double a = static_cast<double>(bare.Round(kTurns)) / records;
     const double b = static_cast<double>(batched.Round(kTurns)) / records;
+    const double m = static_cast<double>(managed.Round(kTurns)) / records;
     const double c = static_cast<double>(single.Round(kTurns * 8)) / (kTurns * 8.0);
     if (round < 0) continue;
     bare_ns.push_back(a);
@@ -149,6 +202,7 @@ int Main() {
     single_ns.push_back(c);
     over_bare.push_back(b / a);
     over_single.push_back(c / b);
+    over_fixed.push_back(b / m);
   }
   bench::Report report;
   report.Value("bare_runtime", bench::SpreadOf(bare_ns), "ns/record");
@@ -156,6 +210,7 @@ int Main() {
   report.Value("infer_batches_of_1", bench::SpreadOf(single_ns), "ns/record");
   report.AtMost("infer_over_bare", bench::SpreadOf(over_bare), "ratio", 1.15);
   report.AtLeast("batched_over_single", bench::SpreadOf(over_single), "ratio", 2.5);
+  report.AtLeast("managed_over_fixed", bench::SpreadOf(over_fixed), "ratio", 0.98);
   return report.Finish();
 }
 

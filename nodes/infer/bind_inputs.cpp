@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <deque>
 
 #include "engine/json_type.h"
 #include "nodes/infer/bind.h"
@@ -42,6 +43,13 @@ class InputBinder {
 
   bool Bind(const ConfigValue& features) {
     const std::vector<ValueInfo>& known = plan_.model->signature.inputs;
+    if (features.is_string()) return BindPackage(features, known);
+    if (plan_.package != nullptr && !plan_.package->features.set.empty()) {
+      NoteFeatures(context_, features);
+      return Fault(FaultCode::kModelInput, features,
+                   "the package of model \"" + plan_.called() + "\" makes its features itself",
+                   "write \"features\": \"package\"");
+    }
     if (!features.is_object()) {
       if (known.size() != 1) return ListForMany(features);
       return BindInput(features, known[0]);
@@ -51,11 +59,111 @@ class InputBinder {
 
  private:
   bool Fault(FaultCode code, const ConfigValue& at, std::string message, std::string hint = {}) {
-    context_.faults().Add(code, at, std::move(message), std::move(hint));
+    context_.faults().Add(code, PlaceOf(at), std::move(message), std::move(hint));
     return false;
   }
   std::string Described(const ValueInfo& input) const {
-    return "input \"" + input.name + "\" of model \"" + plan_.model_name + "\" takes " + input.ToString();
+    return "input \"" + input.name + "\" of model \"" + plan_.called() + "\" takes " + input.ToString();
+  }
+  // What a package says has no place in the topology but that of the word "package".
+  const ConfigValue& PlaceOf(const ConfigValue& at) const { return package_at_ == nullptr ? at : *package_at_; }
+
+  // The features in the order that the package gives: side by side, or each for the input of its name.
+  bool BindPackage(const ConfigValue& features, const std::vector<ValueInfo>& known) {
+    package_at_ = &features;
+    if (plan_.package == nullptr) {
+      return Fault(FaultCode::kModelInput, features, "model \"" + plan_.model_name + "\" is a file, not a package",
+                   "list the columns that feed it, or give the model a \"registry\" in place of its \"path\"");
+    }
+    const std::vector<std::string>& order = plan_.package->features.order;
+    if (order.empty()) {
+      return Fault(FaultCode::kModelInput, features,
+                   "the package of model \"" + plan_.called() + "\" does not say which features feed it",
+                   "list the columns here, or add features.json to the package");
+    }
+    // Another version may read any of them.
+    std::vector<ColumnId> readable;
+    for (const VisibleColumn& column : context_.scope().columns()) readable.push_back(column.id);
+    context_.NoteReads(readable);
+    if (!HasInputs()) return false;  // the cause; what the expressions would say follows from it
+    const bool unused_ok = CheckUnused(order);
+    const bool ok = known.size() == 1 ? BindInput(Names(order), known[0]) : BindByName(order, known);
+    return ok && unused_ok;
+  }
+
+  // The columns that the package counts on are there, with their types.
+  bool HasInputs() {
+    bool ok = true;
+    for (const PackageManifest::Input& input : plan_.package->manifest.inputs) {
+      const VisibleColumn* column = context_.Read(*package_at_, input.name);
+      ok = ok && column != nullptr;
+      if (column == nullptr || column->type.ToString() == input.type) continue;
+      ok = Fault(FaultCode::kModelType, *package_at_,
+                 "model \"" + plan_.called() + "\" reads column \"" + input.name + "\" as " + input.type + "; it is " +
+                     column->type.ToString() + " here",
+                 "convert it in a transform above, or pack the model with the type that the column has");
+    }
+    return ok;
+  }
+
+  static ConfigValue Names(const std::vector<std::string>& names) {
+    ConfigValue list;
+    list.kind = ConfigValue::Kind::kArray;
+    for (const std::string& name : names) list.children.push_back(Name(name));
+    return list;
+  }
+  static ConfigValue Name(const std::string& name) {
+    ConfigValue value;
+    value.kind = ConfigValue::Kind::kString;
+    value.text = name;
+    return value;
+  }
+
+  bool BindByName(const std::vector<std::string>& order, const std::vector<ValueInfo>& known) {
+    bool ok = true;
+    std::vector<std::string> names;
+    for (const ValueInfo& input : known) {
+      names.push_back(input.name);
+      ok &= std::ranges::count(order, input.name) != 0
+                ? BindInput(Name(input.name), input)
+                : Fault(FaultCode::kModelInput, *package_at_, Described(input) + ", and no feature has its name");
+    }
+    for (const std::string& name : order) {
+      if (std::ranges::count(names, name) != 0) continue;
+      ok = Fault(FaultCode::kModelInput, *package_at_,
+                 "feature \"" + name + "\" of model \"" + plan_.called() + "\" feeds nothing: no input has its name",
+                 Suggest(name, names));
+    }
+    return ok;
+  }
+
+  // Expressions that feed nothing are not computed, but must be right.
+  bool CheckUnused(const std::vector<std::string>& order) {
+    bool ok = true;
+    for (const auto& [name, text] : plan_.package->features.set) {
+      if (std::ranges::count(order, name) != 0) continue;
+      ok &= FindOwnFeature(context_, *package_at_, name, &plan_).own >= 0;
+    }
+    plan_.own.clear();
+    return ok;
+  }
+
+  // The column of a feature: one that the package makes, or one of the topology.
+  const VisibleColumn* FindFeature(const ConfigValue& at, const ValueInfo& info, int* own) {
+    const bool as_float32 = info.element == Element::kFloat32;
+    if (package_at_ == nullptr) return context_.Read(at, at.text, as_float32);
+    const OwnFound found = FindOwnFeature(context_, *package_at_, at.text, &plan_);
+    if (!found.known) return context_.Read(*package_at_, at.text, as_float32);
+    *own = found.own;
+    if (found.own < 0) return nullptr;
+    OwnFeature& feature = plan_.own[static_cast<size_t>(found.own)];
+    if (feature.expression->narrows && as_float32) {
+      feature.storage = std::make_shared<const Type>(Type::Tensor(Kind::kFloat32, feature.expression->type.shape));
+    }
+    VisibleColumn& column = own_columns_.emplace_back();
+    column.name = at.text;
+    column.type = feature.expression->type;
+    return &column;
   }
 
   bool ListForMany(const ConfigValue& features) {
@@ -98,12 +206,12 @@ class InputBinder {
 
   bool BindInput(const ConfigValue& at, const ValueInfo& info) {
     if (info.form != ValueInfo::Form::kTensor || info.element == Element::kOther) {
-      NoteFeatures(context_, at);
+      if (package_at_ == nullptr) NoteFeatures(context_, at);
       return Fault(FaultCode::kModelType, at, Described(info) + ", which no column can feed",
                    info.form == ValueInfo::Form::kMap ? kMapHint : kTensorHint);
     }
     if (info.shape.empty()) {
-      NoteFeatures(context_, at);
+      if (package_at_ == nullptr) NoteFeatures(context_, at);
       return Fault(FaultCode::kModelInput, at, Described(info) + ", which has no row dimension");
     }
     ModelInput input{info.name, info.element, {info.shape.begin() + 1, info.shape.end()}, 0, {}};
@@ -119,7 +227,8 @@ class InputBinder {
                    std::vector<const VisibleColumn*>* columns) {
     bool ok = true;
     const auto read = [&](const ConfigValue& value) {
-      const VisibleColumn* column = context_.Read(value, value.text, info.element == Element::kFloat32);
+      int own = -1;
+      const VisibleColumn* column = FindFeature(value, info, &own);
       if (column == nullptr) {
         ok = false;
         return;
@@ -132,7 +241,7 @@ class InputBinder {
         return;
       }
       columns->push_back(column);
-      input->columns.push_back({column->id, column->name, column->type.IsScalar() ? 1 : column->type.Elements()});
+      input->columns.push_back({column->id, column->name, column->type.IsScalar() ? 1 : column->type.Elements(), own});
       input->width += input->columns.back().elements;
     };
     if (at.is_array()) {
@@ -201,6 +310,8 @@ class InputBinder {
 
   BindContext& context_;
   InferPlan& plan_;
+  const ConfigValue* package_at_ = nullptr;  // where the topology says "package"
+  std::deque<VisibleColumn> own_columns_;
 };
 
 }  // namespace
@@ -216,7 +327,7 @@ void WarnOptionalFields(BindContext& context, const ConfigValue& features, const
   size_t count = 0;
   for (const ModelInput& input : plan.inputs) {
     for (const auto& feature : input.columns) {
-      const VisibleColumn* column = context.scope().Find(feature.name);
+      const VisibleColumn* column = feature.own < 0 ? context.scope().Find(feature.name) : nullptr;
       if (column == nullptr || !column->nullable) continue;
       if (context.services().Section("sources", column->maker) == nullptr) continue;
       names += (count == 0 ? "\"" : ", \"") + column->name + "\"";

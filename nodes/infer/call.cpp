@@ -23,8 +23,13 @@ ModelCall::ModelCall(const InferPlan& plan) : plan_(plan), inputs_(plan.inputs.s
 }
 
 Result<std::unique_ptr<ModelCall>> ModelCall::Open(const InferPlan& plan) {
+  ASSIGN_OR_RETURN(auto session, OnnxSession::Load(plan.model->bytes, true));
+  return Open(plan, std::move(session));
+}
+
+std::unique_ptr<ModelCall> ModelCall::Open(const InferPlan& plan, std::unique_ptr<OnnxSession> session) {
   std::unique_ptr<ModelCall> call(new ModelCall(plan));
-  ASSIGN_OR_RETURN(call->session_, OnnxSession::Load(plan.model->bytes, true));
+  call->session_ = std::move(session);
   return call;
 }
 

@@ -16,6 +16,8 @@ class ModelCall {
  public:
   // Loads the model. Errors as OnnxSession::Load. `plan` must outlive the call.
   static Result<std::unique_ptr<ModelCall>> Open(const InferPlan& plan);
+  // With a session of the model that is there already.
+  static std::unique_ptr<ModelCall> Open(const InferPlan& plan, std::unique_ptr<OnnxSession> session);
 
   const InferPlan& plan() const { return plan_; }
 

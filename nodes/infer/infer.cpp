@@ -2,10 +2,10 @@
 
 #include <exception>
 
-#include "engine/printable.h"
 #include "nodes/infer/bind.h"
 #include "nodes/infer/onnx.h"
 #include "nodes/infer/program.h"
+#include "nodes/infer/version_context.h"
 
 namespace anabranch {
 namespace {
@@ -31,15 +31,26 @@ NodeKind::Spec MakeSpec() {
       "one row, and a model whose results vary with the number of rows is called with one padded size.\n\n"
       "A call may take 30 s, or the model's `call_timeout_ms`, unless the node has a `timeout_ms`. A record that makes "
       "the model take longer fails; if more than one record of a call does, the stage stops. A model that draws random "
-      "numbers is refused unless it is declared `\"nondeterministic\": true`.";
+      "numbers is refused unless it is declared `\"nondeterministic\": true`.\n\n"
+      "A model with a `registry` has versions, each a package (docs/model-packages.md), that come and go while records "
+      "flow. Every version gets the same columns and makes the same columns. With `\"features\": \"package\"` the "
+      "expressions of its `features.json` make the model's features of the columns that the node can read; they stay "
+      "inside the node. Vectors of class probabilities keep the order of the version that the file names, whatever "
+      "order the classes have in another version. `@version` is the version that scored the record, `@generation` the "
+      "number of the change that made it the one (docs/model-packages.md); a record that has no result has neither. "
+      "`@feature.NAME` "
+      "shows a feature that the package makes.";
   spec.fields = {
       {"model", Shape::String(), true, "", "the model's name in the topology's `models` section"},
       {"features",
-       Shape::OneOf({Shape::List(Shape::Column(), true),
+       Shape::OneOf({Shape::Enum({"package"}), Shape::List(Shape::Column(), true),
                      Shape::Map(Shape::OneOf({Shape::Column(), Shape::List(Shape::Column(), true)}), true)}),
-       true, "", "the columns that feed the model: a list for its one input, or an object input → column or list"},
+       true, "",
+       "the columns that feed the model: a list for its one input, an object input → column or list, or `\"package\"`: "
+       "as the model's package says"},
       {"outputs", Shape::Map(Shape::String(), true), true, "",
-       "new column → model output, e.g. \"probabilities[1]\" or \"output_probability['spam']\""},
+       "new column → model output, e.g. \"probabilities[1]\" or \"output_probability['spam']\"; of a model with "
+       "versions also \"@version\", \"@generation\" and \"@feature.NAME\""},
       {"batch",
        Shape::Object({{"max_rows", Shape::Integer(1, 4096), false, "",
                        "rows per model call; if you omit it, the program measures it when it loads the model"}}),
@@ -76,7 +87,9 @@ class InferKind : public NodeKind {
   std::shared_ptr<const NodeProgram> Bind(BindContext& context) const override {
     try {
       auto plan = BindInfer(context, models_);
-      return plan ? MakeInferProgram(std::move(plan)) : nullptr;
+      if (plan == nullptr) return nullptr;
+      return plan->package == nullptr ? MakeInferProgram(std::move(plan))
+                                      : MakeManagedProgram(std::move(plan), context);
     } catch (const std::exception& error) {
       context.faults().Add(FaultCode::kModelLoad, context.config(),
                            std::string("the model cannot be checked: ") + error.what());
@@ -89,84 +102,60 @@ class InferKind : public NodeKind {
   mutable ModelCache models_;
 };
 
-int64_t Nanoseconds(const ConfigValue& object, std::string_view milliseconds, int64_t fallback) {
-  return static_cast<int64_t>(object.Number(milliseconds, static_cast<double>(fallback) / double{kNsPerMs}) *
-                              double{kNsPerMs});
+}  // namespace
+
+namespace {
+
+const ConfigValue& MemberOf(const ConfigValue& object, const char* name) {
+  static const ConfigValue kNothing;
+  const ConfigValue* found = object.Find(name);
+  return found == nullptr ? kNothing : *found;
 }
 
-// The model's file. Faults point to the topology's reference to it. Null after a fault.
-std::shared_ptr<const ModelFile> FindModel(BindContext& context, ModelCache& models, InferPlan* plan) {
-  const ConfigValue* name = context.config().Find("model");
-  if (name == nullptr || !name->is_string()) return nullptr;
-  plan->model_name = name->text;
-  const ConfigValue* entry = context.services().Section("models", name->text);
-  FaultSink& faults = context.faults();
-  if (entry == nullptr) {
-    faults
-        .Add(FaultCode::kUnknownReference, *name, "model \"" + name->text + "\" is not declared under \"models\"",
-             Suggest(name->text, context.services().Names("models")))
-        .meant = Nearest(name->text, context.services().Names("models"));
-    return nullptr;
+// Features and outputs of `plan`, whose model is known if `ok`.
+bool BindParts(BindContext& context, const InferPlan* serving, bool ok, InferPlan* plan) {
+  const ConfigValue& features = MemberOf(context.config(), "features");
+  if (ok) {
+    ok = BindInputs(context, features, plan);
+  } else if (!features.is_string()) {
+    NoteFeatures(context, features);
   }
-  const ConfigValue* path = entry->Find("path");
-  if (path == nullptr || !path->is_string()) return nullptr;  // a fault of the section itself
-  const Result<std::string> resolved = context.services().ResolvePath(path->text);
-  if (!resolved.ok()) {
-    faults.Add(FaultCode::kPath, *path, resolved.status().message());
-    return nullptr;
-  }
-  const auto file = models.Get(*resolved);
-  if (!file.ok()) {
-    faults.Add(FaultCode::kModelLoad, *path, file.status().message());
-    return nullptr;
-  }
-  const ConfigValue* digest = entry->Find("sha256");
-  const std::string& sha256 = (*file)->sha256;
-  if (digest != nullptr && digest->is_string() && digest->text != sha256) {
-    faults.Add(FaultCode::kModelDigest, *digest,
-               "\"" + path->text + "\" has sha256 " + sha256 + ", which is not the one given here",
-               "if the file was replaced on purpose, write this digest here; otherwise restore the right file");
-    return nullptr;
-  }
-  plan->nondeterministic = entry->Flag("nondeterministic", false);
-  plan->call_limit_ns = Nanoseconds(*entry, "call_timeout_ms", plan->call_limit_ns);
-  plan->warmup_limit_ns = Nanoseconds(*entry, "warmup_timeout_ms", plan->warmup_limit_ns);
-  if (!plan->nondeterministic && !(*file)->random.empty()) {
-    faults.Add(FaultCode::kModelRandom, *path,
-               "\"" + path->text + "\" draws random numbers (" + Printable((*file)->random) +
-                   "), so the same record could get another result each time",
-               "export it in evaluation mode, or set \"nondeterministic\": true at the model");
-    return nullptr;
-  }
-  const std::string_view version = entry->Text("version");
-  plan->label = plan->model_name + "@" + (version.empty() ? sha256.substr(0, 8) : std::string(version));
-  return *file;
+  return BindOutputs(context, MemberOf(context.config(), "outputs"), serving, plan) && ok;
 }
 
 }  // namespace
 
 std::shared_ptr<const InferPlan> BindInfer(BindContext& context, ModelCache& models) {
-  static const ConfigValue kNothing;
   const ConfigValue& config = context.config();
-  const auto member = [&](const char* name) -> const ConfigValue& {
-    const ConfigValue* found = config.Find(name);
-    return found == nullptr ? kNothing : *found;
-  };
   auto plan = std::make_shared<InferPlan>();
   plan->node = context.node_id();
   plan->null_is_nan = config.Text("nulls", "error") == "nan";
   plan->allow_nan = config.Flag("allow_nan", false);
-  plan->max_rows = static_cast<uint32_t>(member("batch").Integer("max_rows", 0));
-  plan->model = FindModel(context, models, plan.get());
-  bool ok = plan->model != nullptr;
-  if (ok) {
-    ok = BindInputs(context, member("features"), plan.get());
-  } else {
-    NoteFeatures(context, member("features"));
-  }
-  ok &= BindOutputs(context, member("outputs"), plan.get());
-  if (ok) WarnOptionalFields(context, member("features"), *plan);
-  return ok ? plan : nullptr;
+  plan->max_rows = static_cast<uint32_t>(MemberOf(config, "batch").Integer("max_rows", 0));
+  const bool found = FindModel(context, models, plan.get());
+  if (!BindParts(context, nullptr, found, plan.get())) return nullptr;
+  WarnOptionalFields(context, MemberOf(config, "features"), *plan);
+  return plan;
+}
+
+Result<std::shared_ptr<const InferPlan>> BindVersion(const Surroundings& surroundings, const InferPlan& serving,
+                                                     std::shared_ptr<const ModelPackage> package) {
+  auto plan = std::make_shared<InferPlan>();
+  plan->node = serving.node;
+  plan->model_name = serving.model_name;
+  plan->null_is_nan = serving.null_is_nan;
+  plan->allow_nan = serving.allow_nan;
+  plan->max_rows = serving.max_rows;
+  plan->nondeterministic = serving.nondeterministic;
+  plan->call_limit_ns = serving.call_limit_ns;
+  plan->warmup_limit_ns = serving.warmup_limit_ns;
+  auto file = ReadModelFile(ModelPathOf(*package));
+  if (!file.ok()) return Status(Code::kStage, file.status().message());
+  VersionContext context(surroundings, serving);
+  RETURN_IF_ERROR(TakePackage(std::move(package), std::move(file).value(), plan.get()));
+  const bool bound = BindParts(context, &serving, true, plan.get());
+  if (!bound || context.faults().errors() != 0) return Status(Code::kInvalid, context.FaultText());
+  return std::shared_ptr<const InferPlan>(std::move(plan));
 }
 
 void RegisterNodeInfer(Registry& registry) { registry.Add(std::make_unique<InferKind>()); }

@@ -388,16 +388,29 @@ Result<std::unique_ptr<OnnxSession>> OnnxSession::Load(std::span<const char> byt
   ORT_CALL(api->SetSessionLogSeverityLevel(raw, ORT_LOGGING_LEVEL_FATAL));
   ORT_CALL(api->SetSessionGraphOptimizationLevel(raw, optimise ? ORT_ENABLE_ALL : ORT_DISABLE_ALL));
   std::unique_ptr<OnnxSession> session(new OnnxSession);
-  RETURN_IF_ERROR(ToStatus(
-      api->CreateSessionFromArray(environment, bytes.data(), bytes.size(), raw, &session->session_), Code::kInvalid));
-  ORT_CALL(api->CreateRunOptions(&session->run_options_));
-  ORT_CALL(api->RunOptionsSetRunLogSeverityLevel(session->run_options_, ORT_LOGGING_LEVEL_FATAL));
+  OrtSession* loaded = nullptr;
+  RETURN_IF_ERROR(
+      ToStatus(api->CreateSessionFromArray(environment, bytes.data(), bytes.size(), raw, &loaded), Code::kInvalid));
+  session->session_ = std::shared_ptr<OrtSession>(loaded, [](OrtSession* last) { api->ReleaseSession(last); });
+  RETURN_IF_ERROR(session->MakeRunOptions());
   return session;
+}
+
+Result<std::unique_ptr<OnnxSession>> OnnxSession::Share() const {
+  std::unique_ptr<OnnxSession> session(new OnnxSession);
+  session->session_ = session_;
+  RETURN_IF_ERROR(session->MakeRunOptions());
+  return session;
+}
+
+Status OnnxSession::MakeRunOptions() {
+  ORT_CALL(api->CreateRunOptions(&run_options_));
+  ORT_CALL(api->RunOptionsSetRunLogSeverityLevel(run_options_, ORT_LOGGING_LEVEL_FATAL));
+  return Status::Ok();
 }
 
 OnnxSession::~OnnxSession() {
   if (run_options_ != nullptr) api->ReleaseRunOptions(run_options_);
-  if (session_ != nullptr) api->ReleaseSession(session_);
 }
 
 Result<ModelSignature> OnnxSession::Signature() const {
@@ -406,11 +419,11 @@ Result<ModelSignature> OnnxSession::Signature() const {
   const auto describe = [&](auto name_of, auto type_of, size_t count, std::vector<ValueInfo>* values) -> Status {
     for (size_t i = 0; i < count; ++i) {
       char* name = nullptr;
-      ORT_CALL(name_of(session_, i, allocator, &name));
+      ORT_CALL(name_of(session_.get(), i, allocator, &name));
       ValueInfo& value = values->emplace_back();
       value.name = TakeText(name);
       OrtTypeInfo* raw = nullptr;
-      ORT_CALL(type_of(session_, i, &raw));
+      ORT_CALL(type_of(session_.get(), i, &raw));
       const TypeInfo type(raw);
       RETURN_IF_ERROR(Describe(*type, &value));
     }
@@ -418,8 +431,8 @@ Result<ModelSignature> OnnxSession::Signature() const {
   };
   size_t inputs = 0;
   size_t outputs = 0;
-  ORT_CALL(api->SessionGetInputCount(session_, &inputs));
-  ORT_CALL(api->SessionGetOutputCount(session_, &outputs));
+  ORT_CALL(api->SessionGetInputCount(session_.get(), &inputs));
+  ORT_CALL(api->SessionGetOutputCount(session_.get(), &outputs));
   RETURN_IF_ERROR(describe(api->SessionGetInputName, api->SessionGetInputTypeInfo, inputs, &signature.inputs));
   RETURN_IF_ERROR(describe(api->SessionGetOutputName, api->SessionGetOutputTypeInfo, outputs, &signature.outputs));
   return signature;
@@ -427,7 +440,7 @@ Result<ModelSignature> OnnxSession::Signature() const {
 
 Status OnnxSession::Run(std::span<const char* const> input_names, std::span<const OrtValue* const> inputs,
                         std::span<const char* const> output_names, std::span<OrtValue*> outputs) {
-  ORT_CALL(api->Run(session_, run_options_, input_names.data(), inputs.data(), inputs.size(), output_names.data(),
+  ORT_CALL(api->Run(session_.get(), run_options_, input_names.data(), inputs.data(), inputs.size(), output_names.data(),
                     output_names.size(), outputs.data()));
   return Status::Ok();
 }

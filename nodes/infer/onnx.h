@@ -125,6 +125,8 @@ class OnnxSession {
   // `bytes` must outlive the session. `optimise` false: quick to load, for reading the signature.
   // Makes no threads: a call runs on the thread of its caller. Errors: kUnavailable (no library), kInvalid (no model).
   static Result<std::unique_ptr<OnnxSession>> Load(std::span<const char> bytes, bool optimise);
+  // Another session over the same loaded model, for another thread: their calls may run at the same time.
+  Result<std::unique_ptr<OnnxSession>> Share() const;
   ~OnnxSession();
   OnnxSession(const OnnxSession&) = delete;
   OnnxSession& operator=(const OnnxSession&) = delete;
@@ -142,7 +144,8 @@ class OnnxSession {
 
  private:
   OnnxSession() = default;
-  OrtSession* session_ = nullptr;
+  Status MakeRunOptions();
+  std::shared_ptr<OrtSession> session_;
   OrtRunOptions* run_options_ = nullptr;
 };
 

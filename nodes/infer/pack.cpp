@@ -84,10 +84,10 @@ std::string Held(const Column& column, uint32_t row) {
   return text.empty() ? std::string() : " (the record holds " + std::string(text.substr(0, 64)) + ")";
 }
 
-BadRow Explain(const NodeRun& run, const InferPlan& plan, uint32_t row) {
+BadRow Explain(const Features& features, const InferPlan& plan, uint32_t row) {
   for (const ModelInput& input : plan.inputs) {
     for (const FeatureColumn& feature : input.columns) {
-      const Column& column = run.batch.columns[feature.id];
+      const Column& column = features[feature];
       if (!column.valid(row) && !NullAllowed(plan, input)) {
         return {row, "null_feature",
                 "feature \"" + feature.name + "\" of model " + plan.label + " is null" + Held(column, row), false};
@@ -139,12 +139,12 @@ void NullsToNan(const Column& column, std::span<const uint32_t> rows, size_t ele
 }
 
 template <typename To>
-void PackInput(const RecordBatch& batch, const ModelInput& input, bool null_is_nan, std::span<const uint32_t> rows,
+void PackInput(const Features& features, const ModelInput& input, bool null_is_nan, std::span<const uint32_t> rows,
                uint32_t call_rows, To* to) {
   const auto width = static_cast<size_t>(input.width);
   size_t first = 0;
   for (const FeatureColumn& feature : input.columns) {
-    const Column& column = batch.columns[feature.id];
+    const Column& column = features[feature];
     const auto elements = static_cast<size_t>(feature.elements);
     PackColumn(column, rows, elements, width, to + first);
     if constexpr (kIsFloat<To>) {
@@ -156,7 +156,7 @@ void PackInput(const RecordBatch& batch, const ModelInput& input, bool null_is_n
   for (size_t i = rows.size(); i < call_rows; ++i) std::copy_n(last, width, to + i * width);
 }
 
-void PackTexts(const RecordBatch& batch, const ModelInput& input, std::span<const uint32_t> rows, uint32_t call_rows,
+void PackTexts(const Features& features, const ModelInput& input, std::span<const uint32_t> rows, uint32_t call_rows,
                std::vector<std::string_view>* to) {
   const auto width = static_cast<size_t>(input.width);
   for (size_t i = 0; i < call_rows; ++i) {
@@ -164,7 +164,7 @@ void PackTexts(const RecordBatch& batch, const ModelInput& input, std::span<cons
     size_t at = i * width;
     for (const FeatureColumn& feature : input.columns) {
       const auto elements = static_cast<size_t>(feature.elements);
-      const std::string_view* from = batch.columns[feature.id].values<std::string_view>().data() + row * elements;
+      const std::string_view* from = features[feature].values<std::string_view>().data() + row * elements;
       at =
           static_cast<size_t>(std::copy_n(from, elements, to->begin() + static_cast<std::ptrdiff_t>(at)) - to->begin());
     }
@@ -172,10 +172,10 @@ void PackTexts(const RecordBatch& batch, const ModelInput& input, std::span<cons
 }
 
 // The column's memory, if it holds exactly what the call reads.
-const void* AsItLies(const RecordBatch& batch, const InferPlan& plan, const ModelInput& input,
+const void* AsItLies(const Features& features, const InferPlan& plan, const ModelInput& input,
                      std::span<const uint32_t> rows, uint32_t call_rows) {
   if (input.columns.size() != 1 || rows.size() != call_rows || !Contiguous(rows)) return nullptr;
-  const Column& column = batch.columns[input.columns[0].id];
+  const Column& column = features[input.columns[0]];
   const Kind stored = Stored(column.type());
   const bool same = (input.element == Element::kFloat32 && stored == Kind::kFloat32) ||
                     (input.element == Element::kFloat64 && stored == Kind::kFloat64) ||
@@ -190,38 +190,38 @@ const void* AsItLies(const RecordBatch& batch, const InferPlan& plan, const Mode
 
 }  // namespace
 
-void SelectRows(const NodeRun& run, const InferPlan& plan, std::vector<uint8_t>* usable, std::vector<uint32_t>* rows,
-                std::vector<BadRow>* bad) {
-  const uint32_t count = run.batch.rows();
+void SelectRows(const Features& features, std::span<const uint8_t> active, const InferPlan& plan,
+                std::vector<uint8_t>* usable, std::vector<uint32_t>* rows, std::vector<BadRow>* bad) {
+  const uint32_t count = features.batch.rows();
   usable->assign(count, 1);
   rows->clear();
   for (const ModelInput& input : plan.inputs) {
     for (const FeatureColumn& feature : input.columns) {
-      CheckColumn(plan, input, run.batch.columns[feature.id], static_cast<size_t>(feature.elements), usable);
+      CheckColumn(plan, input, features[feature], static_cast<size_t>(feature.elements), usable);
     }
   }
   for (uint32_t row = 0; row < count; ++row) {
-    if (!run.active[row]) continue;
+    if (!active[row]) continue;
     if ((*usable)[row]) {
       rows->push_back(row);
     } else {
-      bad->push_back(Explain(run, plan, row));
+      bad->push_back(Explain(features, plan, row));
     }
   }
 }
 
-void PackRows(const RecordBatch& batch, std::span<const uint32_t> rows, uint32_t call_rows, ModelCall* call) {
+void PackRows(const Features& features, std::span<const uint32_t> rows, uint32_t call_rows, ModelCall* call) {
   const InferPlan& plan = call->plan();
   for (size_t i = 0; i < plan.inputs.size(); ++i) {
     const ModelInput& input = plan.inputs[i];
-    const void* data = call->borrows() ? AsItLies(batch, plan, input, rows, call_rows) : nullptr;
+    const void* data = call->borrows() ? AsItLies(features, plan, input, rows, call_rows) : nullptr;
     if (data != nullptr) {
       call->BorrowInput(i, data);
       continue;
     }
-    if (input.element == Element::kString) PackTexts(batch, input, rows, call_rows, &call->Texts(i, call_rows));
+    if (input.element == Element::kString) PackTexts(features, input, rows, call_rows, &call->Texts(i, call_rows));
     WithNumber(input.element, [&]<typename To>() {
-      PackInput(batch, input, plan.null_is_nan, rows, call_rows, static_cast<To*>(call->Numbers(i, call_rows)));
+      PackInput(features, input, plan.null_is_nan, rows, call_rows, static_cast<To*>(call->Numbers(i, call_rows)));
     });
   }
 }

@@ -21,15 +21,25 @@ struct BadRow {
 // Of ascending rows, at least one.
 inline bool Contiguous(std::span<const uint32_t> rows) { return rows.back() - rows.front() + 1 == rows.size(); }
 
+// The columns that feed a model: of the batch, and those that the node made for itself.
+struct Features {
+  const RecordBatch& batch;
+  std::span<const Column> own;
+
+  const Column& operator[](const FeatureColumn& feature) const {
+    return feature.own < 0 ? batch.columns[feature.id] : own[static_cast<size_t>(feature.own)];
+  }
+};
+
 // Finds the active rows whose features the model can take, ascending; the others go to `bad`: rows with
 // nulls (unless the model gets NaN for them) and with numbers that the model's type cannot hold. `usable` is scratch
 // memory.
-void SelectRows(const NodeRun& run, const InferPlan& plan, std::vector<uint8_t>* usable, std::vector<uint32_t>* rows,
-                std::vector<BadRow>* bad);
+void SelectRows(const Features& features, std::span<const uint8_t> active, const InferPlan& plan,
+                std::vector<uint8_t>* usable, std::vector<uint32_t>* rows, std::vector<BadRow>* bad);
 
 // Writes `rows` into the call's inputs, padded with copies of the last one up to `call_rows`. A tensor column
 // whose memory layout already fits the model is not copied.
-void PackRows(const RecordBatch& batch, std::span<const uint32_t> rows, uint32_t call_rows, ModelCall* call);
+void PackRows(const Features& features, std::span<const uint32_t> rows, uint32_t call_rows, ModelCall* call);
 
 // Lets the model write outputs that are exactly one column into that column. Call it before Run, for unpadded calls.
 void BorrowColumns(RecordBatch& batch, std::span<const uint32_t> rows, uint32_t call_rows, ModelCall* call);

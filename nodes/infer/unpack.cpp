@@ -8,10 +8,26 @@
 namespace anabranch {
 namespace {
 
+// Values of one output → one column, where they lie in another order.
+template <typename To, typename From>
+void CopyOrdered(const ModelCall::Output& output, const MadeValue& value, std::span<const uint32_t> rows,
+                 Column* column) {
+  const From* from = static_cast<const From*>(output.data);
+  To* to = column->values<To>().data();
+  const auto width = static_cast<size_t>(output.width);
+  const size_t count = value.order.size();
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (size_t e = 0; e < count; ++e) {
+      to[rows[i] * count + e] = static_cast<To>(from[i * width + static_cast<size_t>(value.order[e])]);
+    }
+  }
+}
+
 // Values of one output → one column. From and To differ for types that are narrower than a column.
 template <typename To, typename From>
 void CopyValues(const ModelCall::Output& output, const MadeValue& value, std::span<const uint32_t> rows,
                 Column* column) {
+  if (!value.order.empty()) return CopyOrdered<To, From>(output, value, rows, column);
   const From* from = static_cast<const From*>(output.data) + value.first;
   To* to = column->values<To>().data();
   const auto width = static_cast<size_t>(output.width);
@@ -145,7 +161,8 @@ void BorrowColumns(RecordBatch& batch, std::span<const uint32_t> rows, uint32_t 
   if (!call->borrows() || rows.size() != call_rows || !Contiguous(rows)) return;
   for (const MadeValue& value : call->plan().values) {
     const ModelOutput& output = call->plan().outputs[value.output];
-    if (!call->in_place(value.output) || output.width != value.count || !LiesAsInColumn(output.element)) continue;
+    const bool whole = output.width == value.count && value.order.empty();
+    if (!call->in_place(value.output) || !whole || !LiesAsInColumn(output.element)) continue;
     const size_t bytes = static_cast<size_t>(value.count) * ElementSize(output.element);
     call->BorrowOutput(value.output, batch.columns[value.id].values<char>().data() + rows.front() * bytes);
   }

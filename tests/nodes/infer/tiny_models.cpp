@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -21,9 +22,33 @@ std::string LookupModel() {
   return Model(Operator("Gather", {"table", "X"}, {"Y"}) + kTable + Input("X", kInt64) + Output("Y", kFloat));
 }
 
+std::string TableModel(std::initializer_list<float> table) {
+  return Model(Operator("Gather", {"table", "X"}, {"Y"}) + Constant<float>("table", kFloat, table) +
+               Input("X", kInt64) + Output("Y", kFloat));
+}
+
+std::string VectorModel(const std::vector<float>& table, int64_t width) {
+  std::string raw(table.size() * sizeof(float), '\0');
+  std::memcpy(raw.data(), table.data(), raw.size());
+  const std::string rows = Number(1, static_cast<int64_t>(table.size()) / width) + Number(1, width);
+  const std::string shape = Text(1, Text(2, "N")) + Text(1, Number(1, width));
+  return Model(Operator("Gather", {"table", "X"}, {"Y"}) +
+               Text(5, rows + Number(2, kFloat) + Text(8, "table") + Text(9, raw)) + Input("X", kInt64) +
+               Text(12, Text(1, "Y") + Text(2, Text(1, Number(1, kFloat) + Text(2, shape)))));
+}
+
+std::string IntegerTableModel() {
+  return Model(Operator("Gather", {"table", "X"}, {"Y"}) + Constant<int64_t>("table", kInt64, {10, 20, 30, 40}) +
+               Input("X", kInt64) + Output("Y", kInt64));
+}
+
 std::string RefusingModel() {
   return Model(Operator("Add", {"X", "far"}, {"at"}) + Operator("Gather", {"table", "at"}, {"Y"}) + kTable +
                Constant<int64_t>("far", kInt64, {100}) + Input("X", kInt64) + Output("Y", kFloat));
+}
+
+std::string DifferenceModel() {
+  return Model(Operator("Sub", {"A", "B"}, {"Y"}) + Input("A", kInt64) + Input("B", kInt64) + Output("Y", kInt64));
 }
 
 std::string LoopModel() {

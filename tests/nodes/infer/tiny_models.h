@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstdint>
+#include <initializer_list>
 #include <string>
+#include <vector>
 
 namespace anabranch {
 
@@ -9,8 +12,16 @@ namespace anabranch {
 
 // Y = table[X], float32[N], of the four values 10, 20, 30, 40: refuses X outside [-4, 3].
 std::string LookupModel();
-// The same after adding 100 to X: refuses everything.
+// The same of four other values.
+std::string TableModel(std::initializer_list<float> table);
+// Y = table[X], float32[N,W]: rows of `width` values.
+std::string VectorModel(const std::vector<float>& table, int64_t width);
+// Y = table[X], int64[N], of the values 10, 20, 30, 40.
+std::string IntegerTableModel();
+// LookupModel after adding 100 to X: refuses everything.
 std::string RefusingModel();
+// Y = A - B, int64[N]: has two inputs.
+std::string DifferenceModel();
 // Y = X, int64[N], after max(X) idle turns of a loop.
 std::string LoopModel();
 // Y = X + sum of all X in the call, int64[N]: a record's result varies with its neighbours.

@@ -1,0 +1,181 @@
+#include <stdlib.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "engine/printable.h"
+#include "nodes/infer/bind.h"
+
+namespace anabranch {
+namespace {
+
+int64_t Nanoseconds(const ConfigValue& object, std::string_view milliseconds, int64_t fallback) {
+  return static_cast<int64_t>(object.Number(milliseconds, static_cast<double>(fallback) / double{kNsPerMs}) *
+                              double{kNsPerMs});
+}
+
+// A folder for the files of a tar, as long as the object lives: a model is read into memory.
+class Scratch {
+ public:
+  Scratch() : path_((std::filesystem::temp_directory_path() / "anabranch_package_XXXXXX").string()) {
+    if (mkdtemp(path_.data()) == nullptr) path_.clear();
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+Status NotDeterministic(const std::string& path, const std::string& random) {
+  return {Code::kInvalid, "\"" + path + "\" draws random numbers (" + Printable(random) +
+                              "), so the same record could get another result each time"};
+}
+constexpr const char* kRandomHint = "export it in evaluation mode, or set \"nondeterministic\": true at the model";
+
+// The model of an entry of the topology's "models".
+class Finder {
+ public:
+  Finder(BindContext& context, const ConfigValue& entry, InferPlan* plan)
+      : services_(context.services()), faults_(context.faults()), entry_(entry), plan_(*plan) {}
+
+  bool TakeFile(const ConfigValue& path, ModelCache& models) {
+    const Result<std::string> resolved = services_.ResolvePath(path.text);
+    if (!resolved.ok()) return Fault(FaultCode::kPath, path, resolved.status().message());
+    const auto file = models.Get(*resolved);
+    if (!file.ok()) return Fault(FaultCode::kModelLoad, path, file.status().message());
+    const ConfigValue* digest = entry_.Find("sha256");
+    const std::string& sha256 = (*file)->sha256;
+    if (digest != nullptr && digest->is_string() && digest->text != sha256) {
+      return Fault(FaultCode::kModelDigest, *digest,
+                   "\"" + path.text + "\" has sha256 " + sha256 + ", which is not the one given here",
+                   "if the file was replaced on purpose, write this digest here; otherwise restore the right file");
+    }
+    TakeSettings();
+    if (!plan_.nondeterministic && !(*file)->random.empty()) {
+      return Fault(FaultCode::kModelRandom, path, NotDeterministic(path.text, (*file)->random).message(), kRandomHint);
+    }
+    const std::string_view version = entry_.Text("version");
+    plan_.label = plan_.model_name + "@" + (version.empty() ? sha256.substr(0, 8) : std::string(version));
+    plan_.model = *file;
+    return true;
+  }
+
+  bool TakeVersion(const ConfigValue& registry, ModelCache& models) {
+    const ConfigValue* start = entry_.Find("start");
+    if (start == nullptr || !start->is_string()) {
+      return Fault(FaultCode::kMissingKey, registry, "model \"" + plan_.model_name + "\" has no \"start\"",
+                   "write which version scores first: \"start\": \"1\"");
+    }
+    const Result<std::string> resolved = services_.ResolvePath(registry.text);
+    if (!resolved.ok()) return Fault(FaultCode::kPath, registry, resolved.status().message());
+    std::string place;
+    if (!FindPlace(registry, *resolved, *start, &place)) return false;
+    const Scratch scratch;
+    std::vector<PackageFault> found;
+    auto package = ReadPackage(place, scratch.path(), &found);
+    for (const PackageFault& fault : found) Fault(FaultCode::kModelLoad, *start, Described(place, fault));
+    if (package == nullptr) return false;
+    // What a tar was unpacked to goes away again: nobody will ask for that path.
+    const std::string path = ModelPathOf(*package);
+    const auto file = package->folder == place ? models.Get(path) : ReadModelFile(path);
+    if (!file.ok()) return Fault(FaultCode::kModelLoad, *start, file.status().message());
+    TakeSettings();
+    const Status taken = TakePackage(std::move(package), *file, &plan_);
+    return taken.ok() || Fault(FaultCode::kModelRandom, *start, taken.message(), kRandomHint);
+  }
+
+ private:
+  bool Fault(FaultCode code, const ConfigValue& at, std::string message, std::string hint = {}) {
+    faults_.Add(code, at, std::move(message), std::move(hint));
+    return false;
+  }
+
+  static std::string Described(const std::string& place, const PackageFault& fault) {
+    return "package " + place + ": " + (fault.file.empty() ? "" : fault.file + ": ") + fault.message;
+  }
+
+  // The package of the version. Of several with this version, the one that is named as the model is here.
+  bool FindPlace(const ConfigValue& registry, const std::string& folder, const ConfigValue& start, std::string* place) {
+    std::vector<std::string> skipped;
+    const auto entries = ListRegistry(folder, &skipped);
+    if (!entries.ok()) return Fault(FaultCode::kModelLoad, registry, entries.status().message());
+    std::vector<const RegistryEntry*> fitting;
+    std::vector<std::string> versions;
+    for (const RegistryEntry& entry : *entries) {
+      versions.push_back(entry.version);
+      if (entry.version == start.text) fitting.push_back(&entry);
+    }
+    if (fitting.empty()) {
+      std::string hint = Suggest(start.text, versions);
+      if (versions.empty()) hint = "put a package there: anabranch model pack (docs/model-packages.md)";
+      for (const std::string& reason : skipped) hint += "; omitted: " + reason;
+      return Fault(FaultCode::kModelLoad, start,
+                   "registry \"" + registry.text + "\" has no package of version \"" + start.text + "\"", hint);
+    }
+    const auto named =
+        std::ranges::find_if(fitting, [this](const RegistryEntry* each) { return each->name == plan_.model_name; });
+    if (fitting.size() > 1 && named == fitting.end()) {
+      return Fault(FaultCode::kModelLoad, start,
+                   "registry \"" + registry.text + "\" has " + std::to_string(fitting.size()) +
+                       " packages of version \"" + start.text + "\", of other models: \"" + fitting[0]->name +
+                       "\" and \"" + fitting[1]->name + "\"",
+                   "name the model here as its package is named, or give each model a registry of its own");
+    }
+    *place = (named == fitting.end() ? fitting[0] : *named)->place;
+    return true;
+  }
+
+  void TakeSettings() {
+    plan_.nondeterministic = entry_.Flag("nondeterministic", false);
+    plan_.call_limit_ns = Nanoseconds(entry_, "call_timeout_ms", plan_.call_limit_ns);
+    plan_.warmup_limit_ns = Nanoseconds(entry_, "warmup_timeout_ms", plan_.warmup_limit_ns);
+  }
+
+  const BindServices& services_;
+  FaultSink& faults_;
+  const ConfigValue& entry_;
+  InferPlan& plan_;
+};
+
+}  // namespace
+
+std::string ModelPathOf(const ModelPackage& package) { return package.folder + "/model.onnx"; }
+
+Status TakePackage(std::shared_ptr<const ModelPackage> package, std::shared_ptr<const ModelFile> file,
+                   InferPlan* plan) {
+  plan->label = plan->model_name + "@" + package->manifest.version;
+  if (!plan->nondeterministic && !file->random.empty()) {
+    return NotDeterministic("model.onnx of " + plan->label, file->random);
+  }
+  plan->package = std::move(package);
+  plan->model = std::move(file);
+  return Status::Ok();
+}
+
+bool FindModel(BindContext& context, ModelCache& models, InferPlan* plan) {
+  const ConfigValue* name = context.config().Find("model");
+  if (name == nullptr || !name->is_string()) return false;
+  plan->model_name = name->text;
+  const ConfigValue* entry = context.services().Section("models", name->text);
+  if (entry == nullptr) {
+    context.faults()
+        .Add(FaultCode::kUnknownReference, *name, "model \"" + name->text + "\" is not declared under \"models\"",
+             Suggest(name->text, context.services().Names("models")))
+        .meant = Nearest(name->text, context.services().Names("models"));
+    return false;
+  }
+  Finder finder(context, *entry, plan);
+  const ConfigValue* path = entry->Find("path");
+  if (path != nullptr && path->is_string()) return finder.TakeFile(*path, models);
+  const ConfigValue* registry = entry->Find("registry");
+  // Otherwise it is a fault of the section itself.
+  return registry != nullptr && registry->is_string() && finder.TakeVersion(*registry, models);
+}
+
+}  // namespace anabranch

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/mutex.h"
+#include "nodes/infer/model_runner.h"
+
+namespace anabranch {
+
+// A version of a model, bound to a node.
+struct BoundVersion {
+  BoundVersion(std::string name, std::shared_ptr<const InferPlan> plan)
+      : digest(std::move(name)), loader(std::move(plan)) {}
+
+  const std::string digest;
+  ModelLoader loader;
+};
+
+// Which version scores the rows of a generation. Immutable.
+struct VersionTable {
+  struct Entry {
+    GenerationId from;                      // up to the next entry
+    std::shared_ptr<BoundVersion> version;  // null: rows of these generations do not come any more
+  };
+  std::vector<Entry> entries;  // ascending; the first one is from 0 on
+
+  const Entry& At(GenerationId generation) const;
+};
+
+// The versions that one open node holds. Another thread hands new ones over and takes old ones back; it never makes
+// the node wait, and a change reaches the node between two batches.
+class VersionShelf {
+ public:
+  struct Loaded {
+    std::shared_ptr<BoundVersion> version;
+    std::unique_ptr<ModelRunner> runner;
+  };
+
+  // ---- the node's thread
+  // Between these two calls nothing changes here.
+  void BeginBatch();
+  void EndBatch();
+  const VersionTable& table() const { return *table_; }  // valid between these two calls
+  // Null: it is not loaded here.
+  ModelRunner* Find(const BoundVersion& version) const;
+  void Add(Loaded loaded) { loaded_.push_back(std::move(loaded)); }
+
+  // ---- another thread
+  void Put(Loaded loaded);
+  void SetTable(std::shared_ptr<const VersionTable> table);
+  // Unloads all but `used`: their sessions end with what this returns. Waits for the end of the batch that the node
+  // works on, but not long; what it still holds then is in what a later call returns.
+  std::vector<Loaded> TakeBack(std::vector<std::shared_ptr<BoundVersion>> used);
+
+ private:
+  void ApplyChanges() REQUIRES(mutex_);
+  void GiveUpUnused() REQUIRES(mutex_);
+
+  // Changed by the node's thread, or by another one while the node is between two batches and the mutex is held.
+  std::shared_ptr<const VersionTable> table_;
+  std::vector<Loaded> loaded_;
+
+  Mutex mutex_;
+  bool at_work_ GUARDED_BY(mutex_) = false;
+  Condition took_back_;
+  bool take_back_ GUARDED_BY(mutex_) = false;
+  std::vector<std::shared_ptr<BoundVersion>> used_ GUARDED_BY(mutex_);
+  std::shared_ptr<const VersionTable> new_table_ GUARDED_BY(mutex_);
+  std::vector<Loaded> new_ GUARDED_BY(mutex_);
+  std::vector<Loaded> old_ GUARDED_BY(mutex_);
+};
+
+}  // namespace anabranch

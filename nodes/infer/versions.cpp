@@ -1,0 +1,205 @@
+#include "nodes/infer/versions.h"
+
+#include <dlfcn.h>
+#include <malloc.h>
+
+#include <algorithm>
+#include <exception>
+
+#include "engine/models/generation_record.h"
+
+namespace anabranch {
+namespace {
+
+// Allocators keep what was freed; a model is large enough to ask for it.
+void GiveMemoryBack() {
+  using Collect = void (*)(bool);
+  static const auto collect = reinterpret_cast<Collect>(dlsym(RTLD_DEFAULT, "mi_collect"));
+  if (collect != nullptr) collect(true);
+  malloc_trim(0);
+}
+
+Status Unreadable(const ModelVersion& version, const std::string& why) {
+  return {Code::kUnavailable, "version " + version.model + "@" + version.version + " (digest " +
+                                  version.digest.substr(0, 12) + ") cannot be read in " + version.folder + ": " + why +
+                                  "; put the package back there, or deploy it again"};
+}
+
+std::shared_ptr<BoundVersion> MakeBound(std::shared_ptr<const InferPlan> plan) {
+  std::string digest = plan->package->manifest.digest;
+  auto version = std::make_shared<BoundVersion>(std::move(digest), std::move(plan));
+  version->loader.ShareSessionAbove(Versions::kLargeModelBytes);
+  return version;
+}
+
+}  // namespace
+
+Versions::Versions(std::shared_ptr<const InferPlan> start, const BindContext& context)
+    : surroundings_(context),
+      start_(MakeBound(std::move(start))),
+      table_(std::make_shared<VersionTable>(VersionTable{{{GenerationId(0), start_}}})) {}
+
+std::shared_ptr<BoundVersion> Versions::newest() const {
+  const MutexLock lock(mutex_);
+  const std::shared_ptr<BoundVersion>& last = table_->entries.back().version;
+  return last == nullptr ? start_ : last;
+}
+
+// ------------------------------------------------------------------ preparing
+
+Result<std::shared_ptr<BoundVersion>> Versions::Bind(const ModelVersion& version) const {
+  if (version.digest == start_->digest) return start_;
+  std::vector<PackageFault> faults;
+  auto package = ReadPackage(version.folder, "", &faults);
+  if (package == nullptr) {
+    std::string why;
+    for (const PackageFault& fault : faults) {
+      why += (why.empty() ? "" : "; ") + (fault.file.empty() ? "" : fault.file + ": ") + fault.message;
+    }
+    return Unreadable(version, why);
+  }
+  if (package->manifest.digest != version.digest) {
+    return Unreadable(version, "the package there has the digest " + package->manifest.digest.substr(0, 12));
+  }
+  ASSIGN_OR_RETURN(auto plan, BindVersion(surroundings_, start_->loader.plan(), std::move(package)));
+  return MakeBound(std::move(plan));
+}
+
+Status Versions::Prepare(const ModelVersion& version) {
+  {
+    const MutexLock lock(mutex_);
+    if (auto known = FindPrepared(version.digest)) {
+      last_prepared_ = std::move(known);
+      return Status::Ok();
+    }
+  }
+  try {
+    ASSIGN_OR_RETURN(const auto bound, Bind(version));
+    return LoadForOpenNodes(bound);
+  } catch (const std::exception& error) {
+    return {Code::kStage, "version " + version.model + "@" + version.version + ": " + error.what()};
+  }
+}
+
+Status Versions::LoadForOpenNodes(const std::shared_ptr<BoundVersion>& version) {
+  ASSIGN_OR_RETURN(auto runner, version->loader.Load(false));  // before it is handed to any node
+  std::vector<std::shared_ptr<VersionShelf>> shelves;
+  {
+    const MutexLock lock(mutex_);
+    shelves = OpenShelves();
+    prepared_.push_back({version, shelves.empty() ? std::move(runner) : nullptr});
+    last_prepared_ = version;
+  }
+  for (const std::shared_ptr<VersionShelf>& shelf : shelves) {
+    if (runner == nullptr) {
+      auto next = version->loader.Load(false);
+      if (!next.ok()) {
+        const MutexLock lock(mutex_);
+        Drop(*version);
+        return next.status();
+      }
+      runner = std::move(next).value();
+    }
+    shelf->Put({version, std::move(runner)});
+  }
+  return Status::Ok();
+}
+
+Result<std::shared_ptr<VersionShelf>> Versions::Open() {
+  auto shelf = std::make_shared<VersionShelf>();
+  std::vector<VersionShelf::Loaded> wanted;
+  {
+    const MutexLock lock(mutex_);
+    for (const Prepared& each : prepared_) wanted.push_back({each.version, nullptr});
+    for (VersionShelf::Loaded& each : wanted) each.runner = TakeSpare(*each.version);
+    if (wanted.empty()) wanted.push_back({start_, nullptr});
+    shelf->SetTable(table_);
+    shelves_.push_back(shelf);  // what is prepared from now on is put there
+  }
+  for (VersionShelf::Loaded& each : wanted) {
+    if (each.runner == nullptr) {
+      ASSIGN_OR_RETURN(each.runner, each.version->loader.Load(true));
+    }
+    shelf->Put(std::move(each));
+  }
+  return shelf;
+}
+
+// ------------------------------------------------------------------ generations
+
+void Versions::Add(GenerationId generation, const GenerationRecord& record) {
+  const MutexLock lock(mutex_);
+  std::shared_ptr<BoundVersion> version = record.arms.empty() ? nullptr : FindPrepared(record.arms[0].digest);
+  std::vector<VersionTable::Entry> entries = table_->entries;
+  std::erase_if(entries, [&](const VersionTable::Entry& entry) { return entry.from == generation; });
+  entries.push_back({generation, std::move(version)});
+  std::ranges::sort(entries, {}, &VersionTable::Entry::from);
+  SetTable(std::move(entries));
+}
+
+void Versions::Forget(GenerationId oldest, const std::vector<std::string>& keep) {
+  std::vector<std::shared_ptr<BoundVersion>> used;
+  std::vector<std::shared_ptr<VersionShelf>> shelves;
+  std::vector<Prepared> dropped;
+  {
+    const MutexLock lock(mutex_);
+    std::vector<VersionTable::Entry> entries = table_->entries;
+    while (entries.size() > 1 && entries[1].from <= oldest) entries.erase(entries.begin());
+    for (const VersionTable::Entry& entry : entries) used.push_back(entry.version);
+    if (entries[0].from > 0) entries.insert(entries.begin(), {GenerationId(0), nullptr});
+    // What was prepared last may wait for the generation that it belongs to.
+    if (last_prepared_ != nullptr) used.push_back(last_prepared_);
+    for (const Prepared& each : prepared_) {
+      if (std::ranges::count(keep, each.version->digest) != 0) used.push_back(each.version);
+    }
+    shelves = SetTable(std::move(entries));
+    const auto unused = std::ranges::stable_partition(
+        prepared_, [&](const Prepared& each) { return std::ranges::count(used, each.version) != 0; });
+    dropped.assign(std::make_move_iterator(unused.begin()), std::make_move_iterator(unused.end()));
+    prepared_.erase(unused.begin(), unused.end());
+  }
+  bool unloaded = false;
+  for (const std::shared_ptr<VersionShelf>& shelf : shelves) unloaded |= !shelf->TakeBack(used).empty();
+  unloaded |= !dropped.empty();
+  dropped.clear();
+  if (unloaded) GiveMemoryBack();
+}
+
+// ------------------------------------------------------------------ parts
+
+std::shared_ptr<BoundVersion> Versions::FindPrepared(const std::string& digest) const {
+  for (const Prepared& each : prepared_) {
+    if (each.version->digest == digest) return each.version;
+  }
+  return nullptr;
+}
+
+std::unique_ptr<ModelRunner> Versions::TakeSpare(const BoundVersion& version) {
+  for (Prepared& each : prepared_) {
+    if (each.version.get() == &version) return std::move(each.spare);
+  }
+  return nullptr;
+}
+
+void Versions::Drop(const BoundVersion& version) {
+  std::erase_if(prepared_, [&](const Prepared& each) { return each.version.get() == &version; });
+  if (last_prepared_.get() == &version) last_prepared_ = nullptr;
+}
+
+std::vector<std::shared_ptr<VersionShelf>> Versions::OpenShelves() {
+  std::vector<std::shared_ptr<VersionShelf>> open;
+  std::erase_if(shelves_, [&](const std::weak_ptr<VersionShelf>& each) {
+    if (auto shelf = each.lock()) open.push_back(std::move(shelf));
+    return each.expired();
+  });
+  return open;
+}
+
+std::vector<std::shared_ptr<VersionShelf>> Versions::SetTable(std::vector<VersionTable::Entry> entries) {
+  table_ = std::make_shared<VersionTable>(VersionTable{std::move(entries)});
+  std::vector<std::shared_ptr<VersionShelf>> shelves = OpenShelves();
+  for (const std::shared_ptr<VersionShelf>& shelf : shelves) shelf->SetTable(table_);
+  return shelves;
+}
+
+}  // namespace anabranch
