@@ -247,6 +247,14 @@ TEST(Sketches, BucketsAreNarrow) {
   EXPECT_FALSE(empty.Restore({{3, 0}}, 1));
 }
 
+TEST(Drift, ABinContainsItsLowerEdge) {
+  const std::vector<double> edges = {1, 2};
+  EXPECT_EQ(BinOf(edges, 0.5), 0U);
+  EXPECT_EQ(BinOf(edges, 1), 1U);
+  EXPECT_EQ(BinOf(edges, 2), 2U);
+  EXPECT_EQ(BinOf(edges, 3), 2U);
+}
+
 TEST(Drift, OfNothingIsZero) {
   const std::vector<int64_t> none = {0, 0}, some = {3, 1};
   EXPECT_EQ(PopulationStability(none, some), 0);
