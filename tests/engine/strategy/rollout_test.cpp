@@ -122,6 +122,16 @@ TEST(Rollouts, AKeyThatAlwaysFailsIsNotPromoted) {
   EXPECT_EQ(state, StepState::kInconclusive);
 }
 
+TEST(Rollouts, FewKeysAreEnoughToBreach) {
+  StepRules rules;
+  rules.guards = {{.name = "errors", .limit = 0.01}};
+  std::vector<GuardInput> inputs(1);
+  KeyWindow window;
+  for (int rows = 0; rows < 100; ++rows) inputs[0].counts.Add(window.IsFirst("key " + std::to_string(rows % 3)), true);
+  EXPECT_EQ(inputs[0].counts.units, 3);
+  EXPECT_EQ(JudgeStep(rules, inputs, 100, 0).state, StepState::kBreached);
+}
+
 TEST(Rollouts, AStepLastsAsLongAsItMust) {
   StepRules rules;
   rules.guards = {{.name = "errors", .limit = 0.01}};
