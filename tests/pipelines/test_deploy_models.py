@@ -1,0 +1,180 @@
+"""Versions of a model that come and go while a stream runs: deploy, refuse, roll back, history, and kills between."""
+import json
+import shutil
+import sqlite3
+
+import harness
+import live
+import packages
+
+
+class Deployments(live.LiveCase):
+
+    schema = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
+    nodes = {
+        "score": {"kind": "infer", "inputs": ["in"], "model": "sum", "features": "package",
+                  "outputs": {"y": "Y", "ver": "@version", "gen": "@generation"}},
+        "out": {"kind": "persist", "inputs": ["score"], "to": {"sqlite": {"path": "out.db", "table": "results"}},
+                "fields": ["n", "y", "ver", "gen"]}}
+
+    def setUp(self):
+        super().setUp()
+        self.registry = self.folder / "registry"
+        for version in ("7", "8", "9"):
+            self.pack(version)
+
+    def pack(self, version, **how):
+        folder = packages.make(self.registry, version, **how)
+        self.anabranch("model", "pack", folder, code=0)
+        return folder
+
+    def write(self, source="-", **more):
+        self.write_topology(models={"sum": {"registry": "registry", "start": "7"}}, batch={"max_rows": 4},
+                            epoch={"commit_ms": 20}, **more)
+        value = json.loads(self.topology.read_text())
+        value["sources"]["in"]["file"]["path"] = source
+        value["sources"]["in"]["key"] = "position"
+        harness.write_json(self.topology, value)
+
+    def rows(self):
+        with sqlite3.connect(f"file:{self.folder}/out.db?mode=ro", uri=True, timeout=10) as db:
+            return db.execute("SELECT id, n, y, ver, gen FROM results ORDER BY n").fetchall()
+
+    def feed_numbers(self, run, begin, end):
+        self.feed(run, *({"n": n} for n in range(begin, end)))
+        self.wait_until(f"{end} results", 20, lambda: (self.folder / "out.db").exists() and len(self.rows()) == end, run)
+
+    def model(self, command, *args, code=0):
+        run = self.anabranch("model", command, self.topology, *args, "--format", "json", code=code)
+        return json.loads(run.stdout)
+
+    def check_rows(self, count):
+        """Each record once; its value, its version and its generation agree with each other and with the history."""
+        rows = self.rows()
+        self.assertEqual([row[1] for row in rows], list(range(count)))
+        history = {event["generation"]: event for event in self.model("history", "sum") if event["generation"]}
+        for id, n, y, ver, gen in rows:
+            self.assertEqual(packages.version_of(n, y), ver, (id, n, y))
+            event = history[gen]
+            self.assertEqual(event["version"], ver)
+            partition, _, byte = "/".join(id.split("/")[:2]), *id.split("/")[1:3]
+            self.assertGreaterEqual(int(byte), event["from"][partition], id)
+            self.assertLess(int(byte), event["until"].get(partition, 1 << 60), id)
+        return rows
+
+
+class OnALiveStream(Deployments):
+
+    def test_good_versions_score_bad_ones_never_and_the_history_says_so(self):
+        self.pack("31", wrong=True)
+        self.pack("32", column="unheard_of")
+        self.pack("33", latency_us=1e-6)
+        self.write()
+        run = self.begin()
+        self.feed_numbers(run, 0, 20)
+        done = self.model("deploy", "sum@8", "--reason", "ticket 12", "--by", "ann", "--approved-by", "bob")
+        self.assertEqual((done["result"], done["instances"], done["waiting"]), ("active", ["0"], []))
+        self.feed_numbers(run, 20, 40)
+        for bad, word in (("31", "always"), ("32", "contract"), ("33", "latency")):
+            refused = self.model("deploy", f"sum@{bad}", code=1)
+            self.assertEqual(refused["result"], "refused")
+            self.assertTrue(any(reason.startswith(word) for reason in refused["reasons"]), refused)
+        self.feed_numbers(run, 40, 60)
+        self.assertEqual(self.model("deploy", "sum@8")["result"], "already")
+        self.assertEqual(self.model("deploy", "sum@10", code=1)["result"], "failed")  # there is none
+        back = self.model("rollback", "sum", "--reason", "alarms")
+        self.assertEqual((back["result"], back["version"]), ("active", "7"))
+        self.feed_numbers(run, 60, 80)
+        status = json.loads(self.anabranch("status", self.topology, "--format", "json", code=0).stdout)
+        self.assertEqual(status["models"]["sum"]["version"], "7")
+        self.assertEqual(status["models"]["sum"]["generation"], back["generation"])
+        self.assertEqual(self.model("rollback", "sum", "--to", "8")["version"], "8")
+        self.feed_numbers(run, 80, 100)
+        self.finish(run)
+        rows = self.check_rows(100)
+        self.assertEqual([row[3] for row in rows[::20]], ["7", "8", "8", "7", "8"])
+        events = self.model("history", "sum")
+        self.assertEqual([(each["action"], each["version"], each["state"]) for each in events],
+                         [("start", "7", "replaced"), ("deploy", "8", "replaced"), ("deploy", "31", "abandoned"),
+                          ("deploy", "32", "abandoned"), ("deploy", "33", "abandoned"), ("rollback", "7", "replaced"),
+                          ("rollback", "8", "serves")])
+        deployed = events[1]
+        self.assertEqual((deployed["by"], deployed["approved_by"], deployed["reason"]), ("ann", "bob", "ticket 12"))
+        self.assertIn("0", deployed["gates"])
+        self.assertTrue(events[2]["reasons"])
+        self.assertIn("alarms", self.anabranch("model", "history", self.topology, code=0).stdout)
+
+    def dies(self, point):
+        """It is gone, so it has no say: what it did not refuse scores from its next start on."""
+        self.write()
+        run = self.begin(env={"ANABRANCH_FAULT": f"{point}@1=kill"})
+        self.feed_numbers(run, 0, 8)
+        self.assertEqual({row[3] for row in self.rows()}, {"7"})
+        self.assertEqual(self.model("deploy", "sum@8")["result"], "active")
+        self.assertEqual(run.wait(20), -9)
+        for left in self.folder.glob("out.db*"):
+            left.unlink()
+        again = self.begin("--fresh", "--new-identity")
+        self.feed_numbers(again, 0, 8)
+        self.finish(again)
+        self.assertEqual({row[3] for row in self.rows()}, {"8"})
+        self.assertEqual([event["state"] for event in self.model("history", "sum")], ["replaced", "serves"])
+
+    def test_an_instance_dies_before_it_loads_what_is_deployed(self):
+        self.dies("models.prepare_seen")
+
+    def test_an_instance_dies_after_it_said_that_it_is_ready(self):
+        self.dies("models.ready_sent")
+
+    def test_an_instance_dies_before_it_uses_what_is_active(self):
+        self.dies("models.active_seen")
+
+    def test_the_wrong_words_are_usage(self):
+        self.write()
+        for args in (("deploy", self.topology, "sum"), ("deploy", self.topology, "gbt@7"), ("history", self.topology, "gbt")):
+            self.assertEqual(self.anabranch("model", *args, code=2).stdout, "")
+        self.assertEqual(self.model("rollback", "sum", code=1)["result"], "failed")  # nothing scored yet
+        self.assertEqual(self.model("deploy", "sum@8", "--resume", code=1)["result"], "failed")
+
+
+class OverRestarts(Deployments):
+
+    def append(self, begin, end):
+        with open(self.folder / "in.jsonl", "a") as out:
+            out.writelines(json.dumps({"n": n}) + "\n" for n in range(begin, end))
+
+    def test_a_kill_at_the_switch_leaves_one_version_for_every_record(self):
+        self.write("in.jsonl")
+        self.append(0, 50)
+        self.anabranch("run", self.topology, "--once", code=0)
+        count = 50
+        for version, point in (("8", "lane.switch"), ("9", "lane.switched"), ("7", "lane.switch")):
+            with self.subTest(point=point, version=version):
+                self.assertEqual(self.model("deploy", f"sum@{version}")["instances"], [])
+                self.append(count, count + 50)
+                killed = self.start("run", self.topology, "--once", env={"ANABRANCH_FAULT": f"{point}@1=kill"})
+                self.assertEqual(killed.wait(30), -9, killed.stderr)
+                self.anabranch("run", self.topology, "--once", code=0)
+                rows = self.check_rows(count + 50)
+                self.assertEqual({row[3] for row in rows[count:]}, {version})
+                self.assertNotIn(version, {row[3] for row in rows[count - 50:count]})
+                count += 50
+
+    def test_a_package_that_history_names_is_kept_and_one_that_is_lost_is_named(self):
+        self.write("in.jsonl")
+        self.append(0, 10)
+        self.anabranch("run", self.topology, "--once", code=0)
+        digest = self.model("deploy", "sum@8")["digest"]
+        shutil.rmtree(self.registry / "sum-8")
+        self.append(10, 20)
+        self.anabranch("run", self.topology, "--once", code=0)  # from the state folder
+        self.assertEqual([row[3] for row in self.check_rows(20)][9:11], ["7", "8"])
+        shutil.rmtree(self.state / "models" / digest)
+        self.append(20, 30)
+        lost = self.anabranch("run", self.topology, "--once", code=69)
+        self.assertIn(digest, lost.stderr)
+        self.assertEqual(len(self.rows()), 20)
+
+
+if __name__ == "__main__":
+    harness.main()
