@@ -147,13 +147,22 @@ TEST(KafkaSource, GivesTheLaneItsTurnWhileRecordsComeThatBecomeNoRow) {
   BatchLimits limits;
   limits.max_rows = 1;
   uint64_t before = lane.kafka().tombstones();
-  while (before < 20'000) {
+  int64_t next = 0;
+  const auto begin = Clock::now();
+  while ((before < 20'000 || next < 20'000) && SecondsSince(begin) < 20) {
     const SourceEvent event = lane.source->Poll(batch, limits, 2'000'000'000).value();
     ASSERT_TRUE(event == SourceEvent::kIdle || event == SourceEvent::kPositions) << static_cast<int>(event);
+    if (event == SourceEvent::kPositions) {
+      ASSERT_EQ(batch.positions.size(), 1u);
+      EXPECT_EQ(batch.positions[0].first, next);
+      next = batch.positions[0].next;
+    }
     batch.positions.clear();
     EXPECT_LE(lane.kafka().tombstones() - before, 4100u);
     before = lane.kafka().tombstones();
   }
+  EXPECT_EQ(before, 20'000u);
+  EXPECT_EQ(next, 20'000) << "the lag of such a partition reaches 0 only if its positions are told";
 }
 
 TEST(KafkaSource, FetchesOnAsSoonAsItsQueueHasRoomInBytes) {
