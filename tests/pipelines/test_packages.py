@@ -213,6 +213,70 @@ class Mlflow(PackageCase):
             self.assertFalse(out.exists())
 
 
+class Contracts(PackageCase):
+    """What the nodes of a topology need, beside what a package promises itself."""
+
+    def topology(self, fields=("sepal_length_mm", "sepal_width_mm", "petal_length_mm", "petal_width_mm")):
+        """Serves iris@7 from a registry, its features in the package."""
+        registry = self.folder / "registry"
+        registry.mkdir()
+        shutil.move(self.lay(), registry / "iris-7")
+        return harness.write_json(self.folder / "topology.json", {
+            "anabranch": 1, "name": "flowers",
+            "schemas": {"flower": {"type": "object", "required": list(fields), "properties": {name: {"type": "number"} for name in fields}}},
+            "models": {"iris": {"registry": "registry", "start": "7"}},
+            "sources": {"flowers": {"file": {"path": "in.jsonl"}, "schema": "flower", "key": "position"}},
+            "nodes": {
+                "score": {"kind": "infer", "inputs": ["flowers"], "model": "iris", "features": "package",
+                          "outputs": {"species": "label", "p": "probabilities", "p_virginica": "probabilities['virginica']"}},
+                "out": {"kind": "persist", "inputs": ["score"], "to": {"file": {"path": "out.jsonl"}}},
+            }})
+
+    def refusals(self, folder, file):
+        return [(fault["code"], fault["message"]) for fault in self.verdict(folder, "--for", file)["faults"]]
+
+    def next_version(self, change=lambda manifest: None, version="8"):
+        folder = self.lay(f"iris-{version}")
+        self.edit(folder / "model.json", lambda manifest: (put(manifest, "version", version), change(manifest)))
+        self.pack(folder)
+        return folder
+
+    def test_a_version_that_fits_is_accepted(self):
+        file = self.topology()
+        self.assertEqual(self.refusals(self.next_version(), file), [])
+
+    def test_7_a_column_that_the_topology_lacks(self):
+        file = self.topology()
+        folder = self.next_version()
+        self.edit(folder / "model.json", lambda manifest: put(manifest, "inputs.stem_mm", "float64"))
+        self.edit(folder / "features.json", lambda features: put(features, "set.sepal_length", "coalesce(stem_mm, sepal_length_mm) / 10"))
+        self.pack(folder)
+        (code, message), = self.refusals(folder, file)
+        self.assertEqual(code, "contract")
+        self.assertIn("stem_mm", message)
+
+    def test_9_another_set_of_classes(self):
+        file = self.topology()
+        folder = self.next_version(lambda manifest: put(manifest, "outputs.probabilities.classes", ["setosa", "versicolor", "blue"]))
+        self.edit(folder / "model.json", lambda manifest: put(manifest, "decision", "probabilities['blue'] > 0.5"))
+        self.pack(folder)
+        refusals = self.refusals(folder, file)
+        self.assertEqual({code for code, _ in refusals}, {"contract"}, refusals)
+        self.assertIn("virginica", refusals[0][1])
+
+    def test_10_the_same_classes_in_another_order_are_accepted(self):
+        file = self.topology()
+        folder = self.next_version(lambda manifest: put(manifest, "outputs.probabilities.classes", ["virginica", "setosa", "versicolor"]))
+        self.assertEqual(self.refusals(folder, file), [])
+
+    def test_17_a_version_that_is_known_with_another_digest(self):
+        file = self.topology()
+        folder = self.next_version(lambda manifest: put(manifest, "decision", "probabilities['virginica'] > 0.6"), version="7")
+        (code, message), = self.refusals(folder, file)
+        self.assertEqual(code, "version_taken")
+        self.assertIn("iris@7", message)
+
+
 class Views(PackageCase):
     def test_a_package_is_shown(self):
         folder = self.lay()
