@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <mutex>
 
 #include "engine/http/http_listen.h"
@@ -28,6 +29,10 @@ size_t Receive(char* data, size_t, size_t size, void* to) {
   }
   received->body.append(data, size);
   return size;
+}
+
+int StopsAt(void* stop, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const std::atomic<bool>*>(stop)->load() ? 1 : 0;
 }
 
 bool IsLocal(const std::string& base) {
@@ -55,7 +60,8 @@ std::string ServerOf(const std::string& url) {
 
 class HttpClient::Core {
  public:
-  Core(std::string base, std::chrono::milliseconds timeout) : base_(std::move(base)), timeout_(timeout) {
+  Core(std::string base, std::chrono::milliseconds timeout, const std::atomic<bool>* stop)
+      : base_(std::move(base)), timeout_(timeout), stop_(stop) {
     static std::once_flag once;
     std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
     handle_ = curl_easy_init();
@@ -73,9 +79,11 @@ class HttpClient::Core {
  private:
   Status Prepare();
   Status WhyFailed(CURLcode code, const Received& received) const;
+  Code CodeOf(CURLcode code) const;
 
   const std::string base_;
   std::chrono::milliseconds timeout_;
+  const std::atomic<bool>* const stop_;
   CURL* handle_ = nullptr;
   int folder_ = -1;
   char detail_[CURL_ERROR_SIZE] = {};
@@ -88,6 +96,11 @@ Status HttpClient::Core::Prepare() {
   curl_easy_setopt(handle_, CURLOPT_TIMEOUT_MS, static_cast<long>(timeout_.count()));
   curl_easy_setopt(handle_, CURLOPT_ERRORBUFFER, detail_);
   curl_easy_setopt(handle_, CURLOPT_WRITEFUNCTION, Receive);
+  if (stop_ != nullptr) {
+    curl_easy_setopt(handle_, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(handle_, CURLOPT_XFERINFOFUNCTION, StopsAt);
+    curl_easy_setopt(handle_, CURLOPT_XFERINFODATA, const_cast<std::atomic<bool>*>(stop_));
+  }
   if (IsLocal(base_)) curl_easy_setopt(handle_, CURLOPT_NOPROXY, "*");
   if (!base_.starts_with(kUnixBase)) return Status::Ok();
   if (folder_ >= 0) close(folder_);
@@ -124,15 +137,33 @@ Result<HttpReply> HttpClient::Core::Call(const char* method, const std::string& 
 
 Status HttpClient::Core::WhyFailed(CURLcode code, const Received& received) const {
   if (received.too_long) {
-    return {Code::kUnavailable,
+    return {Code::kRetry,
             ServerOf(base_) + ": the answer is longer than " + std::to_string(kMostAnswerBytes >> 20) + " MiB"};
   }
   const std::string why = detail_[0] != '\0' ? detail_ : curl_easy_strerror(code);
-  return {code == CURLE_OPERATION_TIMEDOUT ? Code::kTimedOut : Code::kUnavailable, ServerOf(base_) + ": " + why};
+  return {CodeOf(code), ServerOf(base_) + ": " + why};
 }
 
-HttpClient::HttpClient(std::string base, std::chrono::milliseconds timeout)
-    : core_(std::make_unique<Core>(std::move(base), timeout)) {}
+Code HttpClient::Core::CodeOf(CURLcode code) const {
+  switch (code) {
+    case CURLE_OPERATION_TIMEDOUT: return Code::kTimedOut;
+    case CURLE_ABORTED_BY_CALLBACK: return Code::kCancelled;
+    case CURLE_COULDNT_CONNECT: break;
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_PARTIAL_FILE: return Code::kRetry;
+    default: return Code::kUnavailable;
+  }
+  long error = 0;
+  curl_easy_getinfo(handle_, CURLINFO_OS_ERRNO, &error);
+  if (!base_.starts_with(kUnixBase)) return Code::kUnavailable;
+  if (error == EACCES || error == EPERM) return Code::kInvalid;
+  return error == EAGAIN ? Code::kTimedOut : Code::kUnavailable;  // its queue is full: somebody listens
+}
+
+HttpClient::HttpClient(std::string base, std::chrono::milliseconds timeout, const std::atomic<bool>* stop)
+    : core_(std::make_unique<Core>(std::move(base), timeout, stop)) {}
 HttpClient::~HttpClient() = default;
 void HttpClient::set_timeout(std::chrono::milliseconds timeout) { core_->set_timeout(timeout); }
 

@@ -60,16 +60,14 @@ int SocketOf(MHD_Connection* connection) {
   return info == nullptr ? -1 : info->connect_fd;
 }
 
-std::string PeerOf(MHD_Connection* connection, bool* loopback) {
+std::string PeerOf(MHD_Connection* connection) {
   const MHD_ConnectionInfo* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
   if (info == nullptr || info->client_addr == nullptr) return "";
   const sockaddr* const address = info->client_addr;
   const socklen_t size = address->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
   char host[NI_MAXHOST];
   if (getnameinfo(address, size, host, sizeof(host), nullptr, 0, NI_NUMERICHOST) != 0) return "";
-  const std::string name = std::string(host).starts_with("::ffff:") ? host + strlen("::ffff:") : host;
-  *loopback = name.starts_with("127.") || name == "::1";
-  return name;
+  return std::string(host).starts_with("::ffff:") ? host + strlen("::ffff:") : host;
 }
 
 RequestHead HeadOf(MHD_Connection* connection, const char* method, const char* url, size_t target_size,
@@ -262,16 +260,15 @@ MHD_Result HttpServer::Core::Begin(MHD_Connection* connection, Exchange* exchang
   for (const RequestHead::Header& header : head.headers) {
     std::string name(header.name);
     std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    request.headers.emplace(std::move(name), header.value);
+    const auto [at, first] = request.headers.emplace(std::move(name), header.value);
+    if (!first) at->second.append(", ").append(header.value);
   }
   const std::string length(request.header("content-length"));
   if (!length.empty() && (length.size() > 12 || std::stoull(length) > options_.most_body_bytes)) {
     return refuse(413, "too_large", "the body is longer than " + std::to_string(options_.most_body_bytes) + " bytes");
   }
   request.local_file = listening_.local_file;
-  request.loopback = listening_.local_file;
-  request.encrypted = tls();
-  request.peer = listening_.local_file ? "local" : PeerOf(connection, &request.loopback);
+  request.peer = listening_.local_file ? "local" : PeerOf(connection);
   return MHD_YES;
 }
 

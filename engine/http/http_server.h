@@ -13,7 +13,8 @@
 
 namespace anabranch {
 
-// One request, complete with its body. Names of headers are in lower case.
+// One request, complete with its body. Names of headers are in lower case; what came in several lines of one name is
+// one list, "a, b" (RFC 9110, 5.3).
 struct HttpRequest {
   std::string method;  // GET, HEAD, POST, DELETE
   std::string path;    // decoded once, normalised: no "..", no "//", no NUL
@@ -22,8 +23,6 @@ struct HttpRequest {
   std::string body = {};
   std::string peer;         // address without port; "local" on a Unix socket
   bool local_file = false;  // came through a Unix socket: its file rights were the check
-  bool loopback = false;    // the peer is on this machine, as far as its address tells
-  bool encrypted = false;   // TLS
 
   std::string_view header(const std::string& name) const;  // empty when absent
 };

@@ -105,6 +105,36 @@ TEST(HttpServer, EveryAnswerForbidsGuessingAndCaching) {
   }
 }
 
+// A proxy that adds a line of its own is the last to speak.
+TEST(HttpServer, LinesOfOneNameAreOneList) {
+  const auto server = Serve([](const HttpRequest& request) {
+    return HttpResponse{.body = std::string(request.header("x-forwarded-for")), .headers = {}};
+  });
+  const std::string lines = "X-Forwarded-For: 1.1.1.1\r\nOther: x\r\nx-forwarded-for: 2.2.2.2\r\n";
+  const std::string answer = Raw(*server, "GET / HTTP/1.1\r\nHost: x\r\n" + lines + "Connection: close\r\n\r\n");
+  EXPECT_TRUE(answer.ends_with("1.1.1.1, 2.2.2.2")) << answer;
+}
+
+TEST(HttpServer, AClientTellsNobodyFromOneThatIsSilent) {
+  std::atomic<bool> ends{false}, stop{false};
+  const auto server = Serve([&](const HttpRequest& request) {
+    while (request.path == "/waits" && !ends) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return Echo(request);
+  });
+  HttpClient hasty(Base(*server), std::chrono::milliseconds(50));
+  EXPECT_EQ(hasty.Get("/waits").status().code(), Code::kTimedOut);
+  HttpClient stopped(Base(*server), std::chrono::seconds(60), &stop);
+  std::thread stops([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    stop = true;
+  });
+  EXPECT_EQ(stopped.Get("/waits").status().code(), Code::kCancelled);
+  stops.join();
+  ends = true;
+  const TempFolder temp;
+  EXPECT_EQ(HttpClient("unix:" + (temp.path() / "none").string()).Get("/").status().code(), Code::kUnavailable);
+}
+
 TEST(HttpServer, RefusesWhatTwoProgramsCouldReadInTwoWays) {
   const auto server = Serve(Echo);
   const std::string host = "Host: x\r\n", post = "POST /p HTTP/1.1\r\n" + host;
