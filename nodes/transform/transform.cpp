@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <map>
 
+#include "engine/copied_columns.h"
 #include "engine/expression/expression.h"
+#include "engine/expression/program.h"
 
 namespace anabranch {
 namespace {
@@ -131,7 +133,7 @@ class TransformNode final : public Node {
   std::vector<ExpressionError> errors_;
 };
 
-class TransformProgram final : public NodeProgram {
+class TransformProgram final : public NodeProgram, public CopiedColumns {
  public:
   explicit TransformProgram(std::vector<Step> steps)
       : steps_(std::make_shared<const std::vector<Step>>(std::move(steps))) {}
@@ -147,6 +149,18 @@ class TransformProgram final : public NodeProgram {
       if (!step.column) facts[step.name] = step.expression->text;
     }
     return facts;
+  }
+  // A column as it is, or one function of it alone.
+  std::vector<std::pair<ColumnId, ColumnId>> Copies() const override {
+    std::vector<std::pair<ColumnId, ColumnId>> copies;
+    for (const Step& step : *steps_) {
+      const ExpressionProgram& program = *step.expression->program;
+      const bool tells = program.instructions.size() <= 1 && program.constants.empty();
+      if (step.column && tells && step.expression->reads.size() == 1) {
+        copies.emplace_back(*step.column, step.expression->reads[0]);
+      }
+    }
+    return copies;
   }
   bool filters() const override {
     return std::ranges::any_of(*steps_, [](const Step& step) { return !step.column.has_value(); });

@@ -92,12 +92,14 @@ struct RestartArgs : StateArgs {
 };
 struct StatusArgs : StateArgs {
   std::string format = "text";  // text | json
+  bool reveal = false;
 };
 struct DlqArgs : StateArgs {
   std::string id;               // show: which letter; replay: which ones only
   std::string node, code;       // replay: which ones only
   std::string format = "text";  // ls, show: text | json
   bool records = false;         // ls
+  bool reveal = false;          // show
   bool dry_run = false;         // replay
   bool yes = false;             // replay, skip
 };

@@ -216,6 +216,7 @@ class CommandLine {
                                 "anabranch status topology.json");
     AddState(command, &args);
     AddWord(command, "--format", &args.format, {"text", "json"});
+    AddReveal(command, &args.reveal);
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandStatus(args_.status, io); }; });
   }
 
@@ -240,6 +241,7 @@ class CommandLine {
     AddState(show, &args);
     show->add_option("ID", args.id, "the record: topic/partition/offset")->required()->type_name("");
     AddWord(show, "--format", &args.format, {"text", "json"});
+    AddReveal(show, &args.reveal);
     show->callback([this] { action_ = [this](CommandIo& io) { return CommandDlqShow(args_.dlq, io); }; });
   }
 

@@ -58,6 +58,10 @@ void AddLog(CLI::App* command, LogArgs* log) {
   AddWord(command, "--log-level", &log->level, {"info", "warn", "error"});
 }
 
+void AddReveal(CLI::App* command, bool* reveal) {
+  command->add_flag("--reveal", *reveal, "show values that the schema calls x-sensitive");
+}
+
 void AddWorkers(CLI::App* command, int* workers) {
   command->add_option("--workers", *workers, "compute threads; 0 = one per core")
       ->type_name("N")

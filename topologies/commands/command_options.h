@@ -24,6 +24,7 @@ void AddWorkers(CLI::App* command, int* workers);
 // An option whose value is one of `words`.
 CLI::Option* AddWord(CLI::App* command, const std::string& flag, std::string* value,
                      const std::vector<std::string>& words);
+void AddReveal(CLI::App* command, bool* reveal);
 // Refuses a value with "VALUE" `fault`.
 CLI::Validator Judged(const std::function<bool(const std::string&)>& sound, const std::string& fault);
 

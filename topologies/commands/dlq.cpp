@@ -9,6 +9,7 @@
 #include "topologies/commands/stop_signals.h"
 #include "topologies/operate/dlq_view.h"
 #include "topologies/operate/letters.h"
+#include "topologies/operate/masking.h"
 
 namespace anabranch {
 namespace {
@@ -93,10 +94,13 @@ int CommandDlqShow(const DlqArgs& args, CommandIo& io) {
   if (!OpenFor("dlq show", args, io, &letters, &code)) return code;
   const LetterFilter filter{.node = "", .code = "", .id = args.id};
   std::vector<std::string> found;
+  bool masked = false;
   const Status read = Visit(letters, [&](const RecordBatch& batch, uint32_t row, const DeadLetter& letter) {
     if (!filter.Takes(letter)) return;
-    found.push_back(args.format == "json" ? LetterJson(letters.plan(), batch, row, letter) + "\n"
-                                          : LetterText(letters.plan(), batch, row, letter));
+    const Plan& plan = letters.plan();
+    found.push_back(args.format == "json" ? LetterJson(plan, batch, row, letter, !args.reveal) + "\n"
+                                          : LetterText(plan, batch, row, letter, !args.reveal));
+    masked = masked || (!args.reveal && QuotesHidden(plan, letter));
   });
   if (!read.ok()) return Refuse("dlq show", read, io);
   if (found.empty()) {
@@ -107,6 +111,7 @@ int CommandDlqShow(const DlqArgs& args, CommandIo& io) {
     return ExitCode(Code::kStage);
   }
   for (size_t i = 0; i < found.size(); ++i) io.out << (i > 0 && args.format != "json" ? "\n" : "") << found[i];
+  if (masked) io.err << "what may be x-sensitive is \"***\"; --reveal shows it\n";
   return kExitOk;
 }
 
@@ -147,7 +152,7 @@ int CommandDlqSkip(const DlqArgs& args, CommandIo& io) {
     io.err << "nothing failed: there are no records to give up\n";
     return kExitOk;
   }
-  const Failure& failure = outlook->failure;
+  const Failure failure = Masked(plan, outlook->failure);
   io.err << "stage \"" << failure.stage << "\" stopped: " << failure.message << "\n"
          << Count(failure.kept_rows, "record") << " waiting for it will become dead letters (code \"given_up\") in "
          << plan.targets[plan.dead_letters()].program->Describe() << "\n";

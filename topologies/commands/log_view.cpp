@@ -11,6 +11,7 @@
 #include "engine/text/instant.h"
 #include "engine/text/json_object.h"
 #include "topologies/commands/rates.h"
+#include "topologies/operate/masking.h"
 
 namespace anabranch {
 namespace {
@@ -83,11 +84,6 @@ class LogView : public RunView {
   int64_t last_ns_ = 0;
 };
 
-// The message of such a failure has values of a record.
-bool TellsOfARecord(ErrorClass error_class) {
-  return error_class == ErrorClass::kBreaker || error_class == ErrorClass::kContract;
-}
-
 }  // namespace
 
 std::unique_ptr<RunView> MakeLogView(CommandIo& io, const LogArgs& log, const std::string& topology) {
@@ -104,11 +100,11 @@ void Tell(const LogArgs& log, const std::string& topology, const std::string& te
   }
 }
 
-void TellRestart(const LogArgs& log, const std::string& topology, const RestartOutlook& outlook, CommandIo& io) {
+void TellRestart(const LogArgs& log, const Plan& plan, const RestartOutlook& outlook, CommandIo& io) {
   const LogPlace place{std::string(TextOf(outlook.failure.error_class)), outlook.failure.stage, false, {}};
   const std::string line =
       "a stage stopped; restart from \"" + outlook.plan.from + "\" with " + Count(outlook.plan.records, "record");
-  Tell(log, topology, RestartPlanText(outlook.failure, outlook.plan), line, io, place);
+  Tell(log, plan.name, RestartPlanText(Masked(plan, outlook.failure), outlook.plan), line, io, place);
 }
 
 void LogSummary(const RunSummary& summary, RunView& view) {

@@ -16,7 +16,7 @@ std::unique_ptr<RunView> MakeLogView(CommandIo& io, const LogArgs& log, const st
 // `text` to io.err; into a log of JSON lines goes `line` instead, which has nothing of a record.
 void Tell(const LogArgs& log, const std::string& topology, const std::string& text, const std::string& line,
           CommandIo& io, const LogPlace& place = {});
-void TellRestart(const LogArgs& log, const std::string& topology, const RestartOutlook& outlook, CommandIo& io);
+void TellRestart(const LogArgs& log, const Plan& plan, const RestartOutlook& outlook, CommandIo& io);
 
 // The end of a run for a log of JSON lines: what SummaryText and FailureText say, without anything of a record.
 void LogSummary(const RunSummary& summary, RunView& view);

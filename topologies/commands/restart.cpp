@@ -6,6 +6,7 @@
 #include "topologies/commands/command.h"
 #include "topologies/commands/log_view.h"
 #include "topologies/commands/run_session.h"
+#include "topologies/operate/masking.h"
 
 namespace anabranch {
 namespace {
@@ -25,14 +26,14 @@ RunOptions RestartOptions(const RestartArgs& args, const Plan& plan) {
   return options;
 }
 
-int ShowDryRun(const RestartArgs& args, const RestartOutlook& outlook, CommandIo& io) {
+int ShowDryRun(const RestartArgs& args, const Plan& plan, const RestartOutlook& outlook, CommandIo& io) {
   const bool nothing = outlook.nothing_failed;
   if (args.format == "json") {
     io.out << (nothing ? NothingFailedJson() : RestartPlanJson(outlook.plan)) << "\n";
   } else if (nothing) {
     io.out << "nothing failed: there is nothing to restart\n";
   } else {
-    io.out << RestartPlanText(outlook.failure, outlook.plan);
+    io.out << RestartPlanText(Masked(plan, outlook.failure), outlook.plan);
   }
   return !nothing && outlook.plan.refused ? ExitCode(Code::kStage) : kExitOk;
 }
@@ -68,12 +69,12 @@ int CommandRestart(const RestartArgs& args, CommandIo& io) {
            << ": there is nothing to restart while it runs\n";
     return ExitCode(Code::kRetry);
   }
-  if (args.dry_run) return ShowDryRun(args, *outlook, io);
+  if (args.dry_run) return ShowDryRun(args, *checked->plan, *outlook, io);
   if (outlook->nothing_failed) {
     io.err << "nothing failed: there is nothing to restart; to go on:\n  " << NextOf(args).run << "\n";
     return kExitOk;
   }
-  TellRestart(args.log, checked->plan->name, *outlook, io);
+  TellRestart(args.log, *checked->plan, *outlook, io);
   int code = kExitOk;
   if (!Agreed(args, outlook->plan, io, &code)) return code;
   options.token = outlook->plan.token;

@@ -47,7 +47,7 @@ bool ChooseStart(const RunArgs& args, const Plan& plan, RunOptions* options, Com
   const Result<RestartOutlook> outlook = LookAtRestart(plan, *options);
   // No state yet, or a process that owns it: `run` says what there is to say.
   if (!outlook.ok() || outlook->already_running || outlook->nothing_failed) return true;
-  TellRestart(args.log, plan.name, *outlook, io);
+  TellRestart(args.log, plan, *outlook, io);
   if (outlook->plan.refused) {
     const std::string next = NextOf(args).restart + " --dry-run";
     Tell(args.log, plan.name, "anabranch run: --restart-failed cannot decide this; see:\n  " + next + "\n",
@@ -184,7 +184,9 @@ void Runs::KeepWaiting(const Plan& plan, const RunOptions& options, SessionEnd* 
 }
 
 void Runs::Stay(const std::string& topology, const RunOptions& options, SessionEnd* end) {
-  const std::string text = "waiting for that (--on-stop stay); clients are closed, the state is free";
+  const std::string text =
+      "waiting for that (--on-stop stay); clients are closed, the state is free. With --once that command works "
+      "off what waits, and this process then goes on";
   Tell(args_.log, topology, text + "\n", text, io_);
   if (!AwaitRestart(options.state_dir, *service_, &order_)) end->stage_stopped = false;
 }

@@ -20,6 +20,7 @@
 #include "topologies/commands/log_view.h"
 #include "topologies/commands/run_view.h"
 #include "topologies/commands/stop_signals.h"
+#include "topologies/operate/masking.h"
 #include "topologies/operate/model_session.h"
 
 namespace anabranch {
@@ -112,7 +113,11 @@ NextCommands NextOf(const StateArgs& args) {
   if (args.instance != "0") tail += " --instance " + ShellWord(args.instance);
   if (!args.state_dir.empty()) tail += " --state-dir " + ShellWord(args.state_dir);
   tail += AllowPathFlags(args.allow_paths);
-  return {"anabranch run" + tail, "anabranch restart" + tail, "anabranch dlq skip" + tail, "anabranch dlq ls" + tail};
+  return {.run = "anabranch run" + tail,
+          .restart = "anabranch restart" + tail,
+          .skip = "anabranch dlq skip" + tail,
+          .letters = "anabranch dlq ls" + tail,
+          .replay = "anabranch dlq replay" + tail};
 }
 
 bool Confirm(const std::string& command, const std::string& question, const std::string& cure, CommandIo& io,
@@ -288,8 +293,9 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
       MakeTracer(plan, options, observer.warn, service != nullptr ? service->spans_dropped() : not_counted);
   if (tracer != nullptr) tracer->Attach(&observer);
   bool began = false;
-  const RunSummary summary = RunToEnd(plan, options, observer, io, cancel, service, &began);
+  RunSummary summary = RunToEnd(plan, options, observer, io, cancel, service, &began);
   if (service != nullptr) service->Finished(summary, began, summary.status.ok() && signals.seen() == 0);
+  if (summary.failure) summary.failure = Masked(plan, *std::move(summary.failure));
   if (!summary.stuck) tracer.reset();
   const bool as_json = args.log.format == "json";
   if (as_json) {

@@ -11,6 +11,7 @@
 #include "topologies/commands/log_view.h"
 #include "topologies/commands/rates.h"
 #include "topologies/commands/repeated_lines.h"
+#include "topologies/operate/masking.h"
 
 namespace anabranch {
 namespace {
@@ -119,14 +120,15 @@ class FoldingView : public RunView {
 namespace {
 
 // failed in "check": 38 × schema (field "id" is missing), 2 × key (…)
-std::string ReasonsText(const RunSnapshot& totals) {
+std::string ReasonsText(const Plan& plan, const RunSnapshot& totals) {
+  const bool hides = std::ranges::any_of(plan.sources, HidesMessages);
   constexpr size_t kMessageBytes = 160;
   std::string text;
   for (const StageCounts& stage : totals.stages) {
     std::string reasons;
     for (const auto& [code, reason] : stage.reasons) {
       reasons += fmt::format("{}{} × {} ({})", reasons.empty() ? "" : ", ", reason.count, Printable(code),
-                             Printable(reason.example, kMessageBytes));
+                             hides ? kMasked : Printable(reason.example, kMessageBytes));
     }
     if (!reasons.empty()) text += fmt::format("failed in \"{}\": {}\n", stage.id, reasons);
   }
@@ -157,7 +159,7 @@ std::string SummaryText(const Plan& plan, const RunSummary& summary, const std::
     text += fmt::format("{:<{}}  {:<9} {:>12} {:>12} {:>10} {:>10} {:>10}\n", stage.id, width, stage.kind,
                         stage.rows_in, stage.rows_out, stage.filtered, stage.skipped, stage.failed);
   }
-  text += ReasonsText(totals);
+  text += ReasonsText(plan, totals);
   text += fmt::format("{} records read, {} committed in {:.2f} s ({:.0f} records/s)\n", totals.rows_read,
                       totals.rows_committed, static_cast<double>(totals.elapsed_ns) / 1e9,
                       PerSecond(totals.rows_committed, totals.elapsed_ns));

@@ -49,7 +49,7 @@ CLI::App* AddTap(CLI::App& app, TapArgs* args) {
       ->type_name("NAMES")
       ->delimiter(',')
       ->allow_extra_args(false);
-  command->add_flag("--reveal", args->reveal, "show values that the schema calls x-sensitive");
+  AddReveal(command, &args->reveal);
   AddWord(command, "--format", &args->format, {"pretty", "json", "kcat"});
   command->add_option("--save", args->save, "write the records and what became of them as a test case, NAME.tests.json")
       ->type_name("FILE");

@@ -1,6 +1,7 @@
 #include "topologies/operate/dlq_view.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "engine/codec/json_writer.h"
 #include "engine/keep/kept_batch.h"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr size_t kMostGroups = 1000;  // anybody may write letters: the rest is counted together
 constexpr std::string_view kNoStageName = "?", kNotOurs = "not a dead letter of ours";
+constexpr std::string_view kOurHeaders = "anabranch.error.";
 
 // "12 s", "3 min", "2 h", "5 d" since `failed_at`; "?" when that is no time.
 std::string AgeText(std::string_view failed_at, int64_t now_ms) {
@@ -76,6 +78,40 @@ Results ReadResults(const Plan& plan, const DeadLetter& letter) {
 }
 
 bool IsResults(const RowHeader& header) { return header.name == "anabranch.error.results"; }
+
+// What is shown of a letter where masks are asked for.
+class LetterMask {
+ public:
+  LetterMask(const Plan& plan, const RecordBatch& batch, uint32_t row, const DeadLetter& letter, bool masks)
+      : hides_(masks && QuotesHidden(plan, letter)) {
+    const auto source = std::ranges::find(plan.sources, letter.source, &PlanSource::id);
+    if (!hides_ || source == plan.sources.end()) return;
+    values_.emplace(*source, batch.payload[row]);
+    key_rule_ = HiddenKeys(plan)[static_cast<size_t>(source - plan.sources.begin())];
+    value_ = MaskRecord(*source, batch.payload[row]);
+  }
+
+  bool hides() const { return hides_; }
+  std::string_view Message(std::string_view text) const { return hides_ ? kMasked : text; }
+  std::string_view Key(std::string_view key) const { return hides_ && (key_rule_ || Repeats(key)) ? kMasked : key; }
+  std::string_view Value(std::string_view value) const { return hides_ ? std::string_view(value_) : value; }
+  std::string_view Header(const RowHeader& header) const {
+    if (!hides_) return header.value;
+    const bool ours = header.name.starts_with(kOurHeaders);
+    return (ours ? header.name.ends_with("message") : Repeats(header.value)) ? kMasked : header.value;
+  }
+  std::string Result(const KeptResult& result) const {
+    return hides_ && result.hidden ? JsonBytes(kMasked) : result.value;
+  }
+
+ private:
+  bool Repeats(std::string_view text) const { return !values_ || !values_->known() || values_->Hold(text); }
+
+  const bool hides_;
+  bool key_rule_ = false;
+  std::optional<HiddenValues> values_;  // none: of a source that this plan does not have
+  std::string value_ = kMasked;
+};
 
 }  // namespace
 
@@ -148,30 +184,32 @@ std::string RecordJson(const RecordBatch& batch, uint32_t row, const DeadLetter&
   return json.AddText("letter", LetterPlace(batch, row)).text();
 }
 
-std::string LetterText(const Plan& plan, const RecordBatch& batch, uint32_t row, const DeadLetter& letter) {
+std::string LetterText(const Plan& plan, const RecordBatch& batch, uint32_t row, const DeadLetter& letter, bool masks) {
+  const LetterMask mask(plan, batch, row, letter, masks);
   std::string text = Printable(letter.Id()) + " failed in " + Printable(letter.kind) + " \"" + Printable(letter.node) +
                      "\" at " + Printable(letter.failed_at) + "\n";
   text += "  " + Printable(letter.error_class) + " error \"" + Printable(letter.code) + "\" after " +
           Printable(letter.attempts) + (letter.attempts == "1" ? " attempt: " : " attempts: ") +
-          Printable(letter.message) + "\n";
+          Printable(mask.Message(letter.message)) + "\n";
   if (letter.first_failed_at != letter.failed_at) {
     text += "  it failed first in \"" + Printable(letter.first_node) + "\" at " + Printable(letter.first_failed_at) +
-            ", \"" + Printable(letter.first_code) + "\": " + Printable(letter.first_message) + "\n";
+            ", \"" + Printable(letter.first_code) + "\": " + Printable(mask.Message(letter.first_message)) + "\n";
   }
-  text += "key:   " + (batch.key_present[row] != 0 ? Printable(batch.key[row]) : std::string("(none)")) + "\n";
-  text += "value: " + Printable(batch.payload[row]) + "\n";
+  const std::string key(mask.Key(batch.key[row]));
+  text += "key:   " + (batch.key_present[row] != 0 ? Printable(key) : std::string("(none)")) + "\n";
+  text += "value: " + Printable(mask.Value(batch.payload[row])) + "\n";
   if (batch.timestamp_ms[row] >= 0) text += "time:  " + FormatInstant(batch.timestamp_ms[row]) + "\n";
   text += "headers:\n";
   for (const RowHeader& header : batch.row_headers(row)) {
-    text += "  " + Printable(header.name) + ": " +
-            (IsResults(header) ? BytesText(static_cast<int64_t>(header.value.size())) : Printable(header.value)) + "\n";
+    const std::string shown =
+        IsResults(header) ? BytesText(static_cast<int64_t>(header.value.size())) : Printable(mask.Header(header));
+    text += "  " + Printable(header.name) + ": " + shown + "\n";
   }
   const Results results = ReadResults(plan, letter);
-  if (results.empty()) return text + "no results travel with it that this topology can use\n";
-  text += "results that travel with it:\n";
+  text += results.empty() ? "no results travel with it that this topology can use\n" : "results that travel with it:\n";
   for (const auto& [stage, columns] : results) {
     for (const KeptResult& each : columns)
-      text += "  " + stage + ": " + each.name + " = " + Printable(each.value) + "\n";
+      text += "  " + stage + ": " + each.name + " = " + Printable(mask.Result(each)) + "\n";
   }
   return text;
 }
@@ -182,36 +220,29 @@ bool QuotesHidden(const Plan& plan, const DeadLetter& letter) {
 }
 
 std::string LetterJson(const Plan& plan, const RecordBatch& batch, uint32_t row, const DeadLetter& letter, bool masks) {
-  masks = masks && QuotesHidden(plan, letter);
-  const auto source = std::ranges::find(plan.sources, letter.source, &PlanSource::id);
-  const bool known = source != plan.sources.end();
-  const std::string stars = JsonBytes(kMasked);
-  const auto shown = [&](std::string_view text) { return masks ? stars : JsonBytes(text); };
+  const LetterMask mask(plan, batch, row, letter, masks);
   JsonObject json;
   json.AddText("id", letter.Id()).AddText("node", letter.node).AddText("kind", letter.kind);
-  json.AddText("class", letter.error_class).AddText("code", letter.code).AddJson("message", shown(letter.message));
+  json.AddText("class", letter.error_class).AddText("code", letter.code);
+  json.AddJson("message", JsonBytes(mask.Message(letter.message)));
   json.AddText("attempts", letter.attempts).AddText("failed_at", letter.failed_at);
   json.AddNumber("timestamp", batch.timestamp_ms[row]);
-  const bool hides_key = masks && (!known || HiddenKeys(plan)[static_cast<size_t>(source - plan.sources.begin())]);
-  const std::string key = hides_key ? stars : JsonBytes(batch.key[row]);
-  json.AddJson("key", batch.key_present[row] != 0 ? key : "null");
-  const std::string masked = !masks ? "" : known ? JsonBytes(MaskRecord(*source, batch.payload[row])) : stars;
-  json.AddJson("value", masks ? masked : JsonBytes(batch.payload[row]));
+  json.AddJson("key", batch.key_present[row] != 0 ? JsonBytes(mask.Key(batch.key[row])) : "null");
+  json.AddJson("value", JsonBytes(mask.Value(batch.payload[row])));
   std::vector<std::string> headers;
   for (const RowHeader& header : batch.row_headers(row)) {
     if (IsResults(header)) continue;
-    const bool quotes = header.name.ends_with("message");
-    headers.push_back(JsonList({JsonBytes(header.name), quotes ? shown(header.value) : JsonBytes(header.value)}));
+    headers.push_back(JsonList({JsonBytes(header.name), JsonBytes(mask.Header(header))}));
   }
   json.AddJson("headers", JsonList(headers)).AddNumber("result_bytes", static_cast<int64_t>(letter.results.size()));
   JsonObject results;
   for (const auto& [stage, columns] : ReadResults(plan, letter)) {
     JsonObject of_stage;
-    for (const KeptResult& each : columns) of_stage.AddJson(each.name, masks && each.hidden ? stars : each.value);
+    for (const KeptResult& each : columns) of_stage.AddJson(each.name, mask.Result(each));
     results.AddJson(stage, of_stage.text());
   }
   json.AddJson("results", results.text());
-  return masks ? json.AddFlag("masked", true).text() : json.text();
+  return mask.hides() ? json.AddFlag("masked", true).text() : json.text();
 }
 
 }  // namespace anabranch

@@ -31,8 +31,9 @@ std::string RecordLine(const RecordBatch& batch, uint32_t row, const DeadLetter&
 // letter of this program
 std::string RecordJson(const RecordBatch& batch, uint32_t row, const DeadLetter& letter, int64_t now_ms);
 
-// One complete letter; upstream results as columns by stage, as far as this plan can read them.
-std::string LetterText(const Plan& plan, const RecordBatch& batch, uint32_t row, const DeadLetter& letter);
+// One complete letter; upstream results as columns by stage, as far as this plan can read them. `masks` as below.
+std::string LetterText(const Plan& plan, const RecordBatch& batch, uint32_t row, const DeadLetter& letter,
+                       bool masks = false);
 // {"id", "node", "kind", "class", "code", "message", "attempts", "failed_at", "timestamp", "key", "value",
 //  "headers": [[name, value]], "results": {stage: {column: value}}}; bytes that are not text are {"base64": …}
 // `masks`: what masking.h hides, and whatever may quote it, is "***"; then there is "masked": true.

@@ -14,6 +14,7 @@ namespace anabranch {
 // The next commands, ready to be pasted.
 struct NextCommands {
   std::string run, restart, skip, letters;
+  std::string replay = {};
 };
 
 // The restart command that resumes after this failure.

@@ -7,6 +7,7 @@
 #include <random>
 #include <span>
 
+#include "engine/copied_columns.h"
 #include "engine/json_type.h"
 #include "engine/schema/record_schema.h"
 #include "engine/text/timestamp.h"
@@ -59,6 +60,54 @@ void ReplaceAt(std::span<const std::string> steps, bool stand_ins, RecordTree* v
   }
 }
 
+// Whether objects and arrays are nested deeper than `most`. Whoever writes a tree out, or copies it, takes a frame of
+// the stack for each level, and anybody may produce a record with thousands.
+bool IsDeeper(std::string_view json, size_t most) {
+  size_t depth = 0;
+  bool text = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (text) {
+      if (c == '\\') ++i;
+      text = c != '"';
+    } else if (c == '"') {
+      text = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > most) return true;
+    } else if ((c == ']' || c == '}') && depth > 0) {
+      --depth;
+    }
+  }
+  return false;
+}
+
+// Discarded: not what the source takes.
+RecordTree ReadRecord(const PlanSource& source, std::string_view value) {
+  if (IsDeeper(value, source.decode.max_depth)) return RecordTree(RecordTree::value_t::discarded);
+  RecordTree record = RecordTree::parse(value, nullptr, false);
+  return record.is_object() ? record : RecordTree(RecordTree::value_t::discarded);
+}
+
+void AddLeaves(const RecordTree& value, std::set<std::string, std::less<>>* texts) {
+  if (value.is_structured()) {
+    for (const RecordTree& each : value) AddLeaves(each, texts);
+  } else if (value.is_string()) {
+    if (!value.get_ref<const std::string&>().empty()) texts->insert(value.get<std::string>());
+  } else if (value.is_number()) {
+    texts->insert(value.dump());
+  }
+}
+
+void AddAt(std::span<const std::string> steps, const RecordTree& value, std::set<std::string, std::less<>>* texts) {
+  if (steps.empty()) {
+    AddLeaves(value, texts);
+  } else if (value.is_array()) {
+    for (const RecordTree& item : value) AddAt(steps, item, texts);
+  } else if (value.is_object() && value.contains(steps.front())) {
+    AddAt(steps.subspan(1), value[steps.front()], texts);
+  }
+}
+
 bool HoldsText(const Type& type) {
   if (type.IsScalar()) return type.kind == Kind::kString || IsJson(type);
   return type.kind == Kind::kList && type.element == Kind::kString;
@@ -79,6 +128,11 @@ std::vector<bool> HiddenColumns(const Plan& plan) {
     for (const ColumnId column : node.makes) {
       if (HoldsText(plan.columns[column].type)) hidden[column] = true;
     }
+    const auto* const copied = dynamic_cast<const CopiedColumns*>(node.program.get());
+    if (copied == nullptr) continue;
+    for (const auto& [made, of] : copied->Copies()) {
+      if (hidden[of]) hidden[made] = true;
+    }
   }
   return hidden;
 }
@@ -95,12 +149,33 @@ std::vector<bool> HiddenKeys(const Plan& plan) {
 
 bool HidesMessages(const PlanSource& source) { return source.schema != nullptr && !source.schema->sensitive().empty(); }
 
+bool TellsOfARecord(ErrorClass error_class) {
+  return error_class == ErrorClass::kBreaker || error_class == ErrorClass::kContract;
+}
+
+bool HidesMessage(const Plan& plan, const Failure& failure) {
+  return TellsOfARecord(failure.error_class) && std::ranges::any_of(plan.sources, HidesMessages);
+}
+
+Failure Masked(const Plan& plan, Failure failure) {
+  if (HidesMessage(plan, failure)) failure.message = kMasked;
+  return failure;
+}
+
 std::string MaskRecord(const PlanSource& source, std::string_view value, bool stand_ins) {
   if (!HidesMessages(source)) return std::string(value);
-  RecordTree record = RecordTree::parse(value, nullptr, false);
-  if (!record.is_object()) return kMasked;
+  RecordTree record = ReadRecord(source, value);
+  if (record.is_discarded()) return kMasked;
   for (const std::vector<std::string>& steps : source.schema->sensitive()) ReplaceAt(steps, stand_ins, &record);
   return record.dump(-1, ' ', false, RecordTree::error_handler_t::replace);
+}
+
+HiddenValues::HiddenValues(const PlanSource& source, std::string_view value) {
+  if (!HidesMessages(source)) return;
+  const RecordTree record = ReadRecord(source, value);
+  known_ = !record.is_discarded();
+  if (!known_) return;
+  for (const std::vector<std::string>& steps : source.schema->sensitive()) AddAt(steps, record, &texts_);
 }
 
 }  // namespace anabranch

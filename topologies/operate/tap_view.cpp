@@ -1,6 +1,7 @@
 #include "topologies/operate/tap_view.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "engine/codec/json_writer.h"
 #include "engine/expression/program.h"
@@ -234,24 +235,27 @@ std::string CellsJson(const std::vector<TapView::Shown>& shown, const RecordBatc
   return cells.text();
 }
 
-// Whether the text is that of a hidden column of the row.
-bool IsHidden(const TapViews& views, const RecordBatch& batch, uint32_t row, std::string_view text) {
+// Whether the text is that of a hidden field or column of the row.
+bool IsHidden(const TapViews& views, const HiddenValues* values, const RecordBatch& batch, uint32_t row,
+              std::string_view text) {
+  if (values != nullptr && values->Hold(text)) return true;
   return std::ranges::any_of(views.hidden_texts, [&](ColumnId id) {
     const Column& column = batch.columns[id];
     return column.rows() > row && column.valid(row) && column.values<std::string_view>()[row] == text;
   });
 }
 
-std::string KeyJson(const TapViews& views, const RecordBatch& batch, uint32_t row, std::string_view key, bool present) {
+std::string KeyJson(const TapViews& views, const HiddenValues* values, const RecordBatch& batch, uint32_t row,
+                    std::string_view key, bool present) {
   if (!present) return "null";
-  return JsonBytes(views.hide_key[batch.source] || IsHidden(views, batch, row, key) ? kMasked : key);
+  return JsonBytes(views.hide_key[batch.source] || IsHidden(views, values, batch, row, key) ? kMasked : key);
 }
 
-std::string HeadersOf(const TapViews& views, const RecordBatch& batch, uint32_t row) {
+std::string HeadersOf(const TapViews& views, const HiddenValues* values, const RecordBatch& batch, uint32_t row) {
   std::vector<std::string> headers;
   for (const RowHeader& header : batch.row_headers(row)) {
     const bool null = header.value.data() == nullptr;
-    const std::string_view value = !null && IsHidden(views, batch, row, header.value) ? kMasked : header.value;
+    const std::string_view value = !null && IsHidden(views, values, batch, row, header.value) ? kMasked : header.value;
     headers.push_back(JsonList({JsonBytes(header.name), null ? "null" : JsonBytes(value)}));
   }
   return JsonList(headers);
@@ -348,8 +352,11 @@ TapRow CopyRow(const Plan& plan, const TapViews& views, const TapView& view, boo
   json.AddNumber("offset", batch.offset[row]);
   const int64_t timestamp = batch.timestamp_ms[row];
   timestamp < 0 ? json.AddJson("timestamp", "null") : json.AddNumber("timestamp", timestamp);
-  json.AddJson("key", KeyJson(views, batch, row, batch.key[row], batch.key_present[row] != 0));
-  json.AddJson("headers", HeadersOf(views, batch, row));
+  std::optional<HiddenValues> sensitive;
+  if (views.hide_messages[batch.source]) sensitive.emplace(source, batch.payload[row]);
+  const HiddenValues* const values = sensitive ? &*sensitive : nullptr;
+  json.AddJson("key", KeyJson(views, values, batch, row, batch.key[row], batch.key_present[row] != 0));
+  json.AddJson("headers", HeadersOf(views, values, batch, row));
   json.AddText("outcome", NameOf(batch.stages[view.stage].outcome[row]));
   AddOutcomes(plan, batch, row, !views.hide_messages[batch.source], &json);
   json.AddJson("before", CellsJson(view.before, batch, row)).AddJson("after", CellsJson(view.after, batch, row));
@@ -359,7 +366,7 @@ TapRow CopyRow(const Plan& plan, const TapViews& views, const TapView& view, boo
     const bool kept = batch.record_key.size() > row;
     const std::string_view key = kept ? batch.record_key[row] : batch.key[row];
     const bool present = kept ? batch.record_key_present[row] != 0 : batch.key_present[row] != 0;
-    json.AddJson("record_key", KeyJson(views, batch, row, key, present));
+    json.AddJson("record_key", KeyJson(views, values, batch, row, key, present));
     copy.payload = batch.payload[row];
   }
   const std::string text = json.text();

@@ -29,7 +29,7 @@ struct TapViews {
   std::vector<std::string> masked;            // names that are shown as stars
   std::vector<std::string> sinks;             // of the views' stages: those that write
   std::vector<bool> hide_key, hide_messages;  // by source
-  std::vector<ColumnId> hidden_texts;         // keys and headers that equal one of them are hidden too
+  std::vector<ColumnId> hidden_texts;  // keys and headers that equal one of them, or a sensitive field, are hidden too
 };
 
 // kInvalid: what is wrong with the request, and the cure.
