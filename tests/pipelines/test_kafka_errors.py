@@ -94,8 +94,9 @@ class KafkaErrors(harness.KafkaCase):
         self.anabranch("run", "--once", file, code=EXIT_OK)
         send(5)
         lag = json.loads(self.anabranch("status", file, "--format", "json", code=EXIT_OK).stdout)["lag"]
-        self.assertEqual(lag, {"images": {"records": 5, "partitions": {
-            "lag.in/0": {"committed": 10, "end": 15, "records": 5}, "lag.in/1": {"committed": 0, "end": 0, "records": 0}}}})
+        self.assertEqual(lag, {"images": {"records": 5, "seconds": None, "partitions": {
+            "lag.in/0": {"committed": 10, "end": 15, "records": 5, "seconds": None},
+            "lag.in/1": {"committed": 0, "end": 0, "records": 0, "seconds": None}}}})
         for command in ("status", "doctor"):
             shown = self.anabranch(command, file, code=EXIT_OK).stdout
             self.assertIn("5 records behind", shown)

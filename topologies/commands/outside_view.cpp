@@ -1,5 +1,7 @@
 #include "topologies/commands/outside_view.h"
 
+#include <algorithm>
+
 #include "connectors/kafka/kafka_source.h"
 #include "engine/plan_graph.h"
 #include "engine/text/json_object.h"
@@ -39,6 +41,12 @@ int64_t LagRecords(const SourceLag& lag) {
   return records;
 }
 
+std::optional<double> LagSeconds(const SourceLag& lag) {
+  std::optional<double> most;
+  for (const auto& [partition, seconds] : lag.seconds) most = std::max(most.value_or(0), seconds);
+  return most;
+}
+
 std::string LagText(const SourceLag& lag) {
   if (!lag.problem.empty()) return "  lag unknown: " + lag.problem + "\n";
   std::string text;
@@ -51,25 +59,25 @@ std::string LagText(const SourceLag& lag) {
 }
 
 std::string LagJson(const std::map<std::string, SourceLag>& lag) {
+  const auto add_seconds = [](std::optional<double> seconds, JsonObject* json) {
+    seconds ? json->AddReal("seconds", *seconds) : json->AddJson("seconds", "null");
+  };
   JsonObject sources;
   for (const auto& [source, each] : lag) {
-    JsonObject json;
-    if (!each.problem.empty()) {
-      sources.AddJson(source, json.AddJson("records", "null").AddText("problem", each.problem).text());
-      continue;
-    }
-    JsonObject partitions;
+    JsonObject json, partitions;
+    each.known() ? json.AddNumber("records", LagRecords(each)) : json.AddJson("records", "null");
+    add_seconds(LagSeconds(each), &json);
     for (const PartitionLag& partition : each.partitions) {
       JsonObject one;
-      if (partition.committed == kNoPosition) {
-        one.AddJson("committed", "null");
-      } else {
-        one.AddNumber("committed", partition.committed);
-      }
-      partitions.AddJson(partition.partition,
-                         one.AddNumber("end", partition.end).AddNumber("records", partition.records).text());
+      const bool stored = partition.committed != kNoPosition;
+      stored ? one.AddNumber("committed", partition.committed) : one.AddJson("committed", "null");
+      one.AddNumber("end", partition.end).AddNumber("records", partition.records);
+      const auto seconds = each.seconds.find(partition.partition);
+      add_seconds(seconds == each.seconds.end() ? std::nullopt : std::optional(seconds->second), &one);
+      partitions.AddJson(partition.partition, one.text());
     }
-    json.AddNumber("records", LagRecords(each)).AddJson("partitions", partitions.text());
+    json.AddJson("partitions", partitions.text());
+    if (!each.problem.empty()) json.AddText("problem", each.problem);
     sources.AddJson(source, json.text());
   }
   return sources.text();

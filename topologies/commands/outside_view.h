@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,15 +12,18 @@
 
 namespace anabranch {
 
-// How far a source is behind; `problem` if the brokers do not say.
+// How far a source is behind; `problem` if the brokers do not say. Nothing of all this: it is not known.
 struct SourceLag {
   std::vector<PartitionLag> partitions;
+  std::map<std::string, double> seconds;  // by partition, from the process that runs it
   std::string problem;
+
+  bool known() const { return problem.empty() && !partitions.empty(); }
 };
 
 // What the brokers report about a plan, for `status` and `doctor`.
 struct OutsideFacts {
-  std::map<std::string, SourceLag> lag;  // by source; Kafka sources only
+  std::map<std::string, SourceLag> lag;  // by source
   std::string missing;                   // the text of Registry::CheckOutside; empty: nothing is missing
 };
 
@@ -30,8 +34,11 @@ OutsideFacts AskOutside(const Plan& plan, const Registry& registry, const std::s
 
 // The lines below a source's heading: one per partition.
 std::string LagText(const SourceLag& lag);
-// {"payments": {"records": n, "partitions": {"payments/0": {"committed": n|null, "end": n, "records": n}}}}
+// {"payments": {"records": n|null, "seconds": s|null, "partitions": {"payments/0": {"committed": n|null, "end": n,
+// "records": n, "seconds": s|null}}}}: null where nobody knows, then with "problem" where there is one. Seconds are
+// those of the process that runs it, of the partition that is furthest behind.
 std::string LagJson(const std::map<std::string, SourceLag>& lag);
 int64_t LagRecords(const SourceLag& lag);
+std::optional<double> LagSeconds(const SourceLag& lag);
 
 }  // namespace anabranch

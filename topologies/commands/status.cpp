@@ -16,6 +16,7 @@
 #include "topologies/commands/status_view.h"
 #include "topologies/commands/top_view.h"
 #include "topologies/commands/watched_pipeline.h"
+#include "topologies/operate/masking.h"
 #include "topologies/operate/model_session.h"
 
 namespace anabranch {
@@ -101,6 +102,32 @@ Status ReadLedger(const std::string& state_dir, const Plan* plan, const std::vec
   return {};
 }
 
+// How far its process has come, in what the brokers do not say.
+void AddLive(const nlohmann::ordered_json& snapshot, StatusFacts* facts) {
+  const auto number = [](const nlohmann::ordered_json& json, const char* name, auto otherwise) {
+    return json.contains(name) && json[name].is_number() ? json[name].template get<decltype(otherwise)>() : otherwise;
+  };
+  if (!snapshot.contains("sources")) return;
+  for (const auto& [source, said] : snapshot["sources"].items()) {
+    SourceLag& lag = facts->outside.lag[source];
+    const bool asked = lag.known();
+    if (!said.contains("partitions")) continue;
+    for (const auto& partition : said["partitions"]) {
+      const std::string name =
+          partition.value("topic", "") + "/" + std::to_string(number(partition, "partition", int64_t{0}));
+      const double seconds = number(partition, "lag_seconds", -1.0);
+      if (seconds >= 0) lag.seconds[name] = seconds;
+      const int64_t records = number(partition, "lag_records", int64_t{-1});
+      if (asked || records < 0) continue;
+      lag.problem.clear();
+      lag.partitions.push_back({.partition = name,
+                                .committed = number(partition, "next", kNoPosition),
+                                .end = number(partition, "end", int64_t{0}),
+                                .records = records});
+    }
+  }
+}
+
 // What the process that runs it says of itself, if one answers.
 void AskProcess(const std::string& state_dir, StatusFacts* facts) {
   std::error_code ignored;
@@ -112,7 +139,7 @@ void AskProcess(const std::string& state_dir, StatusFacts* facts) {
   facts->verdict = LiveVerdictText(*snapshot);
   facts->live_lag = LiveLagText(*snapshot);
   facts->verdict_json = (*snapshot)["verdict"].dump();
-  facts->live_lag_json = (*snapshot)["lag"].dump();
+  AddLive(*snapshot, facts);
 }
 
 // Which versions of the models score. Where the log cannot be reached, that is what there is to say.
@@ -137,7 +164,8 @@ int SayNothingRan(const StatusArgs& args, const StatusFacts& facts, const std::s
   if (args.format == "json") {
     JsonObject json;
     json.AddText("name", facts.name).AddText("state", "stopped").AddJson("failed", "null");
-    json.AddJson("nodes", "{}").AddJson("sources", "{}").AddText("note", "nothing was run yet");
+    json.AddJson("nodes", "{}").AddJson("sources", "{}").AddJson("lag", LagJson(facts.outside.lag));
+    json.AddJson("verdict", "null").AddText("note", "nothing was run yet");
     io.out << json.text() << "\n";
   } else {
     io.out << facts.name << ": nothing was run yet (no state in " << state_dir << ")\n  " << NextOf(args).run << "\n";
@@ -158,6 +186,7 @@ int CommandStatus(const StatusArgs& args, CommandIo& io) {
     io.err << "anabranch status: " << args.file << " has no \"name\": whose state to look at is not known\n";
     return kExitFaulty;
   }
+  for (const std::string& source : sources) facts.outside.lag[source];  // nothing is known of it yet
   const std::string file = std::filesystem::absolute(args.file).string();
   const std::string state_dir = StateDirOf(args, file, facts.name);
   const Plan* plan = checked.ok() ? &*checked.plan : nullptr;
@@ -170,7 +199,12 @@ int CommandStatus(const StatusArgs& args, CommandIo& io) {
   if (facts.state.phase == RunPhase::kNone && facts.owner == 0) return SayNothingRan(args, facts, state_dir, io);
   if (plan != nullptr) {
     ReadModels(*plan, state_dir, &facts);
-    facts.outside = AskOutside(*plan, io.registry, facts.identity, TopicsCommand(args.file, args.allow_paths));
+    OutsideFacts outside = AskOutside(*plan, io.registry, facts.identity, TopicsCommand(args.file, args.allow_paths));
+    for (auto& [source, lag] : outside.lag) facts.outside.lag[source] = std::move(lag);
+    facts.outside.missing = std::move(outside.missing);
+  }
+  if (plan != nullptr && !args.reveal && facts.state.failure) {
+    facts.state.failure = Masked(*plan, *std::move(facts.state.failure));
   }
   AskProcess(state_dir, &facts);
   const NextCommands next = NextOf(args);

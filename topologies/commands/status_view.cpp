@@ -145,6 +145,7 @@ std::string StatusText(const StatusFacts& facts, const NextCommands& next) {
   text += "\n" + TableText(facts) + MissingText(facts);
   text += facts.models;
   for (const auto& [source, lag] : facts.outside.lag) {
+    if (!lag.known() && lag.problem.empty()) continue;
     text += "\nsource " + source + ": ";
     if (lag.problem.empty()) text += Count(LagRecords(lag), "record") + " behind";
     text += "\n" + LagText(lag);
@@ -152,7 +153,7 @@ std::string StatusText(const StatusFacts& facts, const NextCommands& next) {
   if (!facts.outside.missing.empty()) text += "\nmissing: " + facts.outside.missing + "\n";
   for (const auto& [source, partitions] : facts.positions) {
     const auto lag = facts.outside.lag.find(source);
-    if (lag != facts.outside.lag.end() && lag->second.problem.empty()) continue;  // said above
+    if (lag != facts.outside.lag.end() && lag->second.known()) continue;  // said above
     text += "\nsource " + source + " goes on at:\n";
     for (const auto& [partition, position] : partitions) {
       text += "  " + partition + ": " + std::to_string(position) + "\n";
@@ -189,7 +190,7 @@ std::string StatusJson(const StatusFacts& facts, const NextCommands& next) {
   if (!facts.models_json.empty()) json.AddJson("models", facts.models_json);
   if (!facts.outside.missing.empty()) json.AddText("missing_topics", facts.outside.missing);
   if (facts.owner != 0) json.AddNumber("pid", facts.owner);
-  if (!facts.verdict_json.empty()) json.AddJson("verdict", facts.verdict_json).AddJson("live_lag", facts.live_lag_json);
+  json.AddJson("verdict", facts.verdict_json.empty() ? "null" : facts.verdict_json);
   if (const std::string note = NoteOf(facts); !note.empty()) json.AddText("note", note);
   return json.text();
 }

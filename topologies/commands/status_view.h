@@ -21,12 +21,12 @@ struct StatusFacts {
   std::map<std::string, std::map<std::string, int64_t>> positions;  // by source: next position by "topic/partition"
   std::vector<std::string> actions;                                 // newest last
   std::string identity;  // name under which positions are kept; empty: the topology is faulty
-  OutsideFacts outside;  // what the brokers report now
+  OutsideFacts outside;  // what the brokers report now, and how far the process itself has come
   // Which versions score, of models whose versions are deployed; empty: there are none, or nothing was run.
   std::string models, models_json;
   // What its process answers; empty: none does.
-  std::string verdict, live_lag;            // for people
-  std::string verdict_json, live_lag_json;  // as in GET /api/v1/snapshot
+  std::string verdict, live_lag;  // for people
+  std::string verdict_json;       // as in GET /api/v1/snapshot
 };
 
 // running | failed | done | stopped.
