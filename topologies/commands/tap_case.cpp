@@ -64,12 +64,10 @@ void TapCase::Add(const Json& answer) {
   AddNames(answer["sinks"], &sinks_);
   for (const Json& row : answer["rows"]) {
     AddNames(Json::array({row["node"]}), &tapped_);
-    const auto known = std::ranges::find_if(records_, [&](const Seen& seen) {
-      return seen.first["topic"] == row["topic"] && seen.first["partition"] == row["partition"] &&
-             seen.first["offset"] == row["offset"];
-    });
-    Seen& seen = known == records_.end() ? records_.emplace_back(Seen{row, {}}) : *known;
-    seen.rows.push_back(row);
+    const std::string place = Json::array({row["topic"], row["partition"], row["offset"]}).dump();
+    const auto [known, first] = places_.emplace(place, records_.size());
+    if (first) records_.push_back(Seen{row, {}});
+    records_[known->second].rows.push_back(row);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/status.h"
@@ -31,6 +32,7 @@ class TapCase {
   Json Expected(const Json& values) const;
 
   std::vector<Seen> records_;
+  std::unordered_map<std::string, size_t> places_;  // of records, in records_
   std::vector<std::string> masked_, sinks_, tapped_;
 };
 
