@@ -43,8 +43,8 @@ class TapSession {
       if (!answer.ok()) {
         io_.err << "anabranch tap: "
                 << (nobody ? "the process that ran " + pipeline_.name + " has ended"
-                           : PrintableLines(answer.status().message()))
-                << "\n";
+                           : PrintableLines(NoAnswer(pipeline_, answer.status())))
+                << (nobody ? "\n" : "");
         break;
       }
       Show(*answer);
@@ -67,11 +67,12 @@ class TapSession {
   }
 
   int Refuse(const Status& status, bool nobody) {
-    if (nobody && status.code() == Code::kUnavailable) {
+    if (nobody) {
       io_.err << "anabranch tap: " << NobodyRuns(pipeline_, args_);
       return kExitUnavailable;
     }
-    io_.err << "anabranch tap: " << PrintableLines(status.message()) << "\n";
+    io_.err << "anabranch tap: " << PrintableLines(NoAnswer(pipeline_, status));
+    if (status.code() == Code::kTimedOut) return kExitUnavailable;
     return status.code() == Code::kInvalid ? kExitUsage : ExitCode(status.code());
   }
 

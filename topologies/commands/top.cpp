@@ -41,7 +41,7 @@ int CommandTop(const TopArgs& args, CommandIo& io) {
     const auto snapshot = AnswerOf(client.Get("/api/v1/snapshot"), &nobody);
     if (!snapshot.ok()) {
       io.err << "anabranch top: "
-             << (nobody ? NobodyRuns(*pipeline, args) : PrintableLines(snapshot.status().message()) + "\n");
+             << (nobody ? NobodyRuns(*pipeline, args) : PrintableLines(NoAnswer(*pipeline, snapshot.status())));
       return first || !nobody ? kExitUnavailable : kExitOk;
     }
     if (topology.is_null() || snapshot->value("hash", "") != hash) {

@@ -60,6 +60,7 @@ int CommandUi(const UiArgs& args, CommandIo& io) {
   CancelToken cancel;
   const StopSignals stop(cancel);
   while (!cancel.draining()) std::this_thread::sleep_for(kUiLook);
+  folders.End();
   return kExitOk;
 }
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/fault.h"
+#include "engine/run/ledger.h"
 #include "topologies/commands/run_session.h"
 #include "topologies/language/parse.h"
 
@@ -34,8 +35,16 @@ std::string NobodyRuns(const WatchedPipeline& pipeline, const StateArgs& args) {
          NextOf(args).run + "\n";
 }
 
+std::string NoAnswer(const WatchedPipeline& pipeline, const Status& status) {
+  if (status.code() != Code::kTimedOut) return status.message() + "\n";
+  const Result<int64_t> owner = Ledger::Owner(pipeline.state_dir);
+  const std::string which = owner.ok() && *owner > 0 ? "process " + std::to_string(*owner) : "the process";
+  return which + " runs " + pipeline.name + " and does not answer: is it stopped, or is the machine overloaded?\n";
+}
+
 Result<nlohmann::ordered_json> AnswerOf(const Result<HttpReply>& reply, bool* nobody) {
-  *nobody = !reply.ok();
+  const Code code = reply.status().code();
+  *nobody = !reply.ok() && (code == Code::kUnavailable || code == Code::kRetry);
   if (!reply.ok()) return reply.status();
   nlohmann::ordered_json json = nlohmann::ordered_json::parse(reply->body, nullptr, false);
   const bool good = reply->code >= 200 && reply->code < 300;

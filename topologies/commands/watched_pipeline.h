@@ -24,8 +24,11 @@ std::string ControlAddress(const std::string& state_dir);
 // What to say when nobody answers there: with the command that starts the pipeline.
 std::string NobodyRuns(const WatchedPipeline& pipeline, const StateArgs& args);
 
-// The JSON of an answer. Not Ok with its message and cure: kUnavailable where nobody answers (`*nobody`) or the server
-// cannot now, kInvalid for what it refuses.
+// What to say when a process is there and keeps silent (kTimedOut), or may not be asked: which one, and what to do.
+std::string NoAnswer(const WatchedPipeline& pipeline, const Status& status);
+
+// The JSON of an answer. Not Ok with its message and cure: kUnavailable where nobody is there (`*nobody`) or the server
+// cannot now, kInvalid for what it refuses, kTimedOut where it keeps silent.
 Result<nlohmann::ordered_json> AnswerOf(const Result<HttpReply>& reply, bool* nobody);
 
 }  // namespace anabranch

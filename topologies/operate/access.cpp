@@ -108,12 +108,18 @@ std::string RandomToken() {
 }
 
 std::vector<std::string> HostsOf(const std::string& address, bool loopback) {
-  std::vector<std::string> hosts = {LowerCase(address)};
+  std::vector<std::string> hosts = {address};
   if (!loopback) return hosts;
   const std::string port = address.substr(address.rfind(':'));
   for (const char* name : {"127.0.0.1", "localhost", "[::1]"}) hosts.push_back(name + port);
   return hosts;
 }
+
+Access::Access(AccessRules rules)
+    : rules_([&rules] {
+        for (std::string& host : rules.hosts) host = LowerCase(host);
+        return std::move(rules);
+      }()) {}
 
 bool Access::KnownHost(const HttpRequest& request) const {
   const std::string host = LowerCase(request.header("host"));
@@ -155,6 +161,7 @@ std::optional<HttpResponse> Access::RefuseLocal(const HttpRequest& request, Need
   const std::string_view as = request.header(kPassedOnRights);
   if (as.empty()) return std::nullopt;
   caller->name = request.header(kPassedOnName);
+  caller->address = request.header(kPassedOnFrom);
   caller->may_change = as == "operate";
   caller->may_read = caller->may_change || as == "read";
   const bool may = needs == Needs::kNothing || (needs == Needs::kValues ? caller->may_read : caller->may_change);

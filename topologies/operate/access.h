@@ -25,13 +25,15 @@ Result<std::vector<AccessToken>> ReadTokens(const std::string& file);
 // 160 random bits, in hex.
 std::string RandomToken();
 
-// Headers of a request that `anabranch ui` passes on to a socket: "none", "read" or "operate", and the token's name.
+// Headers of a request that `anabranch ui` passes on to a socket: "none", "read" or "operate", the token's name, and
+// the address that it was shown from.
 inline constexpr char kPassedOnRights[] = "x-anabranch-as";
 inline constexpr char kPassedOnName[] = "x-anabranch-name";
+inline constexpr char kPassedOnFrom[] = "x-anabranch-from";
 
 // Who may do what at one listener.
 struct AccessRules {
-  std::vector<std::string> hosts = {};  // values of Host, in lower case, with their ports ("name" alone: any port)
+  std::vector<std::string> hosts = {};  // values of Host, with their ports ("name" alone: any port)
   std::vector<AccessToken> tokens = {};
   bool numbers_are_open = false;  // routes that need nothing need no token either
   bool behind_proxy = false;      // the peer's address is the last one of X-Forwarded-For
@@ -44,7 +46,7 @@ struct AccessRules {
 // rest. Any thread.
 class Access {
  public:
-  explicit Access(AccessRules rules) : rules_(std::move(rules)) {}
+  explicit Access(AccessRules rules);
 
   // The answer that refuses the request; none: `*caller` may go on.
   std::optional<HttpResponse> Refuse(const HttpRequest& request, Needs needs, Caller* caller);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/text/json_object.h"
+#include "topologies/operate/scans.h"
 #include "topologies/operate/tap_hub.h"
 
 namespace anabranch {
@@ -81,6 +82,11 @@ HttpResponse ErrorResponse(int code, const std::string& word, const std::string&
   return JsonResponse(JsonObject().AddJson("error", error.text()).text(), code);
 }
 
+HttpResponse RefuseReveal() {
+  return ErrorResponse(403, "forbidden", "this token may not reveal what the schema calls x-sensitive",
+                       "use a token with the role operate, or leave \"reveal\" out");
+}
+
 int64_t QueryNumber(const HttpRequest& request, const std::string& name, int64_t fallback, int64_t most) {
   const auto found = request.query.find(name);
   if (found == request.query.end()) return fallback;
@@ -89,6 +95,15 @@ int64_t QueryNumber(const HttpRequest& request, const std::string& name, int64_t
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const bool sound = error == std::errc() && end == text.data() + text.size() && number >= 0;
   return sound ? std::min(number, most) : fallback;
+}
+
+std::string QueryText(const HttpRequest& request, const std::string& name) {
+  const auto found = request.query.find(name);
+  return found == request.query.end() ? std::string() : found->second;
+}
+
+bool Reveals(const ApiRequest& request) {
+  return request.caller.may_change && QueryText(request.http, "reveal") == "1";
 }
 
 const Route* FindRoute(const Routes& routes, const HttpRequest& request, std::map<std::string, std::string>* parameters,
@@ -147,8 +162,9 @@ std::string ApiPage(const Registry& registry) {
   LivePipeline live({});
   AuditLog audit("");
   TapHub taps;
+  Scans scans;
   const NextCommands next;
-  const ApiContext context{live, registry, audit, taps, next, [] { return CheckedTopology(); }};
+  const ApiContext context{live, registry, audit, taps, scans, next, [] { return CheckedTopology(); }, {}};
   std::string text =
       "# API of a running pipeline\n\n`anabranch run --http HOST:PORT` serves it, and every run serves it on the "
       "socket "

@@ -14,6 +14,7 @@
 
 namespace anabranch {
 
+class Scans;
 class TapHub;
 
 // Who asks, after the checks of access.h.
@@ -47,6 +48,10 @@ struct Route {
 
 // The value of a query parameter as a whole number, within its bounds; `fallback` where it is none.
 int64_t QueryNumber(const HttpRequest& request, const std::string& name, int64_t fallback, int64_t most);
+// Its text; empty where it is missing.
+std::string QueryText(const HttpRequest& request, const std::string& name);
+// Whether the caller asks for what is x-sensitive (?reveal=1), and may.
+bool Reveals(const ApiRequest& request);
 
 // All routes of a process. Each group of routes is a file of its own, which adds them: api_live.cpp, api_restart.cpp, …
 using Routes = std::vector<Route>;
@@ -65,9 +70,11 @@ struct ApiContext {
   const Registry& registry;
   AuditLog& audit;
   TapHub& taps;
-  const NextCommands& next;                // the commands of an operator for this pipeline
-  std::function<CheckedTopology()> check;  // the topology's file as it is now
-  bool runs_here = true;                   // false: nothing can be ordered, because no process runs it
+  Scans& scans;
+  const NextCommands& next;                      // the commands of an operator for this pipeline
+  std::function<CheckedTopology()> check;        // the topology's file as it is now
+  std::function<void(const std::string&)> tell;  // a line for operators: on the page, and in the log of the run
+  bool runs_here = true;                         // false: nothing can be ordered, because no process runs it
 };
 void AddLiveRoutes(const ApiContext& context, Routes* routes);
 void AddTopologyRoutes(const ApiContext& context, Routes* routes);
@@ -82,9 +89,12 @@ Routes AllRoutes(const ApiContext& context);
 // [{"part": …, "why": …}]
 std::string ReasonsJson(const std::vector<NotReady>& reasons);
 std::string PartitionsJson(const SourceMeasures& source);
-// "null" without a failure. Its message may quote a record: only with `values`.
-std::string FailureJson(const LivePipeline::Look& look, bool values);
+// "null" without a failure. Its message may quote a record: null for who may not read those, "***" with "masked": true
+// where that could show what is x-sensitive.
+std::string FailureJson(const LivePipeline::Look& look, const ApiRequest& request);
 
+// To a token that may only read.
+HttpResponse RefuseReveal();
 HttpResponse JsonResponse(std::string json, int code = 200);
 // {"error": {"code": …, "message": …, "cure": …}}; `cure` may be empty.
 HttpResponse ErrorResponse(int code, const std::string& word, const std::string& message, const std::string& cure);

@@ -14,11 +14,6 @@ constexpr int64_t kMostRunsAsked = 1000;
 constexpr int64_t kUsualRuns = 200;
 constexpr int64_t kUsualSeriesMs = 3'600'000;
 
-std::string QueryText(const HttpRequest& request, const std::string& name, const std::string& otherwise) {
-  const auto found = request.query.find(name);
-  return found == request.query.end() ? otherwise : found->second;
-}
-
 HttpResponse AnswerFromHistory(const std::string& state_dir,
                                const std::function<Result<std::string>(HistoryReader&)>& ask) {
   const Result<std::unique_ptr<HistoryReader>> reader = HistoryReader::Open(state_dir);
@@ -45,7 +40,8 @@ HttpResponse RunFromHistory(const std::string& state_dir, const std::string& id)
 HttpResponse SeriesFromHistory(const std::string& state_dir, const HttpRequest& request) {
   const int64_t from = QueryNumber(request, "from", Clock::Real().WallMs() - kUsualSeriesMs, INT64_MAX);
   return AnswerFromHistory(state_dir, [&](HistoryReader& reader) {
-    return reader.Series(QueryText(request, "stage", ""), QueryText(request, "metric", "rows"), from);
+    const std::string metric = QueryText(request, "metric");
+    return reader.Series(QueryText(request, "stage"), metric.empty() ? "rows" : metric, from);
   });
 }
 

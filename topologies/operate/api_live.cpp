@@ -5,6 +5,7 @@
 #include "engine/text/instant.h"
 #include "engine/text/json_object.h"
 #include "topologies/operate/api.h"
+#include "topologies/operate/masking.h"
 
 namespace anabranch {
 namespace {
@@ -213,7 +214,7 @@ HttpResponse Snapshot(const LivePipeline& live, const ApiRequest& request) {
   json.AddJson("rate", JsonObject().AddReal("read", look.read_per_s).AddReal("committed", look.committed_per_s).text());
   json.AddJson("lag", LagJson(measures)).AddJson("latency", LatencyJson(look));
   json.AddJson("last_commit", TimeJson(LastCommit(measures)));
-  json.AddJson("failure", FailureJson(look, request.caller.may_read));
+  json.AddJson("failure", FailureJson(look, request));
   json.AddJson("stages", StagesJson(look)).AddJson("lanes", LanesJson(look));
   json.AddJson("sources", SourcesJson(measures)).AddJson("targets", TargetsJson(look));
   JsonObject kept;
@@ -248,16 +249,19 @@ HttpResponse Pipelines(const LivePipeline& live) {
 
 }  // namespace
 
-std::string FailureJson(const LivePipeline::Look& look, bool values) {
+std::string FailureJson(const LivePipeline::Look& look, const ApiRequest& request) {
   if (!look.failure) return kJsonNull;
   const Failure& failure = *look.failure;
   JsonObject json;
   json.AddText("stage", failure.stage).AddText("class", TextOf(failure.error_class));
   json.AddText("explanation", ClassText(failure.error_class));
-  // It may quote a record.
-  values ? json.AddText("message", failure.message) : json.AddJson("message", kJsonNull);
-  json.AddJson("at", TimeJson(failure.at_ms)).AddNumber("records", failure.kept_rows);
   const bool planned = look.checked != nullptr && look.checked->plan != nullptr;
+  const bool hides = !Reveals(request) && (!planned || HidesMessage(*look.checked->plan, failure));
+  // It may quote a record.
+  const std::string message = JsonBytes(hides ? kMasked : failure.message);
+  json.AddJson("message", request.caller.may_read ? message : kJsonNull);
+  if (hides) json.AddFlag("masked", true);
+  json.AddJson("at", TimeJson(failure.at_ms)).AddNumber("records", failure.kept_rows);
   json.AddJson("cascade", planned ? JsonStrings(StagesBelow(*look.checked->plan, failure.stage)) : "[]");
   return json.text();
 }
@@ -284,8 +288,11 @@ std::string PartitionsJson(const SourceMeasures& source) {
 
 void AddLiveRoutes(const ApiContext& context, Routes* routes) {
   LivePipeline& live = context.live;
-  routes->push_back({"GET", "/api/v1/snapshot", Needs::kNothing, "Everything that changes while a pipeline runs.",
-                     [&live](const ApiRequest& request) { return Snapshot(live, request); }});
+  routes->push_back(
+      {"GET", "/api/v1/snapshot", Needs::kNothing,
+       "Everything that changes while a pipeline runs; ?reveal=1 shows the message of a failure to a token with "
+       "operate where it may quote what is x-sensitive.",
+       [&live](const ApiRequest& request) { return Snapshot(live, request); }});
   routes->push_back({"GET", "/api/v1/verdict", Needs::kNothing,
                      "Who holds the pipeline back, and the load of each node.",
                      [&live](const ApiRequest&) { return VerdictOf(live); }});

@@ -1,16 +1,14 @@
 #include <algorithm>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "engine/run/restart_outlook.h"
 #include "engine/text/json_object.h"
 #include "topologies/operate/api.h"
+#include "topologies/operate/request_body.h"
 
 namespace anabranch {
 namespace {
-
-using Json = nlohmann::json;
 
 // A restart as `restart --yes` would make it of the file as it is now.
 struct CheckedOutlook {
@@ -62,7 +60,7 @@ HttpResponse ShowRestart(const ApiContext& context, const ApiRequest& request) {
   if (!outlook.ok()) return Unavailable(outlook.status());
   const RestartOutlook& restart = outlook->restart;
   const bool waits = !restart.nothing_failed && !restart.already_running;
-  json.AddFlag("failed", waits).AddJson("failure", FailureJson(look, request.caller.may_read));
+  json.AddFlag("failed", waits).AddJson("failure", FailureJson(look, request));
   json.AddJson("plan", waits ? RestartPlanJson(restart.plan) : NothingFailedJson());
   json.AddJson("stages", waits ? StagesJson(*outlook->checked.plan, restart.plan) : "{}");
   json.AddFlag("can_restart_here", context.runs_here && waits && !restart.plan.refused);
@@ -74,12 +72,11 @@ HttpResponse Conflict(const std::string& word, const std::string& message, const
 }
 
 HttpResponse OrderRestart(const ApiContext& context, const ApiRequest& request) {
-  const Json body = Json::parse(request.http.body, nullptr, false);
-  const auto text = [&](const char* name) {
-    return body.is_object() && body.contains(name) && body[name].is_string() ? body[name].get<std::string>()
-                                                                             : std::string();
-  };
-  const std::string token = text("token");
+  std::string token, confirm;
+  RequestBody body(request.http.body);
+  body.Text("token", &token);
+  body.Text("confirm", &confirm);
+  if (const Status sound = body.Done(); !sound.ok()) return ErrorResponse(400, "bad_request", sound.message(), "");
   if (token.empty()) {
     return ErrorResponse(400, "no_plan_token", "\"token\" of the restart plan is missing",
                          "GET /api/v1/restart has it");
@@ -87,7 +84,7 @@ HttpResponse OrderRestart(const ApiContext& context, const ApiRequest& request) 
   const Result<CheckedOutlook> outlook = LookAt(context);
   if (!outlook.ok()) return Unavailable(outlook.status());
   const std::string& name = outlook->checked.plan->name;
-  if (text("confirm") != name) {
+  if (confirm != name) {
     return ErrorResponse(400, "not_confirmed", "\"confirm\" is not the name of the topology", "write \"" + name + "\"");
   }
   const RestartOutlook& restart = outlook->restart;

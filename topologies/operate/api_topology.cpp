@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <utility>
 
 #include "engine/expression/expression.h"
 #include "engine/text/json_object.h"
 #include "topologies/language/plan_text.h"
 #include "topologies/operate/api.h"
+#include "topologies/operate/masking.h"
 
 namespace anabranch {
 namespace {
@@ -23,21 +25,33 @@ const ConfigValue* EntryOf(const CheckedTopology& checked, const char* section, 
   return all == nullptr ? nullptr : all->Find(id);
 }
 
-void AddEntry(const ConfigValue* entry, JsonObject* json) {
-  std::vector<std::string> tags;
-  if (const ConfigValue* const given = entry == nullptr ? nullptr : entry->Find("tags")) {
-    for (const ConfigValue& tag : given->children) tags.push_back(tag.text);
+// `text`, which was made from this part of the file, with the values that are secret there as stars.
+std::string WithoutSecrets(const ConfigValue* part, std::string text) {
+  if (part == nullptr) return text;
+  if (part->secret && !part->text.empty()) {
+    const std::string stars = kMasked;
+    for (size_t at = 0; (at = text.find(part->text, at)) != std::string::npos; at += stars.size()) {
+      text.replace(at, part->text.size(), stars);
+    }
   }
-  json->AddJson("config", entry == nullptr ? "{}" : entry->Canonical()).AddJson("tags", JsonStrings(tags));
-  json->AddText("description", entry == nullptr ? "" : entry->Text("description"));
+  for (const ConfigValue& child : part->children) text = WithoutSecrets(&child, std::move(text));
+  return text;
 }
 
-std::string TargetJson(const Plan& plan, const std::string& id) {
+void AddEntry(const ConfigValue* entry, JsonObject* json) {
+  json->AddJson("config", entry == nullptr ? "{}" : entry->Canonical());
+  const std::string_view description = entry == nullptr ? "" : entry->Text("description");
+  json->AddText("description", WithoutSecrets(entry, std::string(description)));
+}
+
+std::string TargetJson(const Plan& plan, const std::string& id, const ConfigValue* entry) {
   const auto target = std::ranges::find(plan.targets, id, &PlanTarget::id);
   if (target == plan.targets.end()) return "null";
   JsonObject json;
-  json.AddText("connector", target->program->connector()).AddText("describe", target->program->Describe());
-  return json.AddText("guarantee", GuaranteeText(plan, static_cast<size_t>(target - plan.targets.begin()))).text();
+  json.AddText("connector", target->program->connector())
+      .AddText("describe", WithoutSecrets(entry, target->program->Describe()));
+  const std::string guarantee = GuaranteeText(plan, static_cast<size_t>(target - plan.targets.begin()));
+  return json.AddText("guarantee", WithoutSecrets(entry, guarantee)).text();
 }
 
 std::string SourceJson(const CheckedTopology& checked, const PlanSource& source) {
@@ -45,9 +59,10 @@ std::string SourceJson(const CheckedTopology& checked, const PlanSource& source)
   for (const auto& field : source.decode.fields) decoded.push_back(field.column);
   JsonObject json;
   json.AddText("id", source.id).AddText("kind", "source").AddText("connector", source.connector);
-  json.AddText("describe", source.program->Describe()).AddJson("inputs", "[]");
+  const ConfigValue* const entry = EntryOf(checked, "sources", source.id);
+  json.AddText("describe", WithoutSecrets(entry, source.program->Describe())).AddJson("inputs", "[]");
   json.AddJson("makes", ColumnsJson(*checked.plan, decoded));
-  AddEntry(EntryOf(checked, "sources", source.id), &json);
+  AddEntry(entry, &json);
   return json.AddFlag("expensive", false).AddJson("target", "null").text();
 }
 
@@ -56,19 +71,21 @@ std::string NodeJson(const CheckedTopology& checked, const PlanNode& node) {
   std::vector<std::string> inputs, reads;
   for (const StageId input : node.inputs) inputs.push_back(plan.StageName(input));
   for (const ColumnId column : node.reads) reads.push_back(plan.columns[column].name);
+  const ConfigValue* const entry = EntryOf(checked, "nodes", node.id);
   JsonObject facts;
   std::string model;
   for (const auto& [name, fact] : node.program->Facts()) {
-    facts.AddText(name, fact);
+    facts.AddText(name, WithoutSecrets(entry, fact));
     if (name == "model") model = fact;
   }
   JsonObject json;
   json.AddText("id", node.id).AddText("kind", node.kind).AddJson("inputs", JsonStrings(inputs));
   json.AddJson("makes", ColumnsJson(plan, node.makes)).AddJson("reads", JsonStrings(reads));
-  AddEntry(EntryOf(checked, "nodes", node.id), &json);
-  json.AddFlag("expensive", node.expensive).AddText("when", node.when ? node.when->text : "");
+  AddEntry(entry, &json);
+  json.AddFlag("expensive", node.expensive);
+  json.AddText("when", WithoutSecrets(entry, node.when ? node.when->text : ""));
   json.AddText("model", model).AddJson("facts", facts.text());
-  return json.AddJson("target", node.program->target() ? TargetJson(plan, node.id) : "null").text();
+  return json.AddJson("target", node.program->target() ? TargetJson(plan, node.id, entry) : "null").text();
 }
 
 HttpResponse TopologyOf(const LivePipeline& live) {
@@ -84,9 +101,13 @@ HttpResponse TopologyOf(const LivePipeline& live) {
   JsonObject json;
   json.AddText("name", plan.name).AddText("hash", plan.hash).AddText("file", plan.file);
   json.AddText("delivery", plan.delivery == Delivery::kExactlyOnce ? "exactly_once" : "at_least_once");
-  json.AddText("description", checked.topology == nullptr ? "" : checked.topology->root.Text("description"));
+  const ConfigValue* const root = checked.topology == nullptr ? nullptr : &checked.topology->root;
+  const auto of_root = [&](const char* name) { return root == nullptr ? nullptr : root->Find(name); };
+  const std::string_view description = root == nullptr ? "" : root->Text("description");
+  json.AddText("description", WithoutSecrets(of_root("description"), std::string(description)));
   json.AddJson("stages", JsonList(stages));
-  return JsonResponse(json.AddJson("dead_letters", TargetJson(plan, plan.targets.back().id)).text());
+  return JsonResponse(
+      json.AddJson("dead_letters", TargetJson(plan, plan.targets.back().id, of_root("dead_letters"))).text());
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <fstream>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "engine/clock.h"
@@ -19,15 +20,34 @@ namespace anabranch {
 namespace {
 
 constexpr off_t kMostFileBytes = off_t{8} << 20;
+// Lines of refusals that may be saved up, and how long one takes to come: no token can fill the file with them.
+constexpr double kMostRefusals = 50;
+constexpr double kNsPerRefusal = 10e9;
 
 }  // namespace
 
+Status AuditLog::AddRefused(const Line& line) {
+  {
+    const MutexLock lock(mutex_);
+    const int64_t now_ns = Clock::Real().NowNs();
+    refusals_ = std::min(kMostRefusals, refusals_ + static_cast<double>(now_ns - refilled_ns_) / kNsPerRefusal);
+    refilled_ns_ = now_ns;
+    if (refusals_ < 1) {
+      ++left_out_;
+      return {};
+    }
+    refusals_ -= 1;
+  }
+  return Add(line);
+}
+
 Status AuditLog::Add(const Line& line) {
+  const MutexLock lock(mutex_);
   JsonObject json;
   json.AddText("at", FormatInstant(Clock::Real().WallMs())).AddText("who", line.who).AddText("from", line.from);
   json.AddText("action", line.action).AddText("what", line.what).AddNumber("result", line.result);
+  if (left_out_ > 0) json.AddNumber("refused_before", std::exchange(left_out_, 0));
   const std::string text = json.text() + "\n";
-  const MutexLock lock(mutex_);
   struct stat info{};
   if (stat(path_.c_str(), &info) == 0 && info.st_size > kMostFileBytes) {
     (void)std::rename(path_.c_str(), (path_ + ".1").c_str());

@@ -23,12 +23,17 @@ class AuditLog {
     int result = 0;      // HTTP code
   };
   Status Add(const Line& line);
+  // Of a caller who may not do it. Who asks again and again gets a line every ten seconds; the next line then says how
+  // many are missing ("refused_before").
+  Status AddRefused(const Line& line);
   // The newest lines, newest first, each as it stands in the file.
   Result<std::vector<std::string>> Last(size_t most) const;
 
  private:
   const std::string path_;
   mutable Mutex mutex_;
+  double refusals_ GUARDED_BY(mutex_) = 0;  // that may be written
+  int64_t refilled_ns_ GUARDED_BY(mutex_) = 0, left_out_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace anabranch

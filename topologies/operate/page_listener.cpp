@@ -5,6 +5,11 @@
 #include "topologies/operate/api.h"
 
 namespace anabranch {
+namespace {
+
+constexpr unsigned kPageConnectionsPerAddress = 24;  // a browser holds six
+
+}  // namespace
 
 Result<std::unique_ptr<PageListener>> PageListener::Start(const ServiceOptions& options, Handler handler) {
   std::unique_ptr<PageListener> listener(new PageListener(std::move(handler)));
@@ -19,6 +24,7 @@ Status PageListener::Listen(const ServiceOptions& options) {
   if (!options.certificate_file.empty()) scheme_ = "https://";
   HttpServerOptions server{
       .listen = options.http, .certificate_file = options.certificate_file, .key_file = options.key_file};
+  if (!options.behind_proxy) server.most_connections_per_address = kPageConnectionsPerAddress;
   ASSIGN_OR_RETURN(server_, HttpServer::Start(std::move(server), [this](const HttpRequest& request) {
                      Access* const access = ready_.load();
                      if (access == nullptr)

@@ -34,6 +34,8 @@ class PipelineFolders {
 
   // Everything under /api/. Any thread.
   HttpResponse Answer(const HttpRequest& request, Access& access);
+  // The process is about to end: requests that wait are answered soon.
+  void End();
 
  private:
   class Core;

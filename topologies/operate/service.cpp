@@ -10,12 +10,14 @@
 #include "engine/http/http_server.h"
 #include "engine/mutex.h"
 #include "engine/text/json_object.h"
+#include "engine/text/utf8.h"
 #include "topologies/operate/access.h"
 #include "topologies/operate/audit.h"
 #include "topologies/operate/history.h"
 #include "topologies/operate/metrics_text.h"
 #include "topologies/operate/page.h"
 #include "topologies/operate/page_listener.h"
+#include "topologies/operate/scans.h"
 #include "topologies/operate/tap_hub.h"
 
 namespace anabranch {
@@ -83,11 +85,16 @@ class Service::Core {
         history_(parts_.identity.state_dir),
         live_(parts_.identity),
         audit_(parts_.identity.state_dir),
-        context_{live_, parts_.registry, audit_, taps_, parts_.next, parts_.check},
+        context_{
+            live_,  parts_.registry, audit_,       taps_,
+            scans_, parts_.next,     parts_.check, [this](const std::string& line) { Tell({Code::kStage, line}); }},
         routes_(AllRoutes(context_)),
         owner_(AccessRules{}) {
     live_.OnTick([this](const LivePipeline::Look& look) { Tell(history_.Note(look)); });
   }
+  ~Core() { scans_.End(); }  // the servers wait for their requests
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
 
   Status Listen();
   LivePipeline& live() { return live_; }
@@ -108,8 +115,9 @@ class Service::Core {
   HttpResponse Shown(const HttpRequest& request, Access& access, std::string* label);
   HttpResponse Call(const HttpRequest& request, const Route& route, Access& access,
                     std::map<std::string, std::string> parameters);
-  std::optional<HttpResponse> Probe(const std::string& path);
-  HttpResponse Ready() const;
+  void Audit(const HttpRequest& request, const Caller& caller, bool refused, int code);
+  std::optional<HttpResponse> Probe(const std::string& path, bool reasons);
+  HttpResponse Ready(bool reasons) const;
   HttpResponse Metrics() const;
 
   const ServiceOptions options_;
@@ -117,6 +125,7 @@ class Service::Core {
   Mutex warn_mutex_;
   std::function<void(const std::string&)> warn_ GUARDED_BY(warn_mutex_);  // of the session
   TapHub taps_;
+  Scans scans_;
   HistoryWriter history_;
   bool began_ = false;
   LivePipeline live_;  // its ticker uses the members above
@@ -223,7 +232,7 @@ HttpResponse Service::Core::Scraped(const HttpRequest& request) {
   const auto begin = std::chrono::steady_clock::now();
   const bool reads = request.method == "GET" || request.method == "HEAD";
   std::optional<HttpResponse> answer =
-      reads ? Probe(request.path) : ErrorResponse(405, "no_such_method", "only GET is known here", "");
+      reads ? Probe(request.path, true) : ErrorResponse(405, "no_such_method", "only GET is known here", "");
   const std::string label = reads && answer ? request.path : "other";
   if (!answer) answer = ErrorResponse(404, "not_found", "only /livez, /readyz, /startupz and /metrics are here", "");
   counts_.Add(label, answer->code, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
@@ -255,13 +264,15 @@ HttpResponse Service::Core::Routed(const HttpRequest& request, Access& access, s
   return ErrorResponse(404, "not_found", "there is nothing under this path", "see /api/v1/openapi.json");
 }
 
-// Probes ask under any name, and learn yes or no.
+// Probes ask under any name, and learn yes or no; why not, like all numbers, is for those who may ask.
 HttpResponse Service::Core::Shown(const HttpRequest& request, Access& access, std::string* label) {
-  if (request.path == "/metrics") {
-    Caller caller;
-    if (auto refused = access.Refuse(request, Needs::kNothing, &caller)) return *refused;
+  Caller caller;
+  std::optional<HttpResponse> stranger;
+  if (request.path == "/metrics" || request.path.starts_with("/ready")) {
+    stranger = access.Refuse(request, Needs::kNothing, &caller);
   }
-  if (auto probe = Probe(request.path)) {
+  if (stranger && request.path == "/metrics") return *stranger;
+  if (auto probe = Probe(request.path, !stranger)) {
     *label = request.path;
     return *probe;
   }
@@ -275,17 +286,25 @@ HttpResponse Service::Core::Call(const HttpRequest& request, const Route& route,
   Caller caller;
   std::optional<HttpResponse> refused = access.Refuse(request, route.needs, &caller);
   HttpResponse answer = refused ? *refused : route.handle({request, caller, std::move(parameters)});
-  if (route.needs != Needs::kChange) return answer;
-  const AuditLog::Line line{.who = caller.name,
-                            .from = caller.address,
-                            .action = request.method + " " + request.path,
-                            .what = request.body.substr(0, kAuditedBytes),
-                            .result = answer.code};
-  if (const Status written = audit_.Add(line); !written.ok()) live_.Warn("audit: " + written.message());
+  if (route.needs == Needs::kChange) Audit(request, caller, refused.has_value(), answer.code);
   return answer;
 }
 
-std::optional<HttpResponse> Service::Core::Probe(const std::string& path) {
+// Who has shown no token that is known could write as much as they like, and push the lines of the others out: they are
+// counted with the requests, by route and code.
+void Service::Core::Audit(const HttpRequest& request, const Caller& caller, bool refused, int code) {
+  if (!caller.may_read) return;
+  const bool text = IsUtf8(request.body);
+  const AuditLog::Line line{.who = caller.name,
+                            .from = caller.address,
+                            .action = request.method + " " + request.path,
+                            .what = text ? std::string(CutText(request.body, kAuditedBytes)) : "(not text)",
+                            .result = code};
+  const Status written = refused ? audit_.AddRefused(line) : audit_.Add(line);
+  if (!written.ok()) live_.Warn("audit: " + written.message());
+}
+
+std::optional<HttpResponse> Service::Core::Probe(const std::string& path, bool reasons) {
   if (path == "/livez" || path == "/ping") {
     const bool alive = live_.alive();
     return JsonResponse(JsonObject().AddFlag("alive", alive).text(), alive ? 200 : 503);
@@ -294,16 +313,18 @@ std::optional<HttpResponse> Service::Core::Probe(const std::string& path) {
     const bool started = live_.started();
     return JsonResponse(JsonObject().AddFlag("started", started).text(), started ? 200 : 503);
   }
-  if (path == "/readyz" || path == "/ready") return Ready();
+  if (path == "/readyz" || path == "/ready") return Ready(reasons);
   if (path == "/metrics") return Metrics();
   return std::nullopt;
 }
 
-HttpResponse Service::Core::Ready() const {
+HttpResponse Service::Core::Ready(bool reasons) const {
   const LivePipeline::Look look = live_.Now();
   const bool ready = look.not_ready.empty();
-  return JsonResponse(JsonObject().AddFlag("ready", ready).AddJson("reasons", ReasonsJson(look.not_ready)).text(),
-                      ready ? 200 : 503);
+  JsonObject json;
+  json.AddFlag("ready", ready);
+  if (reasons) json.AddJson("reasons", ReasonsJson(look.not_ready));
+  return JsonResponse(json.text(), ready ? 200 : 503);
 }
 
 HttpResponse Service::Core::Metrics() const {

@@ -36,19 +36,25 @@ SideRun::~SideRun() {
 }
 
 bool SideRun::Start(std::shared_ptr<const CheckedTopology> checked, RunOptions options,
-                    std::function<void(const RunSummary&)> done) {
+                    std::function<void(const RunSummary&)> late) {
   const MutexLock lock(mutex_);
   if (running_) return false;
   if (thread_.joinable()) thread_.join();  // it has ended
   running_ = true;
+  late_ = false;
   summary_.reset();
   cancel_ = std::make_unique<CancelToken>();
-  thread_ = std::thread([this, checked = std::move(checked), options = std::move(options), done = std::move(done),
+  thread_ = std::thread([this, checked = std::move(checked), options = std::move(options), late = std::move(late),
                          cancel = cancel_.get()] {
     const RunSummary summary = RunBeside(*checked->plan, registry_, options, *cancel);
-    done(summary);
+    bool tells = false;
+    {
+      const MutexLock ended(mutex_);
+      summary_ = summary;
+      tells = late_;
+    }
+    if (tells) late(summary);
     const MutexLock ended(mutex_);
-    summary_ = summary;
     running_ = false;
     changed_.NotifyAll();
   });
@@ -57,7 +63,7 @@ bool SideRun::Start(std::shared_ptr<const CheckedTopology> checked, RunOptions o
 
 std::optional<RunSummary> SideRun::Wait(std::chrono::milliseconds at_most) {
   const MutexLock lock(mutex_);
-  (void)changed_.WaitFor(mutex_, at_most, [this]() REQUIRES(mutex_) { return !running_; });
+  late_ = !changed_.WaitFor(mutex_, at_most, [this]() REQUIRES(mutex_) { return !running_; }) && !summary_;
   return summary_;
 }
 

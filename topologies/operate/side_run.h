@@ -25,17 +25,17 @@ class SideRun {
   SideRun(const SideRun&) = delete;
   SideRun& operator=(const SideRun&) = delete;
 
-  // False: another one is at work. `done` is called on its thread, with how it ended.
+  // False: another one is at work. `late` is called on its thread, with how it ended, where Wait() did not tell.
   bool Start(std::shared_ptr<const CheckedTopology> checked, RunOptions options,
-             std::function<void(const RunSummary&)> done);
-  // How the one that was started last ended; none: it still runs after `at_most`.
+             std::function<void(const RunSummary&)> late);
+  // How the one that was started last ended; none: it still runs after `at_most`. Once after each start.
   std::optional<RunSummary> Wait(std::chrono::milliseconds at_most);
 
  private:
   const Registry& registry_;
   Mutex mutex_;
   Condition changed_;
-  bool running_ GUARDED_BY(mutex_) = false;
+  bool running_ GUARDED_BY(mutex_) = false, late_ GUARDED_BY(mutex_) = false;
   std::optional<RunSummary> summary_ GUARDED_BY(mutex_);
   std::unique_ptr<CancelToken> cancel_ GUARDED_BY(mutex_);
   std::thread thread_ GUARDED_BY(mutex_);

@@ -24,6 +24,7 @@ constexpr int64_t kRowsPerLook = 16;  // at the clock
 // One viewer. Everything but what never changes is guarded by the hub's mutex.
 struct Tap {
   TapRequest request;
+  std::string owner;
   std::shared_ptr<const Plan> plan;
   TapViews compiled;
   struct Held {
@@ -39,6 +40,7 @@ struct Tap {
   int64_t tokens_ns = 0;
   bool active = true;  // takes rows
 
+  bool IsFor(const TapViewer& viewer) const { return viewer.name == owner && (viewer.may_reveal || !request.reveal); }
   bool TakeToken(int64_t now_ns) {
     if (request.most_per_s <= 0) return true;
     tokens = std::min(std::max(1.0, request.most_per_s),
@@ -74,7 +76,7 @@ class TapHub::Core {
     CountOpen();
   }
 
-  Result<std::string> Open(const TapRequest& request) {
+  Result<std::string> Open(const TapRequest& request, const TapViewer& viewer) {
     std::shared_ptr<const Plan> plan;
     {
       const MutexLock lock(mutex_);
@@ -89,6 +91,7 @@ class TapHub::Core {
     }
     auto tap = std::make_shared<Tap>();
     tap->request = request;
+    tap->owner = viewer.name;
     ASSIGN_OR_RETURN(tap->compiled, CompileTap(*plan, request));
     tap->plan = std::move(plan);
     const MutexLock lock(mutex_);
@@ -101,7 +104,7 @@ class TapHub::Core {
     return id;
   }
 
-  Result<std::string> Read(const std::string& id, int64_t after) {
+  Result<std::string> Read(const std::string& id, int64_t after, const TapViewer& viewer) {
     JsonObject json;
     std::shared_ptr<Tap> tap;
     std::vector<Tap::Held> rows;
@@ -109,8 +112,8 @@ class TapHub::Core {
       const MutexLock lock(mutex_);
       DropUnread();
       const auto found = taps_.find(id);
-      if (found == taps_.end()) {
-        return Status(Code::kInvalid, "there is no tap \"" + id + "\": it was closed, or nobody read it for 15 s");
+      if (found == taps_.end() || !found->second->IsFor(viewer)) {
+        return Status(Code::kInvalid, "you have no tap \"" + id + "\": it was closed, or nobody read it for 15 s");
       }
       tap = found->second;
       tap->read_ns = clock_.NowNs();
@@ -130,13 +133,14 @@ class TapHub::Core {
     return json.AddJson("rows", JsonList(texts)).text();
   }
 
-  void Close(const std::string& id) {
+  bool Close(const std::string& id, const TapViewer& viewer) {
     const MutexLock lock(mutex_);
     const auto found = taps_.find(id);
-    if (found == taps_.end()) return;
+    if (found == taps_.end() || !found->second->IsFor(viewer)) return false;
     all_dropped_ += found->second->dropped;
     taps_.erase(found);
     CountOpen();
+    return true;
   }
 
   int64_t dropped() {
@@ -264,9 +268,13 @@ TapHub::~TapHub() = default;
 
 void TapHub::Use(std::shared_ptr<const Plan> plan) { core_->Use(std::move(plan)); }
 void TapHub::Copy(const RecordBatch& batch) { core_->Copy(batch); }
-Result<std::string> TapHub::Open(const TapRequest& request) { return core_->Open(request); }
-Result<std::string> TapHub::Read(const std::string& id, int64_t after) { return core_->Read(id, after); }
-void TapHub::Close(const std::string& id) { core_->Close(id); }
+Result<std::string> TapHub::Open(const TapRequest& request, const TapViewer& viewer) {
+  return core_->Open(request, viewer);
+}
+Result<std::string> TapHub::Read(const std::string& id, int64_t after, const TapViewer& viewer) {
+  return core_->Read(id, after, viewer);
+}
+bool TapHub::Close(const std::string& id, const TapViewer& viewer) { return core_->Close(id, viewer); }
 int64_t TapHub::dropped() const { return core_->dropped(); }
 
 }  // namespace anabranch

@@ -25,6 +25,12 @@ struct TapRequest {
   bool reveal = false;                    // show what the schema calls x-sensitive
 };
 
+// Who opens and reads a tap.
+struct TapViewer {
+  std::string name = {};
+  bool may_reveal = false;
+};
+
 // Rows of a running pipeline for viewers. It never holds a lane up: with no tap, a batch costs one relaxed load; with
 // one, matching rows are copied into a ring of 1 MiB. All taps together may take half a percent of a lane's time. What
 // does not fit, in time or in room, is counted as dropped.
@@ -44,14 +50,15 @@ class TapHub {
 
   // The id of a new tap. kInvalid: an unknown node or column, or a faulty expression, with place and cure.
   // kUnavailable: no session began yet, or 8 taps are open.
-  Result<std::string> Open(const TapRequest& request);
+  Result<std::string> Open(const TapRequest& request, const TapViewer& viewer = {});
   // {"seen", "matched", "dropped", "done", "next", "masked": […], "sinks": […], "rows": [{"seq", "node", "source",
   // "topic", "partition", "offset", "timestamp", "key", "headers": [[name, value]], "outcome", "outcomes": {node:
   // word}, "errors": [{"node", "code", "message", "dead_letter"}], "before": {…}, "after": {…}}]}: rows behind `after`,
   // which is the last answer's "next" or 0. Rows up to `after` are forgotten. `seen`: rows that came by at the tapped
-  // nodes. kInvalid: no such tap.
-  Result<std::string> Read(const std::string& id, int64_t after);
-  void Close(const std::string& id);
+  // nodes. kInvalid: no such tap of this viewer. A tap that reveals is for those who may reveal.
+  Result<std::string> Read(const std::string& id, int64_t after, const TapViewer& viewer = {});
+  // Whether the viewer has such a tap.
+  bool Close(const std::string& id, const TapViewer& viewer = {});
   int64_t dropped() const;
 
  private:

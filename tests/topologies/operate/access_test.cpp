@@ -70,6 +70,13 @@ TEST_F(AccessTest, OriginIsTheHostAndABodyIsJson) {
   EXPECT_EQ(Code(Asks("POST", {{"x-anabranch-token", token}, {"content-type", "text/plain"}}), Needs::kChange), 415);
 }
 
+TEST(AccessRulesOf, NamesAreGivenInAnyCase) {
+  Access access({.hosts = {"Pipes.EXAMPLE"}, .numbers_are_open = true});
+  for (const char* host : {"pipes.example", "PIPES.example:8787"}) {
+    EXPECT_FALSE(access.RefuseName(Asks("GET", {{"host", host}}))) << host;
+  }
+}
+
 TEST_F(AccessTest, AnAddressWithFiveWrongTokensWithinASecondIsNotHeard) {
   const HttpRequest wrong = Asks("GET", {{"x-anabranch-token", "wrong"}});
   int limited = 0;

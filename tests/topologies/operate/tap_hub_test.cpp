@@ -12,6 +12,7 @@ namespace {
 
 using Json = nlohmann::json;
 
+const TapViewer kEverything{"", true};
 constexpr char kProperties[] =
     R"("id": {"type": "string"}, "amount": {"type": "number"}, "country": {"type": "string"})";
 constexpr char kNodes[] = R"(
@@ -39,7 +40,7 @@ class Taps : public OperatedRun {
   }
 
   std::string Opened(const TapRequest& request) {
-    const Result<std::string> id = hub_.Open(request);
+    const Result<std::string> id = hub_.Open(request, kEverything);
     EXPECT_TRUE(id.ok()) << id.status().message();
     return id.ok() ? *id : "";
   }
@@ -49,7 +50,7 @@ class Taps : public OperatedRun {
     return id.status().message();
   }
   Json Seen(const std::string& id, int64_t after = 0) {
-    const Result<std::string> text = hub_.Read(id, after);
+    const Result<std::string> text = hub_.Read(id, after, kEverything);
     EXPECT_TRUE(text.ok()) << text.status().message();
     return Json::parse(text.ok() ? *text : "{}");
   }
@@ -62,6 +63,22 @@ class Taps : public OperatedRun {
   ManualClock clock_;
   TapHub hub_{clock_};
 };
+
+TEST_F(Taps, AreForThoseWhoOpenedThem) {
+  const TapViewer otto{"otto", true}, rita{"rita", false};
+  const Result<std::string> plain = hub_.Open({}, rita), reveals = hub_.Open({.reveal = true}, otto);
+  ASSERT_TRUE(plain.ok() && reveals.ok());
+  EXPECT_TRUE(hub_.Read(*plain, 0, rita).ok());
+  EXPECT_TRUE(hub_.Read(*reveals, 0, otto).ok());
+  for (const auto& [id, viewer] : {std::pair(*plain, otto), std::pair(*reveals, rita)}) {
+    EXPECT_EQ(hub_.Read(id, 0, viewer).status().code(), Code::kInvalid);
+    EXPECT_FALSE(hub_.Close(id, viewer));
+  }
+  // Of one name, but with a token that may only read.
+  EXPECT_FALSE(hub_.Read(*reveals, 0, {"otto", false}).ok());
+  EXPECT_TRUE(hub_.Close(*plain, rita));
+  EXPECT_FALSE(hub_.Close(*plain, rita));
+}
 
 TEST_F(Taps, ShowWhatANodeReadAndMade) {
   WriteAmounts(3, 40);
