@@ -1,6 +1,7 @@
 """A run that serves: where it listens, and requests to it, raw ones too."""
 import http.client
 import json
+import os
 import pathlib
 import re
 import socket
@@ -83,6 +84,17 @@ def ask_socket(path, target, method="GET", body=None):
 
 def threads_of(pid):
     return len(list(pathlib.Path(f"/proc/{pid}/task").iterdir()))
+
+
+def sockets_of(pid):
+    """How many sockets a process holds."""
+    count = 0
+    for each in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            count += os.readlink(each).startswith("socket:")
+        except OSError:
+            pass  # closed meanwhile
+    return count
 
 
 def resident_bytes(pid):
