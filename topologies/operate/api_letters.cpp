@@ -44,8 +44,8 @@ class LetterDesk {
   Result<Letters> Open(bool scores = false) const;
   Status Scan(const Letters& letters, const LetterVisit& visit);
   std::optional<HttpResponse> Remembered();
-  HttpResponse RunBeside(std::shared_ptr<const CheckedTopology> checked, RunOptions options, const std::string& what,
-                         JsonObject json);
+  HttpResponse RunBeside(const std::shared_ptr<const CheckedTopology>& checked, RunOptions options,
+                         const std::string& what, JsonObject json);
 
   const ApiContext context_;
   Mutex mutex_;
@@ -272,7 +272,7 @@ HttpResponse LetterDesk::Skip(const ApiRequest& request) {
   if (outlook->nothing_failed) return ErrorResponse(409, "nothing_failed", "no stage has stopped", "");
   JsonObject json;
   json.AddNumber("records", outlook->failure.kept_rows);
-  return RunBeside(std::move(checked), std::move(options), "the skip of waiting records", json);
+  return RunBeside(checked, std::move(options), "the skip of waiting records", json);
 }
 
 // How a side run ended, in words that hide what they may quote.
@@ -290,7 +290,7 @@ std::string EndOf(const Plan& plan, const RunSummary& summary) {
 }
 
 // 200 where it ended soon, else 202; its end is then a line for operators.
-HttpResponse LetterDesk::RunBeside(std::shared_ptr<const CheckedTopology> checked, RunOptions options,
+HttpResponse LetterDesk::RunBeside(const std::shared_ptr<const CheckedTopology>& checked, RunOptions options,
                                    const std::string& what, JsonObject json) {
   const auto late = [tell = context_.tell, what, checked](const RunSummary& summary) {
     if (tell) tell(what + EndOf(*checked->plan, summary));
