@@ -33,6 +33,7 @@ struct KeptHeader {
     std::string closure;  // fingerprint of it and everything above, when it ran
     uint32_t rows_out = 0;
     uint64_t bytes = 0;  // of its columns, as kept; for a node that writes rows, of its encoded rows
+    std::vector<std::string> versions = {};  // of its model that made them ("gbt@7"); empty: the plan's
   };
   struct Column {
     std::string name;

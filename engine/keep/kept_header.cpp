@@ -29,6 +29,9 @@ std::string PrintHeader(const KeptHeader& header) {
     PutText(stage.closure, &out);
     PutNumber(stage.rows_out, &out);
     PutNumber(stage.bytes, &out);
+    if (!HasScoring(header)) continue;
+    PutNumber(static_cast<uint32_t>(stage.versions.size()), &out);
+    for (const std::string& version : stage.versions) PutText(version, &out);
   }
   PutNumber(static_cast<uint32_t>(header.columns.size()), &out);
   for (const KeptHeader::Column& column : header.columns) {
@@ -64,6 +67,9 @@ bool ParseHeader(std::string_view text, KeptHeader* header) {
     stage.closure = in.Text();
     stage.rows_out = in.Number<uint32_t>();
     stage.bytes = in.Number<uint64_t>();
+    if (!HasScoring(*header)) continue;
+    stage.versions.resize(in.Count(sizeof(uint32_t)));
+    for (std::string& version : stage.versions) version = in.Text();
   }
   header->columns.resize(in.Count(12));
   for (KeptHeader::Column& column : header->columns) {

@@ -72,7 +72,7 @@ class Restorer {
   bool ReadErrors(std::vector<RowError>* errors);
   Status ReadStages();
   bool ReadStage(StageRows* rows);
-  bool ReadVersions(StageRows* rows);
+  bool ReadVersions(const KeptHeader::Stage& stage, StageRows* rows);
   Status ReadColumns();
   Status CheckColumns(const SourceView& view, const std::vector<ColumnId>& needed) const;
   StageId ReaderOf(const SourceView& view, ColumnId column) const;
@@ -329,31 +329,29 @@ bool Restorer::ReadStage(StageRows* rows) {
     rows->active_count += active ? 1 : 0;
   }
   std::vector<RowError> unused;
-  if (!ReadErrors(rows != nullptr ? &rows->errors : &unused)) return false;
-  return !HasScoring(header_) || ReadVersions(rows);
+  return ReadErrors(rows != nullptr ? &rows->errors : &unused);
 }
 
-bool Restorer::ReadVersions(StageRows* rows) {
-  std::vector<std::string> versions(in_.Count(sizeof(uint32_t)));
-  for (std::string& version : versions) version = in_.Text();
-  if (versions.empty()) return in_.ok();
+bool Restorer::ReadVersions(const KeptHeader::Stage& stage, StageRows* rows) {
+  if (stage.versions.empty()) return true;
   const char* used = in_.TakeArray(pick_.total(), 1);
   if (!in_.ok()) return false;
   if (rows == nullptr) return true;
   rows->version.assign(pick_.kept, 0);
   for (uint32_t row = 0; row < pick_.total(); ++row) {
     const auto version = static_cast<uint8_t>(used[row]);
-    if (version >= versions.size()) return false;
+    if (version >= stage.versions.size()) return false;
     if (pick_.place[row] != RowPick::kLeftOut) rows->version[pick_.place[row]] = version;
   }
-  rows->versions = std::move(versions);
+  rows->versions = stage.versions;
   return true;
 }
 
 Status Restorer::ReadStages() {
   for (size_t i = 0; i < header_.done.size(); ++i) {
     StageRows* rows = stages_[i] != kNoStage ? &batch_.stages[stages_[i]] : nullptr;
-    if (!ReadStage(rows)) return BadFrame("stage \"" + header_.done[i].id + "\"");
+    const KeptHeader::Stage& kept = header_.done[i];
+    if (!ReadStage(rows) || !ReadVersions(kept, rows)) return BadFrame("stage \"" + kept.id + "\"");
     if (rows != nullptr) rows->done = rows->reused = true;
   }
   return Status::Ok();

@@ -168,7 +168,7 @@ class BatchWriter {
   void AppendHeaders();
   void AppendErrors(const std::vector<RowError>& errors);
   void AppendStage(StageId stage);
-  void AppendVersions(const StageRows& rows);
+  void AppendVersions(const StageRows& rows, KeptHeader::Stage* line);
   void AppendColumns();
   void AppendTargets(bool with_encoded);
 
@@ -241,18 +241,16 @@ void BatchWriter::AppendStage(StageId stage) {
     PutNumber(static_cast<uint8_t>(static_cast<uint8_t>(outcome) | (rows.active[row] != 0 ? 8 : 0)), &rest_);
   }
   AppendErrors(rows.errors);
-  if (HasScoring(header_)) AppendVersions(rows);
+  if (HasScoring(header_)) AppendVersions(rows, &line);
   done_order_.resize(plan_.stages());
   done_order_[stage] = header_.done.size();
   header_.done.push_back(std::move(line));
 }
 
-// Which versions of its model a stage used, and for which rows. None: the plan's made them all.
-void BatchWriter::AppendVersions(const StageRows& rows) {
-  const bool any = rows.version.size() == batch_.rows();
-  PutNumber(static_cast<uint32_t>(any ? rows.versions.size() : 0), &rest_);
-  if (!any || rows.versions.empty()) return;
-  for (const std::string& version : rows.versions) PutText(version, &rest_);
+// Which versions of its model a stage used are in the header; here, which row which of them.
+void BatchWriter::AppendVersions(const StageRows& rows, KeptHeader::Stage* line) {
+  if (rows.version.size() != batch_.rows() || rows.versions.empty()) return;
+  line->versions = rows.versions;
   for (const uint8_t version : Cut(rows.version)) PutNumber(version, &rest_);
 }
 

@@ -241,7 +241,11 @@ void Planner::FillLists() {
       if (frame.stages[stage] == nullptr) continue;
       reused.rows += frame.stages[stage]->rows_out;
       reused.bytes += static_cast<int64_t>(frame.stages[stage]->bytes);
+      for (const std::string& version : frame.stages[stage]->versions) {
+        if (std::ranges::find(reused.versions, version) == reused.versions.end()) reused.versions.push_back(version);
+      }
     }
+    std::ranges::sort(reused.versions);
     out_.results_reused.push_back(reused);
   }
   for (const KeptMatch::Frame& frame : match_.frames()) {

@@ -30,6 +30,7 @@ struct RestartPlan {
     std::string node;
     int64_t rows = 0;
     int64_t bytes = 0;
+    std::vector<std::string> versions = {};  // of its model that made them, by name; empty: the plan's
   };
   std::vector<Reused> results_reused;
   int64_t records = 0;               // kept rows that will be fed (or written, if only outputs were kept)

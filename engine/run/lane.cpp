@@ -160,6 +160,7 @@ Status Lane::Switch() {
   FaultPoint("lane.switch");
   std::unique_ptr<RecordBatch> batch = window_.TakeBatch();
   batch->positions = std::move(ranges);
+  batch->intake_ns = meter_.polled_ns();
   batch->PassPositions(shared_.plan.targets.size());
   return TakeIn(std::move(batch), {}, true);
 }

@@ -114,6 +114,7 @@ TEST_F(KeptBatchTest, WhatScoredTheRowsIsKeptWithThem) {
   for (uint32_t row = 0; row < batch.rows(); ++row) a.version.push_back(row % 3 == 0 ? 1 : 0);
   const auto frame = Keep({plan.in, plan.a});
   EXPECT_EQ(ReadKeptHeader(*frame)->version, 3);
+  EXPECT_EQ(ReadKeptHeader(*frame)->done[1].versions, a.versions);
   const Status status = Restore(frame, plan.ReuseAll());
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_EQ(got.stages[plan.a].versions, a.versions);

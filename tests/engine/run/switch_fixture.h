@@ -126,6 +126,10 @@ class Outside {
   // Asked by whoever commits: what happens instead of the commit, or right behind it ("a", "b", "group").
   std::function<Status(const std::string& unit, bool behind)> fault = [](const std::string&, bool) { return Status(); };
 
+  bool forgets = false;       // units do not say how the rows that they have were scored
+  std::set<int64_t> refuses;  // offsets whose rows the unit "b" refuses for good
+  std::function<void()> refused = [] {};
+
   Mutex mutex;
   std::map<std::string, Unit> units;
   Unit group;  // where positions are stored by themselves
@@ -234,16 +238,25 @@ class OutsideCommitter : public Committer {
     for (const PartitionId id : partitions) {
       const Outside::Place& place = outside_.units[unit_].progress[table_.at(id)];
       progress.next.push_back(place.next);
-      progress.scoring.push_back(place.scoring);
+      progress.scoring.push_back(outside_.forgets ? Scoring() : place.scoring);
     }
     return std::vector<TargetProgress>{progress};
   }
   Status Write(const EncodedBatch& batch) override {
     const EncodedRows& rows = batch.targets[targets_.front()];
     for (const EncodedRows::Row& row : rows.rows) {
+      if (unit_ == "b" && outside_.refuses.contains(row.offset)) {
+        refused_.push_back({targets_.front(), table_.at(row.partition), row.offset, RefusedRow::Why::kContent, "no"});
+      }
       written_.emplace_back(std::make_pair(table_.at(row.partition), row.offset), rows.value(row));
     }
-    return Status::Ok();
+    if (refused_.empty()) return Status::Ok();
+    written_.clear();
+    return {Code::kAborted, "rows were refused"};
+  }
+  std::vector<RefusedRow> TakeRefused() override {
+    if (!refused_.empty()) outside_.refused();
+    return std::exchange(refused_, {});
   }
   Status Commit(const EpochEnd& end) override {
     if (Status fault = outside_.fault(unit_, false); !fault.ok()) {
@@ -278,6 +291,7 @@ class OutsideCommitter : public Committer {
   const std::vector<TargetId> targets_;
   const SourceTable& table_;
   std::vector<std::pair<std::pair<SourcePartition, int64_t>, std::string>> written_;
+  std::vector<RefusedRow> refused_;
 };
 
 class OutsideConnector : public Connector {

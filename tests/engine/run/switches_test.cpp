@@ -48,25 +48,28 @@ class SwitchesTest : public RunTest {
     return Run(plan.plan(), token);
   }
 
-  void ExpectOneGenerationPerRecord() {
-    EXPECT_EQ(not_ready, 0) << "rows were scored by a generation that nobody had asked for";
-    EXPECT_EQ(outside.doubled, 0);
-    EXPECT_EQ(outside.units["a"].rows, outside.units["b"].rows);
+  // What is wrong with one record, or with all of them; empty: each has one generation, the same in both targets, and
+  // the one that the history of switches says.
+  std::string Wrong() {
+    if (not_ready > 0) return "rows were scored by a generation that nobody had asked for";
+    if (outside.doubled > 0) return "rows were written twice";
+    const auto &a = outside.units["a"].rows, &b = outside.units["b"].rows;
     for (int p = 0; p < static_cast<int>(outside.records.size()); ++p) {
       const SourcePartition partition = Outside::Named(p);
-      int64_t last = 0;
       for (int64_t offset = 0; offset < outside.records[static_cast<size_t>(p)]; ++offset) {
-        const auto row = outside.units["a"].rows.find({partition, offset});
-        ASSERT_NE(row, outside.units["a"].rows.end()) << "lost: " << p << "/" << offset;
-        const int64_t generation = std::stoll(row->second);
-        ASSERT_EQ(generation, int64_t{generations.At(partition, offset)})
-            << "not the history's: " << p << "/" << offset;
-        ASSERT_GE(generation, last) << p << "/" << offset;
-        ASSERT_GE(offset, generations.PlannedAt(partition, GenerationId(static_cast<uint32_t>(generation))));
-        last = generation;
+        const std::string record = std::to_string(p) + "/" + std::to_string(offset);
+        const auto row = a.find({partition, offset}), other = b.find({partition, offset});
+        if (row == a.end() || other == b.end()) return record + " is lost";
+        if (row->second != other->second) return record + " has " + row->second + " and " + other->second;
+        const auto generation = GenerationId(static_cast<uint32_t>(std::stoul(row->second)));
+        if (generation != generations.At(partition, offset))
+          return record + " has " + row->second + ", not the history's";
+        if (offset < generations.PlannedAt(partition, generation)) return record + " is below its planned switch";
       }
     }
+    return "";
   }
+  void ExpectOneGenerationPerRecord() { EXPECT_EQ(Wrong(), ""); }
 
   Outside outside;
   FakeGenerations generations;
@@ -129,28 +132,40 @@ TEST_F(SwitchesTest, APlannedSwitchBeginsAtItsOffsetWithinABatch) {
   ExpectOneGenerationPerRecord();
 }
 
-// The first unit has an epoch with a switch, the second has not: the run after scores those rows as then, though
-// another generation is active by now.
-TEST_F(SwitchesTest, RowsThatOneTargetHasAreScoredAgainByTheGenerationThatItHas) {
-  outside.records = {8};
-  Build();
-  generations.Activate();
-  bool killed = false;
-  outside.fault = [&](const std::string& unit, bool behind) {
-    const MutexLock lock(outside.mutex);
-    if (killed || unit != "a" || !behind || outside.units["a"].rows.empty()) return Status::Ok();
-    killed = true;
-    return Status(Code::kFenced, "killed");
-  };
-  EXPECT_EQ(RunOnce().status.code(), Code::kFenced);
-  ASSERT_GT(outside.units["a"].rows.size(), outside.units["b"].rows.size());
-  generations.Activate();
-  outside.records = {30};
-  ASSERT_TRUE(RunOnce().status.ok());
+// The first unit has an epoch with a switch, the second has not, and another generation is active in the run after.
+class Killed : public SwitchesTest {
+ protected:
+  void RunTwice() {
+    outside.records = {8};
+    Build();
+    generations.Activate();
+    bool killed = false;
+    outside.fault = [&](const std::string& unit, bool behind) {
+      const MutexLock lock(outside.mutex);
+      if (killed || unit != "a" || !behind || outside.units["a"].rows.empty()) return Status::Ok();
+      killed = true;
+      return Status(Code::kFenced, "killed");
+    };
+    EXPECT_EQ(RunOnce().status.code(), Code::kFenced);
+    ASSERT_GT(outside.units["a"].rows.size(), outside.units["b"].rows.size());
+    generations.Activate();
+    outside.records = {30};
+    ASSERT_TRUE(RunOnce().status.ok());
+    EXPECT_EQ((outside.units["b"].rows[{Outside::Named(0), 29}]), "2");
+  }
+};
+
+TEST_F(Killed, RowsThatOneTargetHasAreScoredAgainByTheGenerationThatItHas) {
+  RunTwice();
   EXPECT_TRUE(generations.required().contains(GenerationId{1}));
   EXPECT_EQ((outside.units["b"].rows[{Outside::Named(0), 0}]), "1");
-  EXPECT_EQ((outside.units["b"].rows[{Outside::Named(0), 29}]), "2");
   ExpectOneGenerationPerRecord();
+}
+
+TEST_F(Killed, TargetsThatForgetTheirSwitchesDoNotAgree) {
+  outside.forgets = true;
+  RunTwice();
+  EXPECT_NE(Wrong(), "");
 }
 
 TEST_F(SwitchesTest, APartitionThatWasCommittedWithANewerGenerationKeepsIt) {
@@ -210,6 +225,36 @@ TEST_F(SwitchesTest, KeptRowsThatAreCompleteStayAsTheyWereScored) {
   ExpectOneGenerationPerRecord();
 }
 
+// At least once, the rows before the one that is refused may be out already.
+TEST_F(SwitchesTest, WhatIsComputedAgainBecauseOfARefusedRowKeepsItsGeneration) {
+  outside.records = {40};
+  std::atomic<int> refusals{0};
+  int polls = 0;
+  outside.refuses = {20};
+  outside.refused = [&] {
+    generations.Activate();
+    ++refusals;
+  };
+  outside.take = [](int) { return int64_t{8}; };
+  outside.poll = [&]() -> std::optional<SourceEvent> {
+    if (polls == 3 && refusals == 0) return SourceEvent::kIdle;  // rows 0 to 23 are read
+    ++polls;
+    return std::nullopt;
+  };
+  Build();
+  plan.plan().epoch.commit_ns = int64_t{3600} * 1'000'000'000;
+  generations.Activate();
+  const RunSummary run = RunOnce();
+  ASSERT_TRUE(run.status.ok()) << run.status.message();
+  ASSERT_EQ(refusals, 1);
+  auto& rows = outside.units["a"].rows;
+  EXPECT_EQ((rows[{Outside::Named(0), 0}]), "1");
+  EXPECT_EQ((rows[{Outside::Named(0), 23}]), "1");
+  EXPECT_EQ((rows[{Outside::Named(0), 24}]), "2");
+  EXPECT_EQ(outside.units["b"].rows.size(), 39U);
+  EXPECT_EQ(not_ready, 0);
+}
+
 // Runs end at any commit of any unit, before or behind it; epochs are aborted and written again; partitions come and
 // go; generations are activated at any time, some for a given position.
 class RandomSwitches : public SwitchesTest {
@@ -261,7 +306,7 @@ class RandomSwitchesBySeed : public RandomSwitches, public ::testing::WithParamI
 
 TEST_P(RandomSwitchesBySeed, EveryRecordHasOneGenerationInBothTargets) { TryOnce(GetParam()); }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, RandomSwitchesBySeed, ::testing::Range<uint64_t>(1, 31));
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomSwitchesBySeed, ::testing::Range<uint64_t>(1, 19));
 
 }  // namespace
 }  // namespace anabranch
