@@ -33,7 +33,11 @@ void ControlState::Apply(const ControlEntry& entry) {
       return;
     }
     case EntryKind::kAbandoned:
-      if (open == nullptr) return;
+      if (open == nullptr) {
+        const bool begins = !entry.generation.arms.empty() && Find(entry.deployment) == nullptr;
+        if (begins) deployments_.push_back({DeploymentState::kAbandoned, entry, {}, entry});
+        return;
+      }
       open->state = DeploymentState::kAbandoned;
       open->end = entry;
       return;

@@ -16,7 +16,8 @@ namespace anabranch {
 //   kPrepare    opens a deployment; of a model that has an open one already it has no effect
 //   kActive     ends the open deployment that it names, and its number is a generation; with the action "start" it also
 //               counts without one, for a model that has no generation yet
-//   kAbandoned  ends the open deployment that it names without effect
+//   kAbandoned  ends the open deployment that it names without effect; with a generation it also stands for a
+//               deployment of its own, which was refused before any instance was asked
 class ControlState {
  public:
   struct Deployment {

@@ -22,8 +22,7 @@ constexpr int kQuietNice = 10;
 constexpr std::chrono::milliseconds kGateLook{50};
 constexpr std::chrono::seconds kEntryWait{30};
 constexpr int64_t kRetryNs = 5'000'000'000;
-constexpr int64_t kKeepPreviousMs = 3'600'000;    // a rollback within this time finds its version loaded
-constexpr int64_t kRequiredNs = 600'000'000'000;  // how long an assignment may take until its lane says what it uses
+constexpr int64_t kKeepPreviousMs = 3'600'000;  // a rollback within this time finds its version loaded
 
 // Runs `work` on a thread that gives way to the ones that score, and waits for it.
 void OnQuietThread(bool quietly, const std::function<void()>& work) {
@@ -223,8 +222,9 @@ Status ModelAgent::Require(std::span<const GenerationId> generations, const Canc
   uint32_t newest = 0;
   {
     const MutexLock lock(mutex_);
+    uint32_t& oldest = required_.try_emplace(std::this_thread::get_id(), UINT32_MAX).first->second;
     for (const GenerationId generation : generations) {
-      required_[generation] = Clock::Real().NowNs();
+      oldest = std::min<uint32_t>(oldest, generation);
       newest = std::max<uint32_t>(newest, generation);
     }
   }
@@ -253,6 +253,7 @@ std::optional<PlannedSwitch> ModelAgent::Planned(const SourcePartition& partitio
 void ModelAgent::Uses(int lane, GenerationId oldest) {
   const MutexLock lock(mutex_);
   used_[lane] = oldest;
+  required_.erase(std::this_thread::get_id());
 }
 
 void ModelAgent::Switched(const SourcePartition& partition, const Scoring& scoring) {
@@ -421,15 +422,14 @@ bool ModelAgent::NoteSwitch(const std::string& partition, const Scoring& scoring
 // Lets go of versions that nobody needs: not those that score, nor the ones before them for a while, nor those of an
 // open deployment.
 void ModelAgent::ForgetOld() {
+  const MutexLock loading(load_mutex_);  // what is required meanwhile is loaded after this
   uint32_t oldest = active_.load();
   std::vector<std::string> keep;
   {
     const MutexLock lock(mutex_);
     if (used_.empty()) return;  // no lane is at work yet
-    const int64_t now_ns = Clock::Real().NowNs();
-    std::erase_if(required_, [&](const auto& each) { return now_ns - each.second > kRequiredNs; });
     for (const auto& [lane, used] : used_) oldest = std::min(oldest, used);
-    if (!required_.empty()) oldest = std::min(oldest, required_.begin()->first);
+    for (const auto& [thread, required] : required_) oldest = std::min(oldest, required);
     for (const Model& model : parts_.models) {
       const ControlState::Generation* current = state_.Newest(model.name, active_.load());
       if (current == nullptr) continue;
@@ -444,7 +444,6 @@ void ModelAgent::ForgetOld() {
   }
   if (kept_ == std::pair(oldest, keep)) return;
   kept_ = {oldest, keep};
-  const MutexLock lock(load_mutex_);
   OnQuietThread(true, [&] {
     for (const Model& model : parts_.models) {
       for (ManagedModel* node : model.nodes) node->Forget(GenerationId(oldest), keep);

@@ -107,8 +107,8 @@ class ModelAgent final : public Generations {
   ControlState state_ GUARDED_BY(mutex_);
   std::map<std::string, std::vector<Scoring>> switched_ GUARDED_BY(mutex_);  // by partition, to be noted
   std::map<int, uint32_t> used_ GUARDED_BY(mutex_);                          // by lane: the oldest generation
-  std::map<uint32_t, int64_t> required_ GUARDED_BY(mutex_);  // by generation: when, for a lane that has not said yet
-  Mutex load_mutex_;                                         // one call of ManagedModel at a time; before mutex_
+  std::map<std::thread::id, uint32_t> required_ GUARDED_BY(mutex_);  // by lane thread that has not called Uses() since
+  Mutex load_mutex_;  // one call of ManagedModel at a time; before mutex_
   // Of the thread that follows, or of Begin().
   std::set<std::string> answered_;                      // deployments
   std::map<std::string, ControlState::Served> noted_;   // by partition

@@ -35,6 +35,8 @@ class ModelChange {
   int ReportFaults(const std::vector<std::string>& reasons);
   bool Gate(const RegistryEntry& entry, std::map<std::string, std::string>* gates, int* code);
   bool KnownOtherwise(const GenerationRecord::Arm& arm) const;
+  ControlEntry Entry(ControlEntry::Kind kind, const GenerationRecord::Arm& arm,
+                     std::map<std::string, std::string> gates) const;
   Result<DeploymentEnd> Drive(const GenerationRecord::Arm& arm, std::map<std::string, std::string> gates);
   Result<std::vector<std::string>> LocalMembers() const;
   void Tell(const std::string& text) {
@@ -139,20 +141,25 @@ bool ModelChange::Gate(const RegistryEntry& entry, std::map<std::string, std::st
     reasons.push_back(fault.code + ": " + (fault.file.empty() ? "" : fault.file + ": ") + fault.message);
   }
   // What never reached the instances is part of the history all the same.
-  ControlEntry prepare = CommandEntry(ControlEntry::Kind::kPrepare);
-  prepare.deployment = "gate-" + entry.digest.substr(0, 12) + "-" + std::to_string(prepare.at_ms);
-  prepare.action = action_;
-  prepare.by = args_.by.empty() ? WhoAmI() : args_.by;
-  prepare.reason = args_.reason;
-  prepare.approved_by = args_.approved_by;
-  prepare.generation.model = model_->name;
-  prepare.generation.arms = {{entry.version, entry.digest}};
-  prepare.gates = *gates;
-  if (state_.Open(model_->name) == nullptr && log_->Append(prepare).ok()) {
-    (void)Abandon(*log_, {.state = {}, .prepare = prepare, .answers = {}, .end = {}}, prepare, reasons);
-  }
+  ControlEntry refused = Entry(ControlEntry::Kind::kAbandoned, {entry.version, entry.digest}, *gates);
+  refused.deployment = "refused-" + entry.digest.substr(0, 12) + "-" + std::to_string(refused.at_ms);
+  refused.reasons = reasons;
+  (void)log_->Append(refused);
   *code = ReportFaults(reasons);
   return false;
+}
+
+ControlEntry ModelChange::Entry(ControlEntry::Kind kind, const GenerationRecord::Arm& arm,
+                                std::map<std::string, std::string> gates) const {
+  ControlEntry entry = CommandEntry(kind);
+  entry.action = action_;
+  entry.by = args_.by.empty() ? WhoAmI() : args_.by;
+  entry.reason = args_.reason;
+  entry.approved_by = args_.approved_by;
+  entry.generation.model = model_->name;
+  entry.generation.arms = {arm};
+  entry.gates = std::move(gates);
+  return entry;
 }
 
 Result<std::vector<std::string>> ModelChange::LocalMembers() const {
@@ -162,14 +169,7 @@ Result<std::vector<std::string>> ModelChange::LocalMembers() const {
 
 Result<DeploymentEnd> ModelChange::Drive(const GenerationRecord::Arm& arm, std::map<std::string, std::string> gates) {
   DeploymentWish wish;
-  wish.prepare = CommandEntry(ControlEntry::Kind::kPrepare);
-  wish.prepare.action = action_;
-  wish.prepare.by = args_.by.empty() ? WhoAmI() : args_.by;
-  wish.prepare.reason = args_.reason;
-  wish.prepare.approved_by = args_.approved_by;
-  wish.prepare.generation.model = model_->name;
-  wish.prepare.generation.arms = {arm};
-  wish.prepare.gates = std::move(gates);
+  wish.prepare = Entry(ControlEntry::Kind::kPrepare, arm, std::move(gates));
   wish.timeout_ms = int64_t{args_.timeout_s} * 1000;
   wish.members = [this] { return LocalMembers(); };
   wish.progress = [this](const std::string& text) { Tell(text); };

@@ -108,6 +108,18 @@ TEST(ControlState, WhatIsAbandonedHasNoEffect) {
   EXPECT_EQ(state.Newest("gbt"), nullptr);
 }
 
+TEST(ControlState, WhatWasRefusedBeforeAnybodyWasAskedIsKept) {
+  ControlState state;
+  state.Apply(Entry(1, Kind::kPrepare, "open", "8"));
+  ControlEntry refused = Entry(2, Kind::kAbandoned, "refused", "9");
+  refused.reasons = {"always: row 3 is wrong"};
+  state.Apply(refused);
+  ASSERT_NE(state.Find("refused"), nullptr);
+  EXPECT_EQ(state.Find("refused")->state, State::kAbandoned);
+  EXPECT_EQ(state.Find("refused")->end.reasons, refused.reasons);
+  EXPECT_EQ(state.Open("gbt")->prepare.deployment, "open");
+}
+
 TEST(ControlState, KeepsWhichGenerationScoredAPartitionFromWhere) {
   ControlState state;
   ControlEntry serves = Entry(1, Kind::kServes, "");
