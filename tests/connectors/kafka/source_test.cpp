@@ -162,7 +162,7 @@ TEST(KafkaSource, GivesTheLaneItsTurnWhileRecordsComeThatBecomeNoRow) {
     before = lane.kafka().tombstones();
   }
   EXPECT_EQ(before, 20'000u);
-  EXPECT_EQ(next, 20'000) << "the lag of such a partition reaches 0 only if its positions are told";
+  EXPECT_EQ(next, 20'000) << "the lag of such a partition reaches 0 only if its positions are reported";
 }
 
 TEST(KafkaSource, FetchesOnAsSoonAsItsQueueHasRoomInBytes) {
