@@ -241,7 +241,7 @@ class InputBinder {
         return;
       }
       columns->push_back(column);
-      input->columns.push_back({column->id, column->name, column->type.IsScalar() ? 1 : column->type.Elements(), own});
+      input->columns.push_back({column->id, own, column->name, column->type.IsScalar() ? 1 : column->type.Elements()});
       input->width += input->columns.back().elements;
     };
     if (at.is_array()) {

@@ -200,9 +200,11 @@ void SelectRows(const Features& features, std::span<const uint8_t> active, const
       CheckColumn(plan, input, features[feature], static_cast<size_t>(feature.elements), usable);
     }
   }
+  const uint8_t* wanted = active.data();
+  const uint8_t* ok = usable->data();
   for (uint32_t row = 0; row < count; ++row) {
-    if (!active[row]) continue;
-    if ((*usable)[row]) {
+    if (!wanted[row]) continue;
+    if (ok[row]) {
       rows->push_back(row);
     } else {
       bad->push_back(Explain(features, plan, row));

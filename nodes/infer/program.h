@@ -24,9 +24,9 @@ struct OwnFeature {
 // One column that feeds a model input.
 struct FeatureColumn {
   ColumnId id;
+  int own = -1;  // index into InferPlan::own; -1: the column `id` of the batch
   std::string name;
   int64_t elements = 1;  // values per row
-  int own = -1;          // index into InferPlan::own; -1: the column `id` of the batch
 };
 
 // One input of the model and the columns that feed it: their values side by side make a row.
