@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <iterator>
+#include <utility>
 
 #include "engine/printable.h"
 #include "engine/text/instant.h"
@@ -46,6 +47,8 @@ std::string ReusedText(const RestartPlan& plan) {
   for (const RestartPlan::Reused& reused : plan.results_reused) {
     text +=
         (text.empty() ? "" : "\n") + reused.node + ": " + Count(reused.rows, "row") + ", " + BytesText(reused.bytes);
+    const char* by = ", made by ";
+    for (const std::string& version : reused.versions) text += std::exchange(by, ", ") + version;
   }
   return text.empty() ? "nothing" : text;
 }
@@ -133,8 +136,10 @@ std::string RestartPlanText(const Failure& failure, const RestartPlan& plan) {
 std::string RestartPlanJson(const RestartPlan& plan) {
   std::vector<std::string> reused;
   for (const RestartPlan::Reused& each : plan.results_reused) {
-    reused.push_back(
-        JsonObject().AddText("node", each.node).AddNumber("rows", each.rows).AddNumber("bytes", each.bytes).text());
+    JsonObject json;
+    json.AddText("node", each.node).AddNumber("rows", each.rows).AddNumber("bytes", each.bytes);
+    if (!each.versions.empty()) json.AddJson("versions", JsonStrings(each.versions));
+    reused.push_back(json.text());
   }
   JsonObject json;
   json.AddText("from", plan.from).AddJson("stages_to_run", JsonStrings(plan.stages_to_run));

@@ -31,7 +31,7 @@ RestartPlan FromScore() {
   RestartPlan plan;
   plan.from = "score";
   plan.stages_to_run = {"score", "out"};
-  plan.results_reused = {{"check", 256, 9000}, {"feat", 256, 40'000}};
+  plan.results_reused = {{"check", 256, 9000}, {"feat", 256, 40'000, {"gbt@7", "gbt@8"}}};
   plan.records = 256;
   plan.changes = {"score (infer): model file changed"};
   plan.token = "ab12cd";
@@ -63,7 +63,8 @@ TEST(RestartPlanView, JsonHasTheMembersThatScriptsRelyOn) {
   json shown = json::parse(RestartPlanJson(plan));
   EXPECT_EQ(shown["from"], "score");
   EXPECT_EQ(shown["stages_to_run"], json({"score", "out"}));
-  EXPECT_EQ(shown["results_reused"][1], json({{"node", "feat"}, {"rows", 256}, {"bytes", 40000}}));
+  EXPECT_EQ(shown["results_reused"][1],
+            json({{"node", "feat"}, {"rows", 256}, {"bytes", 40000}, {"versions", {"gbt@7", "gbt@8"}}}));
   EXPECT_EQ(shown["records"], 256);
   EXPECT_EQ(shown["changes"], json({"score (infer): model file changed"}));
   EXPECT_TRUE(shown["refused"].is_null());
@@ -86,9 +87,10 @@ TEST(RestartPlanView, TextTellsWhatRunsWhatIsReusedAndWhyItIsRefused) {
   plan.unclaimed = 3;
   plan.refused = "the consumer of check is gone: --drop-unclaimed";
   const std::string text = RestartPlanText(ModelIsGone(), plan);
-  for (const char* part : {"restart from \"score\"", "score, out", "check: 256 rows, 9.0 kB", "feat: 256 rows, 40.0 kB",
-                           "256, then live input", "3 records", "model file changed", "ab12cd",
-                           "refused: the consumer of check is gone: --drop-unclaimed"}) {
+  for (const char* part :
+       {"restart from \"score\"", "score, out", "check: 256 rows, 9.0 kB",
+        "feat: 256 rows, 40.0 kB, made by gbt@7, gbt@8", "256, then live input", "3 records", "model file changed",
+        "ab12cd", "refused: the consumer of check is gone: --drop-unclaimed"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " is not in:\n" << text;
   }
 }
