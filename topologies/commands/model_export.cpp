@@ -49,6 +49,10 @@ std::string Kitfile(const ModelPackage& package) {
 }  // namespace
 
 int CommandModelExport(const PackageArgs& args, CommandIo& io) {
+  if (args.tar.empty() == args.kitfile.empty()) {
+    io.err << "anabranch model export: name one file to write: --tar FILE or --kitfile FILE\n";
+    return kExitUsage;
+  }
   const OpenedPackage opened(args.place);
   std::vector<PackageFault> faults = opened.faults;
   const std::string& out = args.tar.empty() ? args.kitfile : args.tar;

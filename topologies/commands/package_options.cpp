@@ -58,11 +58,9 @@ void AddPackageCommands(CLI::App* model, PackageArgs* args,
   CLI::App* write = command("export", "Writes a package as one file.",
                             "anabranch model export models/gbt-8 --tar gbt-8.tar", CommandModelExport);
   AddPlace(write, args);
-  auto* form = write->add_option_group("form");
-  form->add_option("--tar", args->tar, "a tar; the same files make the same bytes")->type_name("FILE");
-  form->add_option("--kitfile", args->kitfile, "a Kitfile that describes the package (KitOps, ModelPack)")
+  write->add_option("--tar", args->tar, "write a tar; the same files make the same bytes")->type_name("FILE");
+  write->add_option("--kitfile", args->kitfile, "write a Kitfile that describes the package (KitOps, ModelPack)")
       ->type_name("FILE");
-  form->require_option(1);
 }
 
 }  // namespace anabranch
