@@ -53,6 +53,9 @@ class Served:
             try:
                 connection.sendall(data)
                 connection.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # it answered and closed meanwhile
+            try:
                 while part := connection.recv(65536):
                     answer += part
             except OSError:

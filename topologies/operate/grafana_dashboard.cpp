@@ -173,7 +173,12 @@ DashboardRow ModelsRow() {
             "stat",
             "s",
             4,
-            {{"max by (node, model, version) (anabranch_model_load_seconds$S)", "{{node}} {{model}}@{{version}}"}}}}};
+            {{"max by (node, model, version) (anabranch_model_load_seconds$S)", "{{node}} {{model}}@{{version}}"}}},
+           {"Generation",
+            "timeseries",
+            "short",
+            24,
+            {{"max by (model, version) (anabranch_model_generation$S) or vector(0)", "{{model}}@{{version}}"}}}}};
 }
 
 DashboardRow EpochsRow() {
