@@ -182,7 +182,7 @@ class Deployer {
             .waiting = {}};
   }
 
-  // Waits until the new generation scores every partition that is known.
+  // Waits until the new generation scores every partition that is known and has no later place to begin.
   Result<DeploymentEnd> Active(uint32_t number) {
     DeploymentEnd end{.kind = DeploymentEnd::Kind::kActive,
                       .generation = number,
@@ -195,7 +195,7 @@ class Deployer {
     while (!members.empty()) {
       end.waiting.clear();
       for (const auto& [partition, served] : state_.served()) {
-        if (served.back().number < number) end.waiting.push_back(partition);
+        if (served.back().number < number && !record_.at.contains(partition)) end.waiting.push_back(partition);
       }
       const bool stop = wish_.cancel != nullptr && wish_.cancel->draining();
       const Moment now = std::chrono::steady_clock::now();

@@ -160,6 +160,26 @@ class OverRestarts(Deployments):
                 self.assertNotIn(version, {row[3] for row in rows[count - 50:count]})
                 count += 50
 
+    def test_a_version_begins_at_the_offset_that_is_named(self):
+        self.write("in.jsonl")
+
+        def run(begin, end):
+            self.append(begin, end)
+            self.anabranch("run", self.topology, "--once", code=0)
+            return [row[3] for row in self.check_rows(end)]
+        run(0, 20)
+        partition = "/".join(self.rows()[0][0].split("/")[:2])
+        where = f"offsets:{partition}={sum(len(json.dumps({'n': n})) + 1 for n in range(39))}"
+        self.assertEqual(self.model("deploy", "sum@8", "--at", where)["result"], "active")
+        self.assertEqual(self.model("deploy", "sum@8", "--at", where)["result"], "already")
+        self.assertEqual(run(20, 30), ["7"] * 30)
+        self.assertEqual(run(30, 60), ["7"] * 39 + ["8"] * 21)
+        self.model("deploy", "sum@9", "--at", f"offsets:{partition}=5")  # it is beyond that
+        self.assertEqual(run(60, 70)[60:], ["9"] * 10)
+        for wrong in ("later", "offsets:", f"offsets:{partition}=x", "offsets:nowhere/0=5", f"offsets:{partition}=5,"):
+            refused = self.anabranch("model", "deploy", self.topology, "sum@8", "--at", wrong, code=2)
+            self.assertIn("--at", refused.stderr)
+
     def test_a_package_that_history_names_is_kept_and_one_that_is_lost_is_named(self):
         self.write("in.jsonl")
         self.append(0, 10)

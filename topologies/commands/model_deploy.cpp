@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <ostream>
 #include <set>
@@ -35,6 +36,7 @@ class ModelChange {
   int ReportFaults(const std::vector<std::string>& reasons);
   bool Gate(const RegistryEntry& entry, std::map<std::string, std::string>* gates, int* code);
   bool KnownOtherwise(const GenerationRecord::Arm& arm) const;
+  Status ReadPlace();
   ControlEntry Entry(ControlEntry::Kind kind, const GenerationRecord::Arm& arm,
                      std::map<std::string, std::string> gates) const;
   Result<DeploymentEnd> Drive(const GenerationRecord::Arm& arm, std::map<std::string, std::string> gates);
@@ -51,6 +53,7 @@ class ModelChange {
   CheckedTopology checked_;
   const PlanModel* model_ = nullptr;
   std::string version_, state_dir_;
+  std::map<std::string, int64_t> at_;  // GenerationRecord::at
   std::unique_ptr<ControlLog> log_;
   ControlState state_;
 };
@@ -129,6 +132,44 @@ bool ModelChange::KnownOtherwise(const GenerationRecord::Arm& arm) const {
   });
 }
 
+// --at: "next", or "offsets:payments/0=1200,payments/1=1180".
+Status ModelChange::ReadPlace() {
+  constexpr std::string_view kOffsets = "offsets:";
+  std::string_view rest = args_.at;
+  if (rest == "next") return Status::Ok();
+  const auto wrong = [&](const std::string& why) {
+    return Status(Code::kInvalid, "--at \"" + args_.at + "\": " + why +
+                                      "; write next, or offsets:TOPIC/PARTITION=OFFSET with a comma between two");
+  };
+  if (!rest.starts_with(kOffsets)) return wrong("it is neither");
+  if (checked_.plan->managed.size() > 1) {
+    return {Code::kInvalid,
+            "--at offsets: the topology has several models with versions, and a change of one would wait "
+            "for the offsets of another; deploy at the next batch"};
+  }
+  rest.remove_prefix(kOffsets.size());
+  for (size_t comma = 0; comma != std::string_view::npos;) {
+    comma = rest.find(',');
+    const std::string_view item = rest.substr(0, comma);
+    if (comma != std::string_view::npos) rest.remove_prefix(comma + 1);
+    const size_t equals = item.rfind('=');
+    const std::string partition(item.substr(0, equals == std::string_view::npos ? 0 : equals));
+    const std::string_view digits = item.substr(partition.empty() ? item.size() : equals + 1);
+    int64_t offset = -1;
+    const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), offset);
+    if (read.ec != std::errc() || read.ptr != digits.data() + digits.size() || offset < 0) {
+      return wrong("\"" + std::string(item) + "\" is no partition with an offset");
+    }
+    if (!state_.served().empty() && !state_.served().contains(partition)) {
+      std::vector<std::string> known;
+      for (const auto& [each, served] : state_.served()) known.push_back(each);
+      return wrong("there is no partition \"" + partition + "\"; " + Suggest(partition, known));
+    }
+    at_[partition] = offset;
+  }
+  return Status::Ok();
+}
+
 // The package by itself, and with the nodes of the topology, in a process of its own.
 bool ModelChange::Gate(const RegistryEntry& entry, std::map<std::string, std::string>* gates, int* code) {
   std::vector<std::string> words = {"--for", args_.file};
@@ -158,6 +199,7 @@ ControlEntry ModelChange::Entry(ControlEntry::Kind kind, const GenerationRecord:
   entry.approved_by = args_.approved_by;
   entry.generation.model = model_->name;
   entry.generation.arms = {arm};
+  entry.generation.at = at_;
   entry.gates = std::move(gates);
   return entry;
 }
@@ -193,6 +235,9 @@ int ModelChange::Report(const Result<DeploymentEnd>& end, const GenerationRecord
           << ", generation " << end->generation << "\n";
   if (already) return kExitOk;
   if (end->instances.empty()) io_.err << "no instance runs: it scores from the next start on\n";
+  for (const auto& [partition, offset] : at_) {
+    io_.err << "partition " << Printable(partition) << ": from offset " << offset << " on\n";
+  }
   for (const std::string& partition : end->waiting) {
     io_.err << "partition " << partition << " was not switched yet: its instance does so at its next batch\n";
   }
@@ -211,6 +256,10 @@ int ModelChange::DeployVersion() {
     return Refuse({Code::kInvalid, "no deployment of model \"" + model_->name +
                                        "\" is open: there is nothing to go on "
                                        "with"});
+  }
+  if (const Status place = ReadPlace(); !place.ok()) {
+    io_.err << "anabranch model deploy: " << PrintableLines(place.message()) << "\n";
+    return kExitUsage;
   }
   std::vector<std::string> skipped;
   const auto arm = FindVersion(*model_, version_);

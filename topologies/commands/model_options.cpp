@@ -34,6 +34,13 @@ void AddModelChanges(CLI::App& model, ModelChangeArgs* args,
       ->required()
       ->type_name("");
   AddGrounds(deploy, args);
+  deploy
+      ->add_option(
+          "--at", args->at,
+          "where each partition begins to be scored by it: next, or offsets:TOPIC/PARTITION=OFFSET,…; partitions "
+          "that are not named begin at their next batch")
+      ->type_name("WHERE")
+      ->capture_default_str();
   deploy->add_flag("--resume", args->resume, "only go on with a deployment that was begun");
   deploy->footer(
       "Checks the package and its contract with the nodes, then asks every instance to load it. Only when all can, it\n"
