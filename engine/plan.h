@@ -92,6 +92,7 @@ struct PlanModel {
   std::string name;
   std::string registry;  // folder with its packages, absolute
   std::string start;     // the version that scores before any deployment
+  std::string key;       // file of the public key that signed its packages, absolute; empty: no signature is asked for
 };
 
 struct EpochLimits {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "engine/models/package_signature.h"
 #include "engine/printable.h"
 #include "nodes/infer/bind.h"
 
@@ -80,7 +81,7 @@ class Finder {
     std::vector<PackageFault> found;
     auto package = ReadPackage(place, scratch.path(), &found);
     for (const PackageFault& fault : found) Fault(FaultCode::kModelLoad, *start, Described(place, fault));
-    if (package == nullptr) return false;
+    if (package == nullptr || !IsSigned(*start, *package)) return false;
     // What a tar was unpacked to goes away again: nobody will ask for that path.
     const std::string path = ModelPathOf(*package);
     const auto file = package->folder == place ? models.Get(path) : ReadModelFile(path);
@@ -91,6 +92,17 @@ class Finder {
   }
 
  private:
+  // By the key that the topology names, if it names one.
+  bool IsSigned(const ConfigValue& start, const ModelPackage& package) {
+    const ConfigValue* verify = entry_.Find("verify");
+    const ConfigValue* key = verify == nullptr ? nullptr : verify->Find("key");
+    if (key == nullptr || !key->is_string()) return true;
+    const Result<std::string> file = services_.ResolvePath(key->text);
+    if (!file.ok()) return false;  // a fault of the section itself
+    const Status status = VerifyPackageSignature(package, *file);
+    return status.ok() || Fault(FaultCode::kModelLoad, start, "package " + package.place + ": " + status.message());
+  }
+
   bool Fault(FaultCode code, const ConfigValue& at, std::string message, std::string hint = {}) {
     faults_.Add(code, at, std::move(message), std::move(hint));
     return false;

@@ -1,7 +1,9 @@
 """Versions of a model that come and go while a stream runs: deploy, refuse, roll back, history, and kills between."""
 import json
 import shutil
+import signal
 import sqlite3
+import subprocess
 
 import harness
 import live
@@ -104,6 +106,29 @@ class OnALiveStream(Deployments):
         self.assertTrue(events[2]["reasons"])
         self.assertIn("alarms", self.anabranch("model", "history", self.topology, code=0).stdout)
 
+    def test_a_rollback_goes_further_back_and_one_that_was_stopped_goes_on(self):
+        self.write()
+        run = self.begin()
+        self.feed_numbers(run, 0, 4)
+        for version in ("8", "9"):
+            self.model("deploy", f"sum@{version}")
+        self.assertEqual(self.model("rollback", "sum")["version"], "8")
+        self.assertEqual(self.model("rollback", "sum")["version"], "7")
+        refused = self.model("rollback", "sum", code=1)
+        self.assertIn("--to", refused["message"])
+        self.model("deploy", "sum@9")
+        run.process.send_signal(signal.SIGSTOP)
+        command = self.start("model", "rollback", self.topology, "sum", "--format", "json")
+        self.wait_until("a rollback is open", 20, lambda: self.model("history", "sum")[-1]["state"] == "open", command)
+        command.process.send_signal(signal.SIGINT)
+        self.assertEqual(command.wait(20), 75, command.stderr)
+        run.process.send_signal(signal.SIGCONT)
+        again = self.model("rollback", "sum")
+        self.assertEqual((again["result"], again["version"]), ("active", "7"))
+        self.feed_numbers(run, 4, 8)
+        self.finish(run)
+        self.assertEqual([row[3] for row in self.check_rows(8)][4:], ["7"] * 4)
+
     def dies(self, point):
         """It is gone, so it has no say: what it did not refuse scores from its next start on."""
         self.write()
@@ -179,6 +204,39 @@ class OverRestarts(Deployments):
         for wrong in ("later", "offsets:", f"offsets:{partition}=x", "offsets:nowhere/0=5", f"offsets:{partition}=5,"):
             refused = self.anabranch("model", "deploy", self.topology, "sum@8", "--at", wrong, code=2)
             self.assertIn("--at", refused.stderr)
+
+    def test_only_packages_that_the_key_signed_score(self):
+        def openssl(*arguments):
+            subprocess.run(["openssl", *map(str, arguments)], check=True, cwd=self.folder, capture_output=True, timeout=30)
+
+        def sign(version, key):
+            folder = self.registry / f"sum-{version}"
+            openssl("pkeyutl", "-sign", "-rawin", "-inkey", f"{key}.key", "-in", folder / "model.json", "-out", folder / "model.sig")
+        for key in ("release", "other"):
+            openssl("genpkey", "-algorithm", "ed25519", "-out", f"{key}.key")
+            openssl("pkey", "-in", f"{key}.key", "-pubout", "-out", f"{key}.pub")
+        self.write("in.jsonl")
+        value = json.loads(self.topology.read_text())
+        value["models"]["sum"]["verify"] = {"key": "release.pub"}
+        harness.write_json(self.topology, value)
+        self.append(0, 10)
+        self.assertIn("model.sig", self.anabranch("check", self.topology, code=78).stdout)
+        sign("7", "release")
+        self.anabranch("run", self.topology, "--once", code=0)
+        for signer in (None, "other"):
+            if signer is not None:
+                sign("8", signer)
+            refused = self.model("deploy", "sum@8", code=1)
+            self.assertTrue(refused["reasons"][0].startswith("signature: model.sig"), refused)
+        sign("8", "release")
+        self.assertEqual(self.model("deploy", "sum@8")["result"], "active")
+        self.append(10, 20)
+        self.anabranch("run", self.topology, "--once", code=0)
+        self.assertEqual([row[3] for row in self.check_rows(20)][9:11], ["7", "8"])
+        (self.state / "models" / self.model("history", "sum")[-1]["digest"] / "model.sig").write_bytes(b"x" * 64)
+        self.append(20, 30)
+        lost = self.anabranch("run", self.topology, "--once", code=78)
+        self.assertIn("model.sig", lost.stderr)
 
     def test_a_package_that_history_names_is_kept_and_one_that_is_lost_is_named(self):
         self.write("in.jsonl")

@@ -1,8 +1,8 @@
+#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <ostream>
 #include <set>
 
@@ -37,6 +37,8 @@ class ModelChange {
   bool Gate(const RegistryEntry& entry, std::map<std::string, std::string>* gates, int* code);
   bool KnownOtherwise(const GenerationRecord::Arm& arm) const;
   Status ReadPlace();
+  Result<bool> EndOpen(const ControlState::Deployment& open);
+  const ControlState::Generation* Before(const ControlState::Generation& current) const;
   ControlEntry Entry(ControlEntry::Kind kind, const GenerationRecord::Arm& arm,
                      std::map<std::string, std::string> gates) const;
   Result<DeploymentEnd> Drive(const GenerationRecord::Arm& arm, std::map<std::string, std::string> gates);
@@ -58,9 +60,10 @@ class ModelChange {
   ControlState state_;
 };
 
+// The account of this process; a number where it has no name, as in a container.
 std::string WhoAmI() {
-  const char* user = std::getenv("USER");
-  return user == nullptr ? "" : user;
+  const passwd* account = getpwuid(geteuid());
+  return account == nullptr ? "uid " + std::to_string(geteuid()) : account->pw_name;
 }
 
 int ModelChange::Refuse(const Status& status) {
@@ -174,6 +177,7 @@ Status ModelChange::ReadPlace() {
 bool ModelChange::Gate(const RegistryEntry& entry, std::map<std::string, std::string>* gates, int* code) {
   std::vector<std::string> words = {"--for", args_.file};
   for (const std::string& path : args_.allow_paths) words.insert(words.end(), {"--allow-path", path});
+  if (!model_->key.empty()) words.insert(words.end(), {"--key", model_->key});
   PackageVerdict verdict = CheckInChild(entry.place, words, args_.timeout_s * 1000);
   *gates = std::move(verdict.measured);
   if (verdict.faults.empty()) return true;
@@ -286,20 +290,54 @@ int ModelChange::DeployVersion() {
   return Report(Drive(*arm, std::move(gates)), *arm);
 }
 
+// Ends an open deployment. False: it scores already, since another command was faster.
+Result<bool> ModelChange::EndOpen(const ControlState::Deployment& open) {
+  ControlEntry by = CommandEntry(ControlEntry::Kind::kAbandoned);
+  by.action = action_;
+  by.by = args_.by.empty() ? WhoAmI() : args_.by;
+  by.reason = args_.reason;
+  const std::string id = open.prepare.deployment;
+  const std::string version = open.prepare.generation.arms.front().version;
+  const std::string reason = "ended by a rollback" + (args_.reason.empty() ? "" : ": " + args_.reason);
+  RETURN_IF_ERROR(Abandon(*log_, open, by, {reason}));
+  ASSIGN_OR_RETURN(state_, ReadControlState(*log_));
+  const ControlState::Deployment* now = state_.Find(id);
+  const bool ended = now == nullptr || now->state != ControlState::Deployment::State::kActive;
+  if (ended) Tell("ended the deployment of version " + Printable(version));
+  return ended;
+}
+
+// The generation to go back to; null: there is none. Without --to: what scored before the version of now was deployed,
+// so that a second rollback goes one version further back, and not forward again.
+const ControlState::Generation* ModelChange::Before(const ControlState::Generation& current) const {
+  uint32_t deployed = current.number;
+  for (const ControlState::Generation& each : state_.generations()) {
+    const bool same = each.record().model == model_->name && each.serving().digest == current.serving().digest;
+    if (same && each.active.action != "rollback") deployed = each.number;
+  }
+  const ControlState::Generation* target = nullptr;
+  for (const ControlState::Generation& each : state_.generations()) {
+    if (each.record().model != model_->name) continue;
+    const bool before = each.number < deployed && each.serving().digest != current.serving().digest;
+    if (version_.empty() ? before : each.serving().version == version_) target = &each;
+  }
+  return target;
+}
+
 int ModelChange::RollBack() {
   int code = kExitOk;
   if (!Begin(&code)) return code;
-  const ControlState::Generation* current = state_.Newest(model_->name);
   if (const ControlState::Deployment* open = state_.Open(model_->name)) {
-    ControlEntry by = CommandEntry(ControlEntry::Kind::kAbandoned);
-    by.action = action_;
-    by.by = args_.by.empty() ? WhoAmI() : args_.by;
-    by.reason = args_.reason;
-    const std::string reason = "ended by a rollback" + (args_.reason.empty() ? "" : ": " + args_.reason);
-    if (const Status ended = Abandon(*log_, *open, by, {reason}); !ended.ok()) return Refuse(ended);
-    Tell("ended the deployment of version " + Printable(open->prepare.generation.arms.front().version));
+    const GenerationRecord::Arm wanted = open->prepare.generation.arms.front();
+    if (open->prepare.action == action_ && (version_.empty() || version_ == wanted.version)) {
+      version_ = wanted.version;
+      return Report(Drive(wanted, {}), wanted);  // goes on with it
+    }
+    const Result<bool> ended = EndOpen(*open);
+    if (!ended.ok()) return Refuse(ended.status());
     // It had not begun to score, so what scored before it still does.
-    if (version_.empty() && current != nullptr) {
+    const ControlState::Generation* current = state_.Newest(model_->name);
+    if (*ended && version_.empty() && current != nullptr) {
       DeploymentEnd end{.kind = DeploymentEnd::Kind::kAlready,
                         .generation = current->number,
                         .instances = {},
@@ -308,16 +346,13 @@ int ModelChange::RollBack() {
       return Report(end, current->serving());
     }
   }
-  const ControlState::Generation* target = nullptr;
-  for (const ControlState::Generation& each : state_.generations()) {
-    if (each.record().model != model_->name || current == nullptr) continue;
-    const bool other = each.serving().digest != current->serving().digest;
-    if (version_.empty() ? other : each.serving().version == version_) target = &each;
-  }
+  const ControlState::Generation* current = state_.Newest(model_->name);
+  const ControlState::Generation* target = current == nullptr ? nullptr : Before(*current);
   if (target == nullptr) {
-    return Refuse({Code::kInvalid, version_.empty() ? "model \"" + model_->name + "\" had no other version before"
-                                                    : "version \"" + version_ + "\" of model \"" + model_->name +
-                                                          "\" never scored; deploy it"});
+    return Refuse({Code::kInvalid,
+                   version_.empty()
+                       ? "model \"" + model_->name + "\" had no other version before; name one with --to"
+                       : "version \"" + version_ + "\" of model \"" + model_->name + "\" never scored; deploy it"});
   }
   const GenerationRecord::Arm arm = target->serving();
   version_ = arm.version;

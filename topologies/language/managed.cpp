@@ -17,7 +17,15 @@ void BindManaged(const ConfigValue& root, const Registry& registry, const Broken
       faults.Add(FaultCode::kPath, *folder, resolved.status().message());
       continue;
     }
-    plan.managed.push_back({model.name, std::move(resolved).value(), std::string(model.Text("start"))});
+    PlanModel managed{model.name, std::move(resolved).value(), std::string(model.Text("start")), {}};
+    const ConfigValue* verify = model.Find("verify");
+    const ConfigValue* key = verify == nullptr ? nullptr : verify->Find("key");
+    if (key != nullptr) {
+      Result<std::string> file = services.ResolvePath(key->text);
+      if (!file.ok()) faults.Add(FaultCode::kPath, *key, file.status().message());
+      if (file.ok()) managed.key = std::move(file).value();
+    }
+    plan.managed.push_back(std::move(managed));
   }
   const ConfigValue* control = root.Find("control");
   if (control == nullptr || broken.contains(control)) return;

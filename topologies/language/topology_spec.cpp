@@ -212,6 +212,9 @@ std::vector<FieldSpec> ModelFields() {
       {"swap", Shape::Enum({"beside", "in_place"}), false, "\"beside\"",
        "With `registry`: a new version is loaded while the old one scores (\"beside\"). \"in_place\" is not "
        "supported yet."},
+      {"verify", Shape::Object({{"key", Shape::Path(), true, "", "File with the public key, PEM."}}), false, "",
+       "With `registry`: packages that this key did not sign are refused, the one of `start` too "
+       "(`model check --key`)."},
       {"sha256", Shape::String(), false, "",
        "SHA-256 as `anabranch model inspect` prints it, 64 hex digits; another model is refused. It covers the data "
        "files beside the model."},

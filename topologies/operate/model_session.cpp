@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <utility>
 
 #include "engine/fault.h"
 #include "engine/models/deployment.h"
 #include "engine/models/model_store.h"
 #include "engine/models/package.h"
+#include "engine/models/package_signature.h"
 #include "engine/run/ledger.h"
 #include "engine/run/run_state.h"
 
@@ -71,13 +73,17 @@ Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOp
   }
   if (parts.models.empty()) return std::unique_ptr<ModelAgent>();
   ASSIGN_OR_RETURN(parts.log, OpenControlLog(plan, options.state_dir));
-  parts.find = [state_dir = options.state_dir](const ModelAgent::Model& model,
-                                               const std::string& digest) -> Result<std::string> {
+  std::map<std::string, std::string> keys;
+  for (const PlanModel& model : plan.managed) keys[model.name] = model.key;
+  parts.find = [state_dir = options.state_dir, keys](const ModelAgent::Model& model,
+                                                     const std::string& digest) -> Result<std::string> {
     ASSIGN_OR_RETURN(const auto package, ModelStore(state_dir).Find(digest, model.registry));
+    const std::string& key = keys.at(model.name);
+    if (!key.empty()) RETURN_IF_ERROR(VerifyPackageSignature(*package, key));
     return package->folder;
   };
   parts.start = [](const ModelAgent::Model& model) {
-    return FindVersion({model.name, model.registry, model.start}, model.start);
+    return FindVersion({model.name, model.registry, model.start, {}}, model.start);
   };
   parts.gates = std::move(gates);
   parts.warn = std::move(warn);
