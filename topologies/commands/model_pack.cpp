@@ -23,7 +23,8 @@ int CommandModelPack(const PackageArgs& args, CommandIo& io) {
   } else if (faults.empty()) {
     const PackageManifest& manifest = opened.package->manifest;
     io.out << "packed " << Printable(manifest.name) << "@" << Printable(manifest.version) << ": "
-           << manifest.files.size() << " files, digest " << manifest.digest << "\n";
+           << manifest.files.size() << (manifest.files.size() == 1 ? " file" : " files") << ", digest "
+           << manifest.digest << "\n";
   } else {
     PrintPackageFaults(args.place, faults, io.err);
   }

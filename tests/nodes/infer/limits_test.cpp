@@ -86,7 +86,12 @@ TEST_F(InferLimits, CallsThatAreInTimeAreNotEndedHoweverLongTheBatchTakes) {
   int64_t turns = 1000;
   double call = 0;
   for (; call < kLimit / 40; turns *= 2) call = seconds(turns, 2);
-  EXPECT_GT(seconds(turns / 2, static_cast<size_t>(16 * 1.5 * kLimit / call)), kLimit);
+  // What a call takes varies with what else the machine does: more rows until the batch took long enough.
+  double batch = 0;
+  for (auto rows = static_cast<size_t>(16 * 1.5 * kLimit / call); batch <= kLimit && rows < 1'000'000; rows *= 2) {
+    batch = seconds(turns / 2, rows);
+  }
+  EXPECT_GT(batch, kLimit);
 }
 
 TEST_F(InferLimits, ARandomModelIsRefusedUnlessItIsAllowed) {
