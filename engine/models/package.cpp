@@ -5,6 +5,7 @@
 #include <set>
 #include <system_error>
 
+#include "engine/fault.h"
 #include "engine/models/package_files.h"
 #include "engine/models/package_manifest.h"
 #include "engine/models/package_tar.h"
@@ -216,6 +217,38 @@ Result<std::vector<RegistryEntry>> ListRegistry(const std::string& folder, std::
     entries.push_back(*std::move(entry));
   }
   return entries;
+}
+
+Result<RegistryEntry> FindInRegistry(const std::string& folder, const std::string& name, const std::string& version) {
+  std::vector<std::string> skipped;
+  ASSIGN_OR_RETURN(const std::vector<RegistryEntry> entries, ListRegistry(folder, &skipped));
+  std::vector<std::string> versions;
+  std::set<std::string> names;
+  const RegistryEntry* found = nullptr;
+  for (const RegistryEntry& entry : entries) {
+    names.insert(entry.name);
+    if (entry.name != name) continue;
+    versions.push_back(entry.version);
+    if (entry.version != version) continue;
+    if (found != nullptr && found->digest != entry.digest) {
+      return Status(Code::kInvalid, "model \"" + name + "\": two packages are version " + version + ": " +
+                                        found->place + " and " + entry.place + "; give one another version");
+    }
+    if (found == nullptr) found = &entry;
+  }
+  if (found != nullptr) return *found;
+  std::string text =
+      "model \"" + name + "\": the registry " + folder + " has no package of version \"" + version + "\"; ";
+  if (!versions.empty()) {
+    text += Suggest(version, versions);
+  } else if (names.empty()) {
+    text += "put a package there: anabranch model pack (docs/model-packages.md)";
+  } else {
+    text += "it has no package of that name (" + Suggest(name, {names.begin(), names.end()}) +
+            "): name the model here as its package is named";
+  }
+  for (const std::string& reason : skipped) text += "; omitted: " + reason;
+  return Status(Code::kInvalid, text);
 }
 
 }  // namespace anabranch

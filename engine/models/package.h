@@ -95,5 +95,8 @@ struct RegistryEntry {
   std::string place, name, version, digest;
 };
 Result<std::vector<RegistryEntry>> ListRegistry(const std::string& folder, std::vector<std::string>* skipped);
+// The package of one version of the model `name`. kInvalid: there is none, or two that differ; the text names those
+// that are there. kUnavailable: as ListRegistry.
+Result<RegistryEntry> FindInRegistry(const std::string& folder, const std::string& name, const std::string& version);
 
 }  // namespace anabranch

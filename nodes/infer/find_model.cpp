@@ -75,8 +75,12 @@ class Finder {
     }
     const Result<std::string> resolved = services_.ResolvePath(registry.text);
     if (!resolved.ok()) return Fault(FaultCode::kPath, registry, resolved.status().message());
-    std::string place;
-    if (!FindPlace(registry, *resolved, *start, &place)) return false;
+    const Result<RegistryEntry> entry = FindInRegistry(*resolved, plan_.model_name, start->text);
+    if (!entry.ok()) {
+      const bool unreadable = entry.status().code() == Code::kUnavailable;
+      return Fault(FaultCode::kModelLoad, unreadable ? registry : *start, entry.status().message());
+    }
+    const std::string& place = entry->place;
     const Scratch scratch;
     std::vector<PackageFault> found;
     auto package = ReadPackage(place, scratch.path(), &found);
@@ -110,37 +114,6 @@ class Finder {
 
   static std::string Described(const std::string& place, const PackageFault& fault) {
     return "package " + place + ": " + (fault.file.empty() ? "" : fault.file + ": ") + fault.message;
-  }
-
-  // The package of the version. Of several with this version, the one that is named as the model is here.
-  bool FindPlace(const ConfigValue& registry, const std::string& folder, const ConfigValue& start, std::string* place) {
-    std::vector<std::string> skipped;
-    const auto entries = ListRegistry(folder, &skipped);
-    if (!entries.ok()) return Fault(FaultCode::kModelLoad, registry, entries.status().message());
-    std::vector<const RegistryEntry*> fitting;
-    std::vector<std::string> versions;
-    for (const RegistryEntry& entry : *entries) {
-      versions.push_back(entry.version);
-      if (entry.version == start.text) fitting.push_back(&entry);
-    }
-    if (fitting.empty()) {
-      std::string hint = Suggest(start.text, versions);
-      if (versions.empty()) hint = "put a package there: anabranch model pack (docs/model-packages.md)";
-      for (const std::string& reason : skipped) hint += "; omitted: " + reason;
-      return Fault(FaultCode::kModelLoad, start,
-                   "registry \"" + registry.text + "\" has no package of version \"" + start.text + "\"", hint);
-    }
-    const auto named =
-        std::ranges::find_if(fitting, [this](const RegistryEntry* each) { return each->name == plan_.model_name; });
-    if (fitting.size() > 1 && named == fitting.end()) {
-      return Fault(FaultCode::kModelLoad, start,
-                   "registry \"" + registry.text + "\" has " + std::to_string(fitting.size()) +
-                       " packages of version \"" + start.text + "\", of other models: \"" + fitting[0]->name +
-                       "\" and \"" + fitting[1]->name + "\"",
-                   "name the model here as its package is named, or give each model a registry of its own");
-    }
-    *place = (named == fitting.end() ? fitting[0] : *named)->place;
-    return true;
   }
 
   void TakeSettings() {

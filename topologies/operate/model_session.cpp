@@ -1,11 +1,9 @@
 #include "topologies/operate/model_session.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <utility>
 
-#include "engine/fault.h"
 #include "engine/models/deployment.h"
 #include "engine/models/model_store.h"
 #include "engine/models/package.h"
@@ -35,25 +33,8 @@ Result<std::unique_ptr<ControlLog>> OpenControlLog(const Plan& plan, const std::
 }
 
 Result<GenerationRecord::Arm> FindVersion(const PlanModel& model, const std::string& version) {
-  std::vector<std::string> skipped;
-  ASSIGN_OR_RETURN(const std::vector<RegistryEntry> entries, ListRegistry(model.registry, &skipped));
-  std::vector<std::string> known;
-  const RegistryEntry* found = nullptr;
-  for (const RegistryEntry& entry : entries) {
-    if (entry.name != model.name) continue;
-    known.push_back(entry.version);
-    if (entry.version != version) continue;
-    if (found != nullptr && found->digest != entry.digest) {
-      return Status(Code::kInvalid, "model \"" + model.name + "\": two packages are version " + version + ": " +
-                                        found->place + " and " + entry.place + "; give one another version");
-    }
-    found = &entry;
-  }
-  if (found != nullptr) return GenerationRecord::Arm{version, found->digest};
-  std::string text = "model \"" + model.name + "\": the registry " + model.registry + " has no version \"" + version +
-                     "\"; " + (known.empty() ? "it has no package of that name" : Suggest(version, known));
-  for (const std::string& each : skipped) text += "; " + each;
-  return Status(Code::kInvalid, text);
+  ASSIGN_OR_RETURN(const RegistryEntry found, FindInRegistry(model.registry, model.name, version));
+  return GenerationRecord::Arm{found.version, found.digest};
 }
 
 Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOptions& options,

@@ -116,6 +116,23 @@ TEST(InferPackage, TheFaultOfAMissingVersionNamesThoseThatAreThere) {
   EXPECT_NE(faults.find("11"), std::string::npos) << faults;
 }
 
+TEST(InferPackage, ThePackageIsTheOneThatARunWouldFind) {
+  ManagedCase twice;
+  twice.registry.Pack("1", LookupModel());
+  std::filesystem::rename(twice.registry.path() + "/m-1", twice.registry.path() + "/m-0");
+  twice.registry.Pack("1", IntegerTableModel());
+  EXPECT_NE(FaultsOf(&twice).find("two packages are version 1: "), std::string::npos) << twice.runner.FaultText();
+  ManagedCase other;
+  other.runner.SetSection("models", "flower", ConfigObject({{"registry", "."}, {"start", "1"}}));
+  other.registry.Pack("1", LookupModel());
+  EXPECT_FALSE(other.runner.Bind(
+      RegisterNodeInfer,
+      ConfigObject(
+          {{"kind", "infer"}, {"model", "flower"}, {"features", "package"}, {"outputs", ConfigObject({{"y", "Y"}})}})));
+  EXPECT_NE(other.runner.FaultText().find("no package of that name (known: m)"), std::string::npos)
+      << other.runner.FaultText();
+}
+
 TEST(InferPackage, ADamagedPackageDoesNotBind) {
   ManagedCase managed;
   managed.registry.Pack("1", LookupModel());
