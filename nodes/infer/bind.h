@@ -11,7 +11,8 @@ namespace anabranch {
 bool FindModel(BindContext& context, ModelCache& models, InferPlan* plan);
 // Where the model of a package lies.
 std::string ModelPathOf(const ModelPackage& package);
-// Fills in package, model and label of a plan. kInvalid: the model may not be used there.
+// Fills in package, model and label of a plan. kInvalid: the model may not be used there. kUnavailable: its bytes are
+// not those of the package, which was verified before.
 Status TakePackage(std::shared_ptr<const ModelPackage> package, std::shared_ptr<const ModelFile> file, InferPlan* plan);
 
 // The feature of this name that the plan's package makes, compiled (own_features.cpp). Faults point to `at`.

@@ -37,6 +37,21 @@ Status NotDeterministic(const std::string& path, const std::string& random) {
   return {Code::kInvalid, "\"" + path + "\" draws random numbers (" + Printable(random) +
                               "), so the same record could get another result each time"};
 }
+
+// The files were read twice: to verify the package, and to load the model. In between another program may write there.
+Status CompareWithVerified(const PackageManifest& manifest, const ModelFile& file) {
+  const auto compare = [&](const std::string& location, const std::string& sha256) -> Status {
+    const std::string path = std::filesystem::path(location).lexically_normal().string();
+    const auto listed = std::ranges::find(manifest.files, path, &PackageFile::path);
+    if (listed != manifest.files.end() && listed->sha256 == sha256) return Status::Ok();
+    return {Code::kUnavailable, "\"" + Printable(path, 256) + "\" of " + manifest.name + "@" + manifest.version +
+                                    " changed while it was read; try again when nobody writes to " + file.path};
+  };
+  RETURN_IF_ERROR(compare("model.onnx", file.file_sha256));
+  for (const ModelFile::Data& data : file.data) RETURN_IF_ERROR(compare(data.location, data.sha256));
+  return Status::Ok();
+}
+
 constexpr const char* kRandomHint = "export it in evaluation mode, or set \"nondeterministic\": true at the model";
 
 // The model of an entry of the topology's "models".
@@ -92,6 +107,7 @@ class Finder {
     if (!file.ok()) return Fault(FaultCode::kModelLoad, *start, file.status().message());
     TakeSettings();
     const Status taken = TakePackage(std::move(package), *file, &plan_);
+    if (taken.code() == Code::kUnavailable) return Fault(FaultCode::kModelLoad, *start, taken.message());
     return taken.ok() || Fault(FaultCode::kModelRandom, *start, taken.message(), kRandomHint);
   }
 
@@ -134,6 +150,7 @@ std::string ModelPathOf(const ModelPackage& package) { return package.folder + "
 
 Status TakePackage(std::shared_ptr<const ModelPackage> package, std::shared_ptr<const ModelFile> file,
                    InferPlan* plan) {
+  RETURN_IF_ERROR(CompareWithVerified(package->manifest, *file));
   plan->label = plan->model_name + "@" + package->manifest.version;
   if (!plan->nondeterministic && !file->random.empty()) {
     return NotDeterministic("model.onnx of " + plan->label, file->random);

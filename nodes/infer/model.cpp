@@ -38,7 +38,7 @@ Status TakeDataFiles(const OnnxFileFacts& facts, ModelFile* file) {
     ASSIGN_OR_RETURN(content, ReadWholeFileBelow(FolderOf(file->path), location));
     ASSIGN_OR_RETURN(const std::string digest, Sha256(content));
     digests += digest + "\n";
-    file->data.push_back({location, static_cast<int64_t>(content.size())});
+    file->data.push_back({location, static_cast<int64_t>(content.size()), digest});
   }
   ASSIGN_OR_RETURN(file->bytes, WithExternalData(file->bytes, contents));
   ASSIGN_OR_RETURN(file->sha256, Sha256(digests));
@@ -56,6 +56,7 @@ Result<std::shared_ptr<const ModelFile>> ReadModelFile(const std::string& path) 
   file->path = path;
   ASSIGN_OR_RETURN(file->bytes, ReadWholeFile(path));
   ASSIGN_OR_RETURN(file->sha256, Sha256(file->bytes));
+  file->file_sha256 = file->sha256;
   file->file_bytes = static_cast<int64_t>(file->bytes.size());
   const ForeignFile foreign = RecogniseForeignFile(file->bytes);
   if (!foreign.what.empty()) return Refused(path, "is " + foreign.what + ", not an ONNX model", foreign.cure);

@@ -18,6 +18,7 @@ struct ModelFile {
   struct Data {
     std::string location;  // as the model names it, relative to its folder
     int64_t bytes = 0;
+    std::string sha256;
   };
   std::string path;
   std::string bytes;       // of the model, with its data files inserted; refers to no other file
@@ -26,7 +27,8 @@ struct ModelFile {
   // 64 lower-case hexadecimal digits. For a model in one file, its SHA-256. With data files, the SHA-256 of the
   // digests of all files, each as 64 digits and a line feed: the model's first, then the others by location.
   std::string sha256;
-  std::string random;  // an operator that draws random numbers, as messages name it; or empty
+  std::string file_sha256;  // of the model file alone
+  std::string random;       // an operator that draws random numbers, as messages name it; or empty
   ModelSignature signature;
 };
 

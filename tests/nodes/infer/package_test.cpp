@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
+#include "nodes/infer/bind.h"
 #include "nodes/infer/infer.h"
 #include "tests/nodes/infer/registry_folder.h"
 #include "tests/nodes/infer/tiny_models.h"
@@ -131,6 +133,28 @@ TEST(InferPackage, ThePackageIsTheOneThatARunWouldFind) {
           {{"kind", "infer"}, {"model", "flower"}, {"features", "package"}, {"outputs", ConfigObject({{"y", "Y"}})}})));
   EXPECT_NE(other.runner.FaultText().find("no package of that name (known: m)"), std::string::npos)
       << other.runner.FaultText();
+}
+
+TEST(InferPackage, BytesThatChangedSinceThePackageWasVerifiedAreRefused) {
+  ModelPackage package;
+  package.manifest.name = "m";
+  package.manifest.version = "1";
+  package.manifest.files = {{"model.onnx", 0, ""}, {"table.bin", 0, ""}};
+  const ModelFolder folder("model.onnx", ExternalModel("./table.bin"));
+  std::ofstream(folder.path() + "/table.bin", std::ios::binary) << std::string(16, '\0');
+  const auto read = ReadModelFile(folder.path() + "/model.onnx");
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  const auto taken = [&](const std::string& model, const std::string& table) {
+    package.manifest.files[0].sha256 = model;
+    package.manifest.files[1].sha256 = table;
+    InferPlan plan;
+    return TakePackage(std::make_shared<ModelPackage>(package), *read, &plan);
+  };
+  const std::string model = (*read)->file_sha256, table = (*read)->data[0].sha256;
+  EXPECT_TRUE(taken(model, table).ok()) << taken(model, table).message();
+  EXPECT_EQ(taken(table, table).code(), Code::kUnavailable);
+  EXPECT_EQ(taken(model, model).code(), Code::kUnavailable);
+  EXPECT_NE(taken(model, model).message().find("\"table.bin\" of m@1 changed while it was read"), std::string::npos);
 }
 
 TEST(InferPackage, ADamagedPackageDoesNotBind) {
