@@ -199,11 +199,17 @@ Result<std::unique_ptr<ModelRunner>> ModelLoader::LoadOnce(bool may_exit) {
     const Code code = call.status().code() == Code::kUnavailable ? Code::kUnavailable : Code::kStage;
     return Status(code, "model " + plan_->label + " cannot be loaded: " + call.status().message());
   }
-  const Watchdog::Guard guard(Watchdog::Process(), deadline, [&call] { (*call)->Terminate(); });
-  ASSIGN_OR_RETURN(const CallShape shape, Settle(call->get(), guard));
+  bool late = false;  // the guard's until it has ended
+  const auto end_call = [&late, running = call->get()] {
+    late = true;
+    running->Terminate();
+  };
+  std::optional<Watchdog::Guard> guard(std::in_place, Watchdog::Process(), deadline, end_call);
+  ASSIGN_OR_RETURN(const CallShape shape, Settle(call->get(), *guard));
   shape.ApplyTo(call->get());
   if (shape.runs) WarmUp(call->get(), shape);
-  if (guard.expired()) return Status(Code::kStage, SlowWarmup());
+  guard.reset();
+  if (late) return Status(Code::kStage, SlowWarmup());
   const MutexLock lock(mutex_);
   if (load_ns_ == 0) load_ns_ = Clock::Real().NowNs() - begin;
   return std::make_unique<ModelRunner>(plan_, std::move(call).value(), shape);
