@@ -218,10 +218,13 @@ Result<std::unique_ptr<ModelRunner>> ModelLoader::LoadOnce(bool may_exit) {
 Result<std::unique_ptr<ModelCall>> ModelLoader::OpenCall() {
   if (!shares()) return ModelCall::Open(*plan_);
   const MutexLock lock(session_mutex_);
-  if (session_ == nullptr) {
-    ASSIGN_OR_RETURN(session_, OnnxSession::Load(plan_->model->bytes, true));
+  std::unique_ptr<OnnxSession> session;
+  if (auto loaded = session_.lock()) {
+    ASSIGN_OR_RETURN(session, OnnxSession::Share(std::move(loaded)));
+  } else {
+    ASSIGN_OR_RETURN(session, OnnxSession::Load(plan_->model->bytes, true));
+    session_ = session->loaded();
   }
-  ASSIGN_OR_RETURN(auto session, session_->Share());
   return ModelCall::Open(*plan_, std::move(session));
 }
 

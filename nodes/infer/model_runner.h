@@ -86,7 +86,7 @@ class ModelLoader {
   std::optional<CallShape> shape_ GUARDED_BY(mutex_);
   int64_t load_ns_ GUARDED_BY(mutex_) = 0;  // of the first thread: file, probe and warm-up
   Mutex session_mutex_;
-  std::unique_ptr<OnnxSession> session_ GUARDED_BY(session_mutex_);  // that others share
+  std::weak_ptr<OrtSession> session_ GUARDED_BY(session_mutex_);  // of the runners that share it: it ends with the last
 };
 
 // What `explain` and reports say about a node with this plan.

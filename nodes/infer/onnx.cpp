@@ -396,9 +396,9 @@ Result<std::unique_ptr<OnnxSession>> OnnxSession::Load(std::span<const char> byt
   return session;
 }
 
-Result<std::unique_ptr<OnnxSession>> OnnxSession::Share() const {
+Result<std::unique_ptr<OnnxSession>> OnnxSession::Share(std::shared_ptr<OrtSession> loaded) {
   std::unique_ptr<OnnxSession> session(new OnnxSession);
-  session->session_ = session_;
+  session->session_ = std::move(loaded);
   RETURN_IF_ERROR(session->MakeRunOptions());
   return session;
 }

@@ -125,8 +125,9 @@ class OnnxSession {
   // `bytes` must outlive the session. `optimise` false: quick to load, for reading the signature.
   // Makes no threads: a call runs on the thread of its caller. Errors: kUnavailable (no library), kInvalid (no model).
   static Result<std::unique_ptr<OnnxSession>> Load(std::span<const char> bytes, bool optimise);
-  // Another session over the same loaded model, for another thread: their calls may run at the same time.
-  Result<std::unique_ptr<OnnxSession>> Share() const;
+  // Another session over a loaded model, for another thread: their calls may run at the same time.
+  static Result<std::unique_ptr<OnnxSession>> Share(std::shared_ptr<OrtSession> loaded);
+  const std::shared_ptr<OrtSession>& loaded() const { return session_; }
   ~OnnxSession();
   OnnxSession(const OnnxSession&) = delete;
   OnnxSession& operator=(const OnnxSession&) = delete;

@@ -68,10 +68,7 @@ Result<std::shared_ptr<BoundVersion>> Versions::Bind(const ModelVersion& version
 Status Versions::Prepare(const ModelVersion& version) {
   {
     const MutexLock lock(mutex_);
-    if (auto known = FindPrepared(version.digest)) {
-      last_prepared_ = std::move(known);
-      return Status::Ok();
-    }
+    if (FindPrepared(version.digest) != nullptr) return Status::Ok();
   }
   try {
     ASSIGN_OR_RETURN(const auto bound, Bind(version));
@@ -82,26 +79,25 @@ Status Versions::Prepare(const ModelVersion& version) {
 }
 
 Status Versions::LoadForOpenNodes(const std::shared_ptr<BoundVersion>& version) {
-  ASSIGN_OR_RETURN(auto runner, version->loader.Load(false));  // before it is handed to any node
+  ASSIGN_OR_RETURN(auto first, version->loader.Load(false));  // before it is handed to any node
   std::vector<std::shared_ptr<VersionShelf>> shelves;
+  std::vector<std::unique_ptr<ModelRunner>> runners;
   {
     const MutexLock lock(mutex_);
     shelves = OpenShelves();
-    prepared_.push_back({version, shelves.empty() ? std::move(runner) : nullptr});
-    last_prepared_ = version;
+    prepared_.push_back({version, shelves.empty() ? std::move(first) : nullptr});
   }
-  for (const std::shared_ptr<VersionShelf>& shelf : shelves) {
-    if (runner == nullptr) {
-      auto next = version->loader.Load(false);
-      if (!next.ok()) {
-        const MutexLock lock(mutex_);
-        Drop(*version);
-        return next.status();
-      }
-      runner = std::move(next).value();
+  if (first != nullptr) runners.push_back(std::move(first));
+  while (runners.size() < shelves.size()) {
+    auto next = version->loader.Load(false);
+    if (!next.ok()) {
+      const MutexLock lock(mutex_);
+      Drop(*version);
+      return next.status();
     }
-    shelf->Put({version, std::move(runner)});
+    runners.push_back(std::move(next).value());
   }
+  for (size_t i = 0; i < shelves.size(); ++i) shelves[i]->Put({version, std::move(runners[i])});
   return Status::Ok();
 }
 
@@ -147,8 +143,6 @@ void Versions::Forget(GenerationId oldest, const std::vector<std::string>& keep)
     while (entries.size() > 1 && entries[1].from <= oldest) entries.erase(entries.begin());
     for (const VersionTable::Entry& entry : entries) used.push_back(entry.version);
     if (entries[0].from > 0) entries.insert(entries.begin(), {GenerationId(0), nullptr});
-    // What was prepared last may wait for the generation that it belongs to.
-    if (last_prepared_ != nullptr) used.push_back(last_prepared_);
     for (const Prepared& each : prepared_) {
       if (std::ranges::count(keep, each.version->digest) != 0) used.push_back(each.version);
     }
@@ -183,7 +177,6 @@ std::unique_ptr<ModelRunner> Versions::TakeSpare(const BoundVersion& version) {
 
 void Versions::Drop(const BoundVersion& version) {
   std::erase_if(prepared_, [&](const Prepared& each) { return each.version.get() == &version; });
-  if (last_prepared_.get() == &version) last_prepared_ = nullptr;
 }
 
 std::vector<std::shared_ptr<VersionShelf>> Versions::OpenShelves() {

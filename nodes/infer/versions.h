@@ -49,7 +49,6 @@ class Versions final : public ManagedModel {
 
   mutable Mutex mutex_;  // never held while a model is loaded
   std::vector<Prepared> prepared_ GUARDED_BY(mutex_);
-  std::shared_ptr<BoundVersion> last_prepared_ GUARDED_BY(mutex_);
   std::shared_ptr<const VersionTable> table_ GUARDED_BY(mutex_);
   std::vector<std::weak_ptr<VersionShelf>> shelves_ GUARDED_BY(mutex_);
 };

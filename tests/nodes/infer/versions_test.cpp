@@ -21,6 +21,14 @@ int64_t ResidentBytes() {
   return resident * 4096;
 }
 
+constexpr int64_t kLarge = int64_t{33} << 20;  // such models have one session for all nodes
+
+std::string LargeModel(size_t first) {
+  std::vector<float> table(kLarge / sizeof(float));
+  for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<float>((first + i) % 1000);
+  return VectorModel(table, 1);
+}
+
 // Versions 1 to 3 are tables; a value says which version and which x: 21 is version 2 of x = 1.
 class InferVersions : public testing::Test {
  protected:
@@ -113,7 +121,7 @@ TEST_F(InferVersions, RowsOfAVersionThatNobodyPreparedStopTheStage) {
 TEST_F(InferVersions, ForgettingKeepsWhatWaitsForItsGeneration) {
   ASSERT_TRUE(managed_.Deploy(1, two_).ok());
   ASSERT_TRUE(managed_.managed().Prepare(three_).ok());
-  managed_.managed().Forget(GenerationId(1), {});
+  managed_.managed().Forget(GenerationId(1), {three_.digest});
   managed_.managed().Add(GenerationId(2), RecordOf(three_));
   runner_.Fill("x", {0});
   ASSERT_TRUE(managed_.RunFrom(From(2)).ok());
@@ -226,11 +234,35 @@ TEST(InferClasses, ClassesInAnotherOrderAreAligned) {
   EXPECT_NE(managed.managed().Prepare(none).message().find("does not name its classes"), std::string::npos);
 }
 
-TEST(InferSessions, OpenNodesShareTheSessionOfALargeModel) {
-  std::vector<float> table((size_t{33} << 20) / sizeof(float));
-  for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<float>(i % 1000);
+TEST(InferSessions, LargeModelsAreUnloadedOnceNoGenerationUsesThem) {
   ManagedCase managed;
-  managed.registry.Pack("1", VectorModel(table, 1));
+  managed.registry.Pack("1", LargeModel(0));
+  const ModelVersion two = managed.registry.Pack("2", LargeModel(100));
+  const ModelVersion small = managed.registry.Pack("3", VectorModel({7, 8, 9}, 1));
+  ASSERT_TRUE(managed.Bind({{"y", "Y"}})) << managed.runner.FaultText();
+  managed.runner.Fill("x", {2});
+  ASSERT_TRUE(managed.RunFrom(From(0)).ok());
+  const int64_t start = ResidentBytes();
+  ASSERT_TRUE(managed.Deploy(1, two).ok());
+  ASSERT_TRUE(managed.RunFrom(From(1)).ok());
+  EXPECT_EQ(managed.runner.Value("y", 0), Cell(102.0));
+  managed.managed().Forget(GenerationId(1), {});  // the session of the first one goes, the second one is there
+  EXPECT_LT(ResidentBytes() - start, kLarge * 5 / 4);
+  ASSERT_TRUE(managed.Deploy(2, small).ok());
+  ASSERT_TRUE(managed.RunFrom(From(2)).ok());
+  EXPECT_EQ(managed.runner.Value("y", 0), Cell(9.0));
+  managed.managed().Forget(GenerationId(2), {});
+  EXPECT_LT(ResidentBytes() - start, -kLarge * 3 / 4);
+  const int64_t least = ResidentBytes();
+  ASSERT_TRUE(managed.managed().Prepare(two).ok());  // of a deployment that is abandoned
+  EXPECT_GT(ResidentBytes() - least, kLarge);
+  managed.managed().Forget(GenerationId(2), {small.digest});
+  EXPECT_LT(ResidentBytes() - least, kLarge / 4);
+}
+
+TEST(InferSessions, OpenNodesShareTheSessionOfALargeModel) {
+  ManagedCase managed;
+  managed.registry.Pack("1", LargeModel(0));
   ASSERT_TRUE(managed.Bind({{"y", "Y"}})) << managed.runner.FaultText();
   managed.runner.Fill("x", {7, 2011});
   ASSERT_TRUE(managed.runner.Run().ok());
