@@ -1,5 +1,8 @@
 #include "nodes/infer/version_table.h"
 
+#include <dlfcn.h>
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -10,6 +13,14 @@ namespace {
 constexpr std::chrono::seconds kLongestWait{1};
 
 }  // namespace
+
+// Allocators keep what was freed; a model is large enough to ask for it.
+void GiveMemoryBack() {
+  using Collect = void (*)(bool);
+  static const auto collect = reinterpret_cast<Collect>(dlsym(RTLD_DEFAULT, "mi_collect"));
+  if (collect != nullptr) collect(true);
+  malloc_trim(0);
+}
 
 const VersionTable::Entry& VersionTable::At(GenerationId generation) const {
   const auto above = std::ranges::find_if(entries, [&](const Entry& entry) { return entry.from > generation; });
@@ -23,9 +34,16 @@ void VersionShelf::BeginBatch() {
 }
 
 void VersionShelf::EndBatch() {
-  const MutexLock lock(mutex_);
-  at_work_ = false;
-  ApplyChanges();
+  std::vector<Loaded> left;
+  {
+    const MutexLock lock(mutex_);
+    at_work_ = false;
+    ApplyChanges();
+    if (!awaited_) left = std::exchange(old_, {});
+  }
+  if (left.empty()) return;
+  left.clear();
+  GiveMemoryBack();
 }
 
 ModelRunner* VersionShelf::Find(const BoundVersion& version) const {
@@ -51,9 +69,11 @@ std::vector<VersionShelf::Loaded> VersionShelf::TakeBack(std::vector<std::shared
   const auto until = std::chrono::steady_clock::now() + kLongestWait;
   const MutexLock lock(mutex_);
   take_back_ = true;
+  awaited_ = true;
   used_ = std::move(used);
   if (!at_work_) ApplyChanges();
   while (take_back_ && std::chrono::steady_clock::now() < until) took_back_.WaitUntil(mutex_, until);
+  awaited_ = false;
   return std::exchange(old_, {});
 }
 

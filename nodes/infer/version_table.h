@@ -30,6 +30,9 @@ struct VersionTable {
   const Entry& At(GenerationId generation) const;
 };
 
+// After models were unloaded.
+void GiveMemoryBack();
+
 // The versions that one open node holds. Another thread hands new ones over and takes old ones back; it never makes
 // the node wait, and a change reaches the node between two batches.
 class VersionShelf {
@@ -52,7 +55,7 @@ class VersionShelf {
   void Put(Loaded loaded);
   void SetTable(std::shared_ptr<const VersionTable> table);
   // Unloads all but `used`: their sessions end with what this returns. Waits for the end of the batch that the node
-  // works on, but not long; what it still holds then is in what a later call returns.
+  // works on, but not long: a node that takes longer unloads them itself after that batch.
   std::vector<Loaded> TakeBack(std::vector<std::shared_ptr<BoundVersion>> used);
 
  private:
@@ -67,6 +70,7 @@ class VersionShelf {
   bool at_work_ GUARDED_BY(mutex_) = false;
   Condition took_back_;
   bool take_back_ GUARDED_BY(mutex_) = false;
+  bool awaited_ GUARDED_BY(mutex_) = false;  // TakeBack() returns what is in `old_`
   std::vector<std::shared_ptr<BoundVersion>> used_ GUARDED_BY(mutex_);
   std::shared_ptr<const VersionTable> new_table_ GUARDED_BY(mutex_);
   std::vector<Loaded> new_ GUARDED_BY(mutex_);

@@ -1,8 +1,5 @@
 #include "nodes/infer/versions.h"
 
-#include <dlfcn.h>
-#include <malloc.h>
-
 #include <algorithm>
 #include <exception>
 
@@ -10,14 +7,6 @@
 
 namespace anabranch {
 namespace {
-
-// Allocators keep what was freed; a model is large enough to ask for it.
-void GiveMemoryBack() {
-  using Collect = void (*)(bool);
-  static const auto collect = reinterpret_cast<Collect>(dlsym(RTLD_DEFAULT, "mi_collect"));
-  if (collect != nullptr) collect(true);
-  malloc_trim(0);
-}
 
 Status Unreadable(const ModelVersion& version, const std::string& why) {
   return {Code::kUnavailable, "version " + version.model + "@" + version.version + " (digest " +

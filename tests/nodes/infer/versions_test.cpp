@@ -4,6 +4,7 @@
 #include <fstream>
 #include <thread>
 
+#include "nodes/infer/version_table.h"
 #include "tests/nodes/infer/registry_folder.h"
 #include "tests/nodes/infer/tiny_models.h"
 
@@ -258,6 +259,25 @@ TEST(InferSessions, LargeModelsAreUnloadedOnceNoGenerationUsesThem) {
   EXPECT_GT(ResidentBytes() - least, kLarge);
   managed.managed().Forget(GenerationId(2), {small.digest});
   EXPECT_LT(ResidentBytes() - least, kLarge / 4);
+}
+
+TEST(InferSessions, ANodeThatIsBusyUnloadsAfterItsBatch) {
+  const auto version = [] { return std::make_shared<BoundVersion>("", std::make_shared<InferPlan>()); };
+  VersionShelf shelf;
+  const auto kept = version();
+  std::weak_ptr<BoundVersion> late;
+  {
+    const auto given_up = version();
+    late = given_up;
+    shelf.SetTable(std::make_shared<VersionTable>(VersionTable{{{GenerationId(0), kept}}}));
+    shelf.Put({kept, nullptr});
+    shelf.Put({given_up, nullptr});
+  }
+  shelf.BeginBatch();
+  EXPECT_TRUE(shelf.TakeBack({kept}).empty());  // waits, and goes
+  EXPECT_FALSE(late.expired());
+  shelf.EndBatch();
+  EXPECT_TRUE(late.expired());
 }
 
 TEST(InferSessions, OpenNodesShareTheSessionOfALargeModel) {
