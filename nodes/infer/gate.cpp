@@ -16,6 +16,7 @@
 #include "nodes/infer/model.h"
 #include "nodes/infer/onnx_file.h"
 #include "nodes/infer/read_file.h"
+#include "nodes/infer/version_table.h"
 
 namespace anabranch {
 namespace {
@@ -54,7 +55,7 @@ class GateRun {
     always_ = ReadGateRows(package_, kAlwaysSet, &faults_);
     confidence_ = ReadGateRows(package_, kConfidenceSet, &faults_);
     if (!CheckDataFiles() || !Load()) return;
-    scorer_ = GateScorer::Bind(package_, model_->signature.inputs.size() > 1, References(), &faults_);
+    scorer_ = GateScorer::Bind(package_, signature_.inputs.size() > 1, References(), &faults_);
     if (scorer_ == nullptr || !Open()) return;
     if (!manifest_.decision.empty()) CompileDecision();
     const bool empty = always_.empty() && (manifest_.always_tolerance || Lists(kAlwaysSet));
@@ -93,7 +94,7 @@ class GateRun {
   bool Load() {
     auto model = ReadModelFile(package_.folder + "/model.onnx");
     if (model.ok()) {
-      model_ = *model;
+      signature_ = (*model)->signature;  // and not its bytes: the scorer has them
       return true;
     }
     const std::string& why = model.status().message();
@@ -114,7 +115,7 @@ class GateRun {
     }
     if (manifest_.confidence && !manifest_.confidence->output.empty())
       references.insert(Numbered(manifest_.confidence->output));
-    for (const ValueInfo& output : model_->signature.outputs) {
+    for (const ValueInfo& output : signature_.outputs) {
       const bool map = output.form == ValueInfo::Form::kMaps && !output.classes.empty();
       const bool free = output.shape.empty() || std::ranges::any_of(output.shape.begin() + 1, output.shape.end(),
                                                                     [](int64_t d) { return d < 0; });
@@ -268,7 +269,7 @@ class GateRun {
   }
 
   std::vector<std::string> Classes(const std::string& output) const {
-    for (const ValueInfo& info : model_->signature.outputs) {
+    for (const ValueInfo& info : signature_.outputs) {
       if (info.name == output && !info.classes.empty()) return info.classes;
     }
     for (const PackageManifest::Output& declared : manifest_.outputs) {
@@ -353,7 +354,7 @@ class GateRun {
 
   // The same of a part of an output that is a tensor; maps are read by class.
   std::string Numbered(std::string reference) const {
-    for (const ValueInfo& output : model_->signature.outputs) {
+    for (const ValueInfo& output : signature_.outputs) {
       if (output.form == ValueInfo::Form::kTensor) reference = Numbered(std::move(reference), output.name);
     }
     return reference;
@@ -385,6 +386,7 @@ class GateRun {
     std::vector<PackageFault> ignored;
     scorer_->Score(rows, "always", &ignored);
     const double micros = scorer_->MeasureRowMicros();
+    GiveMemoryBack();  // of what was read to look at it
     const int64_t bytes = std::max<int64_t>(ResidentBytes() - resident_before, 0);
     measured_["latency_us_per_row"] = NumberText(std::round(micros * 1000) / 1000);
     measured_["memory_bytes"] = std::to_string(bytes);
@@ -408,7 +410,7 @@ class GateRun {
   const PackageManifest& manifest_;
   std::vector<PackageFault>& faults_;
   std::map<std::string, std::string>& measured_;
-  std::shared_ptr<const ModelFile> model_;
+  ModelSignature signature_;
   std::vector<GateRow> always_, confidence_;
   std::unique_ptr<GateScorer> scorer_;
 };

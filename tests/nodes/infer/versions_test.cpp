@@ -1,9 +1,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
+#include "nodes/infer/gate.h"
 #include "nodes/infer/version_table.h"
 #include "tests/nodes/infer/registry_folder.h"
 #include "tests/nodes/infer/tiny_models.h"
@@ -278,6 +280,19 @@ TEST(InferSessions, ANodeThatIsBusyUnloadsAfterItsBatch) {
   EXPECT_FALSE(late.expired());
   shelf.EndBatch();
   EXPECT_TRUE(late.expired());
+}
+
+TEST(InferSessions, TheMemoryOfAModelIsThatOfItsFileAndOneSession) {
+  RegistryFolder registry;
+  std::filesystem::create_directories(registry.path() + "/m-1/tests");
+  std::ofstream(registry.path() + "/m-1/tests/always.jsonl") << R"({"inputs": {"x": 2}, "expect": {"Y": 2}})" << "\n";
+  const ModelVersion version = registry.Pack("1", LargeModel(0));
+  std::vector<PackageFault> faults;
+  const auto package = ReadPackage(version.folder, "", &faults);
+  ASSERT_NE(package, nullptr);
+  std::map<std::string, std::string> measured;
+  for (const PackageFault& fault : RunGates(*package, &measured)) ADD_FAILURE() << fault.code << ": " << fault.message;
+  EXPECT_LT(std::stoll(measured["memory_bytes"]), kLarge * 5 / 2);
 }
 
 TEST(InferSessions, OpenNodesShareTheSessionOfALargeModel) {
