@@ -2,13 +2,14 @@
 
 #include <vector>
 
+#include "engine/whole_number.h"
+
 namespace anabranch {
 namespace {
 
 template <typename T>
-bool ReadNumber(std::string_view text, T* number) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *number);
-  return error == std::errc() && end == text.data() + text.size() && text.front() != '-';
+bool ReadPlace(std::string_view text, T* number) {
+  return ReadWholeNumber(text, number) && *number >= 0;
 }
 
 }  // namespace
@@ -25,7 +26,7 @@ std::optional<ParsedRecordId> ParseRecordId(std::string_view id) {
     if (part.empty()) return std::nullopt;
   }
   ParsedRecordId parsed;
-  if (!ReadNumber(parts[1], &parsed.from.partition) || !ReadNumber(parts[2], &parsed.offset)) return std::nullopt;
+  if (!ReadPlace(parts[1], &parsed.from.partition) || !ReadPlace(parts[2], &parsed.offset)) return std::nullopt;
   parsed.from.topic = parts[0];
   if (parts.size() == 4) parsed.node = parts[3];
   return parsed;

@@ -1,18 +1,13 @@
 #include "engine/scoring_note.h"
 
-#include <charconv>
 #include <optional>
+
+#include "engine/whole_number.h"
 
 namespace anabranch {
 namespace {
 
 constexpr std::string_view kBegin = "g=", kSince = ";s=";
-
-template <typename T>
-bool ReadNumber(std::string_view text, T* number) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *number);
-  return error == std::errc() && end == text.data() + text.size();
-}
 
 // "g=17;s=12345", all of it.
 std::optional<Scoring> Parse(std::string_view text) {
@@ -20,8 +15,8 @@ std::optional<Scoring> Parse(std::string_view text) {
   if (!text.starts_with(kBegin) || since == std::string_view::npos) return std::nullopt;
   uint32_t generation = 0;
   Scoring scoring;
-  if (!ReadNumber(text.substr(kBegin.size(), since - kBegin.size()), &generation)) return std::nullopt;
-  if (!ReadNumber(text.substr(since + kSince.size()), &scoring.since)) return std::nullopt;
+  if (!ReadWholeNumber(text.substr(kBegin.size(), since - kBegin.size()), &generation)) return std::nullopt;
+  if (!ReadWholeNumber(text.substr(since + kSince.size()), &scoring.since)) return std::nullopt;
   scoring.generation = GenerationId(generation);
   return scoring;
 }
