@@ -68,6 +68,8 @@ Status Switches::Begin(const std::vector<PartitionId>& partitions, std::span<con
     } else if (track.next >= track.most && Advance(&track, active)) {
       track.past.push_back(track.now);
       track.untold = true;
+    } else if (track.next >= track.most && !SameSwitch(track.now, track.stored)) {
+      track.untold = true;  // it switched, and what was to commit that was dropped
     }
     needed.push_back(track.now.generation);
     for (const Scoring& cut : track.ahead) needed.push_back(cut.generation);

@@ -306,6 +306,31 @@ class RandomSwitchesBySeed : public RandomSwitches, public ::testing::WithParamI
 
 TEST_P(RandomSwitchesBySeed, EveryRecordHasOneGenerationInBothTargets) { TryOnce(GetParam()); }
 
+// Nothing of it was read since, so no batch of its own says so.
+TEST_F(SwitchesTest, AnIdlePartitionSwitchesThoughARefusedRowTookItsSwitchBack) {
+  outside.records = {24, 0};
+  outside.refuses = {20};
+  std::atomic<int> refusals{0};
+  outside.refused = [&] { ++refusals; };
+  outside.take = [](int) { return int64_t{8}; };
+  int polls = 0;
+  outside.poll = [&]() -> std::optional<SourceEvent> {
+    if (polls == 1) generations.Activate();
+    if (polls == 3 && refusals == 0) return SourceEvent::kIdle;
+    ++polls;
+    return std::nullopt;
+  };
+  Build();
+  plan.plan().epoch.commit_ns = int64_t{3600} * 1'000'000'000;
+  generations.Activate();
+  const RunSummary run = RunOnce();
+  ASSERT_TRUE(run.status.ok()) << run.status.message();
+  ASSERT_EQ(refusals, 1);
+  for (const char* unit : {"a", "b"}) {
+    EXPECT_EQ(outside.units[unit].progress[Outside::Named(1)].scoring.generation, 2) << unit;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomSwitchesBySeed, ::testing::Range<uint64_t>(1, 19));
 
 }  // namespace
