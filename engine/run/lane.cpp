@@ -152,9 +152,10 @@ Status Lane::TakeIn(std::unique_ptr<RecordBatch> batch, BatchWindow::Intake inta
   return open_.CloseIfDue(false);
 }
 
-// Nothing waits for it: the batches before it are on their way.
+// Nothing waits for it: the batches before it are on their way. At the end of its input a lane switches as idle ones
+// do.
 Status Lane::Switch() {
-  if (at_end_) return Status::Ok();
+  if (at_end_ && parts_.live->ends_with_kept()) return Status::Ok();
   std::vector<PositionRange> ranges = switches_.Take();
   if (ranges.empty()) return Status::Ok();
   FaultPoint("lane.switch");
@@ -226,6 +227,7 @@ Status Lane::OnIdle() {
 
 Status Lane::OnEnd() {
   if (at_end_) {
+    RETURN_IF_ERROR(OnIdle());  // it may have switched
     const LaneClock::Spell starved(&meter_.clock(), LaneState::kStarved, meter_.clock().source());
     std::this_thread::sleep_for(std::chrono::nanoseconds(kBusyWaitNs));
     return Status::Ok();

@@ -138,12 +138,16 @@ bool Switches::Advance(Track* track, GenerationId active) {
 
 std::vector<PositionRange> Switches::Take() {
   std::vector<PositionRange> ranges;
-  if (generations_ == nullptr || tracks_.empty()) return ranges;
+  if (generations_ == nullptr) return ranges;
   const GenerationId active = generations_->active();
   if (active == looked_at_ && !waiting_) return ranges;
+  const bool changed = looked_at_ != active;
   looked_at_ = active;
   waiting_ = false;
+  bool untouched = true;
   for (Track& track : tracks_) {
+    SwitchUntouched(&track, active);
+    untouched = untouched && track.next == kNoPosition;
     const bool ready = track.next != kNoPosition && track.next >= track.most;
     const bool switched = ready && Advance(&track, active);
     if (switched) track.past.push_back(track.now);
@@ -153,7 +157,14 @@ std::vector<PositionRange> Switches::Take() {
     }
     waiting_ = waiting_ || !ready || !track.ahead.empty();
   }
+  if (changed && untouched) Computed(oldest());
   return ranges;
+}
+
+// Nothing of it was read, and no target has any of it: there is nothing to commit.
+void Switches::SwitchUntouched(Track* track, GenerationId active) const {
+  if (track->next != kNoPosition || track->most != kNoPosition || active <= track->now.generation) return;
+  if (!generations_->Planned(parts_.partitions->at(track->id))) track->now = {active, 0, active};
 }
 
 bool Switches::Stamp(RecordBatch* batch) {

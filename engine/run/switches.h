@@ -46,7 +46,8 @@ class Switches {
   void End();
 
   // Switches the partitions whose time has come: ranges without rows, for a batch of their own that begins an epoch, so
-  // that idle partitions commit their switch too. Mostly empty. Between two batches.
+  // that idle partitions commit their switch too. Mostly empty. Between two batches. A lane without partitions, or
+  // with none that was read, has nothing to commit: it says at once that it needs no older generation.
   std::vector<PositionRange> Take();
   // Sets the scoring of a batch that was read, or taken up to be computed. True: it begins an epoch.
   bool Stamp(RecordBatch* batch);
@@ -75,6 +76,7 @@ class Switches {
   Track MakeTrack(PartitionId id, size_t index, int64_t next, const std::vector<KeptHeader::Range>& complete);
   Track* Find(PartitionId id);
   bool Advance(Track* track, GenerationId active);
+  void SwitchUntouched(Track* track, GenerationId active) const;
   bool IsTold(PartitionId id, const Scoring& scoring) const;
   void Tell(PartitionId id, const Scoring& scoring);
 

@@ -129,6 +129,21 @@ class OnALiveStream(Deployments):
         self.finish(run)
         self.assertEqual([row[3] for row in self.check_rows(8)][4:], ["7"] * 4)
 
+    def test_a_source_that_ended_switches_with_the_others(self):
+        (self.folder / "one.jsonl").write_text('{"n": 0}\n{"n": 1}\n')
+        self.write()
+        value = json.loads(self.topology.read_text())
+        value["sources"]["one"] = json.loads(json.dumps(value["sources"]["in"]))
+        value["sources"]["one"]["file"]["path"] = "one.jsonl"
+        value["nodes"]["score"]["inputs"] = ["in", "one"]
+        harness.write_json(self.topology, value)
+        run = self.begin()
+        self.feed_numbers(run, 2, 6)
+        self.assertEqual(self.model("deploy", "sum@8")["waiting"], [])
+        self.feed_numbers(run, 6, 8)
+        self.finish(run)
+        self.assertEqual([row[3] for row in self.rows()], ["7"] * 6 + ["8"] * 2)
+
     def dies(self, point):
         """It is gone, so it has no say: what it did not refuse scores from its next start on."""
         self.write()

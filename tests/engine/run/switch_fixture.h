@@ -37,8 +37,9 @@ class FakeGenerations : public Generations {
     }
     return Status::Ok();
   }
-  void Uses(int, GenerationId oldest) override {
+  void Uses(int lane, GenerationId oldest) override {
     const MutexLock lock(mutex_);
+    used_[lane] = oldest;
     ready_.erase(ready_.begin(), ready_.lower_bound(oldest));
   }
   void Switched(const SourcePartition& partition, const Scoring& scoring) override {
@@ -75,6 +76,13 @@ class FakeGenerations : public Generations {
     const MutexLock lock(mutex_);
     return required_;
   }
+  // Of all lanes: what is older may be unloaded.
+  GenerationId oldest_used() const {
+    const MutexLock lock(mutex_);
+    GenerationId oldest = active();
+    for (const auto& [lane, used] : used_) oldest = std::min(oldest, used);
+    return oldest;
+  }
   // By what was reported of durable switches.
   GenerationId At(const SourcePartition& partition, int64_t offset) const {
     const MutexLock lock(mutex_);
@@ -99,6 +107,7 @@ class FakeGenerations : public Generations {
   std::atomic<uint32_t> active_{0};
   mutable Mutex mutex_;
   std::set<GenerationId> ready_ GUARDED_BY(mutex_), required_ GUARDED_BY(mutex_);
+  std::map<int, GenerationId> used_ GUARDED_BY(mutex_);
   std::map<SourcePartition, PlannedSwitch> planned_ GUARDED_BY(mutex_);
   std::map<std::pair<SourcePartition, GenerationId>, int64_t> plans_ GUARDED_BY(mutex_);
   std::map<SourcePartition, std::map<int64_t, GenerationId>> history_ GUARDED_BY(mutex_);

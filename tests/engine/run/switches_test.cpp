@@ -17,9 +17,13 @@ class SwitchesTest : public RunTest {
     options.generations = &generations;
     plan.plan().batch.max_rows = 8;
     plan.plan().epoch.commit_ns = 1'000'000;
-    const StageId in = plan.Source(input);
+    std::vector<StageId> in = {plan.Source(input)};
     plan.plan().sources[0].program = std::make_shared<OutsideSourceProgram>(outside);
-    const StageId score = plan.Node("score", {in}, [this](const NodeRun& run) { return Score(run); });
+    if (beside != nullptr) {
+      in.push_back(plan.Source(input));
+      plan.plan().sources[1].program = std::make_shared<OutsideSourceProgram>(*beside);
+    }
+    const StageId score = plan.Node("score", in, [this](const NodeRun& run) { return Score(run); });
     for (const char* unit : {"a", "b"}) {
       const StageId sink = plan.Persist(unit, {score}, output, unit);
       plan.plan().targets[plan.node(sink).target].program = std::make_shared<OutsideTarget>(unit);
@@ -72,6 +76,7 @@ class SwitchesTest : public RunTest {
   void ExpectOneGenerationPerRecord() { EXPECT_EQ(Wrong(), ""); }
 
   Outside outside;
+  Outside* beside = nullptr;  // a second source
   FakeGenerations generations;
   std::atomic<int> not_ready{0};
   std::atomic<int64_t> score_fails_at{-1};
@@ -111,6 +116,52 @@ TEST_F(SwitchesTest, AnIdlePartitionCommitsItsSwitchToo) {
     EXPECT_EQ(idle.scoring.generation, 2);
   }
   ExpectOneGenerationPerRecord();
+}
+
+// Otherwise every version that comes after it stays in memory.
+TEST_F(SwitchesTest, NeitherALaneAtItsEndNorOneWithoutPartitionsHoldsAnOldGeneration) {
+  outside.records = {4};
+  Outside idle;
+  beside = &idle;
+  Build();
+  generations.Activate();
+  bool let_go = false;
+  int polls = 0;
+  idle.poll = [&]() -> std::optional<SourceEvent> {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (polls++ == 0) {
+      EXPECT_TRUE(Eventually([&] {
+        const MutexLock lock(outside.mutex);
+        return outside.units["b"].rows.size() == 4;
+      }));
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));  // the end of the input is seen
+      generations.Activate();
+    }
+    let_go = let_go || generations.oldest_used() == 2;
+    return let_go || polls > 2000 ? std::nullopt : std::optional(SourceEvent::kIdle);
+  };
+  ASSERT_TRUE(RunOnce().status.ok());
+  EXPECT_TRUE(let_go);
+  EXPECT_EQ(outside.units["a"].progress[Outside::Named(0)].next, 4);
+  EXPECT_EQ(outside.units["a"].progress[Outside::Named(0)].scoring.generation, 2);
+}
+
+TEST_F(SwitchesTest, APartitionThatWasNeverReadHoldsNoOldGeneration) {
+  outside.records = {4, 0};
+  outside.positions = Outside::Positions::kStored;
+  Build();
+  generations.Activate();
+  int polls = 0;
+  bool let_go = false;
+  outside.poll = [&]() -> std::optional<SourceEvent> {
+    if (++polls == 2) generations.Activate();
+    let_go = let_go || generations.oldest_used() == 2;
+    if (polls < 2 || let_go || polls > 2000) return std::nullopt;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return SourceEvent::kIdle;
+  };
+  ASSERT_TRUE(RunOnce().status.ok());
+  EXPECT_TRUE(let_go);
 }
 
 TEST_F(SwitchesTest, APlannedSwitchBeginsAtItsOffsetWithinABatch) {
@@ -255,6 +306,31 @@ TEST_F(SwitchesTest, WhatIsComputedAgainBecauseOfARefusedRowKeepsItsGeneration) 
   EXPECT_EQ(not_ready, 0);
 }
 
+// Nothing of it was read since, so no batch of its own says so.
+TEST_F(SwitchesTest, AnIdlePartitionSwitchesThoughARefusedRowTookItsSwitchBack) {
+  outside.records = {24, 0};
+  outside.refuses = {20};
+  std::atomic<int> refusals{0};
+  outside.refused = [&] { ++refusals; };
+  outside.take = [](int) { return int64_t{8}; };
+  int polls = 0;
+  outside.poll = [&]() -> std::optional<SourceEvent> {
+    if (polls == 1) generations.Activate();
+    if (polls == 3 && refusals == 0) return SourceEvent::kIdle;
+    ++polls;
+    return std::nullopt;
+  };
+  Build();
+  plan.plan().epoch.commit_ns = int64_t{3600} * 1'000'000'000;
+  generations.Activate();
+  const RunSummary run = RunOnce();
+  ASSERT_TRUE(run.status.ok()) << run.status.message();
+  ASSERT_EQ(refusals, 1);
+  for (const char* unit : {"a", "b"}) {
+    EXPECT_EQ(outside.units[unit].progress[Outside::Named(1)].scoring.generation, 2) << unit;
+  }
+}
+
 // Runs end at any commit of any unit, before or behind it; epochs are aborted and written again; partitions come and
 // go; generations are activated at any time, some for a given position.
 class RandomSwitches : public SwitchesTest {
@@ -305,31 +381,6 @@ class RandomSwitches : public SwitchesTest {
 class RandomSwitchesBySeed : public RandomSwitches, public ::testing::WithParamInterface<uint64_t> {};
 
 TEST_P(RandomSwitchesBySeed, EveryRecordHasOneGenerationInBothTargets) { TryOnce(GetParam()); }
-
-// Nothing of it was read since, so no batch of its own says so.
-TEST_F(SwitchesTest, AnIdlePartitionSwitchesThoughARefusedRowTookItsSwitchBack) {
-  outside.records = {24, 0};
-  outside.refuses = {20};
-  std::atomic<int> refusals{0};
-  outside.refused = [&] { ++refusals; };
-  outside.take = [](int) { return int64_t{8}; };
-  int polls = 0;
-  outside.poll = [&]() -> std::optional<SourceEvent> {
-    if (polls == 1) generations.Activate();
-    if (polls == 3 && refusals == 0) return SourceEvent::kIdle;
-    ++polls;
-    return std::nullopt;
-  };
-  Build();
-  plan.plan().epoch.commit_ns = int64_t{3600} * 1'000'000'000;
-  generations.Activate();
-  const RunSummary run = RunOnce();
-  ASSERT_TRUE(run.status.ok()) << run.status.message();
-  ASSERT_EQ(refusals, 1);
-  for (const char* unit : {"a", "b"}) {
-    EXPECT_EQ(outside.units[unit].progress[Outside::Named(1)].scoring.generation, 2) << unit;
-  }
-}
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomSwitchesBySeed, ::testing::Range<uint64_t>(1, 19));
 
