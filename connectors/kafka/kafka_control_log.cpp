@@ -158,13 +158,6 @@ Status KafkaControlLog::Take(const rd_kafka_message_t& message, std::vector<Cont
     return Status::Ok();
   }
   if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) return Away("read", message.err);
-  const std::string_view text(static_cast<const char*>(message.payload), message.len);
-  Result<ControlEntry> entry = ParseControlEntry(text);
-  if (!entry.ok()) {
-    return entry.status().WithContext(Describe() + ", offset " + std::to_string(message.offset));
-  }
-  entry->number = static_cast<uint32_t>(message.offset + 1);
-  entries->push_back(std::move(entry).value());
   next_ = message.offset + 1;
   return Status::Ok();
 }
@@ -173,6 +166,11 @@ Result<std::vector<ControlEntry>> KafkaControlLog::Read(uint32_t after, int wait
   const MutexLock lock(read_mutex_);
   int64_t low = 0, high = 0;
   const rd_kafka_resp_err_t asked =
+  const std::string_view text(static_cast<const char*>(message.payload), message.len);
+  ASSIGN_OR_RETURN(ControlEntry entry,
+                   ReadControlEntry(text, Describe() + ", offset " + std::to_string(message.offset)));
+  entry.number = static_cast<uint32_t>(message.offset + 1);
+  entries->push_back(std::move(entry));
       rd_kafka_query_watermark_offsets(reader_->get(), name_.c_str(), 0, &low, &high, kAnswerMs);
   if (asked != RD_KAFKA_RESP_ERR_NO_ERROR) return Away("read", asked);
   RETURN_IF_ERROR(SeekTo(std::max<int64_t>(low, after)));

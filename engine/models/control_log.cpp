@@ -64,6 +64,11 @@ GenerationRecord GenerationOf(const json& in) {
   return record;
 }
 
+bool SaysActive(std::string_view text) {
+  const json in = json::parse(text, nullptr, false);
+  return in.is_object() && in.contains("kind") && in["kind"] == "active";
+}
+
 }  // namespace
 
 std::string PrintControlEntry(const ControlEntry& entry) {
@@ -111,6 +116,21 @@ Result<ControlEntry> ParseControlEntry(std::string_view text) {
   } catch (const std::exception& error) {
     return Status(Code::kInternal, std::string("an entry of the control log cannot be read: ") + error.what());
   }
+}
+
+Result<ControlEntry> ReadControlEntry(std::string_view text, const std::string& place) {
+  Result<ControlEntry> entry = ParseControlEntry(text);
+  if (entry.ok()) return entry;
+  const std::string why = place + ": " + entry.status().message();
+  if (SaysActive(text)) {
+    return Status(Code::kInternal, why +
+                                       "; it makes a generation active, so it cannot be passed over: install the "
+                                       "anabranch that wrote it on this instance, too");
+  }
+  ControlEntry unreadable;
+  unreadable.kind = ControlEntry::Kind::kUnreadable;
+  unreadable.reasons = {why + "; it is passed over"};
+  return unreadable;
 }
 
 }  // namespace anabranch

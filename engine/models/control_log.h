@@ -16,12 +16,13 @@ namespace anabranch {
 // One entry of the control log. Entries are appended, never changed: they are also the history of the models.
 struct ControlEntry {
   enum class Kind : uint8_t {
-    kPrepare,    // load `generation` and say whether you can: every instance answers
-    kReady,      // `instance` can score with deployment `deployment`
-    kRefused,    // it cannot: `reasons`
-    kActive,     // the deployment scores from now on: the number of this entry is the generation
-    kAbandoned,  // the deployment ends without effect: `reasons`
-    kServes,     // `generation_number` scores `partition` from `position` on: that is committed
+    kPrepare,     // load `generation` and say whether you can: every instance answers
+    kReady,       // `instance` can score with deployment `deployment`
+    kRefused,     // it cannot: `reasons`
+    kActive,      // the deployment scores from now on: the number of this entry is the generation
+    kAbandoned,   // the deployment ends without effect: `reasons`
+    kServes,      // `generation_number` scores `partition` from `position` on: that is committed
+    kUnreadable,  // not ours, or of a newer anabranch: has no effect; `reasons`. Never written
   };
   uint32_t number = 0;  // by the log, from 1, growing; gaps are possible
   Kind kind = Kind::kPrepare;
@@ -41,6 +42,9 @@ struct ControlEntry {
 // One JSON object per entry, without its number.
 std::string PrintControlEntry(const ControlEntry& entry);
 Result<ControlEntry> ParseControlEntry(std::string_view json);
+// The same of an entry that stands in a log at `place`, for people. What cannot be read becomes kUnreadable, so that
+// one such entry stops nobody; but for a generation: without it the instances do not agree.
+Result<ControlEntry> ReadControlEntry(std::string_view json, const std::string& place);
 
 // Where the instances of a topology agree on generations, and where their history stands: a one-partition topic, or,
 // for one instance, a file of its state folder. Every reader sees the same entries in the same order. Thread-safe.

@@ -50,6 +50,7 @@ void ControlState::Apply(const ControlEntry& entry) {
     }
   }
 }
+    case EntryKind::kUnreadable: return;
 
 const ControlState::Generation* ControlState::Newest(const std::string& model, uint32_t number) const {
   for (auto at = generations_.rbegin(); at != generations_.rend(); ++at) {

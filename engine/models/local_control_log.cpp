@@ -54,10 +54,11 @@ class LocalControlLog : public ControlLog {
     while (true) {
       ASSIGN_OR_RETURN(const bool row, select.Step());
       if (!row) return entries;
-      Result<ControlEntry> entry = ParseControlEntry(select.Text(1));
-      if (!entry.ok()) return entry.status().WithContext(path_);
-      entry->number = static_cast<uint32_t>(select.Integer(0));
-      entries.push_back(std::move(entry).value());
+      const auto number = static_cast<uint32_t>(select.Integer(0));
+      ASSIGN_OR_RETURN(ControlEntry entry,
+                       ReadControlEntry(select.Text(1), path_ + ", entry " + std::to_string(number)));
+      entry.number = number;
+      entries.push_back(std::move(entry));
     }
   }
 

@@ -101,7 +101,9 @@ Status ModelAgent::ReadOn(int wait_ms) {
   ASSIGN_OR_RETURN(const std::vector<ControlEntry> entries, parts_.log->Read(after, wait_ms));
   const MutexLock lock(mutex_);
   for (const ControlEntry& entry : entries) {
-    if (entry.number > state_.last()) state_.Apply(entry);
+    if (entry.number <= state_.last()) continue;
+    state_.Apply(entry);
+    if (entry.kind == EntryKind::kUnreadable) Warn(entry.reasons.front());
   }
   changed_.NotifyAll();
   return Status::Ok();

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "engine/sqlite/sqlite.h"
+
 namespace anabranch {
 namespace {
 
@@ -133,6 +135,54 @@ TEST(ControlState, KeepsWhichGenerationScoredAPartitionFromWhere) {
   const auto& served = state.served().at("in/0");
   ASSERT_EQ(served.size(), 2U);
   EXPECT_EQ(served[1].since, 100);
+}
+
+TEST(ControlState, ALateEntryDoesNotTakeAPartitionBack) {
+  ControlState state;
+  ControlEntry serves = Entry(1, Kind::kServes, "");
+  serves.partition = "in/0";
+  for (const auto& [number, position] : {std::pair{5U, 50}, {9U, 100}, {5U, 50}}) {
+    serves.generation_number = number;
+    serves.position = position;
+    state.Apply(serves);
+  }
+  const auto& served = state.served().at("in/0");
+  ASSERT_EQ(served.size(), 2U);
+  EXPECT_EQ(served[1].number, 9U);
+}
+
+TEST(LocalControlLog, PassesOverWhatItCannotReadUnlessItIsAGeneration) {
+  std::string folder = "/tmp/control.XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  {
+    const auto log = OpenLocalControlLog(folder);
+    ASSERT_TRUE(log.ok());
+    const auto db = SqliteDatabase::Open(folder + "/models.db", SqliteDatabase::Mode::kReadWrite, 5000);
+    ASSERT_TRUE(db.ok());
+    const auto insert = [&](const std::string& text) {
+      ASSERT_TRUE((*db)->Execute("INSERT INTO entries(entry) VALUES('" + text + "')").ok());
+    };
+    ASSERT_TRUE((*log)->Append(Entry(0, Kind::kPrepare, "d1", "8")).ok());
+    insert("not ours");
+    insert(R"({"kind": "dance"})");
+    ASSERT_TRUE((*log)->Append(Entry(0, Kind::kActive, "d1", "8")).ok());
+    const auto read = (*log)->Read(0, 0);
+    ASSERT_TRUE(read.ok()) << read.status().message();
+    ControlState state;
+    for (const ControlEntry& entry : *read) state.Apply(entry);
+    EXPECT_EQ(state.last(), 4U);
+    ASSERT_NE(state.Newest("gbt"), nullptr);
+    EXPECT_EQ(state.Newest("gbt")->number, 4U);
+    EXPECT_EQ(read->at(1).kind, Kind::kUnreadable);
+    const std::string& why = read->at(2).reasons.front();
+    EXPECT_NE(why.find("models.db, entry 3: "), std::string::npos) << why;
+    EXPECT_NE(why.find("\"dance\" is not known"), std::string::npos) << why;
+    insert(R"({"kind": "active", "generation": {"model": "gbt", "rule": "vote", "arms": []}})");
+    const Status newer = (*log)->Read(0, 0).status();
+    EXPECT_EQ(newer.code(), Code::kInternal);
+    EXPECT_NE(newer.message().find("install the anabranch that wrote it"), std::string::npos) << newer.message();
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST(LocalControlLog, GivesEachReaderTheSameEntriesInTheSameOrder) {
