@@ -21,7 +21,6 @@ namespace {
 
 constexpr int kAnswerMs = 5'000;  // of a broker, to one question
 constexpr int kPollMs = 100;
-constexpr int64_t kAppendNs = 10'000'000'000;
 constexpr int64_t kReadNs = 20'000'000'000;
 constexpr size_t kUuidLength = 36;
 
@@ -79,6 +78,7 @@ class KafkaControlLog : public ControlLog {
     return {Code::kUnavailable,
             Describe() + " cannot be " + what + ": " + ErrorText(error) + "; " + reader_->Complaint()};
   }
+  Status OpenWriter();
   Status SeekTo(int64_t offset);
   Status Take(const rd_kafka_message_t& message, std::vector<ControlEntry>* entries);
 
@@ -112,6 +112,13 @@ Status KafkaControlLog::Open() {
                                                {"auto.offset.reset", "earliest"},
                                                {"allow.auto.create.topics", "false"}},
                                               {}));
+  read_from_ = reader_->Topic(name_);
+  const MutexLock lock(write_mutex_);
+  return OpenWriter();
+}
+
+Status KafkaControlLog::OpenWriter() {
+  write_to_.reset();  // before its client
   ClientHooks hooks;
   hooks.undelivered = hooks.delivered = [](const rd_kafka_message_t& message) {
     auto* delivery = static_cast<Delivery*>(message._private);
@@ -121,13 +128,13 @@ Status KafkaControlLog::Open() {
       writer_, KafkaClient::Make(KafkaClient::Kind::kProducer, options_, {{"linger.ms", "0"}},
                                  {{"enable.idempotence", "true"}, {"message.timeout.ms", "8000"}}, std::move(hooks)));
   write_to_ = writer_->Topic(name_);
-  read_from_ = reader_->Topic(name_);
   return Status::Ok();
 }
 
 Result<uint32_t> KafkaControlLog::Append(const ControlEntry& entry) {
   const std::string key = NewKey(), value = PrintControlEntry(entry);
   const MutexLock lock(write_mutex_);
+  if (writer_->FatalError(nullptr) != 0) RETURN_IF_ERROR(OpenWriter());  // it will never write again
   Delivery delivery;
   const rd_kafka_resp_err_t refused = rd_kafka_producev(
       writer_->get(), RD_KAFKA_V_RKT(write_to_.get()), RD_KAFKA_V_PARTITION(0),
@@ -159,6 +166,11 @@ Status KafkaControlLog::Take(const rd_kafka_message_t& message, std::vector<Cont
   }
   if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) return Away("read", message.err);
   next_ = message.offset + 1;
+  const std::string_view text(static_cast<const char*>(message.payload), message.len);
+  ASSIGN_OR_RETURN(ControlEntry entry,
+                   ReadControlEntry(text, Describe() + ", offset " + std::to_string(message.offset)));
+  entry.number = static_cast<uint32_t>(message.offset + 1);
+  entries->push_back(std::move(entry));
   return Status::Ok();
 }
 
@@ -166,11 +178,6 @@ Result<std::vector<ControlEntry>> KafkaControlLog::Read(uint32_t after, int wait
   const MutexLock lock(read_mutex_);
   int64_t low = 0, high = 0;
   const rd_kafka_resp_err_t asked =
-  const std::string_view text(static_cast<const char*>(message.payload), message.len);
-  ASSIGN_OR_RETURN(ControlEntry entry,
-                   ReadControlEntry(text, Describe() + ", offset " + std::to_string(message.offset)));
-  entry.number = static_cast<uint32_t>(message.offset + 1);
-  entries->push_back(std::move(entry));
       rd_kafka_query_watermark_offsets(reader_->get(), name_.c_str(), 0, &low, &high, kAnswerMs);
   if (asked != RD_KAFKA_RESP_ERR_NO_ERROR) return Away("read", asked);
   RETURN_IF_ERROR(SeekTo(std::max<int64_t>(low, after)));
