@@ -43,14 +43,16 @@ void ControlState::Apply(const ControlEntry& entry) {
       return;
     case EntryKind::kServes: {
       std::vector<Served>& served = served_[entry.partition];
-      const bool known =
-          !served.empty() && served.back().number == entry.generation_number && served.back().since == entry.position;
-      if (!known) served.push_back({entry.generation_number, entry.position});
+      const Served now{entry.generation_number, entry.position};
+      // An instance that could not write for a while may come late.
+      const bool late = !served.empty() && served.back().number > now.number;
+      const bool known = !served.empty() && served.back() == now;
+      if (!known && !late) served.push_back(now);
       return;
     }
+    case EntryKind::kUnreadable: return;
   }
 }
-    case EntryKind::kUnreadable: return;
 
 const ControlState::Generation* ControlState::Newest(const std::string& model, uint32_t number) const {
   for (auto at = generations_.rbegin(); at != generations_.rend(); ++at) {

@@ -18,6 +18,7 @@ namespace anabranch {
 //               counts without one, for a model that has no generation yet
 //   kAbandoned  ends the open deployment that it names without effect; with a generation it also stands for a
 //               deployment of its own, which was refused before any instance was asked
+//   kServes     counts unless the partition is scored by a newer generation already: it came late
 class ControlState {
  public:
   struct Deployment {
@@ -36,6 +37,7 @@ class ControlState {
   struct Served {
     uint32_t number = 0;  // of the generation
     int64_t since = 0;    // position
+    bool operator==(const Served&) const = default;
   };
 
   void Apply(const ControlEntry& entry);

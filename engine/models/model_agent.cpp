@@ -395,7 +395,10 @@ void ModelAgent::NoteSwitches() {
   {
     const MutexLock lock(mutex_);
     switched.swap(switched_);
-    for (const auto& [partition, served] : state_.served()) noted_.try_emplace(partition, served.back());
+    for (const auto& [partition, served] : state_.served()) {
+      ControlState::Served& noted = noted_.try_emplace(partition, served.back()).first->second;
+      if (served.back().number > noted.number) noted = served.back();  // by the instance that had it meanwhile
+    }
   }
   for (auto& [partition, switches] : switched) {
     size_t done = 0;
@@ -409,8 +412,10 @@ void ModelAgent::NoteSwitches() {
 
 bool ModelAgent::NoteSwitch(const std::string& partition, const Scoring& scoring) {
   const auto noted = noted_.find(partition);
-  if (noted != noted_.end() && noted->second.number == scoring.generation && noted->second.since == scoring.since) {
-    return true;
+  if (noted != noted_.end()) {
+    const ControlState::Served& last = noted->second;
+    if (last.number > scoring.generation) return true;  // another instance went on from there
+    if (last == ControlState::Served{scoring.generation, scoring.since}) return true;
   }
   ControlEntry entry = NewEntry(EntryKind::kServes);
   entry.partition = partition;
