@@ -137,11 +137,17 @@ Status ModelAgent::StartModels() {
 
 // -------------------------------------------------------------------------------------------- load
 
+// What is prepared is not looked for again: that reads all of its files, and lanes wait meanwhile.
+Result<std::string> ModelAgent::FolderOf(const Model& model, const std::string& digest) {
+  const auto known = folders_.find(digest);
+  return known != folders_.end() ? Result<std::string>(known->second) : parts_.find(model, digest);
+}
+
 // Every version of `record`, in every node of the model.
 Status ModelAgent::Load(const Model& model, const GenerationRecord& record, bool quietly) {
   Status status;
   for (const GenerationRecord::Arm& arm : record.arms) {
-    const auto folder = parts_.find(model, arm.digest);
+    const auto folder = FolderOf(model, arm.digest);
     if (!folder.ok()) return folder.status().WithContext(Labelled(model.name, arm));
     const ModelVersion version{model.name, arm.version, arm.digest, *folder};
     OnQuietThread(quietly, [&] {
@@ -150,6 +156,7 @@ Status ModelAgent::Load(const Model& model, const GenerationRecord& record, bool
       }
     });
     if (!status.ok()) return status.WithContext(Labelled(model.name, arm));
+    folders_[arm.digest] = *folder;
   }
   return status;
 }
@@ -210,8 +217,12 @@ Status ModelAgent::AwaitEntry(uint32_t number, const CancelToken& cancel) {
       if (state_.last() >= number) return Status::Ok();
     }
     if (cancel.draining()) return {Code::kCancelled, "stopped while the control log was read"};
-    RETURN_IF_ERROR(ReadOn(kReadWaitMs));
-    if (std::chrono::steady_clock::now() > end) {
+    Status read = ReadOn(kReadWaitMs);
+    const bool late = std::chrono::steady_clock::now() > end;
+    if (!read.ok()) {
+      if (late || read.code() != Code::kUnavailable) return read;
+      std::this_thread::sleep_for(kGateLook);
+    } else if (late) {
       return {Code::kUnavailable, "a partition was committed with generation " + std::to_string(number) + ", and " +
                                       parts_.log->Describe() +
                                       " does not have it: it was emptied or is another one. Restore it, or begin "
@@ -337,14 +348,32 @@ void ModelAgent::AnswerDeployments() {
       continue;
     }
     FaultPoint("models.prepare_seen", record.model);
-    Verdict answer = Try(deployment);
+    Answer(deployment);
     if (stops_.load()) return;
-    ControlEntry entry = NewEntry(answer.reasons.empty() ? EntryKind::kReady : EntryKind::kRefused);
-    entry.deployment = id;
-    entry.reasons = std::move(answer.reasons);
-    entry.gates = std::move(answer.gates);
-    if (!Append(entry)) answered_.erase(id);
     FaultPoint("models.ready_sent", record.model);
+  }
+  std::erase_if(unsent_, [&](const auto& each) {
+    return std::ranges::none_of(open, [&](const auto& one) { return one.prepare.deployment == each.first; });
+  });
+}
+
+// What the log does not take now is sent again at the next step: the gates need not run twice.
+void ModelAgent::Answer(const ControlState::Deployment& deployment) {
+  const std::string& id = deployment.prepare.deployment;
+  auto answer = unsent_.find(id);
+  if (answer == unsent_.end()) {
+    Verdict verdict = Try(deployment);
+    if (stops_.load()) return;
+    ControlEntry entry = NewEntry(verdict.reasons.empty() ? EntryKind::kReady : EntryKind::kRefused);
+    entry.deployment = id;
+    entry.reasons = std::move(verdict.reasons);
+    entry.gates = std::move(verdict.gates);
+    answer = unsent_.emplace(id, std::move(entry)).first;
+  }
+  if (Append(answer->second)) {
+    unsent_.erase(answer);
+  } else {
+    answered_.erase(id);
   }
 }
 
@@ -400,14 +429,22 @@ void ModelAgent::NoteSwitches() {
       if (served.back().number > noted.number) noted = served.back();  // by the instance that had it meanwhile
     }
   }
+  bool writes = true;  // a log that is away takes its time for each entry: one try, then all the rest later
   for (auto& [partition, switches] : switched) {
-    size_t done = 0;
-    while (done < switches.size() && NoteSwitch(partition, switches[done])) ++done;
+    const size_t done = writes ? NoteSwitchesOf(partition, switches) : 0;
     if (done == switches.size()) continue;
-    const MutexLock lock(mutex_);  // the rest later, before those that came meanwhile
+    writes = false;
+    const MutexLock lock(mutex_);  // before those that came meanwhile
     std::vector<Scoring>& waiting = switched_[partition];
     waiting.insert(waiting.begin(), switches.begin() + static_cast<ptrdiff_t>(done), switches.end());
   }
+}
+
+// How many of them are noted, the first ones.
+size_t ModelAgent::NoteSwitchesOf(const std::string& partition, const std::vector<Scoring>& switches) {
+  size_t done = 0;
+  while (done < switches.size() && NoteSwitch(partition, switches[done])) ++done;
+  return done;
 }
 
 bool ModelAgent::NoteSwitch(const std::string& partition, const Scoring& scoring) {
@@ -451,6 +488,7 @@ void ModelAgent::ForgetOld() {
   }
   if (kept_ == std::pair(oldest, keep)) return;
   kept_ = {oldest, keep};
+  std::erase_if(folders_, [&](const auto& each) { return std::ranges::count(keep, each.first) == 0; });
   OnQuietThread(true, [&] {
     for (const Model& model : parts_.models) {
       for (ManagedModel* node : model.nodes) node->Forget(GenerationId(oldest), keep);

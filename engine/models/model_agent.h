@@ -79,7 +79,8 @@ class ModelAgent final : public Generations {
  private:
   Status ReadOn(int wait_ms);
   Status StartModels();
-  Status Load(const Model& model, const GenerationRecord& record, bool quietly);
+  Status Load(const Model& model, const GenerationRecord& record, bool quietly) REQUIRES(load_mutex_);
+  Result<std::string> FolderOf(const Model& model, const std::string& digest) REQUIRES(load_mutex_);
   Status Make(const Model& model, uint32_t number, const GenerationRecord& record, bool quietly);
   Status MakeAsOf(uint32_t number);
   Status AwaitEntry(uint32_t number, const CancelToken& cancel);
@@ -87,9 +88,11 @@ class ModelAgent final : public Generations {
   void FollowOn();
   void Step();
   void AnswerDeployments();
+  void Answer(const ControlState::Deployment& deployment);
   Verdict Try(const ControlState::Deployment& deployment);
   std::optional<Verdict> RunGates(const std::string& folder);
   void NoteSwitches();
+  size_t NoteSwitchesOf(const std::string& partition, const std::vector<Scoring>& switches);
   bool NoteSwitch(const std::string& partition, const Scoring& scoring);
   void ForgetOld();
   bool Append(const ControlEntry& entry);
@@ -109,8 +112,10 @@ class ModelAgent final : public Generations {
   std::map<int, uint32_t> used_ GUARDED_BY(mutex_);                          // by lane: the oldest generation
   std::map<std::thread::id, uint32_t> required_ GUARDED_BY(mutex_);  // by lane thread that has not called Uses() since
   Mutex load_mutex_;  // one call of ManagedModel at a time; before mutex_
+  std::map<std::string, std::string> folders_ GUARDED_BY(load_mutex_);  // by digest, where every node has it prepared
   // Of the thread that follows, or of Begin().
   std::set<std::string> answered_;                      // deployments
+  std::map<std::string, ControlEntry> unsent_;          // by deployment: answers that the log did not take yet
   std::map<std::string, ControlState::Served> noted_;   // by partition
   std::pair<uint32_t, std::vector<std::string>> kept_;  // of the last Forget()
   int64_t retry_at_ns_ = 0;

@@ -17,18 +17,32 @@ struct SharedLog {
   Mutex mutex;
   std::vector<ControlEntry> entries;
   std::vector<std::string> members;
+  std::atomic<int> away{0};        // so many entries of "0" are not taken from now on, each after a while
+  std::atomic<int> read_fails{0};  // so many reads fail
+
+  bool IsAway() {
+    if (away <= 0) return false;
+    --away;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    return true;
+  }
 };
 
 class MemoryLog : public ControlLog {
  public:
   explicit MemoryLog(SharedLog& shared) : shared_(shared) {}
   Result<uint32_t> Append(const ControlEntry& entry) override {
+    if (entry.instance == "0" && shared_.IsAway()) return Status(Code::kUnavailable, "the log is away");
     const MutexLock lock(shared_.mutex);
     shared_.entries.push_back(entry);
     shared_.entries.back().number = static_cast<uint32_t>(shared_.entries.size());
     return shared_.entries.back().number;
   }
   Result<std::vector<ControlEntry>> Read(uint32_t after, int wait_ms) override {
+    if (shared_.read_fails > 0) {
+      --shared_.read_fails;
+      return Status(Code::kUnavailable, "the log is away");
+    }
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(wait_ms);
     while (true) {
       {
@@ -91,13 +105,15 @@ struct Instance {
     parts.instance = name;
     parts.models = {{"gbt", "models/gbt", "7", {&node}}};
     parts.log = std::make_unique<MemoryLog>(shared);
-    parts.find = [](const ModelAgent::Model&, const std::string& digest) {
+    parts.find = [this](const ModelAgent::Model&, const std::string& digest) {
+      ++finds;
       return Result<std::string>("in/" + digest);
     };
     parts.start = [](const ModelAgent::Model& model) {
       return Result<GenerationRecord::Arm>({model.start, "digest-of-" + model.start});
     };
-    parts.gates = [](const std::string& folder) {
+    parts.gates = [gated = gated](const std::string& folder) {
+      ++*gated;
       ModelAgent::Verdict verdict;
       if (folder == "in/digest-of-bad") verdict.reasons = {"always: row 3 is wrong"};
       return verdict;
@@ -106,6 +122,8 @@ struct Instance {
     agent = std::make_unique<ModelAgent>(std::move(parts));
   }
   FakeNode node;  // outlives the agent
+  std::atomic<int> finds{0};
+  std::shared_ptr<std::atomic<int>> gated = std::make_shared<std::atomic<int>>(0);
   std::unique_ptr<ModelAgent> agent;
   CancelToken cancel;
 };
@@ -268,6 +286,55 @@ TEST(ModelAgent, ASwitchIsNotedOnceAndOldVersionsGo) {
     if (entry.kind == Kind::kServes && entry.position == 20) served.push_back(entry.generation_number);
   }
   EXPECT_EQ(served, (std::vector<uint32_t>{numbers[1], numbers[2], numbers[3]}));
+}
+
+TEST(ModelAgent, WhatIsPreparedIsNotLookedForAgain) {
+  SharedLog shared;
+  Instance a(shared);
+  ASSERT_TRUE(a.agent->Begin(a.cancel).ok());
+  EXPECT_EQ(a.finds, 1);
+  const GenerationId needed[] = {1};
+  for (int assignment = 0; assignment < 3; ++assignment) ASSERT_TRUE(a.agent->Require(needed, a.cancel).ok());
+  EXPECT_EQ(a.finds, 1);
+}
+
+TEST(ModelAgent, AnAssignmentOutlastsALogThatIsAwayForAWhile) {
+  SharedLog shared;
+  Instance a(shared);
+  ASSERT_TRUE(a.agent->Begin(a.cancel).ok());
+  const auto end = DeployVersion(shared, "8");
+  ASSERT_TRUE(end.ok());
+  shared.read_fails = 2;
+  const GenerationId needed[] = {GenerationId(end->generation)};
+  const Status required = a.agent->Require(needed, a.cancel);
+  EXPECT_TRUE(required.ok()) << required.message();
+}
+
+TEST(ModelAgent, AnAnswerThatTheLogDoesNotTakeIsSentAgainWithoutNewGates) {
+  SharedLog shared;
+  Instance a(shared);
+  ASSERT_TRUE(a.agent->Begin(a.cancel).ok());
+  shared.members = {"0"};
+  shared.away = 3;
+  a.agent->Follow();
+  const auto end = DeployVersion(shared, "8");
+  ASSERT_TRUE(end.ok());
+  EXPECT_EQ(end->kind, DeploymentEnd::Kind::kActive);
+  EXPECT_EQ(shared.away, 0);
+  EXPECT_EQ(*a.gated, 1);
+}
+
+TEST(ModelAgent, AStopDoesNotTryALogThatIsAwayOncePerPartition) {
+  SharedLog shared;
+  Instance a(shared);
+  ASSERT_TRUE(a.agent->Begin(a.cancel).ok());
+  a.agent->Follow();
+  shared.away = 1000;
+  for (int partition = 0; partition < 40; ++partition)
+    a.agent->Switched(Partition(partition), {GenerationId(1U), 5, 0});
+  const auto begin = std::chrono::steady_clock::now();
+  a.agent->Stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(1500));
 }
 
 TEST(ModelAgent, BesideARunNothingIsAppended) {
