@@ -17,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kMostTextBytes = int64_t{16} << 20;  // of model.json and features.json
+constexpr size_t kMostFaults = 200;
 constexpr const char* kModelFile = "model.onnx";
 constexpr const char* kFeaturesFile = "features.json";
 
@@ -27,8 +28,8 @@ void AddStatus(const Status& status, const std::string& file, Faults* faults) {
 }
 
 const PackageFile* FindFile(const PackageManifest& manifest, const std::string& path) {
-  const auto found = std::ranges::find(manifest.files, path, &PackageFile::path);
-  return found == manifest.files.end() ? nullptr : &*found;
+  const auto found = std::ranges::lower_bound(manifest.files, path, {}, &PackageFile::path);
+  return found == manifest.files.end() || found->path != path ? nullptr : &*found;
 }
 
 // Sizes and checksums of the files that are listed and there.
@@ -146,7 +147,11 @@ std::shared_ptr<const ModelPackage> ReadPackage(const std::string& place, const 
   package->folder = place;
   std::error_code error;
   const fs::file_status status = fs::status(place, error);
-  if (status.type() == fs::file_type::regular) {
+  if (status.type() == fs::file_type::regular && scratch.empty()) {
+    faults->push_back({"unreadable", "",
+                       "no folder can be made for the files of the tar: let the variable TMPDIR name a folder that can "
+                       "be written to"});
+  } else if (status.type() == fs::file_type::regular) {
     package->folder = scratch;
     UnpackPackageTar(place, scratch, faults);
   } else if (status.type() != fs::file_type::directory) {
@@ -155,6 +160,11 @@ std::shared_ptr<const ModelPackage> ReadPackage(const std::string& place, const 
                            (error ? ": " + error.message() : std::string())});
   }
   if (faults->size() == before) VerifyFolder(package.get(), faults);
+  if (faults->size() > before + kMostFaults) {
+    const size_t more = faults->size() - before - kMostFaults;
+    faults->resize(before + kMostFaults);
+    faults->back().message += " (and " + std::to_string(more) + " more faults)";
+  }
   if (faults->size() != before) return nullptr;
   return package;
 }

@@ -25,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMostPathBytes = 240;  // what a tar of this form can hold
-constexpr size_t kMostFiles = 10'000;
+constexpr int kMostJsonDepth = 64;
 constexpr size_t kChunkBytes = size_t{1} << 20;
 
 Status Unread(const std::string& folder, const std::string& path, int error) {
@@ -107,6 +107,24 @@ std::string WrongPackagePath(const std::string& path) {
   return {};
 }
 
+bool IsDeepJson(std::string_view text) {
+  int depth = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (!quoted && (c == '{' || c == '[')) {
+      if (++depth > kMostJsonDepth) return true;
+    } else if (!quoted && (c == '}' || c == ']')) {
+      --depth;
+    }
+  }
+  return false;
+}
+
 Result<std::vector<std::string>> ListPackageFiles(const std::string& folder, std::vector<PackageFault>* faults) {
   std::vector<std::string> paths;
   std::error_code error;
@@ -129,8 +147,8 @@ Result<std::vector<std::string>> ListPackageFiles(const std::string& folder, std
       continue;
     }
     paths.push_back(path);
-    if (paths.size() > kMostFiles) {
-      return Status(Code::kInvalid, folder + " has more than " + std::to_string(kMostFiles) + " files");
+    if (paths.size() > kMostPackageFiles) {
+      return Status(Code::kInvalid, folder + " has more than " + std::to_string(kMostPackageFiles) + " files");
     }
   }
   if (error) return Status(Code::kUnavailable, folder + " cannot be read: " + error.message());

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/models/package.h"
@@ -12,10 +13,15 @@ namespace anabranch {
 // The files of a package's folder. Nothing here follows a link.
 
 inline constexpr const char* kManifestFile = "model.json";
+inline constexpr size_t kMostPackageFiles = 10'000;
 inline constexpr const char* kSignatureFile = "model.sig";  // signs model.json, which therefore cannot list it
 
 // Empty: the path may stand in a package. Else what is wrong with it, as messages go on: "has the part \"..\"".
 std::string WrongPackagePath(const std::string& path);
+
+// Whether objects and lists stand in one another more than 64 deep: what reads such a text, or writes it again, could
+// run out of stack.
+bool IsDeepJson(std::string_view text);
 
 // All files below a folder, by path; what is neither a regular file nor a folder is a fault.
 Result<std::vector<std::string>> ListPackageFiles(const std::string& folder, std::vector<PackageFault>* faults);

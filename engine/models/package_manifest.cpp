@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -18,6 +19,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kPackageForm = 1;
 constexpr size_t kMostNameBytes = 128;
+constexpr size_t kMostTextFaults = 100;  // of one file: a few show what is wrong with it
 
 bool IsAside(const std::string& member) { return member.starts_with("x-"); }
 
@@ -27,6 +29,7 @@ std::string Shown(const Json& value) {
 
 // Members that occur twice make the text ambiguous: readers differ in which one they take.
 Result<Json> ParseOnce(std::string_view text) {
+  if (IsDeepJson(text)) return Status(Code::kInvalid, "objects and lists stand in one another more than 64 deep");
   std::vector<std::set<std::string>> open;
   std::string twice;
   const auto watch = [&](int, Json::parse_event_t event, Json& parsed) {
@@ -56,6 +59,7 @@ class Members {
   ~Members() {
     if (!object_.is_object()) return;
     for (const auto& item : object_.items()) {
+      if (faults_->size() >= kMostTextFaults) return;
       if (IsAside(item.key()) || std::ranges::count(asked_, item.key()) != 0) continue;
       Fault(item.key(), "is not known; " + Suggest(item.key(), asked_));
     }
@@ -92,9 +96,10 @@ class Members {
       return v.is_array() && std::ranges::all_of(v, [](const Json& item) { return item.is_string() && item != ""; });
     });
     if (value == nullptr) return texts;
+    std::map<std::string, int> times;
     for (const Json& item : *value) {
       texts.push_back(item.get<std::string>());
-      if (std::ranges::count(texts, texts.back()) == 2) Fault(name, "names \"" + Printable(texts.back()) + "\" twice");
+      if (++times[texts.back()] == 2) Fault(name, "names \"" + Printable(texts.back(), 200) + "\" twice");
     }
     return texts;
   }
@@ -102,7 +107,8 @@ class Members {
     return Get(name, required, "an object", [](const Json& v) { return v.is_object(); });
   }
   void Fault(const std::string& name, const std::string& what) {
-    faults_->push_back({code_, file_, "\"" + place_ + Printable(name) + "\" " + what});
+    if (faults_->size() < kMostTextFaults)
+      faults_->push_back({code_, file_, "\"" + place_ + Printable(name, 200) + "\" " + what});
   }
 
  private:
@@ -147,8 +153,8 @@ class ManifestReader {
     out_.version = members.Text("version", true, "a text, as \"7\"");
     for (const auto& [member, text] : {std::pair{"name", out_.name}, std::pair{"version", out_.version}}) {
       const bool wrong =
-          text.size() > kMostNameBytes || text != Printable(text) || text.find_first_of("@/ ") != std::string::npos;
-      if (wrong) members.Fault(member, "is " + Shown(text) + "; it may have no '@', '/' or blank, and 128 bytes");
+          text.size() > kMostNameBytes || text != Printable(text) || text.find_first_of("@,/ ") != std::string::npos;
+      if (wrong) members.Fault(member, "is " + Shown(text) + "; it may have no '@', ',', '/' or blank, and 128 bytes");
     }
   }
 
@@ -157,6 +163,11 @@ class ManifestReader {
     const Json* list = members.Get("files", true, "a list of files; run `anabranch model pack`",
                                    [](const Json& v) { return v.is_array(); });
     if (list == nullptr) return;
+    if (list->size() > kMostPackageFiles) {
+      return members.Fault("files", "lists " + std::to_string(list->size()) + " files; the most are " +
+                                        std::to_string(kMostPackageFiles));
+    }
+    std::set<std::string> listed;
     for (const Json& item : *list) {
       Members file(item, "files.", kManifestFile, "manifest", faults_);
       PackageFile read{file.Text("path", true), 0, file.Text("sha256", true)};
@@ -165,11 +176,10 @@ class ManifestReader {
       if (bytes != nullptr) read.bytes = bytes->get<int64_t>();
       const std::string wrong = read.path.empty() ? "" : WrongPackagePath(read.path);
       if (!wrong.empty()) {
-        faults_->push_back({"path", kManifestFile,
-                            "the path \"" + Printable(read.path) + "\" " + wrong + "; run `anabranch model pack`"});
+        Add("path", "the path \"" + Printable(read.path, 200) + "\" " + wrong + "; run `anabranch model pack`");
       }
       if (read.path.empty() || !wrong.empty()) continue;
-      if (std::ranges::count(out_.files, read.path, &PackageFile::path) != 0) {
+      if (!listed.insert(read.path).second) {
         file.Fault("path", "is \"" + Printable(read.path) + "\" twice");
         continue;
       }
@@ -250,13 +260,30 @@ class ManifestReader {
   }
 
   void Fault(const std::string& member, const Json& value, const char* wanted) {
-    faults_->push_back(
-        {"manifest", kManifestFile, "\"" + Printable(member) + "\" is " + Shown(value) + ", not " + wanted});
+    Add("manifest", "\"" + Printable(member, 200) + "\" is " + Shown(value) + ", not " + wanted);
+  }
+  void Add(const char* code, const std::string& message) {
+    if (faults_->size() < kMostTextFaults) faults_->push_back({code, kManifestFile, message});
   }
 
   std::vector<PackageFault>* faults_;
   PackageManifest out_;
 };
+
+void ReadFeatures(const Json& json, PackageFeatures* features, std::vector<PackageFault>* faults) {
+  Members members(json, "", "features.json", "features", faults);
+  if (const Json* set = members.Object("set")) {
+    for (const auto& item : set->items()) {
+      if (item.value().is_string() && item.value() != "") {
+        features->set.emplace_back(item.key(), item.value().get<std::string>());
+      } else {
+        members.Fault("set." + item.key(), "is " + Shown(item.value()) + ", not an expression");
+      }
+    }
+  }
+  features->order = members.Texts("order");
+  if (features->order.empty()) members.Fault("order", "names no feature; list what feeds the model");
+}
 
 }  // namespace
 
@@ -266,7 +293,10 @@ PackageManifest ParseManifest(std::string_view json, std::vector<PackageFault>* 
     faults->push_back({"manifest", kManifestFile, parsed.status().message()});
     return {};
   }
-  return ManifestReader(faults).Read(*parsed);
+  std::vector<PackageFault> found;
+  PackageManifest manifest = ManifestReader(&found).Read(*parsed);
+  faults->insert(faults->end(), found.begin(), found.end());
+  return manifest;
 }
 
 PackageFeatures ParseFeatures(std::string_view json, std::vector<PackageFault>* faults) {
@@ -276,18 +306,9 @@ PackageFeatures ParseFeatures(std::string_view json, std::vector<PackageFault>* 
     faults->push_back({"features", "features.json", parsed.status().message()});
     return features;
   }
-  Members members(*parsed, "", "features.json", "features", faults);
-  if (const Json* set = members.Object("set")) {
-    for (const auto& item : set->items()) {
-      if (item.value().is_string() && item.value() != "") {
-        features.set.emplace_back(item.key(), item.value().get<std::string>());
-      } else {
-        members.Fault("set." + item.key(), "is " + Shown(item.value()) + ", not an expression");
-      }
-    }
-  }
-  features.order = members.Texts("order");
-  if (features.order.empty()) members.Fault("order", "names no feature; list what feeds the model");
+  std::vector<PackageFault> found;
+  ReadFeatures(*parsed, &features, &found);
+  faults->insert(faults->end(), found.begin(), found.end());
   return features;
 }
 

@@ -22,6 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kBlock = 512;
+constexpr size_t kMostEntries = 4 * kMostPackageFiles;  // with folders and extended headers
 constexpr int64_t kMostManifestBytes = int64_t{16} << 20;
 using Block = std::array<char, kBlock>;
 
@@ -87,6 +88,9 @@ class TarReader {
   Result<bool> Next() {
     if (file_ == nullptr) return Status(Code::kUnavailable, "\"" + tar_ + "\" cannot be read: " + std::strerror(errno));
     RETURN_IF_ERROR(Pass(left_));
+    if (++entries_ > kMostEntries) {
+      return Status(Code::kInvalid, "the tar has more than " + std::to_string(kMostEntries) + " entries");
+    }
     Block block;
     if (!Fill(&block)) return Broken("is truncated");
     if (std::ranges::all_of(block, [](char c) { return c == 0; })) return false;
@@ -135,6 +139,7 @@ class TarReader {
   const std::string tar_;
   std::FILE* file_;
   int64_t left_ = 0;  // of the entry, padding included
+  size_t entries_ = 0;
 };
 
 // Extended headers may be passed over unless they change what is read.

@@ -1,9 +1,8 @@
-#include <stdlib.h>
-
 #include <algorithm>
 #include <filesystem>
 
 #include "engine/models/package_signature.h"
+#include "engine/models/scratch_folder.h"
 #include "engine/printable.h"
 #include "nodes/infer/bind.h"
 
@@ -14,24 +13,6 @@ int64_t Nanoseconds(const ConfigValue& object, std::string_view milliseconds, in
   return static_cast<int64_t>(object.Number(milliseconds, static_cast<double>(fallback) / double{kNsPerMs}) *
                               double{kNsPerMs});
 }
-
-// A folder for the files of a tar, as long as the object lives: a model is read into memory.
-class Scratch {
- public:
-  Scratch() : path_((std::filesystem::temp_directory_path() / "anabranch_package_XXXXXX").string()) {
-    if (mkdtemp(path_.data()) == nullptr) path_.clear();
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 Status NotDeterministic(const std::string& path, const std::string& random) {
   return {Code::kInvalid, "\"" + path + "\" draws random numbers (" + Printable(random) +
@@ -96,7 +77,7 @@ class Finder {
       return Fault(FaultCode::kModelLoad, unreadable ? registry : *start, entry.status().message());
     }
     const std::string& place = entry->place;
-    const Scratch scratch;
+    const ScratchFolder scratch;  // for the files of a tar: a model is read into memory
     std::vector<PackageFault> found;
     auto package = ReadPackage(place, scratch.path(), &found);
     for (const PackageFault& fault : found) Fault(FaultCode::kModelLoad, *start, Described(place, fault));

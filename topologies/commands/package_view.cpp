@@ -1,7 +1,5 @@
 #include "topologies/commands/package_view.h"
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <filesystem>
 
@@ -15,20 +13,8 @@ namespace fs = std::filesystem;
 
 OpenedPackage::OpenedPackage(const std::string& place) {
   std::error_code ignored;
-  if (fs::is_regular_file(place, ignored)) {
-    scratch_ = (fs::temp_directory_path(ignored) / "anabranch-package.XXXXXX").string();
-    if (mkdtemp(scratch_.data()) == nullptr) {
-      faults.push_back({"unreadable", "", "no folder can be made for the files of the tar: " + scratch_});
-      scratch_.clear();
-      return;
-    }
-  }
-  package = ReadPackage(place, scratch_, &faults);
-}
-
-OpenedPackage::~OpenedPackage() {
-  std::error_code ignored;
-  if (!scratch_.empty()) fs::remove_all(scratch_, ignored);
+  if (fs::is_regular_file(place, ignored)) scratch_.emplace();
+  package = ReadPackage(place, scratch_ ? scratch_->path() : "", &faults);
 }
 
 bool LooksLikePackage(const std::string& place) {

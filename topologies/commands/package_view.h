@@ -2,11 +2,13 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
 
 #include "engine/models/package.h"
+#include "engine/models/scratch_folder.h"
 
 namespace anabranch {
 
@@ -14,7 +16,6 @@ namespace anabranch {
 class OpenedPackage {
  public:
   explicit OpenedPackage(const std::string& place);
-  ~OpenedPackage();
   OpenedPackage(const OpenedPackage&) = delete;
   OpenedPackage& operator=(const OpenedPackage&) = delete;
 
@@ -22,7 +23,7 @@ class OpenedPackage {
   std::vector<PackageFault> faults;
 
  private:
-  std::string scratch_;
+  std::optional<ScratchFolder> scratch_;
 };
 
 // True for a folder with a model.json, and for a tar.

@@ -174,6 +174,31 @@ TEST_F(Packages, AFaultyTarHasItsReason) {
   EXPECT_EQ(Faults(root_ / "a.tar"), "path ../gbt/model.json");
 }
 
+TEST_F(Packages, ATarWithoutEndOrPlaceIsRefused) {
+  ASSERT_TRUE(WritePackageTar(*Sound(root_ / "gbt"), root_ / "a.tar").ok());
+  std::vector<PackageFault> faults;
+  EXPECT_EQ(ReadPackage(root_ / "a.tar", "", &faults), nullptr);
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_EQ(faults[0].code, "unreadable");
+
+  // Very many times the header of a link, which has no content.
+  fs::create_directory(root_ / "linked");
+  fs::create_symlink("/etc/passwd", root_ / "linked/link");
+  ASSERT_EQ(
+      system(("tar --format=ustar -C " + (root_ / "linked").string() + " -cf " + (root_ / "b.tar").string() + " link")
+                 .c_str()),
+      0);
+  const std::string header = Read(root_ / "b.tar").substr(0, 512);
+  std::string tar;
+  for (int i = 0; i < 100'000; ++i) tar += header;
+  Write(root_ / "b.tar", tar);
+  faults.clear();
+  fs::create_directory(root_ / "other");
+  EXPECT_EQ(ReadPackage(root_ / "b.tar", root_ / "other", &faults), nullptr);
+  EXPECT_EQ(faults.size(), 200u);
+  EXPECT_NE(faults.back().message.find("39801 more"), std::string::npos) << faults.back().message;
+}
+
 TEST_F(Packages, ARegistryIsListedByManifestAlone) {
   ASSERT_TRUE(WritePackageTar(*Sound(root_ / "gbt"), root_ / "a.tar").ok());
   Write(root_ / "gbt/model.onnx", "other");
