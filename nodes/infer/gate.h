@@ -20,6 +20,9 @@ namespace anabranch {
 // In this process: a model that crashes takes it along. `measured` (may be null): gate → what it measured, for people.
 std::vector<PackageFault> RunGates(const ModelPackage& package, std::map<std::string, std::string>* measured = nullptr);
 
+// With this exit code the process ends whose model cannot be ended.
+inline constexpr int kGateHangsExit = 124;
+
 // The package is read, verified and put through its gates by a process of its own, `anabranch model check` at the
 // lowest priority. A process that crashes is a fault "crashed", one that does not end in `timeout_ms` is killed:
 // "hangs".

@@ -5,12 +5,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "engine/clock.h"
 #include "engine/descriptor.h"
+#include "engine/models/scratch_folder.h"
 #include "engine/printable.h"
 #include "nodes/infer/gate.h"
 
@@ -26,6 +28,23 @@ PackageVerdict Failed(const std::string& code, const std::string& message) {
   verdict.faults.push_back({code, "model.onnx", message});
   return verdict;
 }
+
+// The environment of this process, with another folder for temporary files unless that is empty.
+class Environment {
+ public:
+  explicit Environment(const std::string& temporary) : temporary_("TMPDIR=" + temporary) {
+    for (char** at = environ; *at != nullptr; ++at) {
+      if (temporary.empty() || !std::string_view(*at).starts_with("TMPDIR=")) all_.push_back(*at);
+    }
+    if (!temporary.empty()) all_.push_back(temporary_.data());
+    all_.push_back(nullptr);
+  }
+  char** get() { return all_.data(); }
+
+ private:
+  std::string temporary_;
+  std::vector<char*> all_;
+};
 
 // What the process wrote, until it closed its output. False when the time ran out first.
 bool ReadAnswer(int fd, int64_t deadline_ns, std::string* answer) {
@@ -57,6 +76,9 @@ PackageVerdict ReadVerdict(const std::string& answer, int status, const std::str
     return Failed("crashed", "the model ended the process that tried it: " + std::string(strsignal(WTERMSIG(status))) +
                                  "; it would end the pipeline, too");
   }
+  if (WEXITSTATUS(status) == kGateHangsExit) {
+    return Failed("hangs", "a call of the model did not end and cannot be ended; look for a loop that does not end");
+  }
   PackageVerdict verdict;
   try {
     const auto json = nlohmann::ordered_json::parse(answer);
@@ -77,6 +99,7 @@ PackageVerdict ReadVerdict(const std::string& answer, int status, const std::str
 
 PackageVerdict CheckInChild(const std::string& place, const std::vector<std::string>& arguments, int timeout_ms) {
   std::vector<std::string> words = {"anabranch", "model", "check", place, "--format", "json", "--in-process"};
+  words.insert(words.end(), {"--timeout", std::to_string(std::clamp(timeout_ms / 1000 + 1, 1, 86400))});
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   std::string shown;
@@ -85,6 +108,8 @@ PackageVerdict CheckInChild(const std::string& place, const std::vector<std::str
     shown += (shown.empty() ? "" : " ") + Printable(word, 200);
   }
   argv.push_back(nullptr);
+  const ScratchFolder scratch;  // a process that crashes leaves what it unpacked
+  Environment environment(scratch.path());
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return Failed("crashed", std::string("no pipe: ") + std::strerror(errno));
   const Descriptor answer_end(ends[0]);
@@ -97,7 +122,7 @@ PackageVerdict CheckInChild(const std::string& place, const std::vector<std::str
     posix_spawn_file_actions_adddup2(&actions, write_end.get(), STDOUT_FILENO);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);  // the runtime's notes
-    failed = posix_spawn(&pid, "/proc/self/exe", &actions, nullptr, argv.data(), environ);
+    failed = posix_spawn(&pid, "/proc/self/exe", &actions, nullptr, argv.data(), environment.get());
     posix_spawn_file_actions_destroy(&actions);
   }
   if (failed != 0) return Failed("crashed", std::string("no process can be started: ") + std::strerror(failed));

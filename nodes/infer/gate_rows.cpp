@@ -1,5 +1,6 @@
 #include "nodes/infer/gate_rows.h"
 
+#include <cctype>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +13,7 @@ namespace {
 
 using GateJson = nlohmann::ordered_json;
 
+constexpr size_t kMostLineFaults = 10;
 constexpr int64_t kMostSetBytes = int64_t{256} << 20;
 
 std::string ShownCell(const GateJson& value) {
@@ -118,20 +120,38 @@ std::vector<GateRow> ReadGateRows(const ModelPackage& package, const std::string
     return rows;
   }
   size_t number = 0;
+  size_t wrong = 0;
   for (size_t begin = 0; begin < text->size(); ++number) {
     const size_t end = std::min(text->find('\n', begin), text->size());
     const std::string_view line = std::string_view(*text).substr(begin, end - begin);
     begin = end + 1;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     const std::string place = file + ":" + std::to_string(number + 1);
-    auto json = std::make_shared<GateJson>(GateJson::parse(line, nullptr, false));
+    auto json = std::make_shared<GateJson>(IsDeepJson(line) ? GateJson() : GateJson::parse(line, nullptr, false));
     if (!json->is_object() || !json->contains("inputs") || !(*json)["inputs"].is_object()) {
+      if (++wrong > kMostLineFaults) continue;
       faults->push_back({"test_row", place, "the line is not a JSON object with an object \"inputs\""});
       continue;
     }
     rows.push_back({place, std::move(json)});
   }
+  if (wrong > kMostLineFaults)
+    faults->back().message += " (and " + std::to_string(wrong - kMostLineFaults) + " more lines)";
   return rows;
+}
+
+std::string WithClassNumbers(std::string text, const std::string& output, const std::vector<std::string>& classes) {
+  const auto in_name = [](char c) { return c == '_' || c == '.' || std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  for (size_t i = 0; i < classes.size(); ++i) {
+    for (const char quote : {'\'', '"'}) {
+      const std::string named = output + "[" + quote + classes[i] + quote + "]";
+      for (size_t at = 0; (at = text.find(named, at)) != std::string::npos; ++at) {
+        if (at > 0 && in_name(text[at - 1])) continue;  // the end of another output's name
+        text.replace(at, named.size(), output + "[" + std::to_string(i) + "]");
+      }
+    }
+  }
+  return text;
 }
 
 void FillGateColumn(const std::vector<GateRow>& rows, const std::string& name, const Type& type, Column* column,

@@ -1,15 +1,19 @@
 #include "nodes/infer/gate_scorer.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <limits>
 #include <map>
 
+#include "engine/clock.h"
 #include "engine/models/package_type.h"
 #include "engine/printable.h"
 #include "engine/registry.h"
+#include "nodes/infer/gate.h"
 #include "nodes/infer/infer.h"
+#include "nodes/infer/watchdog.h"
 
 namespace anabranch {
 namespace {
@@ -207,6 +211,9 @@ std::unique_ptr<GateScorer> GateScorer::Bind(const ModelPackage& package, bool b
 }
 
 Status GateScorer::Open() {
+  // After the warm-up was asked to end, and before its own last means, whose exit code says less.
+  const int64_t last_ns = Clock::Real().NowNs() + int64_t{static_cast<int64_t>(kGateWarmupMs) + 1000} * kNsPerMs;
+  const Watchdog::Guard last(Watchdog::Process(), last_ns, [] { _exit(kGateHangsExit); });
   ASSIGN_OR_RETURN(state_->node, state_->program->Open());
   return Status::Ok();
 }
@@ -263,13 +270,13 @@ const Column* GateScorer::column(const std::string& reference) const {
 }
 
 double GateScorer::MeasureRowMicros() {
-  if (rows() == 0) return 0;
+  if (rows() == 0) return -1;
   const int64_t begin = CpuNs();
   int64_t least = std::numeric_limits<int64_t>::max();
   // At least a few passes, and more of short ones: the first ones are slow.
   for (int pass = 0; pass < 5 || (pass < 200 && CpuNs() - begin < 50'000'000); ++pass) {
     const int64_t from = CpuNs();
-    if (!Compute().ok()) break;
+    if (!Compute().ok()) return -1;
     least = std::min(least, CpuNs() - from);
   }
   return static_cast<double>(least) / 1e3 / rows();

@@ -23,7 +23,7 @@ class GateScorer {
                                           std::vector<PackageFault>* faults);
   ~GateScorer();
 
-  // Loads the model and warms it up.
+  // Loads the model and warms it up. One that cannot be ended ends the process, with kGateHangsExit.
   Status Open();
   // Scores rows. Faults of rows that do not fit, or that the model fails (with `code`, or "nan").
   void Score(const std::vector<GateRow>& rows, const std::string& code, std::vector<PackageFault>* faults);
@@ -34,7 +34,8 @@ class GateScorer {
   // What expressions over the outputs may read, and where.
   const Scope& scope() const;
   const RecordBatch& batch() const;
-  // CPU time per row of the last rows again, features included, in microseconds: the least of a few passes.
+  // CPU time per row of the last rows again, features included, in microseconds: the least of a few passes. Below
+  // 0 when they cannot be computed.
   double MeasureRowMicros();
 
  private:

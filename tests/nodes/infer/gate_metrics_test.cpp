@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "nodes/infer/gate_rows.h"
+
 namespace anabranch {
 namespace {
 
@@ -41,6 +43,13 @@ TEST(GateMetrics, AreUndefinedWhereTheRowsDoNotDefineThem) {
   EXPECT_FALSE(ComputeGateMetric("accuracy", {}));
   EXPECT_EQ(Metric("precision", {1, 0}, {0, 0}), 0);
   EXPECT_EQ(Metric("f1", {1, 0}, {0, 0}), 0);
+}
+
+TEST(GateClasses, AreNumberedForTheirOwnOutput) {
+  const std::vector<std::string> classes = {"ok", "fraud"};
+  EXPECT_EQ(WithClassNumbers("p['fraud'] > 0.4 && 1 - p[\"ok\"] > 0.2", "p", classes), "p[1] > 0.4 && 1 - p[0] > 0.2");
+  EXPECT_EQ(WithClassNumbers("cal_p['ok'] > p['fraud']", "p", classes), "cal_p['ok'] > p[1]");
+  EXPECT_EQ(WithClassNumbers("p['other']", "p", classes), "p['other']");
 }
 
 }  // namespace
