@@ -1,11 +1,13 @@
 """Packages of models: what is refused, and with which reason; packing, tars, import from MLflow, export."""
 import json
 import shutil
+import signal
 import subprocess
 import tarfile
+import time
 
 import harness
-from harness import EXIT_OK, EXIT_STAGE
+from harness import EXIT_FAULTY, EXIT_OK, EXIT_STAGE, EXIT_UNAVAILABLE
 
 TESTS = harness.ROOT / "tests"
 PACKAGES = TESTS / "packages"
@@ -137,6 +139,101 @@ class BrokenPackages(PackageCase):
         self.assertEqual(self.verdict(tar)["digest"], verdict["digest"])
         text = self.anabranch("model", "check", tar, code=EXIT_OK).stdout
         self.assertIn(f"ok: iris@7, digest {verdict['digest']}", text)
+
+
+class Hostile(PackageCase):
+    """Packages that are made to do harm, not to be used."""
+
+    def refusal(self, place, *arguments):
+        fault, = self.verdict(place, *arguments)["faults"]
+        return fault["code"], fault["file"]
+
+    def test_json_in_json_without_end_is_a_fault(self):
+        folder = self.lay()
+        deep = "[" * 300_000
+        always = folder / "tests/always.jsonl"
+        row = always.read_text().splitlines()[0]
+        always.write_text(row + "\n" + row.replace("{", '{"x": ' + deep + "]" * 300_000 + ", ", 1) + "\n")
+        self.pack(folder)
+        self.assertEqual(self.refusal(folder), ("test_row", "tests/always.jsonl:2"))
+        manifest = (folder / "model.json").read_text()
+        (folder / "model.json").write_text(manifest.replace("{", '{"x-own": ' + deep + "]" * 300_000 + ",", 1))
+        self.assertEqual(self.refusal(folder), ("manifest", "model.json"))
+        self.assertIn("64 deep", self.pack(folder, code=EXIT_STAGE).stderr)
+        (folder / "model.json").write_text(manifest)
+        (folder / "features.json").write_text('{"set": ' + '{"a":' * 300_000 + "1" + "}" * 300_001)
+        self.assertIn("64 deep", self.pack(folder, code=EXIT_STAGE).stderr)
+
+    def test_of_many_faulty_rows_the_first_are_named(self):
+        folder = self.lay()
+        (folder / "tests/confidence.jsonl").write_text("{}\n" * 60_000)
+        self.pack(folder)
+        faults = self.verdict(folder)["faults"]
+        self.assertEqual({fault["code"] for fault in faults}, {"test_row"})
+        self.assertEqual(len(faults), 10)
+        self.assertIn("59990 more", faults[-1]["message"])
+
+    def test_a_list_of_very_many_files_is_a_fault_of_its_own(self):
+        folder = self.lay()
+        files = [{"path": f"f{i}", "bytes": 1, "sha256": "0"} for i in range(60_000)]
+        self.edit(folder / "model.json", lambda manifest: put(manifest, "files", files))
+        self.assertIn(("manifest", "model.json"), [(fault["code"], fault["file"]) for fault in self.verdict(folder)["faults"]])
+
+    def test_very_many_faults_are_counted(self):
+        folder = self.lay()
+        self.edit(folder / "model.json", lambda manifest: manifest.update({f"odd{i}": i for i in range(20_000)}))
+        self.assertEqual(len(self.verdict(folder)["faults"]), 100)
+
+    def test_a_tar_whose_model_crashes_leaves_nothing(self):
+        tar = self.folder / "package.tar"
+        folder = self.lay_model("odd/crash.onnx")
+        self.pack(folder)
+        self.anabranch("model", "export", folder, "--tar", tar, code=EXIT_OK)
+        temporary = self.folder / "temporary"
+        temporary.mkdir()
+        run = self.anabranch("model", "check", tar, env={"TMPDIR": temporary}, code=EXIT_STAGE)
+        self.assertIn("crashed", run.stderr)
+        self.assertEqual(list(temporary.iterdir()), [])
+
+    def test_without_a_temporary_folder_nothing_is_unpacked(self):
+        tar = self.folder / "package.tar"
+        self.anabranch("model", "export", self.lay(), "--tar", tar, code=EXIT_OK)
+        registry = self.folder / "registry"
+        registry.mkdir()
+        shutil.move(tar, registry)
+        file = harness.write_json(self.folder / "topology.json", {
+            "anabranch": 1, "name": "flowers", "schemas": {"flower": {"type": "object"}},
+            "models": {"iris": {"registry": "registry", "start": "7"}},
+            "sources": {"flowers": {"file": {"path": "in.jsonl"}, "schema": "flower", "key": "position"}},
+            "nodes": {"score": {"kind": "infer", "inputs": ["flowers"], "model": "iris", "features": "package", "outputs": {"species": "label"}},
+                      "out": {"kind": "persist", "inputs": ["score"], "to": {"file": {"path": "out.jsonl"}}}}})
+        for place in ("/proc", self.folder / "absent"):
+            for run in (self.anabranch("check", file, env={"TMPDIR": place}), self.anabranch("model", "check", registry / tar.name, env={"TMPDIR": place})):
+                self.assertIn("TMPDIR", run.stderr + run.stdout)
+                self.assertIn(run.code, (EXIT_FAULTY, EXIT_UNAVAILABLE))
+
+    def test_the_gates_end_when_nobody_waits_for_them(self):
+        folder = self.lay_model("odd/stubborn.onnx")
+        self.pack(folder)
+        begin = time.monotonic()
+        run = self.anabranch("model", "check", folder, "--in-process", "--timeout", "1")
+        self.assertEqual(run.code, -signal.SIGALRM)
+        self.assertLess(time.monotonic() - begin, 10 * harness.PATIENCE)
+
+    def test_weights_with_the_name_of_another_file_are_not_imported(self):
+        folder = self.folder / "saved"
+        folder.mkdir()
+        model = (TESTS / "models/odd/twice.onnx").read_bytes()
+        named = b"\x12\x0ftwice.onnx.data"
+        self.assertIn(named, model)
+        # An unknown field behind it keeps the lengths.
+        (folder / "twice.onnx").write_bytes(model.replace(named, b"\x12\x0amodel.onnx\x1a\x03abc"))
+        (folder / "model.onnx").write_bytes(bytes(1000))
+        (folder / "MLmodel").write_text("flavors:\n  onnx:\n    data: twice.onnx\n")
+        out = self.folder / "out"
+        run = self.anabranch("model", "import", f"mlflow:{folder}", "--out", out, code=EXIT_STAGE)
+        self.assertIn("is the name of another file", run.stderr)
+        self.assertFalse(out.exists())
 
 
 class Metrics(PackageCase):

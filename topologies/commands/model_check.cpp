@@ -1,6 +1,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <ostream>
@@ -27,8 +28,12 @@ struct PackageCheck {
   }
 
   void Papers() {
-    if (args.approved && !package.manifest.approval.contains("approved_by")) {
-      Add("approval", "model.json", "\"approval.approved_by\" is missing: let someone approve the package and add it");
+    const auto approved = package.manifest.approval.find("approved_by");
+    const bool named = approved != package.manifest.approval.end() &&
+                       approved->second.find_first_not_of(" \t\r\n") != std::string::npos;
+    if (args.approved && !named) {
+      Add("approval", "model.json",
+          "\"approval.approved_by\" names nobody: let someone approve the package and add it");
     }
     if (args.key.empty()) return;
     const Status status = VerifyPackageSignature(package, args.key);
@@ -138,6 +143,7 @@ int CommandModelCheck(const PackageArgs& args, CommandIo& io) {
   if (args.in_process) {
     // At the lowest priority, and not longer than the process that asked.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    alarm(static_cast<unsigned>(args.timeout_s) + 2);  // that process may be gone already
     setpriority(PRIO_PROCESS, 0, 19);
   }
   const OpenedPackage opened(args.place);

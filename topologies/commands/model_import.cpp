@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <set>
 
 #include "engine/models/package.h"
 #include "engine/models/package_files.h"
@@ -81,6 +82,7 @@ class MlflowImport {
   Status ReadSignature(const YamlValue& yaml) {
     const YamlValue* inputs = yaml.Find("signature", "inputs");
     if (inputs == nullptr || inputs->Text().empty()) return ReadInputsOfModel();
+    if (IsDeepJson(inputs->Text())) return Refused("MLmodel: \"signature.inputs\" is not as MLflow writes it");
     const Json list = Json::parse(inputs->Text(), nullptr, false);
     if (!list.is_array()) return Refused("MLmodel: \"signature.inputs\" is not a JSON list");
     for (size_t i = 0; i < list.size(); ++i) {
@@ -118,6 +120,12 @@ class MlflowImport {
     if (error) return {Code::kUnavailable, "the folder \"" + args_.out + "\" cannot be made: " + error.message()};
     const std::string from = (fs::path(folder_) / path).parent_path().string();
     const std::string file = fs::path(path).filename().string();
+    for (const ModelFile::Data& data : model_->data) {
+      static const std::set<std::string> kTaken = {"model.onnx", kManifestFile, "features.json", kSignatureFile};
+      if (!kTaken.contains(data.location)) continue;
+      return Refused("the model keeps weights in \"" + data.location +
+                     "\", which is the name of another file of a package: save it with its weights under another name");
+    }
     RETURN_IF_ERROR(CopyPackageFile(from, args_.out, file));
     if (file != "model.onnx") fs::rename(fs::path(args_.out) / file, fs::path(args_.out) / "model.onnx", error);
     if (error) return {Code::kUnavailable, "\"" + file + "\" cannot be renamed: " + error.message()};
