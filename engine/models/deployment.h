@@ -33,7 +33,8 @@ struct DeploymentEnd {
   uint32_t generation = 0;
   std::vector<std::string> instances;  // that were asked; empty: none was at work
   std::vector<std::string> reasons;
-  std::vector<std::string> waiting;  // kActive: partitions that switch at their next batch and had not done so at the end of the wait
+  std::vector<std::string>
+      waiting;  // kActive: partitions that switch at their next batch and had not done so at the end of the wait
 };
 
 // kRetry: another deployment of the model is open, or the wait was cancelled; kUnavailable: the log cannot be reached.

@@ -174,8 +174,8 @@ struct PackageArgs {
 };
 // Which version of a managed model scores.
 struct ModelChangeArgs : StateArgs {
-  std::string model;  // deploy: NAME@VERSION; else NAME; history: may be empty
-  std::string to;     // rollback: the version; empty: the one before
+  std::string model;        // deploy: NAME@VERSION; else NAME; history: may be empty
+  std::string to;           // rollback: the version; empty: the one before
   std::string at = "next";  // deploy: where it begins to score, as the help says
   std::string reason, by, approved_by;
   bool resume = false;          // deploy: only go on with what was begun
