@@ -289,7 +289,10 @@ TEST_F(SwitchesTest, WhatIsComputedAgainBecauseOfARefusedRowKeepsItsGeneration) 
   outside.take = [](int) { return int64_t{8}; };
   outside.poll = [&]() -> std::optional<SourceEvent> {
     if (polls == 3 && refusals == 0) return SourceEvent::kIdle;  // rows 0 to 23 are read
-    ++polls;
+    if (polls++ == 3) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the lane is about to hear of it
+      return SourceEvent::kIdle;
+    }
     return std::nullopt;
   };
   Build();
