@@ -8,7 +8,7 @@
 namespace anabranch {
 namespace {
 
-using nlohmann::json;
+using EntryJson = nlohmann::json;
 
 constexpr std::pair<ControlEntry::Kind, const char*> kEntryKinds[] = {
     {ControlEntry::Kind::kPrepare, "prepare"},     {ControlEntry::Kind::kReady, "ready"},
@@ -31,12 +31,12 @@ Word WordIn(const std::pair<Word, const char*> (&table)[kSize], const std::strin
   throw std::invalid_argument("\"" + text + "\" is not known; an anabranch that is newer may have written it");
 }
 
-void PutText(const char* name, const std::string& text, json* out) {
+void PutText(const char* name, const std::string& text, EntryJson* out) {
   if (!text.empty()) (*out)[name] = text;
 }
 
-json GenerationJson(const GenerationRecord& record) {
-  json out = {{"model", record.model}, {"rule", WordOf(kArmRules, record.rule)}, {"arms", json::array()}};
+EntryJson GenerationJson(const GenerationRecord& record) {
+  EntryJson out = {{"model", record.model}, {"rule", WordOf(kArmRules, record.rule)}, {"arms", EntryJson::array()}};
   for (const GenerationRecord::Arm& arm : record.arms) {
     out["arms"].push_back({{"version", arm.version}, {"digest", arm.digest}});
   }
@@ -48,11 +48,11 @@ json GenerationJson(const GenerationRecord& record) {
   return out;
 }
 
-GenerationRecord GenerationOf(const json& in) {
+GenerationRecord GenerationOf(const EntryJson& in) {
   GenerationRecord record;
   record.model = in.at("model").get<std::string>();
   record.rule = WordIn(kArmRules, in.at("rule").get<std::string>());
-  for (const json& arm : in.at("arms")) {
+  for (const EntryJson& arm : in.at("arms")) {
     record.arms.push_back({arm.at("version").get<std::string>(), arm.at("digest").get<std::string>()});
   }
   if (record.arms.empty()) throw std::invalid_argument("a generation has no version");
@@ -65,14 +65,14 @@ GenerationRecord GenerationOf(const json& in) {
 }
 
 bool SaysActive(std::string_view text) {
-  const json in = json::parse(text, nullptr, false);
+  const EntryJson in = EntryJson::parse(text, nullptr, false);
   return in.is_object() && in.contains("kind") && in["kind"] == "active";
 }
 
 }  // namespace
 
 std::string PrintControlEntry(const ControlEntry& entry) {
-  json out = {{"kind", WordOf(kEntryKinds, entry.kind)}, {"at_ms", entry.at_ms}};
+  EntryJson out = {{"kind", WordOf(kEntryKinds, entry.kind)}, {"at_ms", entry.at_ms}};
   PutText("deployment", entry.deployment, &out);
   PutText("action", entry.action, &out);
   PutText("by", entry.by, &out);
@@ -88,12 +88,12 @@ std::string PrintControlEntry(const ControlEntry& entry) {
     out["position"] = entry.position;
     out["serves"] = entry.generation_number;
   }
-  return out.dump(-1, ' ', false, json::error_handler_t::replace);
+  return out.dump(-1, ' ', false, EntryJson::error_handler_t::replace);
 }
 
 Result<ControlEntry> ParseControlEntry(std::string_view text) {
   try {
-    const json in = json::parse(text);
+    const EntryJson in = EntryJson::parse(text);
     ControlEntry entry;
     entry.kind = WordIn(kEntryKinds, in.at("kind").get<std::string>());
     entry.at_ms = in.value("at_ms", int64_t{0});
