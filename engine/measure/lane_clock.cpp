@@ -83,7 +83,7 @@ bool TimeSheet::TryRead(std::vector<int64_t>* ns, int64_t* wall_ns) const {
   const int64_t begin = begin_ns_.load(std::memory_order_acquire);
   // Before the second look at the version: what a reader that is held up here sees later may be another cell's time.
   const int64_t until = open ? since : std::max(since, clock_.NowNs());
-  std::atomic_thread_fence(std::memory_order_acquire);
+  // No load above can come after the one below: each acquires.
   if (before % 2 != 0 || version_.load(std::memory_order_relaxed) != before) return false;
   if (begin != 0) (*ns)[current] += until - since;
   *wall_ns = begin == 0 ? 0 : until - begin;
