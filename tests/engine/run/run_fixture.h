@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -21,9 +22,10 @@ class RunTest : public ::testing::Test {
  protected:
   RunTest() {
     registry.Add(MakeMemoryConnector());
+    std::string name = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::ranges::replace(name, '/', '_');  // a parameter
     options.state_dir =
-        (std::filesystem::temp_directory_path() / ("anabranch_run_" + std::to_string(::getpid()) + "_" +
-                                                   ::testing::UnitTest::GetInstance()->current_test_info()->name()))
+        (std::filesystem::temp_directory_path() / ("anabranch_run_" + std::to_string(::getpid()) + "_" + name))
             .string();
     std::filesystem::remove_all(options.state_dir);
     options.workers = 1;
