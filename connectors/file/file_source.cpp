@@ -17,6 +17,7 @@
 #include "connectors/file/row_reader.h"
 #include "engine/codec/decoder.h"
 #include "engine/lane_context.h"
+#include "engine/text/json_nesting.h"
 
 namespace anabranch {
 namespace {
@@ -65,19 +66,8 @@ Result<Opened> OpenFile(const FileSourceOptions& options) {
 
 // A JSON text that ends inside a string, an object or an array.
 bool EndsInsideJson(std::string_view text) {
-  bool quoted = false;
-  int64_t depth = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted && c == '\\') {
-      ++i;
-    } else if (c == '"') {
-      quoted = !quoted;
-    } else if (!quoted) {
-      depth += c == '{' || c == '[' ? 1 : c == '}' || c == ']' ? -1 : 0;
-    }
-  }
-  return quoted || depth > 0;
+  const JsonNesting nesting = NestingOf(text);
+  return nesting.in_string || nesting.balance > 0;
 }
 
 bool EndsInsideCsv(std::string_view text, char delimiter, size_t cells) {

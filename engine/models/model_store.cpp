@@ -11,6 +11,7 @@
 
 #include "engine/disk.h"
 #include "engine/models/package_files.h"
+#include "engine/models/scratch_folder.h"
 #include "engine/printable.h"
 
 namespace anabranch {
@@ -25,26 +26,6 @@ constexpr auto kAbandonedAfter = std::chrono::hours(1);
 bool IsDigest(const std::string& text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
-
-// A new empty folder in `parent`, removed at the end with what is in it.
-class Scratch {
- public:
-  explicit Scratch(const std::string& parent) : path_(parent + "/" + kUnfinished + "XXXXXX") {
-    if (mkdtemp(path_.data()) == nullptr) error_ = errno;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    if (error_ == 0) fs::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  const std::string& path() const { return path_; }
-  Status status() const { return error_ == 0 ? Status::Ok() : DiskFailure("make a folder in", path_, error_); }
-
- private:
-  std::string path_;
-  int error_ = 0;
-};
 
 std::string FaultText(const std::vector<PackageFault>& faults) {
   std::string text;
@@ -63,8 +44,8 @@ Status ModelStore::Put(const ModelPackage& package) {
   std::error_code error;
   fs::create_directories(folder_, error);
   if (error) return DiskFailure("make the folder", folder_, error.value());
-  const Scratch made(folder_);
-  RETURN_IF_ERROR(made.status());
+  const ScratchFolder made(folder_ + "/" + kUnfinished);
+  if (made.path().empty()) return DiskFailure("make a folder in", folder_, made.error());
   const std::string content = made.path() + "/" + digest;
   for (const PackageFile& file : package.manifest.files) {
     RETURN_IF_ERROR(CopyPackageFile(package.folder, content, file.path));
@@ -123,8 +104,8 @@ Result<std::shared_ptr<const ModelPackage>> ModelStore::Find(const std::string& 
     std::error_code error;
     fs::create_directories(folder_, error);
     if (error) return DiskFailure("make the folder", folder_, error.value());
-    const Scratch scratch(folder_);
-    RETURN_IF_ERROR(scratch.status());
+    const ScratchFolder scratch(folder_ + "/" + kUnfinished);
+    if (scratch.path().empty()) return DiskFailure("make a folder in", folder_, scratch.error());
     std::vector<PackageFault> faults;
     const auto package = ReadPackage(entry.place, scratch.path(), &faults);
     if (package == nullptr) {
@@ -154,8 +135,8 @@ Status ModelStore::Keep(const std::vector<std::string>& digests) {
     }
     if (!IsDigest(name) || std::ranges::count(digests, name) != 0) continue;
     // Renamed first: nobody finds half of it.
-    const Scratch gone(folder_);
-    RETURN_IF_ERROR(gone.status());
+    const ScratchFolder gone(folder_ + "/" + kUnfinished);
+    if (gone.path().empty()) return DiskFailure("make a folder in", folder_, gone.error());
     std::rename(each.path().c_str(), (gone.path() + "/" + name).c_str());
   }
   return SyncFolder(folder_);

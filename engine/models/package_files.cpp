@@ -17,6 +17,7 @@
 #include "engine/disk.h"
 #include "engine/models/sha256.h"
 #include "engine/printable.h"
+#include "engine/text/json_nesting.h"
 #include "engine/text/utf8.h"
 
 namespace anabranch {
@@ -25,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMostPathBytes = 240;  // what a tar of this form can hold
-constexpr int kMostJsonDepth = 64;
+constexpr size_t kMostJsonDepth = 64;
 constexpr size_t kChunkBytes = size_t{1} << 20;
 
 Status Unread(const std::string& folder, const std::string& path, int error) {
@@ -107,23 +108,7 @@ std::string WrongPackagePath(const std::string& path) {
   return {};
 }
 
-bool IsDeepJson(std::string_view text) {
-  int depth = 0;
-  bool quoted = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted && c == '\\') {
-      ++i;
-    } else if (c == '"') {
-      quoted = !quoted;
-    } else if (!quoted && (c == '{' || c == '[')) {
-      if (++depth > kMostJsonDepth) return true;
-    } else if (!quoted && (c == '}' || c == ']')) {
-      --depth;
-    }
-  }
-  return false;
-}
+bool IsDeepJson(std::string_view text) { return NestingOf(text).deepest > kMostJsonDepth; }
 
 Result<std::vector<std::string>> ListPackageFiles(const std::string& folder, std::vector<PackageFault>* faults) {
   std::vector<std::string> paths;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/lane_context.h"
+#include "engine/unbound_connector.h"
 
 namespace anabranch {
 namespace {
@@ -133,22 +134,9 @@ class MemoryCommitter : public Committer {
   std::vector<std::pair<std::string_view, std::string>> written_;  // as a producer that copies nothing has it
 };
 
-class MemoryConnector : public Connector {
+class MemoryConnector : public UnboundConnector {
  public:
-  MemoryConnector() { spec_.name = "memory"; }
-  const Spec& spec() const override { return spec_; }
-  std::shared_ptr<const SourceProgram> BindSource(const ConfigValue&, const std::string&, BindServices&,
-                                                  FaultSink&) const override {
-    return nullptr;
-  }
-  std::shared_ptr<const TargetProgram> BindTarget(const ConfigValue&, const TargetFields&, BindServices&,
-                                                  FaultSink&) const override {
-    return nullptr;
-  }
-  std::shared_ptr<const TargetProgram> BindDeadLetters(const ConfigValue*, const SourceProgram*, const std::string&,
-                                                       BindServices&, FaultSink&) const override {
-    return nullptr;
-  }
+  MemoryConnector() : UnboundConnector("memory") {}
   Result<std::unique_ptr<Committer>> OpenCommitter(
       const LaneContext& lane, const std::vector<std::pair<TargetId, const TargetProgram*>>& targets,
       const SourceProgram&, Source&) const override {
@@ -158,9 +146,6 @@ class MemoryConnector : public Connector {
     }
     return std::unique_ptr<Committer>(std::make_unique<MemoryCommitter>(std::move(outputs), lane));
   }
-
- private:
-  Spec spec_;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "engine/copied_columns.h"
 #include "engine/json_type.h"
 #include "engine/schema/record_schema.h"
+#include "engine/text/json_nesting.h"
 #include "engine/text/timestamp.h"
 
 namespace anabranch {
@@ -60,30 +61,9 @@ void ReplaceAt(std::span<const std::string> steps, bool stand_ins, RecordTree* v
   }
 }
 
-// Whether objects and arrays are nested deeper than `most`. Whoever writes a tree out, or copies it, takes a frame of
-// the stack for each level, and anybody may produce a record with thousands.
-bool IsDeeper(std::string_view json, size_t most) {
-  size_t depth = 0;
-  bool text = false;
-  for (size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    if (text) {
-      if (c == '\\') ++i;
-      text = c != '"';
-    } else if (c == '"') {
-      text = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > most) return true;
-    } else if ((c == ']' || c == '}') && depth > 0) {
-      --depth;
-    }
-  }
-  return false;
-}
-
 // Discarded: not what the source takes.
 RecordTree ReadRecord(const PlanSource& source, std::string_view value) {
-  if (IsDeeper(value, source.decode.max_depth)) return RecordTree(RecordTree::value_t::discarded);
+  if (NestingOf(value).deepest > source.decode.max_depth) return RecordTree(RecordTree::value_t::discarded);
   RecordTree record = RecordTree::parse(value, nullptr, false);
   return record.is_object() ? record : RecordTree(RecordTree::value_t::discarded);
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/lane_context.h"
+#include "engine/unbound_connector.h"
 
 namespace anabranch {
 namespace {
@@ -186,22 +187,9 @@ class TrialCommitter : public Committer {
   std::map<PartitionId, int64_t> progress_;
 };
 
-class TrialConnector : public Connector {
+class TrialConnector : public UnboundConnector {
  public:
-  TrialConnector() { spec_.name = "trial"; }
-  const Spec& spec() const override { return spec_; }
-  std::shared_ptr<const SourceProgram> BindSource(const ConfigValue&, const std::string&, BindServices&,
-                                                  FaultSink&) const override {
-    return nullptr;
-  }
-  std::shared_ptr<const TargetProgram> BindTarget(const ConfigValue&, const TargetFields&, BindServices&,
-                                                  FaultSink&) const override {
-    return nullptr;
-  }
-  std::shared_ptr<const TargetProgram> BindDeadLetters(const ConfigValue*, const SourceProgram*, const std::string&,
-                                                       BindServices&, FaultSink&) const override {
-    return nullptr;
-  }
+  TrialConnector() : UnboundConnector("trial") {}
   Result<std::unique_ptr<Committer>> OpenCommitter(
       const LaneContext& lane, const std::vector<std::pair<TargetId, const TargetProgram*>>& targets,
       const SourceProgram&, Source&) const override {
@@ -210,9 +198,6 @@ class TrialConnector : public Connector {
     TrialTargets& all = static_cast<const TrialTargetProgram*>(targets.front().second)->targets();
     return std::unique_ptr<Committer>(std::make_unique<TrialCommitter>(lane, std::move(ids), all));
   }
-
- private:
-  Spec spec_;
 };
 
 }  // namespace

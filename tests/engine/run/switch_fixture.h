@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
-#include "engine/connector.h"
 #include "engine/generation.h"
 #include "engine/lane_context.h"
 #include "engine/mutex.h"
 #include "engine/record_batch.h"
 #include "engine/testing/memory_target.h"
+#include "engine/unbound_connector.h"
 
 namespace anabranch {
 
@@ -303,22 +303,9 @@ class OutsideCommitter : public Committer {
   std::vector<RefusedRow> refused_;
 };
 
-class OutsideConnector : public Connector {
+class OutsideConnector : public UnboundConnector {
  public:
-  explicit OutsideConnector(Outside& outside) : outside_(outside) { spec_.name = "outside"; }
-  const Spec& spec() const override { return spec_; }
-  std::shared_ptr<const SourceProgram> BindSource(const ConfigValue&, const std::string&, BindServices&,
-                                                  FaultSink&) const override {
-    return nullptr;
-  }
-  std::shared_ptr<const TargetProgram> BindTarget(const ConfigValue&, const TargetFields&, BindServices&,
-                                                  FaultSink&) const override {
-    return nullptr;
-  }
-  std::shared_ptr<const TargetProgram> BindDeadLetters(const ConfigValue*, const SourceProgram*, const std::string&,
-                                                       BindServices&, FaultSink&) const override {
-    return nullptr;
-  }
+  explicit OutsideConnector(Outside& outside) : UnboundConnector("outside"), outside_(outside) {}
   Result<std::unique_ptr<Committer>> OpenCommitter(
       const LaneContext& lane, const std::vector<std::pair<TargetId, const TargetProgram*>>& targets,
       const SourceProgram&, Source&) const override {
@@ -330,7 +317,6 @@ class OutsideConnector : public Connector {
 
  private:
   Outside& outside_;
-  Spec spec_;
 };
 
 }  // namespace anabranch
