@@ -54,6 +54,11 @@ struct KeptHeader {
   bool positions_only() const { return outputs && done.empty(); }
 };
 
+// Whether rows that were kept under `id` are of this node. "was" stays in the file after a rename, so both count.
+inline bool IsKeptAs(const PlanNode& node, std::string_view id) {
+  return node.id == id || (!node.was.empty() && node.was == id);
+}
+
 // Writes the batch at the cut below `done` (by StageId: true = finished, and not to run again). Reads only what
 // finished stages wrote: safe while another thread is stuck in an unfinished one.
 std::string WriteKeptBatch(const Plan& plan, const RecordBatch& batch, const std::vector<bool>& done);

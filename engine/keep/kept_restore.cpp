@@ -59,7 +59,6 @@ class Restorer {
   Status SetGiveUp();
   Status FindReused();
   std::string KeptId(StageId stage) const;
-  bool KeptAs(const PlanNode& node, std::string_view kept_id) const;
   bool Wants(const From& from, int64_t offset) const { return from.wanted && offset >= from.next; }
   Result<From> Find(const SourcePartition& partition);
   Status ReadPartitions();
@@ -133,11 +132,6 @@ Status Restorer::Run(std::string_view frame) {
 std::string Restorer::KeptId(StageId stage) const {
   const auto found = rules_.reuse.find(plan_.StageName(stage));
   return found != rules_.reuse.end() ? found->second : std::string();
-}
-
-// "was" stays in the file after the rename, so rows may have been kept under either id.
-bool Restorer::KeptAs(const PlanNode& node, std::string_view kept_id) const {
-  return node.id == kept_id || (!node.was.empty() && node.was == kept_id);
 }
 
 Status Restorer::FindSource() {
@@ -465,7 +459,7 @@ const PlanNode* Restorer::TargetNode(std::string_view kept_id) const {
   for (auto stage = StageId(plan_.sources.size()); stage < plan_.stages(); ++stage) {
     const PlanNode& node = plan_.node(stage);
     if (node.program->target() == nullptr || !node.from_source[source_]) continue;
-    if (reused_[stage] ? KeptId(stage) == kept_id : header_.outputs && KeptAs(node, kept_id)) return &node;
+    if (reused_[stage] ? KeptId(stage) == kept_id : header_.outputs && IsKeptAs(node, kept_id)) return &node;
   }
   return nullptr;
 }

@@ -23,13 +23,26 @@ Status KeptFeed::Claim(const std::vector<PartitionId>& partitions, std::vector<i
   return Status::Ok();
 }
 
-std::vector<KeptHeader::Range> KeptFeed::Complete() const {
-  std::vector<KeptHeader::Range> complete;
+std::vector<KeptHeader::Range> KeptFeed::Scored() const {
+  std::vector<KeptHeader::Range> scored;
   for (const KeptStore::Entry& entry : entries_) {
     const auto& ranges = entry.header.ranges;
-    if (entry.header.outputs) complete.insert(complete.end(), ranges.begin(), ranges.end());
+    if (IsScored(entry.header)) scored.insert(scored.end(), ranges.begin(), ranges.end());
   }
-  return complete;
+  return scored;
+}
+
+bool KeptFeed::IsScored(const KeptHeader& header) const {
+  if (header.outputs) return true;
+  const auto source = std::ranges::find(plan_.sources, header.source, &PlanSource::id) - plan_.sources.begin();
+  bool some = false;
+  for (const PlanNode& node : plan_.nodes) {
+    if (node.program->managed() == nullptr || !node.from_source[static_cast<size_t>(source)]) continue;
+    const auto kept = [&](const KeptHeader::Stage& stage) { return IsKeptAs(node, stage.id); };
+    if (std::ranges::none_of(header.done, kept)) return false;
+    some = true;
+  }
+  return some;
 }
 
 Status KeptFeed::Next(RecordBatch* batch, int64_t* rows) {

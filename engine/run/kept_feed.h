@@ -25,8 +25,10 @@ class KeptFeed {
   const std::vector<PartitionId>& partitions() const { return partitions_; }
   const std::vector<int64_t>& next() const { return next_; }
 
-  // What it feeds of rows that are complete: they run nothing.
-  std::vector<KeptHeader::Range> Complete() const;
+  // What it feeds of rows whose scoring stands: nothing of theirs runs, or every model with versions scored them.
+  std::vector<KeptHeader::Range> Scored() const;
+  // Whether that holds for what Next() gives.
+  bool NextIsScored() const { return IsScored(entries_[fed_].header); }
 
   bool has_more() const { return fed_ < entries_.size(); }
   // Fills `batch` (cleared) with the next kept rows; `rows` = how many source rows that is.
@@ -45,6 +47,7 @@ class KeptFeed {
 
  private:
   Status SettleTo(size_t end);
+  bool IsScored(const KeptHeader& header) const;
 
   const Plan& plan_;
   KeptStore* const store_;

@@ -261,7 +261,7 @@ Status Lane::OnAssigned() {
   ASSIGN_OR_RETURN(const std::vector<int64_t> next, assignment_.WhereToContinue(partitions));
   meter_.Assigned(partitions, next);
   RETURN_IF_ERROR(feed_.Claim(partitions, next));
-  RETURN_IF_ERROR(switches_.Begin(partitions, next, feed_.Complete()));
+  RETURN_IF_ERROR(switches_.Begin(partitions, next, feed_.Scored()));
   if (!feed_.has_more()) return StartLive();
   fed_.Set(false);
   return Status::Ok();
@@ -273,10 +273,11 @@ Status Lane::Feed() {
   if (!feed_.has_more()) return StartLive();
   std::unique_ptr<RecordBatch> batch = window_.TakeBatch();
   int64_t rows = 0;
+  const bool scored = feed_.NextIsScored();
   RETURN_IF_ERROR(feed_.Next(batch.get(), &rows));
   if (!batch->complete) rows = batch->rows();
   batch->intake_ns = meter_.polled_ns();
-  const bool switches = batch->complete ? switches_.Follow(*batch) : switches_.Stamp(batch.get());
+  const bool switches = scored ? switches_.Follow(*batch) : switches_.Stamp(batch.get());
   return TakeIn(std::move(batch), {.rows = rows, .kept = true}, switches);
 }
 

@@ -17,7 +17,7 @@ std::tuple<int64_t, GenerationId> AgeOf(const Scoring& cut) { return {cut.since,
 
 // Where the partition has a track already, its uncommitted rows are computed again.
 Switches::Track Switches::MakeTrack(PartitionId id, size_t index, int64_t next,
-                                    const std::vector<KeptHeader::Range>& complete) {
+                                    const std::vector<KeptHeader::Range>& scored) {
   Track track{.id = id, .next = next, .most = kNoPosition, .stored = {}, .now = {}, .ahead = {}, .past = {}};
   std::vector<Scoring> cuts;
   for (size_t committer = 0; committer < writer_.committers(); ++committer) {
@@ -31,7 +31,7 @@ Switches::Track Switches::MakeTrack(PartitionId id, size_t index, int64_t next,
   if (!parts_.source->position_owner().empty()) cuts.push_back(parts_.source->StoredScoring(id));
   if (!cuts.empty()) track.stored = *std::ranges::max_element(cuts, {}, AgeOf);
   track.untold = std::ranges::any_of(cuts, [&](const Scoring& cut) { return !SameSwitch(cut, track.stored); });
-  for (const KeptHeader::Range& range : complete) {
+  for (const KeptHeader::Range& range : scored) {
     if (range.partition != parts_.partitions->at(id)) continue;
     track.most = std::max(track.most, range.next);
     cuts.push_back(range.scoring);
@@ -55,14 +55,14 @@ Switches::Track Switches::MakeTrack(PartitionId id, size_t index, int64_t next,
 }
 
 Status Switches::Begin(const std::vector<PartitionId>& partitions, std::span<const int64_t> next,
-                       const std::vector<KeptHeader::Range>& complete) {
+                       const std::vector<KeptHeader::Range>& scored) {
   if (generations_ == nullptr) return Status::Ok();
   if (!std::exchange(repeats_, false)) tracks_.clear();
   std::vector<Track> tracks;
   std::vector<GenerationId> needed;
   const GenerationId active = generations_->active();
   for (size_t i = 0; i < partitions.size(); ++i) {
-    Track track = MakeTrack(partitions[i], i, next[i], complete);
+    Track track = MakeTrack(partitions[i], i, next[i], scored);
     if (track.next == kNoPosition && track.most == kNoPosition) {
       track.now = {active, 0, active};
     } else if (track.next >= track.most && Advance(&track, active)) {

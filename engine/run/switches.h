@@ -33,10 +33,10 @@ class Switches {
 
   // The lane is about to continue at `next` in these partitions: finds out from what the source and the writer's
   // committers have just been asked how rows are scored that some target has, and makes the generations ready that the
-  // lane will need. While the writer is idle. `complete`: kept rows whose results stand. Takes as long as
+  // lane will need. While the writer is idle. `scored`: kept rows whose scoring stands. Takes as long as
   // Generations::Require.
   Status Begin(const std::vector<PartitionId>& partitions, std::span<const int64_t> next,
-               const std::vector<KeptHeader::Range>& complete);
+               const std::vector<KeptHeader::Range>& scored);
   // The next Begin() is of the same assignment: what was read and not committed is computed again, each row by the
   // generation that scored it before. At least once, some of the results are out already.
   void Repeat() { repeats_ = true; }
@@ -51,7 +51,7 @@ class Switches {
   std::vector<PositionRange> Take();
   // Sets the scoring of a batch that was read, or taken up to be computed. True: it begins an epoch.
   bool Stamp(RecordBatch* batch);
-  // The same of a batch that is complete: its rows were scored in an earlier run. Their scoring stands.
+  // The same of a kept batch whose rows were scored in an earlier run: their scoring stands.
   bool Follow(const RecordBatch& batch);
   // No row behind what was stamped last is scored by an older one.
   GenerationId oldest() const;
@@ -73,7 +73,7 @@ class Switches {
     bool untold = false;         // not every target has `now`
   };
 
-  Track MakeTrack(PartitionId id, size_t index, int64_t next, const std::vector<KeptHeader::Range>& complete);
+  Track MakeTrack(PartitionId id, size_t index, int64_t next, const std::vector<KeptHeader::Range>& scored);
   Track* Find(PartitionId id);
   bool Advance(Track* track, GenerationId active);
   void SwitchUntouched(Track* track, GenerationId active) const;

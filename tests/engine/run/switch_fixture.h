@@ -12,6 +12,7 @@
 
 #include "engine/generation.h"
 #include "engine/lane_context.h"
+#include "engine/managed_model.h"
 #include "engine/mutex.h"
 #include "engine/record_batch.h"
 #include "engine/testing/memory_target.h"
@@ -301,6 +302,28 @@ class OutsideCommitter : public Committer {
   const SourceTable& table_;
   std::vector<std::pair<std::pair<SourcePartition, int64_t>, std::string>> written_;
   std::vector<RefusedRow> refused_;
+};
+
+// A node whose model has versions.
+class VersionedProgram : public NodeProgram {
+ public:
+  explicit VersionedProgram(std::shared_ptr<const NodeProgram> node) : node_(std::move(node)) {}
+  Result<std::unique_ptr<Node>> Open() const override { return node_->Open(); }
+  ManagedModel* managed() const override { return &model_; }
+
+ private:
+  class Model : public ManagedModel {
+   public:
+    const std::string& model() const override { return name_; }
+    Status Prepare(const ModelVersion&) override { return Status::Ok(); }
+    void Add(GenerationId, const GenerationRecord&) override {}
+    void Forget(GenerationId, const std::vector<std::string>&) override {}
+
+   private:
+    const std::string name_ = "m";
+  };
+  const std::shared_ptr<const NodeProgram> node_;
+  mutable Model model_;
 };
 
 class OutsideConnector : public UnboundConnector {

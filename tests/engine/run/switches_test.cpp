@@ -24,18 +24,26 @@ class SwitchesTest : public RunTest {
       plan.plan().sources[1].program = std::make_shared<OutsideSourceProgram>(*beside);
     }
     const StageId score = plan.Node("score", in, [this](const NodeRun& run) { return Score(run); });
+    auto& program = plan.plan().nodes[score - plan.plan().sources.size()].program;
+    program = std::make_shared<VersionedProgram>(program);
+    const StageId below = plan.Node("below", {score}, [this](const NodeRun& run) { return Below(run); });
     for (const char* unit : {"a", "b"}) {
-      const StageId sink = plan.Persist(unit, {score}, output, unit);
+      const StageId sink = plan.Persist(unit, {below}, output, unit);
       plan.plan().targets[plan.node(sink).target].program = std::make_shared<OutsideTarget>(unit);
     }
     plan.plan().targets.push_back({"dead_letters", std::make_shared<OutsideTarget>("a")});
   }
 
+  static bool Holds(const RecordBatch& batch, int64_t offset) {
+    return offset >= 0 && std::ranges::find(batch.offset, offset) != batch.offset.end();
+  }
+  Status Below(const NodeRun& run) const {
+    return Holds(run.batch, below_fails_at) ? Status(Code::kStage, "it cannot go on") : Status::Ok();
+  }
+
   Status Score(const NodeRun& run) {
     RecordBatch& batch = run.batch;
-    if (score_fails_at >= 0 && std::ranges::find(batch.offset, score_fails_at.load()) != batch.offset.end()) {
-      return {Code::kStage, "the model is gone"};
-    }
+    if (Holds(batch, score_fails_at)) return {Code::kStage, "the model is gone"};
     for (uint32_t row = 0; row < batch.rows(); ++row) {
       const auto of = std::ranges::find(batch.positions, batch.partition[row], &PositionRange::partition);
       if (of == batch.positions.end()) return {Code::kInternal, "a row of no range"};
@@ -79,7 +87,7 @@ class SwitchesTest : public RunTest {
   Outside* beside = nullptr;  // a second source
   FakeGenerations generations;
   std::atomic<int> not_ready{0};
-  std::atomic<int64_t> score_fails_at{-1};
+  std::atomic<int64_t> score_fails_at{-1}, below_fails_at{-1};
 };
 
 TEST_F(SwitchesTest, WithoutGenerationsNothingIsStampedOrCommittedInAddition) {
@@ -273,6 +281,25 @@ TEST_F(SwitchesTest, KeptRowsThatAreCompleteStayAsTheyWereScored) {
   ASSERT_TRUE(second.status.ok()) << second.status.message();
   EXPECT_EQ((outside.units["b"].rows[{Outside::Named(0), kept}]), "1");
   EXPECT_EQ((outside.units["b"].rows[{Outside::Named(0), 1999}]), "2");
+  ExpectOneGenerationPerRecord();
+}
+
+TEST_F(SwitchesTest, KeptRowsThatWereScoredStayAsTheyWereScored) {
+  outside.records = {200};
+  outside.take = [](int) { return int64_t{8}; };
+  Build();
+  generations.Activate();
+  below_fails_at = 84;
+  const RunSummary first = RunOnce();
+  ASSERT_TRUE(first.failure) << first.status.message();
+  EXPECT_EQ(first.failure->stage, "below");
+  below_fails_at = -1;
+  generations.Activate();
+  options.start = RunStart::kRestart;
+  const RunSummary second = RunOnce();
+  ASSERT_TRUE(second.status.ok()) << second.status.message();
+  EXPECT_EQ((outside.units["b"].rows[{Outside::Named(0), 84}]), "1");
+  EXPECT_EQ((outside.units["b"].rows[{Outside::Named(0), 199}]), "2");
   ExpectOneGenerationPerRecord();
 }
 
