@@ -2,11 +2,17 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "engine/ids.h"
+#include "engine/rollout_spec.h"
 #include "engine/status.h"
+#include "engine/strategy/arm_counts.h"
 
 namespace anabranch {
 
@@ -25,6 +31,13 @@ class CancelToken;
 struct PlannedSwitch {
   GenerationId generation{0};
   int64_t position = 0;
+};
+
+// How rows of a generation with several arms are counted.
+struct ArmRules {
+  CompareSpec compare;                     // what ArmScores::columns are
+  std::vector<RolloutSpec::Guard> guards;  // ArmCounts::guards
+  size_t arms = 2;
 };
 
 // The generations of one run, as its lanes see them. Implemented beside the engine; a run without managed models has
@@ -47,6 +60,21 @@ class Generations {
   // It is durable that `scoring.generation` scores `partition` from `scoring.since` on. May be reported more than once.
   // Writer thread and lane thread; does not wait.
   virtual void Switched(const SourcePartition& partition, const Scoring& scoring) = 0;
+
+  // How the rows of this generation (its own number) are counted in a node; null: they are not. Lane thread; the lane
+  // asks once per generation and keeps the answer.
+  virtual std::shared_ptr<const ArmRules> Rules(std::string_view /*node*/, GenerationId /*generation*/) const {
+    return nullptr;
+  }
+  // Rows were counted, and they are durable in every target. `counts`: since the last call of this lane. Writer thread;
+  // does not wait.
+  virtual void Counted(std::string_view /*node*/, GenerationId /*generation*/, const ArmCounts& /*counts*/) {}
+  // Whether `node` has a candidate now: then processes that die in it are counted wherever they were in the input, and
+  // GiveUpCandidate() is asked before the stage counts as failed.
+  virtual bool HasCandidate(std::string_view /*node*/) const { return false; }
+  // The process died again and again in `node`: rolls a candidate of its model back. True: there was one, and from now
+  // on it scores nothing; the run goes on. Before the first batch. kUnavailable: the log cannot be written.
+  virtual Result<bool> GiveUpCandidate(std::string_view /*node*/, const std::string& /*why*/) { return false; }
 };
 
 }  // namespace anabranch

@@ -123,6 +123,13 @@ class Node {
   // True: it fails single rows where it can by itself, those that are out of time too. Then what it answers stands: no
   // bad rows are looked for in a batch that it failed, and what it finished counts though it came late.
   virtual bool judges_rows() const { return false; }
+
+  // Work that no result shows: a candidate that scores unseen. Called by the lane's own worker after the results of the
+  // batch were handed over, on an instance that may not have processed it, between two calls of Process. It writes
+  // StageRows::arms only. What fails there is noted there; a Status (kInternal) is a fault of the node.
+  virtual Status AfterHandOver(const NodeRun& /*run*/) { return Status::Ok(); }
+  // Whether AfterHandOver() has something to do now. Cheap: asked after each batch.
+  virtual bool works_after() const { return false; }
 };
 
 // What a node has to say about one row beside its columns: the verdict of a rule, the condition of a filter, the

@@ -9,6 +9,7 @@
 #include "engine/delivery.h"
 #include "engine/format.h"
 #include "engine/node.h"
+#include "engine/rollout_spec.h"
 #include "engine/scope.h"
 #include "engine/source.h"
 #include "engine/target.h"
@@ -93,6 +94,7 @@ struct PlanModel {
   std::string registry;  // folder with its packages, absolute
   std::string start;     // the version that scores before any deployment
   std::string key;       // file of the public key that signed its packages, absolute; empty: no signature is asked for
+  std::shared_ptr<const RolloutSpec> rollout;  // null: a deployment scores all rows at once
 };
 
 struct EpochLimits {

@@ -32,6 +32,8 @@ const char* NameOf(Outcome outcome);  // "ok", "timed_out", …
 // The row goes on to the readers of the stage.
 inline bool Passed(Outcome outcome) { return outcome <= Outcome::kSkipped || outcome >= Outcome::kMissed; }
 
+struct ArmScores;  // engine/arm_scores.h
+
 // Why one row failed in one stage. `code` is a stable word, set where the row fails: by decoders and key rules ("json",
 // "utf8", "depth", "key", "duplicate_key", "csv", …), by nodes ("schema", "rule", "expression", "model",
 // "null_feature", "non_finite", "quorum", …), or by the engine ("timeout", "too_large", "given_up",
@@ -63,6 +65,8 @@ struct StageRows {
   // that none scored any index. Empty: the version of the plan made them all.
   std::vector<uint8_t> version;
   std::vector<std::string> versions;
+  // Of a stage whose model has several arms: what each said, by generation. Not kept.
+  std::vector<std::shared_ptr<ArmScores>> arms;
   uint32_t retried = 0;  // calls made again after a transient error
   uint32_t dead_lettered = 0;
   std::vector<uint32_t> tally;  // what the node counts: one entry per NodeProgram::Tallies(), or empty

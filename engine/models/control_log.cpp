@@ -13,7 +13,9 @@ using EntryJson = nlohmann::json;
 constexpr std::pair<ControlEntry::Kind, const char*> kEntryKinds[] = {
     {ControlEntry::Kind::kPrepare, "prepare"},     {ControlEntry::Kind::kReady, "ready"},
     {ControlEntry::Kind::kRefused, "refused"},     {ControlEntry::Kind::kActive, "active"},
-    {ControlEntry::Kind::kAbandoned, "abandoned"}, {ControlEntry::Kind::kServes, "serves"}};
+    {ControlEntry::Kind::kAbandoned, "abandoned"}, {ControlEntry::Kind::kServes, "serves"},
+    {ControlEntry::Kind::kStep, "step"},           {ControlEntry::Kind::kHold, "hold"},
+    {ControlEntry::Kind::kCounts, "counts"}};
 constexpr std::pair<ArmRule, const char*> kArmRules[] = {
     {ArmRule::kOne, "one"}, {ArmRule::kShadow, "shadow"}, {ArmRule::kCanary, "canary"}, {ArmRule::kBandit, "bandit"}};
 

@@ -16,12 +16,17 @@ namespace anabranch {
 // One entry of the control log. Entries are appended, never changed: they are also the history of the models.
 struct ControlEntry {
   enum class Kind : uint8_t {
-    kPrepare,     // load `generation` and say whether you can: every instance answers
-    kReady,       // `instance` can score with deployment `deployment`
-    kRefused,     // it cannot: `reasons`
-    kActive,      // the deployment scores from now on: the number of this entry is the generation
-    kAbandoned,   // the deployment ends without effect: `reasons`
-    kServes,      // `generation_number` scores `partition` from `position` on: that is committed
+    kPrepare,    // load `generation` and say whether you can: every instance answers
+    kReady,      // `instance` can score with deployment `deployment`
+    kRefused,    // it cannot: `reasons`
+    kActive,     // the deployment scores from now on: the number of this entry is the generation
+    kAbandoned,  // the deployment ends without effect: `reasons`
+    kServes,     // `generation_number` scores `partition` from `position` on: that is committed
+    kStep,       // a rollout goes on, ends or goes back: `generation` scores from now on, if the newest generation of
+                 // its model is still `after`. Its arms are arms of that one, so they are loaded everywhere. The number
+                 // of this entry is the generation
+    kHold,       // generation `after` makes no step by itself any more
+    kCounts,     // what `instance` has counted of generation `generation_number` in all; replaces its entry before
     kUnreadable,  // not ours, or of a newer anabranch: has no effect; `reasons`. Never written
   };
   uint32_t number = 0;  // by the log, from 1, growing; gaps are possible
@@ -30,13 +35,16 @@ struct ControlEntry {
   std::string deployment;  // names what belongs together: kPrepare … kActive or kAbandoned
   std::string action;      // "start", "deploy", "rollback", "promote", "hold"
   std::string by, reason, approved_by, host;
-  std::string instance;                      // who wrote it; empty: a command
-  GenerationRecord generation;               // kPrepare, kActive
-  std::vector<std::string> reasons;          // kRefused, kAbandoned
-  std::map<std::string, std::string> gates;  // kReady, kActive: gate → what it measured, for people
-  std::string partition;                     // kServes: "TOPIC/PARTITION"
-  int64_t position = 0;                      // kServes
-  uint32_t generation_number = 0;            // kServes
+  std::string instance;                       // who wrote it; empty: a command
+  GenerationRecord generation;                // kPrepare, kActive
+  std::vector<std::string> reasons;           // kRefused, kAbandoned
+  std::map<std::string, std::string> gates;   // kReady, kActive: gate → what it measured, for people
+  std::string partition;                      // kServes: "TOPIC/PARTITION"
+  int64_t position = 0;                       // kServes
+  uint32_t generation_number = 0;             // kServes, kCounts
+  uint32_t after = 0;                         // kStep, kHold: the generation that it is about
+  std::map<std::string, std::string> counts;  // kCounts: node → ArmCounts::Print()
+  std::map<std::string, std::string> guards;  // kStep: guard → its figures when the step was decided, for people
 };
 
 // One JSON object per entry, without its number.
@@ -52,7 +60,7 @@ Result<ControlEntry> ReadControlEntry(std::string_view json, const std::string& 
 class ControlLog {
  public:
   virtual ~ControlLog() = default;
-  // Durable when it returns: the number of the entry.
+  // Durable when it returns: the number of the entry. Of kCounts the log need not keep an entry that was replaced.
   virtual Result<uint32_t> Append(const ControlEntry& entry) = 0;
   // The entries behind `after`, in order, up to what is there now. Waits up to `wait_ms` for the first.
   virtual Result<std::vector<ControlEntry>> Read(uint32_t after, int wait_ms) = 0;

@@ -50,8 +50,29 @@ void ControlState::Apply(const ControlEntry& entry) {
       if (!known && !late) served.push_back(now);
       return;
     }
+    case EntryKind::kStep: return ApplyStep(entry);
+    case EntryKind::kHold: holds_.emplace(entry.after, entry); return;
+    case EntryKind::kCounts: counts_[entry.generation_number][entry.instance] = entry; return;
     case EntryKind::kUnreadable: return;
   }
+}
+
+void ControlState::ApplyStep(const ControlEntry& entry) {
+  const Generation* newest = Newest(entry.generation.model);
+  if (newest == nullptr || newest->number != entry.after) return;
+  generations_.push_back({entry.number, entry});
+  for (Deployment& each : deployments_) {
+    if (each.state != DeploymentState::kOpen || each.prepare.generation.model != entry.generation.model) continue;
+    each.state = DeploymentState::kAbandoned;
+    each.end = entry;
+  }
+}
+
+bool ControlState::IsHeld(uint32_t generation) const { return holds_.contains(generation); }
+
+const std::map<std::string, ControlEntry>* ControlState::CountsOf(uint32_t generation) const {
+  const auto found = counts_.find(generation);
+  return found == counts_.end() ? nullptr : &found->second;
 }
 
 const ControlState::Generation* ControlState::Newest(const std::string& model, uint32_t number) const {

@@ -32,6 +32,11 @@ struct GenerationRecord {
   std::vector<double> probabilities;  // kBandit, by arm
   bool by_record = false;             // the unit that draws is the record, not the key
   std::map<std::string, int64_t> at;  // "TOPIC/PARTITION" → where it begins there; others: at the next batch
+  int step = 0;                       // of the rollout in the topology file, from 1; 0: it is no step of one
+  std::string rollout;                // the deployment that began the rollout; empty: none
+
+  // The version that this generation brings: the candidate where there are two.
+  const Arm& newest() const { return arms.back(); }
 };
 
 }  // namespace anabranch

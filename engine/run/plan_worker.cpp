@@ -120,6 +120,17 @@ Status PlanWorker::Run(RecordBatch& batch, BranchRunner* branches) {
   return StopAt(at_, {{Code::kStage, "\"" + plan_.StageName(at_) + "\": " + status.message()}, ErrorClass::kStage});
 }
 
+Status PlanWorker::RunAfterHandOver(RecordBatch& batch) {
+  for (auto stage = StageId(plan_.sources.size()); stage < plan_.stages(); ++stage) {
+    Node* node = stages_[stage].node.get();
+    if (node == nullptr || !node->works_after() || !InBatch(batch, stage)) continue;
+    const StageRows& rows = batch.stages[stage];
+    const NodeRun run{batch, stage, rows.active, rows.active_count, std::numeric_limits<int64_t>::max()};
+    RETURN_IF_ERROR(node->AfterHandOver(run));
+  }
+  return Status::Ok();
+}
+
 Status PlanWorker::RunBatch(RecordBatch& batch, BranchRunner* branches) {
   if (batch.restored) {
     batch.encoded.targets.resize(plan_.targets.size());

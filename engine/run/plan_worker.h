@@ -56,6 +56,10 @@ class PlanWorker {
   // each by its own worker.
   StageEnd RunStage(RecordBatch& batch, StageId stage);
 
+  // Of a batch whose results were handed over: lets nodes do what no result shows (Node::AfterHandOver). The lane's own
+  // worker, on the lane's thread; the batch is whole. A call that never returns ends as one of RunStage() does.
+  Status RunAfterHandOver(RecordBatch& batch);
+
   // Null (at first): nothing is kept on the way. Outlives the worker.
   void SetKeptSink(KeptSink* sink) { kept_ = sink; }
   // The same for what is measured of nodes, and, of a lane's own worker, of the lane's time.

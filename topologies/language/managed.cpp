@@ -17,7 +17,7 @@ void BindManaged(const ConfigValue& root, const Registry& registry, const Broken
       faults.Add(FaultCode::kPath, *folder, resolved.status().message());
       continue;
     }
-    PlanModel managed{model.name, std::move(resolved).value(), std::string(model.Text("start")), {}};
+    PlanModel managed{model.name, std::move(resolved).value(), std::string(model.Text("start")), {}, {}};
     const ConfigValue* verify = model.Find("verify");
     const ConfigValue* key = verify == nullptr ? nullptr : verify->Find("key");
     if (key != nullptr) {

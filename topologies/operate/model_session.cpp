@@ -64,7 +64,7 @@ Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOp
     return package->folder;
   };
   parts.start = [](const ModelAgent::Model& model) {
-    return FindVersion({model.name, model.registry, model.start, {}}, model.start);
+    return FindVersion({model.name, model.registry, model.start, {}, {}}, model.start);
   };
   parts.gates = std::move(gates);
   parts.warn = std::move(warn);

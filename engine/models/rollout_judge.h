@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/models/control_state.h"
+#include "engine/rollout_spec.h"
+#include "engine/strategy/arm_counts.h"
+#include "engine/strategy/rollout.h"
+
+namespace anabranch {
+
+// Where the rollout of a model stands, and what comes next. Pure functions of the log, the counts and the time: the
+// instances, the commands and the page say the same.
+
+// Counts of one generation by node.
+using CountsByNode = std::map<std::string, ArmCounts>;
+
+// The sum of what the instances have in the log. kInvalid: damaged, or of other outputs.
+Result<CountsByNode> SumOf(const std::map<std::string, ControlEntry>& by_instance);
+
+struct RolloutStatus {
+  enum class State : uint8_t {
+    kRunning,
+    kHeld,          // by a person, or because the rollout says "hold"
+    kAwaitsPerson,  // passed, and the next step needs an approval
+    kInconclusive,  // max_rows came first, and it holds
+    kBreached,      // a guard says no, and it holds
+  };
+  std::string model;
+  uint32_t generation = 0;
+  State state = State::kRunning;
+  GenerationRecord record;               // of the step: arms (serving, candidate), rule, share
+  size_t step = 1, steps = 1;            // from 1
+  int64_t since_ms = 0;                  // when the step began
+  StepVerdict verdict;                   // by guard of the spec
+  std::vector<std::string> guard_texts;  // "errors 0.004 of 0.01, e = 0.02, 8,120 rows"
+  int64_t rows = 0, paired = 0;          // of the step: scored, and scored by both
+  std::vector<int64_t> answered;         // rows by arm
+  std::string text;                      // one sentence for people: where it stands and what it waits for
+};
+const char* NameOf(RolloutStatus::State state);  // "running", "held", "awaits_person", "inconclusive", "breached"
+
+// Nothing: no rollout of the model is under way. `counts`: of its newest generation. `instances`: that judge by
+// themselves, at least 1.
+std::optional<RolloutStatus> RolloutOf(const ControlState& state, const std::string& model, const RolloutSpec& spec,
+                                       const CountsByNode& counts, int instances, int64_t now_ms);
+
+// The entry that a rollout which moves by itself asks for now: kStep with the action "promote" or "rollback"; nothing:
+// none. Fields of the writer (instance, host, at_ms) are the caller's.
+std::optional<ControlEntry> NextMove(const RolloutStatus& status, const RolloutSpec& spec);
+
+// What a person orders. The generation of the next step (or of the last one, `to_end`); of the serving version alone.
+ControlEntry PromoteEntry(const RolloutStatus& status, const RolloutSpec& spec, bool to_end);
+ControlEntry RollBackEntry(const ControlState::Generation& current);
+ControlEntry HoldEntry(const ControlState::Generation& current);
+// The generation with which a deployment of `candidate` beside `serving` begins.
+GenerationRecord FirstStep(const RolloutSpec& spec, const std::string& model, const GenerationRecord::Arm& serving,
+                           const GenerationRecord::Arm& candidate, const std::string& deployment);
+
+}  // namespace anabranch
