@@ -11,12 +11,12 @@
 #include "engine/run/run_state.h"
 #include "engine/text/json_object.h"
 #include "topologies/commands/command.h"
-#include "topologies/commands/model_history.h"
 #include "topologies/commands/run_session.h"
 #include "topologies/commands/status_view.h"
 #include "topologies/commands/top_view.h"
 #include "topologies/commands/watched_pipeline.h"
 #include "topologies/operate/masking.h"
+#include "topologies/operate/model_events.h"
 #include "topologies/operate/model_session.h"
 
 namespace anabranch {

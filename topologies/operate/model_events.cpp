@@ -1,0 +1,198 @@
+#include "topologies/operate/model_events.h"
+
+#include <algorithm>
+#include <set>
+
+#include "engine/printable.h"
+#include "engine/text/instant.h"
+#include "engine/text/json_object.h"
+
+namespace anabranch {
+namespace {
+
+using Deployment = ControlState::Deployment;
+
+constexpr size_t kDigestShown = 12;
+constexpr size_t kPartitionsShown = 8;
+
+ModelEvent EventOf(const ControlEntry& entry) {
+  ModelEvent event;
+  event.model = entry.generation.model;
+  event.version = entry.generation.arms.front().version;
+  event.digest = entry.generation.arms.front().digest;
+  event.action = entry.action;
+  event.by = entry.by;
+  event.reason = entry.reason;
+  event.approved_by = entry.approved_by;
+  event.host = entry.host;
+  event.at_ms = entry.at_ms;
+  if (!entry.gates.empty()) event.gates[""] = entry.gates;
+  return event;
+}
+
+void AddAnswers(const Deployment& deployment, ModelEvent* event) {
+  for (const auto& [instance, answer] : deployment.answers) {
+    if (!answer.gates.empty()) event->gates[instance] = answer.gates;
+  }
+}
+
+// Where the generation `number` of a model, up to `next` (the one after it; 0: none), scored. A number stands for the
+// newest generation of every model, so a partition that switched for another model goes on with this one.
+void SetRanges(const ControlState& state, uint32_t number, uint32_t next, ModelEvent* event) {
+  for (const auto& [partition, served] : state.served()) {
+    const auto scores = [&](const ControlState::Served& each) {
+      return each.number >= number && (next == 0 || each.number < next);
+    };
+    const auto first = std::ranges::find_if(served, scores);
+    if (first == served.end()) continue;
+    event->from[partition] = first->since;
+    const auto after = std::find_if_not(first, served.end(), scores);
+    if (after != served.end()) event->until[partition] = after->since;
+  }
+}
+
+std::string Positions(const ModelEvent& event) {
+  std::string text;
+  size_t shown = 0;
+  for (const auto& [partition, from] : event.from) {
+    if (++shown > kPartitionsShown) break;
+    const auto until = event.until.find(partition);
+    text += (text.empty() ? "" : ", ") + partition + " from " + std::to_string(from) +
+            (until == event.until.end() ? "" : " to " + std::to_string(until->second));
+  }
+  if (event.from.size() > kPartitionsShown) {
+    text += ", and " + std::to_string(event.from.size() - kPartitionsShown) + " more partitions";
+  }
+  return text;
+}
+
+std::string PositionsJson(const std::map<std::string, int64_t>& positions) {
+  JsonObject json;
+  for (const auto& [partition, position] : positions) json.AddNumber(partition, position);
+  return json.text();
+}
+
+std::string GatesJson(const ModelEvent& event) {
+  JsonObject json;
+  for (const auto& [instance, gates] : event.gates) {
+    JsonObject one;
+    for (const auto& [gate, text] : gates) one.AddText(gate, text);
+    json.AddJson(instance.empty() ? "command" : instance, one.text());
+  }
+  return json.text();
+}
+
+std::set<std::string> ModelsIn(const ControlState& state) {
+  std::set<std::string> models;
+  for (const ControlState::Generation& each : state.generations()) models.insert(each.record().model);
+  return models;
+}
+
+}  // namespace
+
+std::vector<ModelEvent> ModelEvents(const ControlState& state, const std::string& model) {
+  std::vector<ModelEvent> events;
+  for (const ControlState::Generation& generation : state.generations()) {
+    const std::string& name = generation.record().model;
+    if (!model.empty() && name != model) continue;
+    uint32_t next = 0;
+    for (const ControlState::Generation& each : state.generations()) {
+      if (next == 0 && each.number > generation.number && each.record().model == name) next = each.number;
+    }
+    ModelEvent event = EventOf(generation.active);
+    event.generation = generation.number;
+    event.state = next == 0 ? "serves" : "replaced";
+    if (const Deployment* deployment = state.Find(generation.active.deployment)) AddAnswers(*deployment, &event);
+    SetRanges(state, generation.number, next, &event);
+    events.push_back(std::move(event));
+  }
+  for (const Deployment& deployment : state.deployments()) {
+    if (!model.empty() && deployment.prepare.generation.model != model) continue;
+    if (deployment.state == Deployment::State::kActive || deployment.state == Deployment::State::kIgnored) continue;
+    ModelEvent event = EventOf(deployment.prepare);
+    event.state = deployment.state == Deployment::State::kOpen ? "open" : "abandoned";
+    event.reasons = deployment.end.reasons;
+    AddAnswers(deployment, &event);
+    events.push_back(std::move(event));
+  }
+  std::ranges::stable_sort(events, {}, &ModelEvent::at_ms);
+  return events;
+}
+
+std::string ModelEventsText(const std::vector<ModelEvent>& events) {
+  std::string text;
+  for (const ModelEvent& event : events) {
+    text += FormatInstant(event.at_ms) + "  " + event.model + "@" + Printable(event.version) + " (" +
+            event.digest.substr(0, kDigestShown) + ")  " +
+            (event.generation == 0 ? "" : "generation " + std::to_string(event.generation) + ", ") + event.state + "\n";
+    text += "  " + event.action;
+    if (!event.by.empty()) text += " by " + Printable(event.by);
+    if (!event.host.empty()) text += " on " + Printable(event.host);
+    if (!event.approved_by.empty()) text += ", approved by " + Printable(event.approved_by);
+    if (!event.reason.empty()) text += ": " + Printable(event.reason);
+    text += "\n";
+    for (const std::string& reason : event.reasons) text += "  refused: " + Printable(reason) + "\n";
+    for (const auto& [instance, gates] : event.gates) {
+      std::string line;
+      for (const auto& [gate, measured] : gates) line += (line.empty() ? "" : "; ") + gate + " " + Printable(measured);
+      text += "  gates" + (instance.empty() ? "" : " of instance " + instance) + ": " + line + "\n";
+    }
+    if (const std::string positions = Positions(event); !positions.empty()) text += "  scored " + positions + "\n";
+  }
+  return text;
+}
+
+std::string ModelEventsJson(const std::vector<ModelEvent>& events) {
+  std::vector<std::string> all;
+  for (const ModelEvent& event : events) {
+    JsonObject json;
+    json.AddText("model", event.model).AddText("version", event.version).AddText("digest", event.digest);
+    if (event.generation == 0) {
+      json.AddJson("generation", "null");
+    } else {
+      json.AddNumber("generation", event.generation);
+    }
+    json.AddText("state", event.state).AddText("action", event.action).AddText("at", FormatInstant(event.at_ms));
+    json.AddText("by", event.by).AddText("host", event.host).AddText("reason", event.reason);
+    json.AddText("approved_by", event.approved_by).AddJson("gates", GatesJson(event));
+    json.AddJson("reasons", JsonStrings(event.reasons));
+    json.AddJson("from", PositionsJson(event.from)).AddJson("until", PositionsJson(event.until));
+    all.push_back(json.text());
+  }
+  return JsonList(all);
+}
+
+std::string ModelsNowText(const ControlState& state) {
+  std::string text;
+  for (const std::string& model : ModelsIn(state)) {
+    const std::vector<ModelEvent> events = ModelEvents(state, model);
+    const auto now = std::ranges::find(events, "serves", &ModelEvent::state);
+    if (now == events.end()) continue;
+    text += "\nmodel " + model + ": version " + Printable(now->version) + ", generation " +
+            std::to_string(now->generation) + " since " + FormatInstant(now->at_ms) + "\n";
+    if (const std::string positions = Positions(*now); !positions.empty()) text += "  scores " + positions + "\n";
+    if (const Deployment* open = state.Open(model)) {
+      text += "  " + open->prepare.action + " of version " + Printable(open->prepare.generation.arms.front().version) +
+              " is not finished\n";
+    }
+  }
+  return text;
+}
+
+std::string ModelsNowJson(const ControlState& state) {
+  JsonObject json;
+  for (const std::string& model : ModelsIn(state)) {
+    const std::vector<ModelEvent> events = ModelEvents(state, model);
+    const auto now = std::ranges::find(events, "serves", &ModelEvent::state);
+    if (now == events.end()) continue;
+    JsonObject one;
+    one.AddText("version", now->version).AddText("digest", now->digest).AddNumber("generation", now->generation);
+    one.AddText("since", FormatInstant(now->at_ms)).AddJson("from", PositionsJson(now->from));
+    const Deployment* open = state.Open(model);
+    if (open != nullptr) one.AddText("deploying", open->prepare.generation.arms.front().version);
+    json.AddJson(model, one.text());
+  }
+  return json.text();
+}
+
+}  // namespace anabranch
