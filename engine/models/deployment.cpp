@@ -22,13 +22,6 @@ constexpr int kLookMs = 200;
 constexpr std::chrono::seconds kMembersPause{1};
 constexpr std::chrono::seconds kSwitchWait{15};
 
-std::string NewDeploymentId() {
-  std::random_device random;
-  char text[24];
-  std::snprintf(text, sizeof text, "%08x%08x", random(), random());
-  return text;
-}
-
 bool SameArms(const GenerationRecord& a, const GenerationRecord& b) {
   const auto same = [](const auto& x, const auto& y) { return x.digest == y.digest; };
   return a.model == b.model && a.rule == b.rule && a.at == b.at && std::ranges::equal(a.arms, b.arms, same);
@@ -61,6 +54,20 @@ class Deployer {
     return AwaitAnswers();
   }
 
+  Result<DeploymentEnd> RunStep() {
+    RETURN_IF_ERROR(ReadOn(0));
+    ASSIGN_OR_RETURN(instances_, Members());
+    ASSIGN_OR_RETURN(const uint32_t number, log_.Append(wish_.prepare));
+    RETURN_IF_ERROR(ReadUpTo(number));
+    const ControlState::Generation* mine = state_.Newest(record_.model, number);
+    if (mine != nullptr && mine->number == number) return Active(number);
+    const std::string newest = mine == nullptr ? "none" : std::to_string(mine->number) + ", by " + mine->active.action;
+    return Status(Code::kRetry, "another change of model \"" + record_.model +
+                                    "\" was faster: its newest generation is " + newest + ", not " +
+                                    std::to_string(wish_.prepare.after) +
+                                    " any more; look at \"model history\", and order it again if it is still wanted");
+  }
+
  private:
   Status ReadOn(int wait_ms) {
     ASSIGN_OR_RETURN(const std::vector<ControlEntry> entries, log_.Read(state_.last(), wait_ms));
@@ -81,7 +88,7 @@ class Deployer {
   Status Busy(const ControlState::Deployment& open) const {
     const ControlEntry& entry = open.prepare;
     return {Code::kRetry, "a deployment of model \"" + record_.model + "\" is not finished: " + entry.action +
-                              " of version " + entry.generation.arms.front().version + ", begun at " +
+                              " of version " + entry.generation.newest().version + ", begun at " +
                               FormatInstant(entry.at_ms) + (entry.by.empty() ? "" : " by " + entry.by) +
                               (entry.host.empty() ? "" : " on " + entry.host) +
                               ". Wait for it, deploy the same version again to go on with it, or end it: anabranch "
@@ -91,7 +98,7 @@ class Deployer {
   Status Prepare() {
     ControlEntry entry = wish_.prepare;
     entry.kind = EntryKind::kPrepare;
-    entry.deployment = id_ = NewDeploymentId();
+    entry.deployment = id_ = record_.rollout.empty() ? NewDeploymentId() : record_.rollout;
     ASSIGN_OR_RETURN(const uint32_t number, log_.Append(entry));
     RETURN_IF_ERROR(ReadUpTo(number));
     const ControlState::Deployment* mine = state_.Find(id_);
@@ -220,7 +227,15 @@ class Deployer {
 
 }  // namespace
 
+std::string NewDeploymentId() {
+  std::random_device random;
+  char text[24];
+  std::snprintf(text, sizeof text, "%08x%08x", random(), random());
+  return text;
+}
+
 Result<DeploymentEnd> Deploy(ControlLog& log, const DeploymentWish& wish) { return Deployer(log, wish).Run(); }
+Result<DeploymentEnd> AppendStep(ControlLog& log, const DeploymentWish& wish) { return Deployer(log, wish).RunStep(); }
 
 Result<ControlState> ReadControlState(ControlLog& log) {
   ControlState state;

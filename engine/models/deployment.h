@@ -37,8 +37,15 @@ struct DeploymentEnd {
       waiting;  // kActive: partitions that switch at their next batch and had not done so at the end of the wait
 };
 
+// Names a deployment, and the rollout that it begins (GenerationRecord::rollout); unique.
+std::string NewDeploymentId();
+
 // kRetry: another deployment of the model is open, or the wait was cancelled; kUnavailable: the log cannot be reached.
 Result<DeploymentEnd> Deploy(ControlLog& log, const DeploymentWish& wish);
+
+// One step of a rollout: appends wish.prepare, a kStep, and waits until the partitions have switched. Nobody is asked:
+// the instances have its versions. kRetry: another change of the model was faster, so it had no effect.
+Result<DeploymentEnd> AppendStep(ControlLog& log, const DeploymentWish& wish);
 
 // Everything that stands in the log now.
 Result<ControlState> ReadControlState(ControlLog& log);
