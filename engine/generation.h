@@ -33,6 +33,13 @@ struct PlannedSwitch {
   int64_t position = 0;
 };
 
+// A generation that the commit of a partition names.
+struct CommittedGeneration {
+  GenerationId generation{0};
+  uint32_t check = 0;  // Scoring::check, as it is stored
+  SourcePartition partition;
+};
+
 // How rows of a generation with several arms are counted.
 struct ArmRules {
   CompareSpec compare;                     // what ArmScores::columns are
@@ -53,8 +60,12 @@ class Generations {
   virtual std::optional<PlannedSwitch> Planned(const SourcePartition& /*partition*/) const { return std::nullopt; }
   // Makes ready what these generations need, older ones than active() included: a partition was committed with them.
   // Lane thread, at an assignment; loads models, so it may take long. kCancelled. kUnavailable: the message names the
-  // version, its digest and the store, and what to do.
-  virtual Status Require(std::span<const GenerationId> generations, const CancelToken& cancel) = 0;
+  // version, its digest and the store, and what to do. kInvalid: the number is unknown, or means something else here
+  // than where it was committed.
+  virtual Status Require(std::span<const CommittedGeneration> generations, const CancelToken& cancel) = 0;
+  // A short value of what scores as of a generation. It is committed beside the number, because another log of
+  // generations may mean something else by the number. 0: it is not known. Any thread.
+  virtual uint32_t Check(GenerationId /*generation*/) const { return 0; }
   // The lane computes nothing below `oldest` any more, until it calls Require() again.
   virtual void Uses(int lane, GenerationId oldest) = 0;
   // It is durable that `scoring.generation` scores `partition` from `scoring.since` on. May be reported more than once.

@@ -114,11 +114,13 @@ class SourceTable {
   std::vector<const SourcePartition*> names_;  // by id; keys of ids_
 };
 
-// Which generation scores the rows of a partition: `generation` from offset `since` on, `before` below it.
+// Which generation scores the rows of a partition: `generation` from offset `since` on, `before` below it. `check` is
+// Generations::Check(generation); 0: not known.
 struct Scoring {
   GenerationId generation{0};
   int64_t since = 0;
   GenerationId before{0};
+  uint32_t check = 0;
 
   GenerationId At(int64_t offset) const { return offset >= since ? generation : before; }
   bool operator==(const Scoring&) const = default;

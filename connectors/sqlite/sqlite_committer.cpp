@@ -92,10 +92,10 @@ Status SqliteCommitter::MoveProgress(std::span<const PartitionId> partitions, st
     for (size_t i = 0; i < partitions.size(); ++i) {
       const SourcePartition& from = lane_.partitions->at(partitions[i]);
       ASSIGN_OR_RETURN(SqliteTable::Stored stored, target.table->Progress(from));
-      const int64_t expected = stored.next;
+      const SqliteTable::Stored expected = stored;
       stored.next = next[i];
       stored.scoring.since = std::min(stored.scoring.since, next[i]);
-      if (expected != kNoPosition) RETURN_IF_ERROR(target.table->Advance(from, expected, stored));
+      if (expected.next != kNoPosition) RETURN_IF_ERROR(target.table->Advance(from, expected, stored));
       target.stored.erase(partitions[i]);
     }
   }
@@ -159,7 +159,7 @@ Status SqliteCommitter::Settle(Target& target, const PositionRange& range) {
   }
   SqliteTable::Stored now = known->second;
   if (range.next >= now.next) now = {range.next, range.scoring};
-  RETURN_IF_ERROR(target.table->Advance(from, known->second.next, now));
+  RETURN_IF_ERROR(target.table->Advance(from, known->second, now));
   target.settled[range.partition] = now;
   return Status::Ok();
 }

@@ -15,7 +15,10 @@ constexpr const char* kBooks =
     "CREATE TABLE IF NOT EXISTS anabranch_progress(topology TEXT NOT NULL, target TEXT NOT NULL COLLATE NOCASE,"
     " topic TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL,"
     " generation INTEGER NOT NULL DEFAULT 0, since INTEGER NOT NULL DEFAULT 0,"
+    " generation_check INTEGER NOT NULL DEFAULT 0,"
     " PRIMARY KEY(topology, target, topic, partition)) WITHOUT ROWID;";
+// Columns that came later.
+constexpr const char* kLaterColumns[] = {"generation", "since", "generation_check"};
 constexpr const char* kCure = "rename it, or choose another \"table\" or \"path\"";
 
 // A topology under a new identity (NAME.gN) goes on owning its tables.
@@ -44,14 +47,16 @@ Status Damaged() { return {Code::kInternal, "an encoded database row cannot be r
 // A database of before there were generations gets their columns: all of its rows are of generation 0.
 Status CreateSqliteBooks(SqliteDatabase& db) {
   RETURN_IF_ERROR(db.Execute(kBooks));
-  ASSIGN_OR_RETURN(SqliteStatement find,
-                   db.Prepare("SELECT 1 FROM pragma_table_info('anabranch_progress') WHERE name = 'generation'"));
-  ASSIGN_OR_RETURN(const bool there, find.Step());
-  find.Reset();
-  if (there) return {};
-  return db.Execute(
-      "ALTER TABLE anabranch_progress ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"
-      "ALTER TABLE anabranch_progress ADD COLUMN since INTEGER NOT NULL DEFAULT 0;");
+  for (const std::string column : kLaterColumns) {
+    ASSIGN_OR_RETURN(SqliteStatement find,
+                     db.Prepare("SELECT 1 FROM pragma_table_info('anabranch_progress') WHERE name = ?"));
+    find.BindText(1, column);
+    ASSIGN_OR_RETURN(const bool there, find.Step());
+    find.Reset();
+    if (there) continue;
+    RETURN_IF_ERROR(db.Execute("ALTER TABLE anabranch_progress ADD COLUMN " + column + " INTEGER NOT NULL DEFAULT 0"));
+  }
+  return {};
 }
 
 Status SqliteTable::Invalid(const std::string& text) const {
@@ -140,15 +145,26 @@ Status SqliteTable::Prepare() {
   ASSIGN_OR_RETURN(upsert_, db_.Prepare("INSERT INTO " + QuoteSqlName(program_.table()) + "(" + names + ") VALUES(" +
                                         values + ") ON CONFLICT(\"" + key + "\") DO UPDATE SET " + changes));
   ASSIGN_OR_RETURN(find_, db_.Prepare("SELECT \"id\" FROM " + QuoteSqlName(program_.table()) + " WHERE \"key\" = ?"));
-  ASSIGN_OR_RETURN(progress_, db_.Prepare("SELECT next_offset, generation, since FROM anabranch_progress"
-                                          " WHERE topology = ? AND target = ? AND topic = ? AND partition = ?"));
+  ASSIGN_OR_RETURN(progress_,
+                   db_.Prepare("SELECT next_offset, generation, since, generation_check FROM anabranch_progress"
+                               " WHERE topology = ? AND target = ? AND topic = ? AND partition = ?"));
   ASSIGN_OR_RETURN(insert_, db_.Prepare("INSERT INTO anabranch_progress(topology, target, topic, partition,"
-                                        " next_offset, generation, since) VALUES(?, ?, ?, ?, ?, ?, ?)"
+                                        " next_offset, generation, since, generation_check)"
+                                        " VALUES(?, ?, ?, ?, ?, ?, ?, ?)"
                                         " ON CONFLICT DO NOTHING"));
-  ASSIGN_OR_RETURN(update_, db_.Prepare("UPDATE anabranch_progress SET next_offset = ?5, generation = ?6, since = ?7"
+  ASSIGN_OR_RETURN(update_, db_.Prepare("UPDATE anabranch_progress SET next_offset = ?5, generation = ?6, since = ?7,"
+                                        " generation_check = ?8"
                                         " WHERE topology = ?1 AND target = ?2 AND topic = ?3 AND partition = ?4 AND"
-                                        " next_offset = ?8"));
+                                        " next_offset = ?9 AND generation = ?10 AND since = ?11 AND"
+                                        " generation_check = ?12"));
   return {};
+}
+
+void SqliteTable::BindStored(SqliteStatement& statement, int first, const Stored& stored) {
+  statement.Bind(first, stored.next);
+  statement.Bind(first + 1, int64_t{stored.scoring.generation});
+  statement.Bind(first + 2, stored.scoring.since);
+  statement.Bind(first + 3, int64_t{stored.scoring.check});
 }
 
 Result<SqliteTable::Stored> SqliteTable::Progress(const SourcePartition& from) {
@@ -163,25 +179,24 @@ Result<SqliteTable::Stored> SqliteTable::Progress(const SourcePartition& from) {
     stored.next = progress_.Integer(0);
     stored.scoring.generation = GenerationId(static_cast<uint32_t>(progress_.Integer(1)));
     stored.scoring.since = progress_.Integer(2);
+    stored.scoring.check = static_cast<uint32_t>(progress_.Integer(3));
   }
   progress_.Reset();
   return stored;
 }
 
-Status SqliteTable::Advance(const SourcePartition& from, int64_t expected, const Stored& now) {
-  SqliteStatement& statement = expected == kNoPosition ? insert_ : update_;
+Status SqliteTable::Advance(const SourcePartition& from, const Stored& expected, const Stored& now) {
+  SqliteStatement& statement = expected.next == kNoPosition ? insert_ : update_;
   statement.BindText(1, topology_);
   statement.BindText(2, program_.table());
   statement.BindText(3, from.topic);
   statement.Bind(4, from.partition);
-  statement.Bind(5, now.next);
-  statement.Bind(6, int64_t{now.scoring.generation});
-  statement.Bind(7, now.scoring.since);
-  if (expected != kNoPosition) statement.Bind(8, expected);
+  BindStored(statement, 5, now);
+  if (expected.next != kNoPosition) BindStored(statement, 9, expected);
   RETURN_IF_ERROR(statement.Run());
   if (db_.changes() == 1) return {};
   return {Code::kFenced, "another writer moved the progress of " + program_.Describe() + " for " + from.topic + "/" +
-                             std::to_string(from.partition) + " from " + std::to_string(expected) +
+                             std::to_string(from.partition) + " from " + std::to_string(expected.next) +
                              ": stop the other process that runs topology \"" + topology_ + "\""};
 }
 

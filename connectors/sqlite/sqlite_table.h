@@ -26,8 +26,8 @@ class SqliteTable {
   Status Claim();
   Status Prepare();
   Result<Stored> Progress(const SourcePartition& from);
-  // kFenced when the stored position is not `expected`: another writer moved it.
-  Status Advance(const SourcePartition& from, int64_t expected, const Stored& now);
+  // kFenced when what is stored is not `expected`: another writer moved it.
+  Status Advance(const SourcePartition& from, const Stored& expected, const Stored& now);
   Status Upsert(const EncodedRows& rows, const EncodedRows::Row& row);
   // Of a replayed row: whether it may take the place of the row that has its key. It may where there is none, and where
   // that one comes from an earlier position of the same source partition: of what another partition wrote, nobody knows
@@ -39,6 +39,7 @@ class SqliteTable {
   Status AddColumns();
   Status Create();
   Status Invalid(const std::string& text) const;
+  static void BindStored(SqliteStatement& statement, int first, const Stored& stored);
   static void BindKey(SqliteStatement& statement, int parameter, std::string_view key);
 
   const SqliteTargetProgram& program_;

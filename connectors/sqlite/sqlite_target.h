@@ -13,7 +13,8 @@ namespace anabranch {
 // One table of a database file as a target. Its columns: id, key (the one that `upsert` names is the primary key) and
 // the fields. The table's name, its owner and the progress of its rows stand in the same file:
 //   anabranch_targets (table_name, topology, upsert)
-//   anabranch_progress (topology, target, topic, partition, next_offset, generation, since)
+//   anabranch_progress (topology, target, topic, partition, next_offset, generation, since,
+//     generation_check)
 // `target` is the table's name. From `since` on rows are scored by `generation` (engine/generation.h).
 class SqliteTargetProgram : public TargetProgram {
  public:

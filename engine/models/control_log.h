@@ -66,6 +66,8 @@ class ControlLog {
   virtual Result<std::vector<ControlEntry>> Read(uint32_t after, int wait_ms) = 0;
   // The instances that work on the topology now, where the log can tell (members of the group); nullopt: it cannot.
   virtual Result<std::optional<std::vector<std::string>>> Members() = 0;
+  // Instances on other machines may write it too. False: it is this instance's own, and nobody else's.
+  virtual bool shared() const { return true; }
   // For people: "topic fraud.control", "models.db in …".
   virtual std::string Describe() const = 0;
 };

@@ -1,11 +1,30 @@
 #include "engine/models/control_state.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
+#include <bit>
 
 namespace anabranch {
 
 using EntryKind = ControlEntry::Kind;
 using DeploymentState = ControlState::Deployment::State;
+
+namespace {
+
+std::string PrintBits(double number) { return '\n' + std::to_string(std::bit_cast<uint64_t>(number)); }
+
+// What decides which version scores a row. The checks in commits are made of it: of what is added later, only what a
+// record has set may be added here.
+std::string PrintMeaning(const GenerationRecord& record) {
+  std::string text = record.model + '\n' + std::to_string(static_cast<int>(record.rule));
+  for (const GenerationRecord::Arm& arm : record.arms) text += '\n' + arm.version + ' ' + arm.digest;
+  text += PrintBits(record.share) + '\n' + std::to_string(record.salt) + (record.by_record ? "\nby record" : "");
+  for (const double probability : record.probabilities) text += PrintBits(probability);
+  return text + '\n';
+}
+
+}  // namespace
 
 void ControlState::Apply(const ControlEntry& entry) {
   last_ = entry.number;
@@ -66,6 +85,23 @@ void ControlState::ApplyStep(const ControlEntry& entry) {
     each.state = DeploymentState::kAbandoned;
     each.end = entry;
   }
+}
+
+const ControlState::Generation* ControlState::At(uint32_t number) const {
+  const auto at = std::ranges::find(generations_, number, &Generation::number);
+  return at == generations_.end() ? nullptr : &*at;
+}
+
+uint32_t ControlState::Check(uint32_t number) const {
+  if (At(number) == nullptr) return 0;
+  std::map<std::string, const GenerationRecord*> newest;  // by model
+  for (const Generation& each : generations_) {
+    if (each.number <= number) newest[each.record().model] = &each.record();
+  }
+  std::string text;
+  for (const auto& [model, record] : newest) text += PrintMeaning(*record);
+  const auto check = static_cast<uint32_t>(XXH3_64bits(text.data(), text.size()));
+  return check == 0 ? 1 : check;
 }
 
 bool ControlState::IsHeld(uint32_t generation) const { return holds_.contains(generation); }

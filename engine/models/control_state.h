@@ -55,6 +55,11 @@ class ControlState {
 
   // The newest generation of a model, or the newest that is not newer than `number`; null: it has none.
   const Generation* Newest(const std::string& model, uint32_t number = UINT32_MAX) const;
+  // The generation with this very number; null: none has it.
+  const Generation* At(uint32_t number) const;
+  // What scores as of `number`, in short: two logs that mean the same by it have the same check. 0: no generation has
+  // this number.
+  uint32_t Check(uint32_t number) const;
   // No step by itself.
   bool IsHeld(uint32_t generation) const;
   // kCounts of a generation by instance; null: none.

@@ -42,6 +42,7 @@ class LocalControlLog : public ControlLog {
   Result<std::optional<std::vector<std::string>>> Members() override {
     return std::optional<std::vector<std::string>>();
   }
+  bool shared() const override { return false; }
   std::string Describe() const override { return path_; }
 
  private:

@@ -222,6 +222,8 @@ Status ModelAgent::AwaitEntry(uint32_t number, const CancelToken& cancel) {
     if (!read.ok()) {
       if (late || read.code() != Code::kUnavailable) return read;
       std::this_thread::sleep_for(kGateLook);
+    } else if (!parts_.log->shared()) {
+      return Status::Ok();  // what nobody else writes will not come
     } else if (late) {
       return {Code::kUnavailable, "a partition was committed with generation " + std::to_string(number) + ", and " +
                                       parts_.log->Describe() +
@@ -231,20 +233,47 @@ Status ModelAgent::AwaitEntry(uint32_t number, const CancelToken& cancel) {
   }
 }
 
-Status ModelAgent::Require(std::span<const GenerationId> generations, const CancelToken& cancel) {
+uint32_t ModelAgent::Check(GenerationId generation) const {
+  const MutexLock lock(mutex_);
+  return state_.Check(generation);
+}
+
+// The number is of this log, or of one that means the same by it.
+Status ModelAgent::Verify(const CommittedGeneration& committed) const {
+  if (committed.generation == 0) return Status::Ok();
+  const MutexLock lock(mutex_);
+  const ControlState::Generation* found = state_.At(committed.generation);
+  const bool same = committed.check == 0 || committed.check == state_.Check(committed.generation);
+  if (found != nullptr && same) return Status::Ok();
+  const std::string number = std::to_string(uint32_t{committed.generation});
+  const std::string here =
+      found == nullptr ? "has no generation " + number
+                       : "means " + Labelled(found->record().model, found->record().newest()) + " by this number";
+  const std::string cure =
+      parts_.log->shared()
+          ? "was the topic made anew, or is it another one? Use the topic of before"
+          : "bring back the models.db that wrote it, if it was lost. If other instances read this input, they need one "
+            "log: add \"control\" to the topology";
+  return {Code::kInvalid, "partition " + NameOf(committed.partition) + " was committed with generation " + number +
+                              " of another control log, and " + parts_.log->Describe() + " " + here + "; " + cure +
+                              ". Or begin anew with --fresh"};
+}
+
+Status ModelAgent::Require(std::span<const CommittedGeneration> generations, const CancelToken& cancel) {
   uint32_t newest = 0;
   {
     const MutexLock lock(mutex_);
     uint32_t& oldest = required_.try_emplace(std::this_thread::get_id(), UINT32_MAX).first->second;
-    for (const GenerationId generation : generations) {
-      oldest = std::min<uint32_t>(oldest, generation);
-      newest = std::max<uint32_t>(newest, generation);
+    for (const CommittedGeneration& each : generations) {
+      oldest = std::min<uint32_t>(oldest, each.generation);
+      newest = std::max<uint32_t>(newest, each.generation);
     }
   }
   RETURN_IF_ERROR(AwaitEntry(newest, cancel));
-  for (const GenerationId generation : generations) {
+  for (const CommittedGeneration& each : generations) RETURN_IF_ERROR(Verify(each));
+  for (const CommittedGeneration& each : generations) {
     if (cancel.draining()) return {Code::kCancelled, "stopped while models were loaded"};
-    RETURN_IF_ERROR(MakeAsOf(generation));
+    RETURN_IF_ERROR(MakeAsOf(each.generation));
   }
   return Status::Ok();
 }

@@ -63,7 +63,8 @@ class ModelAgent final : public Generations {
 
   GenerationId active() const override { return GenerationId(active_.load(std::memory_order_acquire)); }
   std::optional<PlannedSwitch> Planned(const SourcePartition& partition) const override;
-  Status Require(std::span<const GenerationId> generations, const CancelToken& cancel) override;
+  Status Require(std::span<const CommittedGeneration> generations, const CancelToken& cancel) override;
+  uint32_t Check(GenerationId generation) const override;
   void Uses(int lane, GenerationId oldest) override;
   void Switched(const SourcePartition& partition, const Scoring& scoring) override;
 
@@ -84,6 +85,7 @@ class ModelAgent final : public Generations {
   Status Make(const Model& model, uint32_t number, const GenerationRecord& record, bool quietly);
   Status MakeAsOf(uint32_t number);
   Status AwaitEntry(uint32_t number, const CancelToken& cancel);
+  Status Verify(const CommittedGeneration& committed) const;
   Status Advance(bool quietly);
   void FollowOn();
   void Step();

@@ -277,7 +277,7 @@ Status Lane::Feed() {
   RETURN_IF_ERROR(feed_.Next(batch.get(), &rows));
   if (!batch->complete) rows = batch->rows();
   batch->intake_ns = meter_.polled_ns();
-  const bool switches = scored ? switches_.Follow(*batch) : switches_.Stamp(batch.get());
+  const bool switches = scored ? switches_.Follow(batch.get()) : switches_.Stamp(batch.get());
   return TakeIn(std::move(batch), {.rows = rows, .kept = true}, switches);
 }
 

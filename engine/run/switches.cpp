@@ -13,11 +13,16 @@ bool SameSwitch(const Scoring& a, const Scoring& b) { return a.generation == b.g
 
 std::tuple<int64_t, GenerationId> AgeOf(const Scoring& cut) { return {cut.since, cut.generation}; }
 
+std::tuple<GenerationId, uint32_t> MeaningOf(const CommittedGeneration& committed) {
+  return {committed.generation, committed.check};
+}
+
 }  // namespace
 
 // Where the partition has a track already, its uncommitted rows are computed again.
 Switches::Track Switches::MakeTrack(PartitionId id, size_t index, int64_t next,
-                                    const std::vector<KeptHeader::Range>& scored) {
+                                    const std::vector<KeptHeader::Range>& scored,
+                                    std::vector<CommittedGeneration>* needed) {
   Track track{.id = id, .next = next, .most = kNoPosition, .stored = {}, .now = {}, .ahead = {}, .past = {}};
   std::vector<Scoring> cuts;
   for (size_t committer = 0; committer < writer_.committers(); ++committer) {
@@ -51,6 +56,10 @@ Switches::Track Switches::MakeTrack(PartitionId id, size_t index, int64_t next,
       track.now = {cut.generation, cut.since, track.now.generation};
     }
   }
+  for (const Scoring& cut : cuts) {
+    if (cut.since <= next && cut.generation != track.now.generation) continue;
+    needed->push_back({cut.generation, cut.check, parts_.partitions->at(id)});
+  }
   return track;
 }
 
@@ -59,10 +68,10 @@ Status Switches::Begin(const std::vector<PartitionId>& partitions, std::span<con
   if (generations_ == nullptr) return Status::Ok();
   if (!std::exchange(repeats_, false)) tracks_.clear();
   std::vector<Track> tracks;
-  std::vector<GenerationId> needed;
+  std::vector<CommittedGeneration> needed;
   const GenerationId active = generations_->active();
   for (size_t i = 0; i < partitions.size(); ++i) {
-    Track track = MakeTrack(partitions[i], i, next[i], scored);
+    Track track = MakeTrack(partitions[i], i, next[i], scored, &needed);
     if (track.next == kNoPosition && track.most == kNoPosition) {
       track.now = {active, 0, active};
     } else if (track.next >= track.most && Advance(&track, active)) {
@@ -71,19 +80,28 @@ Status Switches::Begin(const std::vector<PartitionId>& partitions, std::span<con
     } else if (track.next >= track.most && !SameSwitch(track.now, track.stored)) {
       track.untold = true;  // it switched, and what was to commit that was dropped
     }
-    needed.push_back(track.now.generation);
-    for (const Scoring& cut : track.ahead) needed.push_back(cut.generation);
+    needed.push_back({track.now.generation, 0, parts_.partitions->at(track.id)});
     tracks.push_back(std::move(track));
   }
   tracks_ = std::move(tracks);
   waiting_ = true;
-  std::ranges::sort(needed);
-  const auto rest = std::ranges::unique(needed);
-  needed.erase(rest.begin(), rest.end());
-  RETURN_IF_ERROR(generations_->Require(needed, stop_));
+  RETURN_IF_ERROR(Require(std::move(needed)));
   told_.clear();
   for (const Track& track : tracks_) Tell(track.id, track.stored);
   Computed(oldest());
+  return Status::Ok();
+}
+
+// Each generation once. What was stored without a check has one from now on.
+Status Switches::Require(std::vector<CommittedGeneration> needed) {
+  std::ranges::sort(needed, {}, MeaningOf);
+  const auto rest = std::ranges::unique(needed, {}, MeaningOf);
+  needed.erase(rest.begin(), rest.end());
+  RETURN_IF_ERROR(generations_->Require(needed, stop_));
+  for (Track& track : tracks_) {
+    track.now.check = generations_->Check(track.now.generation);
+    for (Scoring& cut : track.ahead) cut.check = generations_->Check(cut.generation);
+  }
   return Status::Ok();
 }
 
@@ -97,7 +115,7 @@ void Switches::Move(const std::vector<PartitionId>& partitions, std::span<const 
               .next = to[i],
               .most = kNoPosition,
               .stored = {},
-              .now = {newest, to[i], newest},
+              .now = {newest, to[i], newest, generations_->Check(newest)},
               .ahead = {},
               .past = {},
               .untold = true};
@@ -121,16 +139,17 @@ Switches::Track* Switches::Find(PartitionId id) {
 bool Switches::Advance(Track* track, GenerationId active) {
   const Scoring before = track->now;
   while (!track->ahead.empty() && track->ahead.front().since <= track->next) {
-    track->now = {track->ahead.front().generation, track->ahead.front().since, track->now.generation};
+    const Scoring& cut = track->ahead.front();
+    track->now = {cut.generation, cut.since, track->now.generation, cut.check};
     track->ahead.erase(track->ahead.begin());
   }
   if (active > track->now.generation) {
     const std::optional<PlannedSwitch> planned = generations_->Planned(parts_.partitions->at(track->id));
     track->ahead.clear();
     if (!planned || planned->position <= track->next) {
-      track->now = {active, track->next, track->now.generation};
+      track->now = {active, track->next, track->now.generation, generations_->Check(active)};
     } else if (planned->generation > track->now.generation) {
-      track->ahead.push_back({planned->generation, planned->position, {}});
+      track->ahead.push_back({planned->generation, planned->position, {}, generations_->Check(planned->generation)});
     }
   }
   return !SameSwitch(before, track->now);
@@ -164,7 +183,8 @@ std::vector<PositionRange> Switches::Take() {
 // Nothing of it was read, and no target has any of it: there is nothing to commit.
 void Switches::SwitchUntouched(Track* track, GenerationId active) const {
   if (track->next != kNoPosition || track->most != kNoPosition || active <= track->now.generation) return;
-  if (!generations_->Planned(parts_.partitions->at(track->id))) track->now = {active, 0, active};
+  if (generations_->Planned(parts_.partitions->at(track->id))) return;
+  track->now = {active, 0, active, generations_->Check(active)};
 }
 
 bool Switches::Stamp(RecordBatch* batch) {
@@ -177,7 +197,7 @@ bool Switches::Stamp(RecordBatch* batch) {
     const GenerationId first = track->now.At(range.first);
     while (!track->ahead.empty() && track->ahead.front().since < range.next) {
       const Scoring& cut = track->ahead.front();
-      track->now = {cut.generation, cut.since, first};
+      track->now = {cut.generation, cut.since, first, cut.check};
       track->ahead.erase(track->ahead.begin());
       track->past.push_back(track->now);
       switched = true;
@@ -189,17 +209,19 @@ bool Switches::Stamp(RecordBatch* batch) {
   return switched;
 }
 
-bool Switches::Follow(const RecordBatch& batch) {
+bool Switches::Follow(RecordBatch* batch) {
   if (generations_ == nullptr) return false;
   bool switched = false;
-  for (const PositionRange& range : batch.positions) {
+  for (PositionRange& range : batch->positions) {
     Track* track = Find(range.partition);
     if (track == nullptr) continue;
+    range.scoring.check = generations_->Check(range.scoring.generation);
     switched = switched || !SameSwitch(track->now, range.scoring);
     track->now = range.scoring;
     track->next = std::max(track->next, range.next);
     std::erase_if(track->ahead, [&](const Scoring& cut) { return cut.since <= range.scoring.since; });
   }
+  if (!batch->encoded.positions.empty()) batch->encoded.positions = batch->positions;
   return switched;
 }
 

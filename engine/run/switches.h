@@ -52,7 +52,7 @@ class Switches {
   // Sets the scoring of a batch that was read, or taken up to be computed. True: it begins an epoch.
   bool Stamp(RecordBatch* batch);
   // The same of a kept batch whose rows were scored in an earlier run: their scoring stands.
-  bool Follow(const RecordBatch& batch);
+  bool Follow(RecordBatch* batch);
   // No row behind what was stamped last is scored by an older one.
   GenerationId oldest() const;
 
@@ -73,7 +73,9 @@ class Switches {
     bool untold = false;         // not every target has `now`
   };
 
-  Track MakeTrack(PartitionId id, size_t index, int64_t next, const std::vector<KeptHeader::Range>& scored);
+  Track MakeTrack(PartitionId id, size_t index, int64_t next, const std::vector<KeptHeader::Range>& scored,
+                  std::vector<CommittedGeneration>* needed);
+  Status Require(std::vector<CommittedGeneration> needed);
   Track* Find(PartitionId id);
   bool Advance(Track* track, GenerationId active);
   void SwitchUntouched(Track* track, GenerationId active) const;

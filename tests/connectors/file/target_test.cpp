@@ -256,10 +256,10 @@ TEST_F(FileTargetTest, WhatScoresFromWhereOnStandsBesideTheProgress) {
   {
     auto committer = MustOpen(*program);
     EXPECT_EQ(scoring(*committer), Scoring());
-    ASSERT_TRUE(committer->Commit({1, {{partition, 0, 3, {GenerationId{17}, 2, {}}}}}).ok());
+    ASSERT_TRUE(committer->Commit({1, {{partition, 0, 3, {GenerationId{17}, 2, {}, 0xbadcafe}}}}).ok());
   }
   auto committer = MustOpen(*program);
-  EXPECT_EQ(scoring(*committer), (Scoring{GenerationId{17}, 2, {}}));
+  EXPECT_EQ(scoring(*committer), (Scoring{GenerationId{17}, 2, {}, 0xbadcafe}));
   ASSERT_TRUE(committer->Commit({2, {{partition, 0, 2, {GenerationId{16}, 0, {}}}}}).ok());
   EXPECT_EQ(scoring(*committer).generation, 17) << "another target was behind";
   ASSERT_TRUE(committer->Commit({3, {{partition, 3, 3, {GenerationId{18}, 3, {}}}}}).ok());

@@ -330,16 +330,16 @@ TEST(KafkaTransaction, StoresBesideThePositionWhatScoresFromWhereOn) {
     ASSERT_TRUE(committer.ok());
     ASSERT_TRUE(lane.Run(SIZE_MAX).ok());
     EncodedBatch batch = lane.TakeEncoded();
-    batch.positions[0].scoring = {GenerationId{17}, 4, {}};
+    batch.positions[0].scoring = {GenerationId{17}, 4, {}, 0xbadcafe};
     ASSERT_TRUE((*committer)->Write(batch).ok());
     ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
     EXPECT_EQ(StoredOffset("anabranch.scored", in, 0, &note), 10);
-    EXPECT_EQ(note, "partitions=1;g=17;s=4");
-    EXPECT_EQ((*committer)->Progress(lane.owned).value()[0].scoring[0], (Scoring{GenerationId{17}, 4, {}}));
+    EXPECT_EQ(note, "partitions=1;g=17;s=4;h=0badcafe");
+    EXPECT_EQ((*committer)->Progress(lane.owned).value()[0].scoring[0], (Scoring{GenerationId{17}, 4, {}, 0xbadcafe}));
     batch.positions[0] = {batch.positions[0].partition, 0, 6, {GenerationId{16}, 0, {}}};
     ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok());
     StoredOffset("anabranch.scored", in, 0, &note);
-    EXPECT_EQ(note, "partitions=1;g=17;s=4") << "another target was behind";
+    EXPECT_EQ(note, "partitions=1;g=17;s=4;h=0badcafe") << "another target was behind";
     batch.positions[0] = {batch.positions[0].partition, 10, 10, {GenerationId{18}, 10, {}}};
     ASSERT_TRUE((*committer)->Commit(EndOf(batch)).ok()) << "a switch without a row";
   }
@@ -348,9 +348,9 @@ TEST(KafkaTransaction, StoresBesideThePositionWhatScoresFromWhereOn) {
   while (lane.owned.empty()) ASSERT_TRUE(lane.Step().ok());
   ASSERT_EQ((*lane.source->StoredPositions(lane.owned))[0], 10);
   EXPECT_EQ(lane.source->StoredScoring(lane.owned[0]), (Scoring{GenerationId{18}, 10, {}}));
-  ASSERT_TRUE(lane.source->CommitPositions({{{lane.owned[0], 10, 10, {GenerationId{19}, 10, {}}}}}).ok());
+  ASSERT_TRUE(lane.source->CommitPositions({{{lane.owned[0], 10, 10, {GenerationId{19}, 10, {}, 1}}}}).ok());
   StoredOffset("anabranch.scored", in, 0, &note);
-  EXPECT_EQ(note, "partitions=1;g=19;s=10") << "stored by itself, at least once";
+  EXPECT_EQ(note, "partitions=1;g=19;s=10;h=00000001") << "stored by itself, at least once";
 }
 
 TEST(KafkaTransaction, StoresWhatScoresAFileBesideItsNameAndMark) {
@@ -364,10 +364,10 @@ TEST(KafkaTransaction, StoresWhatScoresAFileBesideItsNameAndMark) {
     ASSERT_TRUE(progress.ok()) << progress.status().message();
     if (round == 1) {
       EXPECT_EQ((*progress)[0].next[0], 50);
-      EXPECT_EQ((*progress)[0].scoring[0], (Scoring{GenerationId{3}, 20, {}}));
+      EXPECT_EQ((*progress)[0].scoring[0], (Scoring{GenerationId{3}, 20, {}, 5}));
       return;
     }
-    ASSERT_TRUE((*committer)->Commit({1, {{0, 0, 50, {GenerationId{3}, 20, {}}}}}).ok());
+    ASSERT_TRUE((*committer)->Commit({1, {{0, 0, 50, {GenerationId{3}, 20, {}, 5}}}}).ok());
   }
 }
 

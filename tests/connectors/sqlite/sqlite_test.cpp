@@ -251,16 +251,30 @@ TEST_F(SqliteTest, WhatScoresFromWhereOnStandsBesideTheProgress) {
     EXPECT_EQ(scoring(*committer), Scoring());
     const EncodedBatch rows = Rows(*program, 0, 3, 1);
     ASSERT_TRUE(committer->Write(rows).ok());
-    ASSERT_TRUE(commit(*committer, 0, 3, {GenerationId{17}, 2, {}}).ok());
+    ASSERT_TRUE(commit(*committer, 0, 3, {GenerationId{17}, 2, {}, UINT32_MAX}).ok());
   }
   auto committer = MustOpen(*program);
-  EXPECT_EQ(scoring(*committer), (Scoring{GenerationId{17}, 2, {}}));
+  EXPECT_EQ(scoring(*committer), (Scoring{GenerationId{17}, 2, {}, UINT32_MAX}));
   ASSERT_TRUE(commit(*committer, 0, 1, {GenerationId{16}, 0, {}}).ok());
   EXPECT_EQ(scoring(*committer).generation, 17) << "another target was behind";
   ASSERT_TRUE(commit(*committer, 3, 3, {GenerationId{18}, 3, {}}).ok());
   EXPECT_EQ(scoring(*committer), (Scoring{GenerationId{18}, 3, {}})) << "a switch without a row";
   ASSERT_TRUE(committer->MoveProgress({{partition_}}, {{1}}).ok());
   EXPECT_EQ(scoring(*committer), (Scoring{GenerationId{18}, 1, {}}));
+}
+
+// A switch without a row moves no position.
+TEST_F(SqliteTest, AWriterThatOnlySwitchedIsNoticed) {
+  const auto program = Bind();
+  for (const Scoring& theirs :
+       {Scoring{GenerationId{2}, 0, {}}, Scoring{GenerationId{1}, 3, {}}, Scoring{GenerationId{1}, 0, {}, 7}}) {
+    Sql("DROP TABLE IF EXISTS scores");
+    auto committer = MustOpen(*program);
+    ASSERT_TRUE(committer->Commit({1, {{partition_, 0, 3, {GenerationId{1}, 0, {}}}}}).ok());
+    auto other = MustOpen(*program);
+    ASSERT_TRUE(other->Commit({1, {{partition_, 3, 3, theirs}}}).ok());
+    EXPECT_EQ(committer->Commit({2, {{partition_, 3, 3, {GenerationId{3}, 3, {}}}}}).code(), Code::kFenced);
+  }
 }
 
 TEST_F(SqliteTest, ADatabaseOfBeforeThereWereGenerationsIsTakenOver) {

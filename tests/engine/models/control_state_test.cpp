@@ -151,6 +151,51 @@ TEST(ControlState, ALateEntryDoesNotTakeAPartitionBack) {
   EXPECT_EQ(served[1].number, 9U);
 }
 
+ControlState StateOf(const std::vector<ControlEntry>& entries) {
+  ControlState state;
+  for (const ControlEntry& entry : entries) state.Apply(entry);
+  return state;
+}
+
+ControlEntry Started(uint32_t number, const std::string& version, const std::string& model = "gbt") {
+  ControlEntry entry = Entry(number, Kind::kActive, "", version);
+  entry.action = "start";
+  entry.generation.model = model;
+  return entry;
+}
+
+TEST(ControlState, TwoLogsHaveTheSameCheckIfTheNumberMeansTheSame) {
+  const ControlState state = StateOf({Started(3, "7")});
+  const uint32_t check = state.Check(3);
+  EXPECT_NE(check, 0U);
+  ControlEntry same = Started(3, "7");
+  same.at_ms = 99;
+  same.instance = "another";
+  EXPECT_EQ(StateOf({same}).Check(3), check) << "it does not matter who began, and when";
+  EXPECT_EQ(StateOf({Started(3, "7"), Started(5, "1", "other")}).Check(3), check) << "what comes later says nothing";
+  EXPECT_NE(StateOf({Started(2, "1", "other"), Started(3, "7")}).Check(3), check) << "it stands for all models";
+  const auto changed = [&](auto change) {
+    ControlEntry entry = Started(3, "7");
+    change(&entry.generation);
+    return StateOf({entry}).Check(3) != check;
+  };
+  EXPECT_TRUE(changed([](GenerationRecord* record) { record->arms[0].version = "8"; }));
+  EXPECT_TRUE(changed([](GenerationRecord* record) { record->arms[0].digest = "another"; }));
+  EXPECT_TRUE(changed([](GenerationRecord* record) { record->arms.push_back({"8", "b"}); }));
+  EXPECT_TRUE(changed([](GenerationRecord* record) { record->rule = ArmRule::kCanary; }));
+  EXPECT_TRUE(changed([](GenerationRecord* record) { record->share = 0.5; }));
+  EXPECT_TRUE(changed([](GenerationRecord* record) { record->salt = 5; }));
+  EXPECT_TRUE(changed([](GenerationRecord* record) { record->probabilities = {1}; }));
+  EXPECT_TRUE(changed([](GenerationRecord* record) { record->by_record = true; }));
+}
+
+TEST(ControlState, ANumberThatIsNoGenerationHasNoCheck) {
+  const ControlState state = StateOf({Started(1, "7"), Entry(2, Kind::kServes, "")});
+  EXPECT_EQ(state.Check(0), 0U);
+  EXPECT_EQ(state.Check(2), 0U);
+  EXPECT_EQ(state.Check(9), 0U);
+}
+
 TEST(LocalControlLog, PassesOverWhatItCannotReadUnlessItIsAGeneration) {
   std::string folder = "/tmp/control.XXXXXX";
   ASSERT_NE(mkdtemp(folder.data()), nullptr);

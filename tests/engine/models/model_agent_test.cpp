@@ -17,6 +17,7 @@ struct SharedLog {
   Mutex mutex;
   std::vector<ControlEntry> entries;
   std::vector<std::string> members;
+  bool local = false;
   std::atomic<int> away{0};        // so many entries of "0" are not taken from now on, each after a while
   std::atomic<int> read_fails{0};  // so many reads fail
 
@@ -31,6 +32,7 @@ struct SharedLog {
 class MemoryLog : public ControlLog {
  public:
   explicit MemoryLog(SharedLog& shared) : shared_(shared) {}
+  bool shared() const override { return !shared_.local; }
   Result<uint32_t> Append(const ControlEntry& entry) override {
     if (entry.instance == "0" && shared_.IsAway()) return Status(Code::kUnavailable, "the log is away");
     const MutexLock lock(shared_.mutex);
@@ -142,6 +144,12 @@ Result<DeploymentEnd> DeployVersion(SharedLog& shared, const std::string& versio
 
 SourcePartition Partition(int32_t number) { return {"in", number}; }
 
+std::vector<CommittedGeneration> Committed(std::vector<uint32_t> numbers, uint32_t check = 0) {
+  std::vector<CommittedGeneration> committed;
+  for (const uint32_t number : numbers) committed.push_back({GenerationId(number), check, Partition(3)});
+  return committed;
+}
+
 TEST(ModelAgent, TheFirstRunMakesWhatTheFileSaysAGeneration) {
   SharedLog shared;
   Instance first(shared);
@@ -237,10 +245,8 @@ TEST(ModelAgent, AVersionThatCannotBeLoadedWhenItCountsLeavesTheOldOne) {
   ASSERT_TRUE(later.agent->Begin(later.cancel).ok());
   EXPECT_EQ(later.agent->active(), good->generation);
   // But a partition that was committed with it needs it.
-  const GenerationId needed[] = {GenerationId(bad->generation)};
-  EXPECT_EQ(later.agent->Require(needed, later.cancel).code(), Code::kInvalid);
-  const GenerationId first[] = {1, 0};
-  EXPECT_TRUE(later.agent->Require(first, later.cancel).ok());
+  EXPECT_EQ(later.agent->Require(Committed({bad->generation}), later.cancel).code(), Code::kInvalid);
+  EXPECT_TRUE(later.agent->Require(Committed({1, 0}), later.cancel).ok());
   EXPECT_EQ(later.node.added.at(0), "7");
 }
 
@@ -250,9 +256,54 @@ TEST(ModelAgent, ANewOwnerReadsTheLogUpToTheGenerationThatItFinds) {
   ASSERT_TRUE(a.agent->Begin(a.cancel).ok());
   const auto end = DeployVersion(shared, "8");  // by others, since it began
   ASSERT_TRUE(end.ok());
-  const GenerationId needed[] = {GenerationId(end->generation)};
-  ASSERT_TRUE(a.agent->Require(needed, a.cancel).ok());
+  ASSERT_TRUE(a.agent->Require(Committed({end->generation}), a.cancel).ok());
   EXPECT_EQ(a.node.added.at(end->generation), "8");
+}
+
+// Two instances with a log each, or one that lost its log: the same number, but not the same version.
+class AnotherLog : public testing::Test {
+ protected:
+  void SetUp() override {
+    mine.local = others.local = true;
+    ASSERT_TRUE(other.agent->Begin(other.cancel).ok());
+    ASSERT_TRUE(here.agent->Begin(here.cancel).ok());
+    for (const auto& [log, version] : {std::pair(&mine, "8"), {&others, "9"}}) {
+      const auto end = DeployVersion(*log, version);
+      ASSERT_TRUE(end.ok());
+      number = end->generation;
+    }
+    for (Instance* each : {&other, &here}) ASSERT_TRUE(each->agent->Require(Committed({number}), each->cancel).ok());
+  }
+  Status Require(uint32_t generation, uint32_t check) {
+    return here.agent->Require(Committed({generation}, check), here.cancel);
+  }
+
+  SharedLog mine, others;
+  Instance here{mine, "0"}, other{others, "1"};
+  uint32_t number = 0;
+};
+
+TEST_F(AnotherLog, WhatItsNumbersMeanIsNotMistaken) {
+  EXPECT_TRUE(Require(number, here.agent->Check(GenerationId(number))).ok());
+  EXPECT_TRUE(Require(1, other.agent->Check(GenerationId(1U))).ok()) << "both began with version 7";
+  const Status refused = Require(number, other.agent->Check(GenerationId(number)));
+  EXPECT_EQ(refused.code(), Code::kInvalid);
+  const std::string parts[] = {"partition in/3", "generation " + std::to_string(number), "the log", "version 8",
+                               "\"control\""};
+  for (const std::string& part : parts) {
+    EXPECT_NE(refused.message().find(part), std::string::npos) << refused.message();
+  }
+}
+
+TEST_F(AnotherLog, ItsNumbersThatAreNoGenerationsHereAreRefused) {
+  for (const uint32_t unknown : {number - 1, number + 1}) {
+    const auto begin = std::chrono::steady_clock::now();
+    const Status refused = Require(unknown, 0);
+    EXPECT_EQ(refused.code(), Code::kInvalid);
+    const std::string text = "the log has no generation " + std::to_string(unknown);
+    EXPECT_NE(refused.message().find(text), std::string::npos) << refused.message();
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10)) << "nobody will write it";
+  }
 }
 
 TEST(ModelAgent, ASwitchIsNotedOnceAndOldVersionsGo) {
@@ -293,8 +344,9 @@ TEST(ModelAgent, WhatIsPreparedIsNotLookedForAgain) {
   Instance a(shared);
   ASSERT_TRUE(a.agent->Begin(a.cancel).ok());
   EXPECT_EQ(a.finds, 1);
-  const GenerationId needed[] = {1};
-  for (int assignment = 0; assignment < 3; ++assignment) ASSERT_TRUE(a.agent->Require(needed, a.cancel).ok());
+  for (int assignment = 0; assignment < 3; ++assignment) {
+    ASSERT_TRUE(a.agent->Require(Committed({1}), a.cancel).ok());
+  }
   EXPECT_EQ(a.finds, 1);
 }
 
@@ -305,8 +357,7 @@ TEST(ModelAgent, AnAssignmentOutlastsALogThatIsAwayForAWhile) {
   const auto end = DeployVersion(shared, "8");
   ASSERT_TRUE(end.ok());
   shared.read_fails = 2;
-  const GenerationId needed[] = {GenerationId(end->generation)};
-  const Status required = a.agent->Require(needed, a.cancel);
+  const Status required = a.agent->Require(Committed({end->generation}), a.cancel);
   EXPECT_TRUE(required.ok()) << required.message();
 }
 

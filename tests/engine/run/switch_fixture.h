@@ -30,13 +30,24 @@ class FakeGenerations : public Generations {
     const auto found = planned_.find(partition);
     return found == planned_.end() ? std::nullopt : std::optional<PlannedSwitch>(found->second);
   }
-  Status Require(std::span<const GenerationId> generations, const CancelToken&) override {
+  Status Require(std::span<const CommittedGeneration> generations, const CancelToken&) override {
     const MutexLock lock(mutex_);
-    for (const GenerationId generation : generations) {
-      required_.insert(generation);
-      ready_.insert(generation);
+    for (const CommittedGeneration& each : generations) {
+      const bool other = each.check != 0 && each.check != CheckOf(each.generation);
+      if (other) return {Code::kInvalid, each.partition.topic + " is of another log"};
+      required_.insert(each.generation);
+      ready_.insert(each.generation);
     }
     return Status::Ok();
+  }
+  uint32_t Check(GenerationId generation) const override {
+    const MutexLock lock(mutex_);
+    return CheckOf(generation);
+  }
+  // From now on the numbers mean something else.
+  void BecomeAnotherLog() {
+    const MutexLock lock(mutex_);
+    ++log_;
   }
   void Uses(int lane, GenerationId oldest) override {
     const MutexLock lock(mutex_);
@@ -105,8 +116,13 @@ class FakeGenerations : public Generations {
   }
 
  private:
+  uint32_t CheckOf(GenerationId generation) const REQUIRES(mutex_) {
+    return generation == 0 ? 0 : log_ * 1000 + uint32_t{generation};
+  }
+
   std::atomic<uint32_t> active_{0};
   mutable Mutex mutex_;
+  uint32_t log_ GUARDED_BY(mutex_) = 1;
   std::set<GenerationId> ready_ GUARDED_BY(mutex_), required_ GUARDED_BY(mutex_);
   std::map<int, GenerationId> used_ GUARDED_BY(mutex_);
   std::map<SourcePartition, PlannedSwitch> planned_ GUARDED_BY(mutex_);

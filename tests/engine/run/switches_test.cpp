@@ -239,6 +239,31 @@ TEST_F(SwitchesTest, APartitionThatWasCommittedWithANewerGenerationKeepsIt) {
   EXPECT_EQ(outside.units["a"].progress[Outside::Named(0)].scoring.since, 3);
 }
 
+// Another instance, or the same one without its log.
+TEST_F(SwitchesTest, APartitionThatWasCommittedByAnotherLogIsNotScored) {
+  outside.records = {8};
+  Build();
+  generations.Activate();
+  ASSERT_TRUE(RunOnce().status.ok());
+  outside.records = {16};
+  generations.BecomeAnotherLog();
+  const RunSummary second = RunOnce();
+  EXPECT_EQ(second.status.code(), Code::kInvalid);
+  EXPECT_NE(second.status.message().find("topic is of another log"), std::string::npos) << second.status.message();
+  EXPECT_EQ(outside.units["a"].rows.size(), 8U);
+}
+
+TEST_F(SwitchesTest, WhatWasCommittedWithoutACheckHasOneFromTheNextCommitOn) {
+  outside.records = {8};
+  Build();
+  for (const char* unit : {"a", "b"}) outside.units[unit].progress[Outside::Named(0)] = {4, {GenerationId{1}, 3, {}}};
+  generations.Activate();
+  ASSERT_TRUE(RunOnce().status.ok());
+  const Scoring& stored = outside.units["b"].progress[Outside::Named(0)].scoring;
+  EXPECT_EQ(stored.since, 3);
+  EXPECT_EQ(stored.check, generations.Check(GenerationId{1}));
+}
+
 TEST_F(SwitchesTest, KeptRowsThatWaitForAStageAreScoredByTheNewestGeneration) {
   outside.records = {40};
   outside.take = [](int) { return int64_t{8}; };
@@ -296,11 +321,20 @@ TEST_F(SwitchesTest, KeptRowsThatWereScoredStayAsTheyWereScored) {
   below_fails_at = -1;
   generations.Activate();
   options.start = RunStart::kRestart;
+  int without_check = 0;
+  outside.fault = [&](const std::string& unit, bool behind) {
+    const MutexLock lock(outside.mutex);
+    const auto stored = outside.units[unit].progress.find(Outside::Named(0));
+    const bool lacks = stored != outside.units[unit].progress.end() && stored->second.scoring.check == 0;
+    without_check += behind && lacks ? 1 : 0;
+    return Status::Ok();
+  };
   const RunSummary second = RunOnce();
   ASSERT_TRUE(second.status.ok()) << second.status.message();
   EXPECT_EQ((outside.units["b"].rows[{Outside::Named(0), 84}]), "1");
   EXPECT_EQ((outside.units["b"].rows[{Outside::Named(0), 199}]), "2");
   ExpectOneGenerationPerRecord();
+  EXPECT_EQ(without_check, 0);
 }
 
 // At least once, the rows before the one that is refused may be out already.
