@@ -238,4 +238,9 @@ SegmentCounts CompareCounters::Total() const {
   return total;
 }
 
+void CompareCounters::FoldSegments() {
+  other_ = Total();
+  segments_.clear();
+}
+
 }  // namespace anabranch

@@ -91,6 +91,8 @@ class CompareCounters {
   const std::map<std::string, SegmentCounts>& segments() const { return segments_; }
   const SegmentCounts& other() const { return other_; }
   SegmentCounts Total() const;
+  // Moves all segments to other(). Counters with and without them can still be added.
+  void FoldSegments();
   // By output: the rows with the largest difference (labels: rows with different ones), then by id.
   const std::vector<std::vector<WorstRow>>& worst() const { return worst_; }
 

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "engine/strategy/compare.h"
+#include "engine/strategy/count_json.h"
 
 namespace anabranch {
 namespace {
@@ -36,25 +37,6 @@ Json ToJson(const SegmentCounts& counts) {
   return {{"rows", {counts.both_ok, counts.only_a_failed, counts.only_b_failed, counts.both_failed}},
           {"ns", {ToJson(counts.a_ns), ToJson(counts.b_ns)}},
           {"outputs", outputs}};
-}
-
-// What cannot be read is thrown, as the JSON library does for missing members; Parse() catches it.
-struct Damaged : std::exception {};
-
-void Need(bool fits) {
-  if (!fits) throw Damaged();
-}
-
-int64_t CountFrom(const Json& json) {
-  Need(json.is_number_integer() && (json.is_number_unsigned() ? json.get<uint64_t>() <= INT64_MAX : json >= 0));
-  return json.get<int64_t>();
-}
-
-std::vector<int64_t> CountsFrom(const Json& json, size_t size) {
-  Need(json.is_array() && json.size() == size);
-  std::vector<int64_t> counts;
-  for (const Json& each : json) counts.push_back(CountFrom(each));
-  return counts;
 }
 
 WideSum SumFrom(const Json& json) {
