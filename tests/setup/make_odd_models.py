@@ -108,6 +108,19 @@ def crash():
                  [("least", np.array([-2**63], np.int64)), ("minus", np.array([-1], np.int64))])
 
 
+def crash_for_99():
+    """Y = the first number of a row. The processor raises the same signal where the second one is above 99."""
+    return model("crash_for_99",
+                 [helper.make_node("Split", ["X", "each"], ["first", "second"], axis=1),
+                  helper.make_node("ReduceMax", ["second"], ["most"], keepdims=0), helper.make_node("Greater", ["most", "bound"], ["on"]),
+                  helper.make_node("Where", ["on", "minus", "one"], ["by"]), helper.make_node("Div", ["least", "by"], ["q"]),
+                  helper.make_node("Cast", ["q"], ["number"], to=FLOAT), helper.make_node("Mul", ["number", "zero"], ["nothing"]),
+                  helper.make_node("Add", ["first", "nothing"], ["Y"])],
+                 [value("X", FLOAT, ["N", 2])], [value("Y", FLOAT, ["N", 1])],
+                 [("each", np.array([1, 1], np.int64)), ("bound", np.array(99.5, np.float32)), ("zero", np.array(0, np.float32)),
+                  ("one", np.array(1, np.int64)), ("minus", np.array(-1, np.int64)), ("least", np.array(-2**63, np.int64))])
+
+
 def times(name, factor):
     """Y = factor X."""
     return model(name, [helper.make_node("MatMul", ["X", "w"], ["Y"])],
@@ -140,6 +153,7 @@ def main():
     save("stubborn", stubborn("stubborn", -1e9))
     save("stubborn_for_99", stubborn("stubborn_for_99", 99.5))
     save("crash", crash())
+    save("crash_for_99", crash_for_99())
     save("noisy", noisy())
     save("sparse_weight", sparse_weight())
     save("minus_mean_for_99", minus_mean_for_99())
