@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/cancel.h"
 #include "engine/models/package.h"
 
 namespace anabranch {
@@ -28,11 +29,13 @@ inline constexpr int kGateHangsExit = 124;
 // "hangs".
 std::vector<PackageFault> CheckInChild(const std::string& place, int timeout_ms);
 
-// The same with what it measured, and with the arguments of `anabranch` behind "model check PLACE".
+// The same with what it measured, and with the arguments of `anabranch` behind "model check PLACE". The process is
+// ended when `cancel` (may be null) is raised: "cancelled".
 struct PackageVerdict {
   std::vector<PackageFault> faults;
   std::map<std::string, std::string> measured;
 };
-PackageVerdict CheckInChild(const std::string& place, const std::vector<std::string>& arguments, int timeout_ms);
+PackageVerdict CheckInChild(const std::string& place, const std::vector<std::string>& arguments, int timeout_ms,
+                            const CancelToken* cancel = nullptr);
 
 }  // namespace anabranch

@@ -21,6 +21,7 @@ extern char** environ;
 namespace anabranch {
 namespace {
 
+constexpr int64_t kCancelMs = 50;  // how often a cancel token is looked at
 constexpr size_t kMostAnswerBytes = size_t{4} << 20;
 
 PackageVerdict Failed(const std::string& code, const std::string& message) {
@@ -46,13 +47,13 @@ class Environment {
   std::vector<char*> all_;
 };
 
-// What the process wrote, until it closed its output. False when the time ran out first.
-bool ReadAnswer(int fd, int64_t deadline_ns, std::string* answer) {
+// What the process wrote, until it closed its output. False when the time ran out or `cancel` was raised before.
+bool ReadAnswer(int fd, int64_t deadline_ns, const CancelToken* cancel, std::string* answer) {
   for (;;) {
     const int64_t left_ms = (deadline_ns - Clock::Real().NowNs()) / 1'000'000;
-    if (left_ms <= 0) return false;
+    if (left_ms <= 0 || (cancel != nullptr && cancel->draining())) return false;
     pollfd wait{fd, POLLIN, 0};
-    const int ready = poll(&wait, 1, static_cast<int>(left_ms) + 1);
+    const int ready = poll(&wait, 1, static_cast<int>(cancel == nullptr ? left_ms : std::min(left_ms, kCancelMs)) + 1);
     if (ready < 0 && errno != EINTR) return true;
     if (ready <= 0) continue;
     char bytes[65536];
@@ -97,7 +98,8 @@ PackageVerdict ReadVerdict(const std::string& answer, int status, const std::str
 
 }  // namespace
 
-PackageVerdict CheckInChild(const std::string& place, const std::vector<std::string>& arguments, int timeout_ms) {
+PackageVerdict CheckInChild(const std::string& place, const std::vector<std::string>& arguments, int timeout_ms,
+                            const CancelToken* cancel) {
   std::vector<std::string> words = {"anabranch", "model", "check", place, "--format", "json", "--in-process"};
   words.insert(words.end(), {"--timeout", std::to_string(std::clamp(timeout_ms / 1000 + 1, 1, 86400))});
   words.insert(words.end(), arguments.begin(), arguments.end());
@@ -127,9 +129,11 @@ PackageVerdict CheckInChild(const std::string& place, const std::vector<std::str
   }
   if (failed != 0) return Failed("crashed", std::string("no process can be started: ") + std::strerror(failed));
   std::string answer;
-  const bool whole = ReadAnswer(answer_end.get(), Clock::Real().NowNs() + int64_t{timeout_ms} * 1'000'000, &answer);
+  const int64_t deadline_ns = Clock::Real().NowNs() + int64_t{timeout_ms} * 1'000'000;
+  const bool whole = ReadAnswer(answer_end.get(), deadline_ns, cancel, &answer);
   if (!whole) kill(pid, SIGKILL);
   const int status = EndOf(pid);
+  if (!whole && cancel != nullptr && cancel->draining()) return Failed("cancelled", "the gates were ended: ask again");
   if (!whole) {
     return Failed("hangs",
                   "the gates did not end within " + std::to_string(timeout_ms) +
