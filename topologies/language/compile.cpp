@@ -9,6 +9,7 @@
 
 #include "engine/expression/expression.h"
 #include "engine/json_type.h"
+#include "engine/managed_model.h"
 #include "engine/schema/record_schema.h"
 #include "topologies/language/bind_context.h"
 #include "topologies/language/cascade.h"
@@ -16,6 +17,7 @@
 #include "topologies/language/fingerprint.h"
 #include "topologies/language/managed.h"
 #include "topologies/language/plan_hash.h"
+#include "topologies/language/rollout.h"
 #include "topologies/language/scope_join.h"
 #include "topologies/language/settings.h"
 #include "topologies/language/topology_spec.h"
@@ -340,6 +342,8 @@ void Compiler::CompileNode(const ConfigValue& entry, const NodeKind& kind, Scope
   } catch (const std::exception& error) {
     faults.AddAtName(FaultCode::kBadValue, entry, "node \"" + entry.name + "\" cannot be bound: " + error.what());
   }
+  const ManagedModel* managed = node.program == nullptr ? nullptr : node.program->managed();
+  if (managed != nullptr) BindSegment(root_, managed->model(), binding, faults);
   binding.Apply(scope);
   std::vector<VisibleColumn> made;
   for (const VisibleColumn& column : scope.columns()) {

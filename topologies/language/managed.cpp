@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "topologies/language/rollout.h"
+
 namespace anabranch {
 
 void BindManaged(const ConfigValue& root, const Registry& registry, const Broken& broken, Services& services,
@@ -25,6 +27,7 @@ void BindManaged(const ConfigValue& root, const Registry& registry, const Broken
       if (!file.ok()) faults.Add(FaultCode::kPath, *key, file.status().message());
       if (file.ok()) managed.key = std::move(file).value();
     }
+    if (const ConfigValue* rollout = model.Find("rollout")) managed.rollout = ReadRollout(*rollout, faults);
     plan.managed.push_back(std::move(managed));
   }
   const ConfigValue* control = root.Find("control");

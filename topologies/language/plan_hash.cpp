@@ -24,7 +24,8 @@ ConfigValue WithoutVersions(const ConfigValue& models) {
   for (ConfigValue& model : content.children) {
     if (model.Find("registry") == nullptr) continue;
     std::erase_if(model.children, [](const ConfigValue& member) {
-      return member.name == "registry" || member.name == "start" || member.name == "swap" || member.name == "verify";
+      return member.name == "registry" || member.name == "start" || member.name == "swap" || member.name == "verify" ||
+             member.name == "rollout";
     });
   }
   return content;

@@ -198,7 +198,7 @@ bool StructureCheck::CheckModelForm(const ConfigValue& model) {
     faults_.AddAtName(FaultCode::kMissingKey, model, what + " does not say which version it begins with",
                       "add \"start\": the version of a package in " + registry->text);
   }
-  for (const char* key : {"start", "swap", "verify"}) {
+  for (const char* key : {"start", "swap", "verify", "rollout"}) {
     const ConfigValue* member = registry == nullptr && path != nullptr ? model.Find(key) : nullptr;
     if (member != nullptr) {
       faults_.AddAtName(FaultCode::kBadValue, *member, "\"" + member->name + "\" of " + what + " needs a \"registry\"",

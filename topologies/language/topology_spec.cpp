@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "topologies/language/rollout.h"
 #include "topologies/language/test_spec.h"
 
 namespace anabranch {
@@ -215,6 +216,8 @@ std::vector<FieldSpec> ModelFields() {
       {"verify", Shape::Object({{"key", Shape::Path(), true, "", "File with the public key, PEM."}}), false, "",
        "With `registry`: packages that this key did not sign are refused, the one of `start` too "
        "(`model check --key`)."},
+      {"rollout", RolloutShape(), false, "",
+       "With `registry`: how a version that is deployed comes to score all records. Without it, it does so at once."},
       {"sha256", Shape::String(), false, "",
        "SHA-256 as `anabranch model inspect` prints it, 64 hex digits; another model is refused. It covers the data "
        "files beside the model."},
