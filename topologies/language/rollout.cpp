@@ -106,7 +106,7 @@ class RolloutReader {
       guard.per_key = !spec->by_record && (what == What::kErrors || what == What::kDisagrees);
       spec->guards.push_back(guard);
     }
-    if (!spec->guards.empty()) return;
+    if (guards != nullptr && !guards->children.empty()) return;  // one that is misspelt was meant as one
     if (spec->on_breach == Then::kHold && spec->on_pass == Then::kHold) return;
     faults_.AddAtName(FaultCode::kMissingKey, rollout_,
                       Of() + " has no guard, so nothing could tell a good version from a bad one",

@@ -17,11 +17,11 @@ namespace anabranch {
 struct ModelChangeWish {
   enum class Action : uint8_t { kDeploy, kPromote, kHold, kRollBack };
   Action action = Action::kDeploy;
-  std::string model;        // its name in the topology
-  std::string version;      // kDeploy: which; kRollBack: the one to go back to, empty: the one before
-  bool now = false;         // kDeploy: all rows at once, without the rollout of the topology
-  bool resume = false;      // kDeploy: only go on with what was begun
-  bool to_end = false;      // kPromote: to the last step, not to the next one
+  std::string model;    // its name in the topology
+  std::string version;  // kDeploy: which; kRollBack: the one to go back to, empty: the one before
+  bool now = false;     // kDeploy: all rows at once, without the rollout of the topology
+  bool resume = false;  // kDeploy: only go on with what was begun
+  bool to_end = false;  // kPromote: to the last step, not to the next one
   std::string at = "next";  // kDeploy: "next" or "offsets:TOPIC/PARTITION=OFFSET,…"
   uint32_t seen = 0;  // not kDeploy: the newest generation that the person knew of; with another one nothing is done
                       // and the result is kFailed, kRetry. 0: whatever it is
@@ -31,9 +31,10 @@ struct ModelChangeWish {
 
 // Where it is ordered.
 struct ModelChangePlace {
-  // The gates of the package at `place`, with these further arguments of `model check`; waits at most `timeout_ms`.
+  // The gates of the package at `place`, with these further arguments of `model check`; waits at most `timeout_ms`, and
+  // not on when `cancel` (may be null) is raised.
   using Gates = std::function<ModelAgent::Verdict(const std::string& place, const std::vector<std::string>& arguments,
-                                                  int timeout_ms)>;
+                                                  int timeout_ms, const CancelToken* cancel)>;
   const Plan& plan;  // of the topology's file as it is now
   std::vector<std::string> allow_paths;
   std::string state_dir, instance;
