@@ -33,8 +33,11 @@ struct GroupsDeleter {
   void operator()(const struct rd_kafka_group_list* groups) const { rd_kafka_group_list_destroy(groups); }
 };
 
-// Every entry has a key of its own, so that a topic that is compacted keeps all.
-std::string NewKey() {
+// Every entry has a key of its own, so that a topic that is compacted keeps all; but counts replace those before.
+std::string KeyOf(const ControlEntry& entry) {
+  if (entry.kind == ControlEntry::Kind::kCounts) {
+    return "counts/" + std::to_string(entry.generation_number) + "/" + entry.instance;
+  }
   std::random_device random;
   char text[24];
   std::snprintf(text, sizeof text, "%08x%08x", random(), random());
@@ -132,7 +135,7 @@ Status KafkaControlLog::OpenWriter() {
 }
 
 Result<uint32_t> KafkaControlLog::Append(const ControlEntry& entry) {
-  const std::string key = NewKey(), value = PrintControlEntry(entry);
+  const std::string key = KeyOf(entry), value = PrintControlEntry(entry);
   const MutexLock lock(write_mutex_);
   if (writer_->FatalError(nullptr) != 0) RETURN_IF_ERROR(OpenWriter());  // it will never write again
   Delivery delivery;

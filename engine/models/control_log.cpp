@@ -47,6 +47,8 @@ EntryJson GenerationJson(const GenerationRecord& record) {
   if (!record.probabilities.empty()) out["probabilities"] = record.probabilities;
   if (record.by_record) out["by_record"] = true;
   if (!record.at.empty()) out["at"] = record.at;
+  if (record.step != 0) out["step"] = record.step;
+  PutText("rollout", record.rollout, &out);
   return out;
 }
 
@@ -63,12 +65,20 @@ GenerationRecord GenerationOf(const EntryJson& in) {
   record.probabilities = in.value("probabilities", std::vector<double>());
   record.by_record = in.value("by_record", false);
   record.at = in.value("at", std::map<std::string, int64_t>());
+  record.step = in.value("step", 0);
+  record.rollout = in.value("rollout", "");
   return record;
 }
 
+// It makes a generation. Whoever passes it over scores with another version than all others.
 bool SaysActive(std::string_view text) {
   const EntryJson in = EntryJson::parse(text, nullptr, false);
-  return in.is_object() && in.contains("kind") && in["kind"] == "active";
+  return in.is_object() && in.contains("kind") && (in["kind"] == "active" || in["kind"] == "step");
+}
+
+bool NeedsGeneration(ControlEntry::Kind kind) {
+  using enum ControlEntry::Kind;
+  return kind == kPrepare || kind == kActive || kind == kStep;
 }
 
 }  // namespace
@@ -90,6 +100,12 @@ std::string PrintControlEntry(const ControlEntry& entry) {
     out["position"] = entry.position;
     out["serves"] = entry.generation_number;
   }
+  if (entry.kind == ControlEntry::Kind::kCounts) {
+    out["counted"] = entry.generation_number;
+    out["counts"] = entry.counts;
+  }
+  if (entry.after != 0) out["after"] = entry.after;
+  if (!entry.guards.empty()) out["guards"] = entry.guards;
   return out.dump(-1, ' ', false, EntryJson::error_handler_t::replace);
 }
 
@@ -111,9 +127,13 @@ Result<ControlEntry> ParseControlEntry(std::string_view text) {
     entry.gates = in.value("gates", std::map<std::string, std::string>());
     entry.partition = in.value("partition", "");
     entry.position = in.value("position", int64_t{0});
-    entry.generation_number = in.value("serves", uint32_t{0});
-    const bool begins = entry.kind == ControlEntry::Kind::kPrepare || entry.kind == ControlEntry::Kind::kActive;
-    if (begins && entry.generation.arms.empty()) throw std::invalid_argument("it names no generation");
+    entry.generation_number = in.value("serves", in.value("counted", uint32_t{0}));
+    entry.after = in.value("after", uint32_t{0});
+    entry.counts = in.value("counts", std::map<std::string, std::string>());
+    entry.guards = in.value("guards", std::map<std::string, std::string>());
+    if (NeedsGeneration(entry.kind) && entry.generation.arms.empty()) {
+      throw std::invalid_argument("it names no generation");
+    }
     return entry;
   } catch (const std::exception& error) {
     return Status(Code::kInternal, std::string("an entry of the control log cannot be read: ") + error.what());

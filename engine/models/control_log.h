@@ -44,7 +44,8 @@ struct ControlEntry {
   uint32_t generation_number = 0;             // kServes, kCounts
   uint32_t after = 0;                         // kStep, kHold: the generation that it is about
   std::map<std::string, std::string> counts;  // kCounts: node → ArmCounts::Print()
-  std::map<std::string, std::string> guards;  // kStep: guard → its figures when the step was decided, for people
+  // kStep, kHold: guard → its figures when that was decided, for people; kCounts: by which guards it is counted
+  std::map<std::string, std::string> guards;
 };
 
 // One JSON object per entry, without its number.

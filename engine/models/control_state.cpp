@@ -62,11 +62,15 @@ void ControlState::Apply(const ControlEntry& entry) {
       return;
     case EntryKind::kServes: {
       std::vector<Served>& served = served_[entry.partition];
-      const Served now{entry.generation_number, entry.position};
+      const Served now{entry.generation_number, entry.position, entry.instance};
       // An instance that could not write for a while may come late.
       const bool late = !served.empty() && served.back().number > now.number;
       const bool known = !served.empty() && served.back() == now;
-      if (!known && !late) served.push_back(now);
+      if (known) {
+        served.back().instance = now.instance;  // has the partition now
+      } else if (!late) {
+        served.push_back(now);
+      }
       return;
     }
     case EntryKind::kStep: return ApplyStep(entry);
@@ -104,7 +108,10 @@ uint32_t ControlState::Check(uint32_t number) const {
   return check == 0 ? 1 : check;
 }
 
-bool ControlState::IsHeld(uint32_t generation) const { return holds_.contains(generation); }
+const ControlEntry* ControlState::HoldOf(uint32_t generation) const {
+  const auto found = holds_.find(generation);
+  return found == holds_.end() ? nullptr : &found->second;
+}
 
 const std::map<std::string, ControlEntry>* ControlState::CountsOf(uint32_t generation) const {
   const auto found = counts_.find(generation);

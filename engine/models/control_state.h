@@ -19,8 +19,7 @@ namespace anabranch {
 //   kAbandoned  ends the open deployment that it names without effect; with a generation it also stands for a
 //               deployment of its own, which was refused before any instance was asked
 //   kStep       counts if the newest generation of the model is `after`: of several that instances or commands append
-//   at
-//               the same time, the first one does. Ends an open deployment of the model without effect
+//               at the same time, the first one does. Ends an open deployment of the model without effect
 //   kHold       counts as long as the newest generation of its model is `after`
 //   kCounts     the newest one of each instance and generation counts
 //   kServes     counts unless the partition is scored by a newer generation already: it came late
@@ -40,9 +39,10 @@ class ControlState {
     const GenerationRecord::Arm& serving() const { return record().arms.front(); }
   };
   struct Served {
-    uint32_t number = 0;  // of the generation
-    int64_t since = 0;    // position
-    bool operator==(const Served&) const = default;
+    uint32_t number = 0;        // of the generation
+    int64_t since = 0;          // position
+    std::string instance = {};  // that said so last; not compared
+    bool operator==(const Served& other) const { return number == other.number && since == other.since; }
   };
 
   void Apply(const ControlEntry& entry);
@@ -61,7 +61,9 @@ class ControlState {
   // this number.
   uint32_t Check(uint32_t number) const;
   // No step by itself.
-  bool IsHeld(uint32_t generation) const;
+  bool IsHeld(uint32_t generation) const { return HoldOf(generation) != nullptr; }
+  // The first kHold of a generation; null: none.
+  const ControlEntry* HoldOf(uint32_t generation) const;
   // kCounts of a generation by instance; null: none.
   const std::map<std::string, ControlEntry>* CountsOf(uint32_t generation) const;
   const Deployment* Open(const std::string& model) const;

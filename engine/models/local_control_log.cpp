@@ -20,12 +20,13 @@ class LocalControlLog : public ControlLog {
   Result<uint32_t> Append(const ControlEntry& entry) override {
     const std::string text = PrintControlEntry(entry);
     const MutexLock lock(mutex_);
-    ASSIGN_OR_RETURN(SqliteStatement insert, db_->Prepare("INSERT INTO entries(entry) VALUES(?1) RETURNING number"));
-    insert.BindText(1, text);
-    ASSIGN_OR_RETURN(const bool row, insert.Step());
-    if (!row) return Status(Code::kInternal, path_ + " gives no number to an entry");
-    const auto number = static_cast<uint32_t>(insert.Integer(0));
-    RETURN_IF_ERROR(insert.Step().status());  // to its end: only then it is committed
+    if (entry.kind != ControlEntry::Kind::kCounts) return Insert(text);
+    SqliteTransaction transaction(*db_);
+    RETURN_IF_ERROR(transaction.Begin());
+    RETURN_IF_ERROR(DropReplaced(entry));
+    ASSIGN_OR_RETURN(const uint32_t number, Insert(text));
+    RETURN_IF_ERROR(NoteCounts(entry, number));
+    RETURN_IF_ERROR(transaction.Commit());
     return number;
   }
 
@@ -46,6 +47,34 @@ class LocalControlLog : public ControlLog {
   std::string Describe() const override { return path_; }
 
  private:
+  Result<uint32_t> Insert(const std::string& text) REQUIRES(mutex_) {
+    ASSIGN_OR_RETURN(SqliteStatement insert, db_->Prepare("INSERT INTO entries(entry) VALUES(?1) RETURNING number"));
+    insert.BindText(1, text);
+    ASSIGN_OR_RETURN(const bool row, insert.Step());
+    if (!row) return Status(Code::kInternal, path_ + " gives no number to an entry");
+    const auto number = static_cast<uint32_t>(insert.Integer(0));
+    RETURN_IF_ERROR(insert.Step().status());  // to its end: only then it is committed
+    return number;
+  }
+
+  Status DropReplaced(const ControlEntry& entry) REQUIRES(mutex_) {
+    ASSIGN_OR_RETURN(SqliteStatement drop,
+                     db_->Prepare("DELETE FROM entries WHERE number IN "
+                                  "(SELECT number FROM counts WHERE generation = ?1 AND instance = ?2)"));
+    drop.Bind(1, entry.generation_number);
+    drop.BindText(2, entry.instance);
+    return drop.Step().status();
+  }
+
+  Status NoteCounts(const ControlEntry& entry, uint32_t number) REQUIRES(mutex_) {
+    ASSIGN_OR_RETURN(SqliteStatement note,
+                     db_->Prepare("INSERT OR REPLACE INTO counts(generation, instance, number) VALUES(?1, ?2, ?3)"));
+    note.Bind(1, entry.generation_number);
+    note.BindText(2, entry.instance);
+    note.Bind(3, number);
+    return note.Step().status();
+  }
+
   Result<std::vector<ControlEntry>> ReadNow(uint32_t after) {
     const MutexLock lock(mutex_);
     ASSIGN_OR_RETURN(SqliteStatement select,
@@ -77,6 +106,10 @@ Result<std::unique_ptr<ControlLog>> OpenLocalControlLog(const std::string& state
                    SqliteDatabase::Open(path, SqliteDatabase::Mode::kReadWrite, kBusyMs));
   RETURN_IF_ERROR(
       db->Execute("CREATE TABLE IF NOT EXISTS entries(number INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL)"));
+  // Where the newest counts of each instance are: the ones before go.
+  RETURN_IF_ERROR(
+      db->Execute("CREATE TABLE IF NOT EXISTS counts(generation INTEGER NOT NULL, instance TEXT NOT NULL, "
+                  "number INTEGER NOT NULL, PRIMARY KEY(generation, instance)) WITHOUT ROWID"));
   return std::unique_ptr<ControlLog>(std::make_unique<LocalControlLog>(std::move(db), path));
 }
 

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <future>
 #include <utility>
 
 #include "engine/clock.h"
@@ -32,6 +31,11 @@ void OnQuietThread(bool quietly, const std::function<void()>& work) {
   }).join();
 }
 
+void KeepArms(const ControlState::Generation* generation, std::vector<std::string>* keep) {
+  if (generation == nullptr) return;
+  for (const GenerationRecord::Arm& arm : generation->record().arms) keep->push_back(arm.digest);
+}
+
 std::string NameOf(const SourcePartition& partition) {
   return partition.topic + "/" + std::to_string(partition.partition);
 }
@@ -40,19 +44,9 @@ std::string Labelled(const std::string& model, const GenerationRecord::Arm& arm)
   return "model \"" + model + "\" version " + arm.version + " (" + arm.digest.substr(0, 12) + ")";
 }
 
-std::vector<std::string> Lines(const std::string& text) {
-  std::vector<std::string> lines;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    if (end > at) lines.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return lines;
-}
-
 }  // namespace
 
-ModelAgent::ModelAgent(Parts parts) : parts_(std::move(parts)) {}
+ModelAgent::ModelAgent(Parts parts) : parts_(std::move(parts)), counts_(parts_.instance) {}
 ModelAgent::~ModelAgent() { Stop(); }
 
 const ModelAgent::Model* ModelAgent::Find(const std::string& name) const {
@@ -64,13 +58,21 @@ void ModelAgent::Warn(const std::string& text) const {
   if (parts_.warn) parts_.warn(text);
 }
 
+void ModelAgent::WarnOnce(const std::string& text) {
+  if (last_warning_ != text) Warn(last_warning_ = text);
+}
+
 ControlEntry ModelAgent::NewEntry(ControlEntry::Kind kind) const {
   ControlEntry entry;
   entry.kind = kind;
-  entry.at_ms = Clock::Real().WallMs();
-  entry.instance = parts_.instance;
-  entry.host = parts_.host;
+  Stamp(&entry);
   return entry;
+}
+
+void ModelAgent::Stamp(ControlEntry* entry) const {
+  entry->at_ms = Clock::Real().WallMs();
+  entry->instance = parts_.instance;
+  entry->host = parts_.host;
 }
 
 std::optional<ControlState::Generation> ModelAgent::Newest(const std::string& model, uint32_t number) const {
@@ -90,6 +92,12 @@ uint32_t ModelAgent::NewestNumber(uint32_t at_most) const {
   return newest;
 }
 
+// Whether the newest generation is a step of a rollout.
+bool ModelAgent::SeesStep() const {
+  const MutexLock lock(mutex_);
+  return !state_.generations().empty() && state_.generations().back().active.kind == EntryKind::kStep;
+}
+
 // ------------------------------------------------------------------------------------------- begin
 
 Status ModelAgent::ReadOn(int wait_ms) {
@@ -98,7 +106,12 @@ Status ModelAgent::ReadOn(int wait_ms) {
     const MutexLock lock(mutex_);
     after = state_.last();
   }
-  ASSIGN_OR_RETURN(const std::vector<ControlEntry> entries, parts_.log->Read(after, wait_ms));
+  ASSIGN_OR_RETURN(std::vector<ControlEntry> entries, parts_.log->Read(after, wait_ms));
+  for (ControlEntry& entry : entries) {
+    if (entry.kind != EntryKind::kCounts) continue;
+    counts_.Heard(entry);
+    entry.counts.clear();  // only there: they are long
+  }
   const MutexLock lock(mutex_);
   for (const ControlEntry& entry : entries) {
     if (entry.number <= state_.last()) continue;
@@ -113,6 +126,7 @@ Status ModelAgent::Begin(const CancelToken& cancel) {
   RETURN_IF_ERROR(ReadOn(0));
   if (!parts_.reads_only) RETURN_IF_ERROR(StartModels());
   if (cancel.draining()) return {Code::kCancelled, "stopped while the models were made ready"};
+  GoOnCounting();
   if (NewestNumber(UINT32_MAX) == 0) return MakeAsOf(0);
   return Advance(false);
 }
@@ -187,6 +201,8 @@ Status ModelAgent::MakeAsOf(uint32_t number) {
 // Raises active() to the newest generation up to which every model is ready. A version that cannot be loaded and was
 // replaced by a newer one is in nobody's way.
 Status ModelAgent::Advance(bool quietly) {
+  const MutexLock one(advance_mutex_);
+  KeepCounts();  // before a lane counts what is active next
   Status failed;
   uint32_t number = NewestNumber(UINT32_MAX);
   while (number > active_.load()) {
@@ -313,7 +329,7 @@ std::vector<ModelAgent::Serving> ModelAgent::Now() const {
     if (generation == nullptr) continue;
     const ControlState::Deployment* open = state_.Open(model.name);
     all.push_back({model.name, generation->serving().version, generation->serving().digest, generation->number,
-                   generation->active.at_ms, open == nullptr ? "" : open->prepare.generation.arms.front().version});
+                   generation->active.at_ms, open == nullptr ? "" : open->prepare.generation.newest().version});
   }
   return all;
 }
@@ -333,118 +349,39 @@ void ModelAgent::Stop() {
 void ModelAgent::FollowOn() {
   while (!stops_.load()) Step();
   NoteSwitches();
+  SendCounts();
 }
 
 void ModelAgent::Step() {
   const Status read = ReadOn(kReadWaitMs);
   if (!read.ok()) {
-    if (last_warning_ != read.message()) Warn(last_warning_ = read.message());
+    WarnOnce(read.message());
     for (int i = 0; i < 20 && !stops_.load(); ++i) std::this_thread::sleep_for(kGateLook);
     return;
   }
   if (NewestNumber(UINT32_MAX) > active_.load() && Clock::Real().NowNs() >= retry_at_ns_) {
-    FaultPoint("models.active_seen");
+    if (SeesStep()) {
+      FaultPoint("models.step_seen");
+    } else {
+      FaultPoint("models.active_seen");
+    }
     const Status advanced = Advance(true);
     if (!advanced.ok()) {
       retry_at_ns_ = Clock::Real().NowNs() + kRetryNs;
-      const std::string text =
-          "a generation that is active cannot be loaded; the one before it goes on scoring: " + advanced.message();
-      if (last_warning_ != text) Warn(last_warning_ = text);
+      WarnOnce("a generation that is active cannot be loaded; the one before it goes on scoring: " +
+               advanced.message());
     }
   }
+  RollOut();
   AnswerDeployments();
   NoteSwitches();
   ForgetOld();
 }
 
-void ModelAgent::AnswerDeployments() {
-  std::vector<ControlState::Deployment> open;
-  {
-    const MutexLock lock(mutex_);
-    for (const ControlState::Deployment& each : state_.deployments()) {
-      const bool ours = Find(each.prepare.generation.model) != nullptr;
-      if (each.state == ControlState::Deployment::State::kOpen && ours) open.push_back(each);
-    }
-  }
-  for (const ControlState::Deployment& deployment : open) {
-    const std::string& id = deployment.prepare.deployment;
-    const GenerationRecord& record = deployment.prepare.generation;
-    if (stops_.load() || !answered_.insert(id).second) continue;
-    if (const auto before = deployment.answers.find(parts_.instance); before != deployment.answers.end()) {
-      // This instance answered before it was started again: what it promised is made true again.
-      const MutexLock lock(load_mutex_);
-      if (before->second.kind == EntryKind::kReady) (void)Load(*Find(record.model), record, true);
-      continue;
-    }
-    FaultPoint("models.prepare_seen", record.model);
-    Answer(deployment);
-    if (stops_.load()) return;
-    FaultPoint("models.ready_sent", record.model);
-  }
-  std::erase_if(unsent_, [&](const auto& each) {
-    return std::ranges::none_of(open, [&](const auto& one) { return one.prepare.deployment == each.first; });
-  });
-}
-
-// What the log does not take now is sent again at the next step: the gates need not run twice.
-void ModelAgent::Answer(const ControlState::Deployment& deployment) {
-  const std::string& id = deployment.prepare.deployment;
-  auto answer = unsent_.find(id);
-  if (answer == unsent_.end()) {
-    Verdict verdict = Try(deployment);
-    if (stops_.load()) return;
-    ControlEntry entry = NewEntry(verdict.reasons.empty() ? EntryKind::kReady : EntryKind::kRefused);
-    entry.deployment = id;
-    entry.reasons = std::move(verdict.reasons);
-    entry.gates = std::move(verdict.gates);
-    answer = unsent_.emplace(id, std::move(entry)).first;
-  }
-  if (Append(answer->second)) {
-    unsent_.erase(answer);
-  } else {
-    answered_.erase(id);
-  }
-}
-
-// A rollback needs no gates: the version scored before.
-ModelAgent::Verdict ModelAgent::Try(const ControlState::Deployment& deployment) {
-  const GenerationRecord& record = deployment.prepare.generation;
-  const Model& model = *Find(record.model);
-  Verdict answer;
-  for (const GenerationRecord::Arm& arm : record.arms) {
-    const auto folder = parts_.find(model, arm.digest);
-    if (!folder.ok()) return {Lines(folder.status().message()), {}};
-    if (deployment.prepare.action == "rollback" || !parts_.gates) continue;
-    const auto verdict = RunGates(*folder);
-    if (!verdict) return {{"the instance stopped"}, {}};
-    answer.gates.insert(verdict->gates.begin(), verdict->gates.end());
-    if (!verdict->reasons.empty()) return {verdict->reasons, answer.gates};
-  }
-  const MutexLock lock(load_mutex_);
-  const auto begin = std::chrono::steady_clock::now();
-  const Status loaded = Load(model, record, true);
-  if (!loaded.ok()) return {Lines(loaded.message()), {}};
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
-  answer.gates["load"] = std::to_string(ms.count()) + " ms";
-  return answer;
-}
-
-// Nothing: a stop was asked for meanwhile, and the gates are left to themselves.
-std::optional<ModelAgent::Verdict> ModelAgent::RunGates(const std::string& folder) {
-  auto promise = std::make_shared<std::promise<Verdict>>();
-  auto answer = promise->get_future();
-  std::thread([gates = parts_.gates, folder, promise] { promise->set_value(gates(folder)); }).detach();
-  while (answer.wait_for(kGateLook) != std::future_status::ready) {
-    if (stops_.load()) return std::nullopt;
-  }
-  return answer.get();
-}
-
 bool ModelAgent::Append(const ControlEntry& entry) {
   const auto appended = parts_.log->Append(entry);
   if (appended.ok()) return true;
-  const std::string& text = appended.status().message();
-  if (last_warning_ != text) Warn(last_warning_ = text);
+  WarnOnce(appended.status().message());
   return false;
 }
 
@@ -455,7 +392,7 @@ void ModelAgent::NoteSwitches() {
     switched.swap(switched_);
     for (const auto& [partition, served] : state_.served()) {
       ControlState::Served& noted = noted_.try_emplace(partition, served.back()).first->second;
-      if (served.back().number > noted.number) noted = served.back();  // by the instance that had it meanwhile
+      if (served.back().number >= noted.number) noted = served.back();  // by the instance that had it meanwhile
     }
   }
   bool writes = true;  // a log that is away takes its time for each entry: one try, then all the rest later
@@ -481,14 +418,15 @@ bool ModelAgent::NoteSwitch(const std::string& partition, const Scoring& scoring
   if (noted != noted_.end()) {
     const ControlState::Served& last = noted->second;
     if (last.number > scoring.generation) return true;  // another instance went on from there
-    if (last == ControlState::Served{scoring.generation, scoring.since}) return true;
+    const bool same = last == ControlState::Served{scoring.generation, scoring.since};
+    if (same && last.instance == parts_.instance) return true;  // else it came here from another instance
   }
   ControlEntry entry = NewEntry(EntryKind::kServes);
   entry.partition = partition;
   entry.position = scoring.since;
   entry.generation_number = scoring.generation;
   if (!Append(entry)) return false;
-  noted_[partition] = {scoring.generation, scoring.since};
+  noted_[partition] = {scoring.generation, scoring.since, parts_.instance};
   return true;
 }
 
@@ -506,10 +444,10 @@ void ModelAgent::ForgetOld() {
     for (const Model& model : parts_.models) {
       const ControlState::Generation* current = state_.Newest(model.name, active_.load());
       if (current == nullptr) continue;
-      keep.push_back(current->serving().digest);
-      const ControlState::Generation* previous = state_.Newest(model.name, current->number - 1);
+      KeepArms(current, &keep);
+      KeepArms(state_.Newest(model.name), &keep);  // may be active next
       const bool recent = Clock::Real().WallMs() - current->active.at_ms < kKeepPreviousMs;
-      if (previous != nullptr && recent) keep.push_back(previous->serving().digest);
+      if (recent) KeepArms(state_.Newest(model.name, current->number - 1), &keep);
       if (const ControlState::Deployment* open = state_.Open(model.name)) {
         for (const GenerationRecord::Arm& arm : open->prepare.generation.arms) keep.push_back(arm.digest);
       }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,6 +17,8 @@
 #include "engine/managed_model.h"
 #include "engine/models/control_log.h"
 #include "engine/models/control_state.h"
+#include "engine/models/rollout_counts.h"
+#include "engine/models/rollout_judge.h"
 #include "engine/mutex.h"
 
 namespace anabranch {
@@ -24,13 +27,16 @@ namespace anabranch {
 // deployments, and tells the lanes which generation may score.
 //
 //   Begin()    before the nodes are opened: reads the log, makes what scores now ready, starts models that never ran
-//   Follow()   once the instance owns its state: a thread answers deployments and notes what the partitions switch to
+//   Follow()   once the instance owns its state: a thread answers deployments, notes what the partitions switch to and
+//              what was counted, and makes the steps of rollouts
 //   Stop()     after the run
 class ModelAgent final : public Generations {
  public:
   struct Model {
     std::string name, registry, start;  // as PlanModel has them
     std::vector<ManagedModel*> nodes;
+    std::vector<std::string> node_names = {};              // as `nodes`
+    std::shared_ptr<const RolloutSpec> rollout = nullptr;  // null: a deployment scores all rows at once
   };
   // What gates, or an instance, say about a version.
   struct Verdict {
@@ -49,7 +55,8 @@ class ModelAgent final : public Generations {
     // end, so it refers to nothing that ends. Empty: there are no gates.
     std::function<Verdict(const std::string& folder)> gates;
     std::function<void(const std::string&)> warn;
-    bool reads_only = false;  // beside the run of the instance: appends nothing and answers nothing
+    int64_t counts_ms = 2000;  // at most so often what was counted is written
+    bool reads_only = false;   // beside the run of the instance: appends nothing and answers nothing
   };
   explicit ModelAgent(Parts parts);
   ~ModelAgent() override;
@@ -68,7 +75,17 @@ class ModelAgent final : public Generations {
   void Uses(int lane, GenerationId oldest) override;
   void Switched(const SourcePartition& partition, const Scoring& scoring) override;
 
-  // What scores now, for people and metrics. Any thread.
+  std::shared_ptr<const ArmRules> Rules(std::string_view node, GenerationId generation) const override;
+  void Counted(std::string_view node, GenerationId generation, const ArmCounts& counts) override;
+  bool HasCandidate(std::string_view node) const override;
+  Result<bool> GiveUpCandidate(std::string_view node, const std::string& why) override;
+
+  // The rollouts that are under way, and what was counted of the newest generation of a model: by this instance up to
+  // now, by the others up to their last entries. Any thread.
+  std::vector<RolloutStatus> Rollouts() const;
+  CountsByNode CountsOf(const std::string& model) const;
+
+  // What scores now, for people and metrics: `version` is the serving one where a rollout is under way. Any thread.
   struct Serving {
     std::string model, version, digest;
     uint32_t generation = 0;
@@ -89,16 +106,30 @@ class ModelAgent final : public Generations {
   Status Advance(bool quietly);
   void FollowOn();
   void Step();
+  std::vector<ControlState::Deployment> OpenDeployments() const;
   void AnswerDeployments();
-  void Answer(const ControlState::Deployment& deployment);
-  Verdict Try(const ControlState::Deployment& deployment);
-  std::optional<Verdict> RunGates(const std::string& folder);
+  void BeginAnswer(const ControlState::Deployment& deployment);
+  Result<std::vector<std::string>> FoldersToTry(const Model& model, const ControlState::Deployment& deployment);
+  std::future<Verdict> RunGates(const std::vector<std::string>& folders) const;
+  void LoadFor(const ControlState::Deployment& deployment, Verdict* verdict);
+  void PutAnswer(const std::string& deployment, Verdict verdict);
+  void SendAnswer(const ControlState::Deployment& deployment);
+  std::pair<const Model*, const ManagedModel*> AtNode(std::string_view node) const;
+  bool SeesStep() const;
+  void KeepCounts();
+  void GoOnCounting();
+  void SendCounts();
+  void RollOut();
+  void Move(const RolloutStatus& status, ControlEntry entry);
+  std::optional<RolloutStatus> RolloutOfModel(const Model& model) const;
   void NoteSwitches();
   size_t NoteSwitchesOf(const std::string& partition, const std::vector<Scoring>& switches);
   bool NoteSwitch(const std::string& partition, const Scoring& scoring);
   void ForgetOld();
   bool Append(const ControlEntry& entry);
   void Warn(const std::string& text) const;
+  void WarnOnce(const std::string& text);
+  void Stamp(ControlEntry* entry) const;
   ControlEntry NewEntry(ControlEntry::Kind kind) const;
   const Model* Find(const std::string& name) const;
   std::optional<ControlState::Generation> Newest(const std::string& model, uint32_t number) const;
@@ -113,13 +144,18 @@ class ModelAgent final : public Generations {
   std::map<std::string, std::vector<Scoring>> switched_ GUARDED_BY(mutex_);  // by partition, to be noted
   std::map<int, uint32_t> used_ GUARDED_BY(mutex_);                          // by lane: the oldest generation
   std::map<std::thread::id, uint32_t> required_ GUARDED_BY(mutex_);  // by lane thread that has not called Uses() since
-  Mutex load_mutex_;  // one call of ManagedModel at a time; before mutex_
+  RolloutCounts counts_;
+  Mutex advance_mutex_;  // before the other ones
+  Mutex load_mutex_;     // one call of ManagedModel at a time; before mutex_
   std::map<std::string, std::string> folders_ GUARDED_BY(load_mutex_);  // by digest, where every node has it prepared
   // Of the thread that follows, or of Begin().
   std::set<std::string> answered_;                      // deployments
+  std::map<std::string, std::future<Verdict>> trials_;  // by deployment: gates that run
   std::map<std::string, ControlEntry> unsent_;          // by deployment: answers that the log did not take yet
   std::map<std::string, ControlState::Served> noted_;   // by partition
   std::pair<uint32_t, std::vector<std::string>> kept_;  // of the last Forget()
+  int64_t counts_sent_ns_ = 0;
+  std::map<std::string, std::pair<uint32_t, int64_t>> moved_;  // by model: generation after which it moved, when
   int64_t retry_at_ns_ = 0;
   std::string last_warning_;
   std::thread follower_;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
+#include <string>
+
+#include "engine/strategy/figure_text.h"
 
 namespace anabranch {
 namespace {
@@ -41,18 +43,6 @@ GuardFigures JudgeThreshold(const GuardRule& rule, const GuardInput& input) {
     figures.state = input.figure <= rule.limit ? GuardState::kPassed : GuardState::kBreached;
   }
   return figures;
-}
-
-std::string Grouped(int64_t number) {
-  std::string text = std::to_string(number);
-  for (size_t at = text.size(); at > 3;) text.insert(at -= 3, ",");
-  return text;
-}
-
-std::string Short(double number) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g", number);
-  return text;
 }
 
 }  // namespace
@@ -95,7 +85,7 @@ StepVerdict JudgeStep(const StepRules& rules, std::span<const GuardInput> inputs
   if (verdict.state == StepState::kBreached) return verdict;
   if (all_passed && rows >= rules.min_rows && elapsed_ms >= rules.min_ms) {
     verdict.state = StepState::kPassed;
-  } else if (rows >= rules.max_rows) {
+  } else if (!all_passed && rows >= rules.max_rows) {
     verdict.state = StepState::kInconclusive;
   }
   return verdict;

@@ -54,7 +54,7 @@ enum class StepState : uint8_t {
   kRunning,
   kBreached,      // a guard says no
   kPassed,        // every guard says yes, and the step has lasted
-  kInconclusive,  // max_rows came first
+  kInconclusive,  // max_rows came first: some guard is still open
 };
 
 struct StepVerdict {

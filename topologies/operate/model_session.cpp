@@ -46,9 +46,12 @@ Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOp
   parts.host = CommandEntry(ControlEntry::Kind::kReady).host;
   for (const PlanModel& model : plan.managed) {
     ModelAgent::Model each{model.name, model.registry, model.start, {}};
+    each.rollout = model.rollout;
     for (const PlanNode& node : plan.nodes) {
       ManagedModel* managed = node.program->managed();
-      if (managed != nullptr && managed->model() == model.name) each.nodes.push_back(managed);
+      if (managed == nullptr || managed->model() != model.name) continue;
+      each.nodes.push_back(managed);
+      each.node_names.push_back(node.id);
     }
     if (!each.nodes.empty()) parts.models.push_back(std::move(each));
   }

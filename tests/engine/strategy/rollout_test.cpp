@@ -142,9 +142,10 @@ TEST(Rollouts, AStepLastsAsLongAsItMust) {
   EXPECT_EQ(JudgeStep(rules, good, 1500, 99'000).state, StepState::kRunning);
   EXPECT_EQ(JudgeStep(rules, good, 2000, 59'999).state, StepState::kRunning);
   EXPECT_EQ(JudgeStep(rules, good, 2000, 60'000).state, StepState::kPassed);
-  EXPECT_EQ(JudgeStep(rules, good, 3000, 0).state, StepState::kInconclusive);
+  EXPECT_EQ(JudgeStep(rules, good, 3000, 0).state, StepState::kRunning);  // good, but too soon
   const GuardInput open[] = {{.counts = {300, 3, 300, 3}}};
   EXPECT_EQ(JudgeStep(rules, open, 2000, 60'000).state, StepState::kRunning);
+  EXPECT_EQ(JudgeStep(rules, open, 3000, 0).state, StepState::kInconclusive);
   const GuardInput bad[] = {{.counts = {300, 30, 300, 30}}};
   EXPECT_EQ(JudgeStep(rules, bad, 300, 0).state, StepState::kBreached);
 }
