@@ -290,10 +290,10 @@ class Pipelines(MockedPage):
         self.serve().pipelines = [self.pipeline(i) for i in range(3)]
         refusals = [Refused(503, "too_many", "too many requests at once", "ask again")]
 
-        def get(path, query, usual=self.mock.get):
+        def get(path, query, may_read, usual=self.mock.get):
             if path == "pipelines" and refusals:
                 raise refusals.pop()
-            return usual(path, query)
+            return usual(path, query, may_read)
 
         self.mock.get = get
         page = self.open()

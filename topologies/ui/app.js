@@ -102,7 +102,7 @@ const VIEWS = { runs: live(Runs), restart: live(Restart), letters: live(Letters)
   audit: live(Audit) };
 
 const Place = live(() => {
-  const View = (VIEWS)[page.value];
+  const View = VIEWS[page.value];
   if (View) return html`<div class="page" key=${page.value}><${View} /></div>`;
   return html`<div class=${classes("place", { "with-panel": selected.value })} key="graph"><${Graph} />
     ${selected.value ? html`<${Panel} id=${selected.value} key=${selected.value} />` : null}</div>`;
@@ -128,10 +128,10 @@ try {
 } catch { /* none is kept */ }
 
 addEventListener("keydown", (event) => {
-  const typing = /^(INPUT|TEXTAREA|SELECT)$/.test((event.target).tagName);
+  const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
   if (event.key === "/" && !typing) {
     const field = document.querySelector("[type=search]");
-    if (field) { event.preventDefault(); (field).focus(); }
+    if (field) { event.preventDefault(); field.focus(); }
   }
   if (event.key === "Escape" && selected.value && !typing) {
     const id = selected.value;
@@ -140,5 +140,5 @@ addEventListener("keydown", (event) => {
   }
 });
 
-render(html`<${App} />`, (document.getElementById("app")));
+render(html`<${App} />`, document.getElementById("app"));
 start();

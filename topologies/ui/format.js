@@ -8,7 +8,7 @@ export function count(n) {
   const a = Math.abs(n);
   if (a < 10 && n % 1) return n.toFixed(1);
   if (a < 10000) return Math.round(n).toLocaleString("en");
-  for (const [size, unit] of ([[1e9, "G"], [1e6, "M"], [1e3, "k"]])) {
+  for (const [size, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
     if (a >= size) return `${(n / size).toFixed(a / size < 10 ? 2 : a / size < 100 ? 1 : 0)} ${unit}`;
   }
   return String(n);
@@ -42,6 +42,12 @@ export function bytes(n) {
   return `${i && n < 10 ? n.toFixed(1) : Math.round(n)} ${units[i]}`;
 }
 
+/** Three digits that count: 0.00412, 12.5. */
+export const figure = (n) => (n == null || !isFinite(n) ? NONE : String(+n.toPrecision(3)));
+
+/** A share with its small parts: 0.25 %, 99.98 %. */
+export const part = (share) => (share == null ? NONE : `${+(share * 100).toFixed(2)} %`);
+
 export const percent = (share) => (share == null ? NONE : `${Math.round(share * 100)} %`);
 
 /** The time of day, with the date where it is not today's. */
@@ -74,6 +80,8 @@ const STATES = {
   busy: ["◆", "busy", "info"], waiting: ["◷", "waiting", "warn"], retrying: ["↻", "retrying", "warn"],
   skipped: ["⊘", "skipped", "quiet"], done: ["✔", "done", "ok"], reused: ["↷", "reused", "info"],
   run: ["▶", "runs", "warn"], refused: ["✖", "refused", "bad"], unaffected: ["·", "unaffected", "quiet"],
+  held: ["‖", "held", "warn"], awaits_person: ["◷", "waits for a person", "warn"],
+  breached: ["✖", "breached", "bad"], open: ["○", "open", "info"], passed: ["✔", "passed", "ok"],
 };
 export function stateOf(name) {
   return STATES[name] || ["?", name || "unknown", "quiet"];

@@ -6,7 +6,7 @@ import { Load } from "./load.js";
 import { Glyph, Order, Table, TokenForm, Trouble } from "./parts.js";
 import { ago, clock, duration, plural, valueText, whole } from "./format.js";
 
-const chosen = signal(({ node: "", code: "" }));
+const chosen = signal({ node: "", code: "" });
 
 const groups = (data) => html`<section class="card"><h2>Dead letters</h2>
   <${Table} caption=${`${plural(data.letters, "letter")} by stage and code`}
@@ -177,7 +177,7 @@ class Replay extends Component {
       <${Trouble} error=${error} />
       ${plan ? html`<div class="notice is-info" role="status"><${Glyph} state="reused" /><div>A replay of ${words} sends <b>
           ${plural(plan.letters, "letter")}</b> on from the stage that refused them; ${whole(plan.with_results)} reuse results.
-        ${Object.entries(plan.cannot || {}).map(([why, n]) => html`<br />${whole((n))} cannot: ${why}`)}
+        ${Object.entries(plan.cannot || {}).map(([why, n]) => html`<br />${whole(n)} cannot: ${why}`)}
         <p class="actions"><button type="button" class="main" disabled=${busy} onClick=${this.order}>Replay them</button> <button
           type="button" onClick=${() => this.setState({ plan: null })}>Leave it</button></p></div></div>` : null}</div>`;
   }

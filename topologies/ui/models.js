@@ -2,11 +2,11 @@
 import { html } from "./live.js";
 import { api } from "./store.js";
 import { Load } from "./load.js";
-import { Table } from "./parts.js";
 import { Curve } from "./plot.js";
+import { Managed } from "./rollout.js";
 import { bytes, count, duration, whole } from "./format.js";
 
-const signature = (names) => (names || []).map((each) => html`<code>${each}</code> `);
+const signature = (names) => names.map((each) => html`<code>${each}</code> `);
 
 const Model = ({ model: m }) => html`<section class="card" aria-label=${`Model of ${m.node}`}>
   <h2>${m.model} <small>version ${m.version || "not named"}, at stage <a href=${`#/graph/${encodeURIComponent(m.node)}`}>${m.node}</a>
@@ -21,6 +21,7 @@ const Model = ({ model: m }) => html`<section class="card" aria-label=${`Model o
   ${m.curve?.length > 1 ? html`<${Curve} curve=${m.curve} />`
       : html`<p class="hint">The calls had one size so far, so there is no curve.</p>`}</div></section>`;
 
-export const Models = () => html`<${Load} load=${() => api("models")} every=${10} view=${(data) => data.models.length
-  ? data.models.map((m) => html`<${Model} key=${m.node} model=${m} />`)
-      : html`<section class="card"><h2>Models</h2><p class="hint">The topology calls no model.</p></section>`} />`;
+export const Models = () => html`<${Load} load=${() => api("models")} every=${3} view=${(data, reload) => html`
+  ${(data.deployed || []).map((m) => html`<${Managed} key=${m.model} model=${m} reload=${reload} />`)}
+  ${data.models.map((m) => html`<${Model} key=${m.node} model=${m} />`)}
+  ${data.models.length ? null : html`<section class="card"><h2>Models</h2><p class="hint">The topology calls no model.</p></section>`}`} />`;

@@ -2,13 +2,13 @@
 import { html, live, Component } from "./live.js";
 import { snapshot, topology, api, query } from "./store.js";
 import { go } from "./route.js";
-import { KindIcon, State, Table, Trouble } from "./parts.js";
+import { KindIcon, State, Trouble } from "./parts.js";
 import { Curve, Plot } from "./plot.js";
 import { Records } from "./records.js";
 import { bytes, clock, count, duration, percent, perSecond, whole } from "./format.js";
 
-const COUNTS = ([["rows_in", "in"], ["rows_out", "out"], ["filtered", "filtered"], ["skipped", "skipped"],
-  ["failed", "failed"], ["missed", "timed out"], ["defaulted", "defaulted"], ["dead_lettered", "dead letters"], ["retried", "retried"]]);
+const COUNTS = [["rows_in", "in"], ["rows_out", "out"], ["filtered", "filtered"], ["skipped", "skipped"],
+  ["failed", "failed"], ["missed", "timed out"], ["defaulted", "defaulted"], ["dead_lettered", "dead letters"], ["retried", "retried"]];
 
 const Counts = live(({ id }) => {
   const n = snapshot.value?.stages?.[id];
@@ -18,7 +18,7 @@ const Counts = live(({ id }) => {
     <dl class="counts">${COUNTS.map(([key, word]) => html`<div><dt>${word}</dt><dd>${whole(n[key])}</dd></div>`)}</dl>
     <dl class="facts">
       <div><dt>failed by code</dt><dd>
-        ${Object.entries(n.codes || {}).map(([code, times]) => `${code} ${whole((times))}`).join(", ") || "none"}</dd></div>
+        ${Object.entries(n.codes || {}).map(([code, times]) => `${code} ${whole(times)}`).join(", ") || "none"}</dd></div>
       <div><dt>rows per batch, p50 / p99</dt><dd>${pair(n.batch_rows, count)}</dd></div>
       <div><dt>time per batch, p50 / p99</dt><dd>${pair(n.batch_seconds, duration)}</dd></div>
       <div><dt>rows per call, p50 / p99</dt><dd>${pair(n.call_rows, count)}</dd></div>

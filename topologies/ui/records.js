@@ -4,7 +4,6 @@ import { api, base, token } from "./store.js";
 import { TokenForm, Trouble } from "./parts.js";
 import { clock, valueText, whole } from "./format.js";
 
-
 /** A tap that nobody reads costs the pipeline something: it is closed with its view. `of`: the pipeline that has it. */
 const close = ({ id, of }) => api(`taps/${encodeURIComponent(id)}`, { of, method: "DELETE" }).catch(() => {});
 

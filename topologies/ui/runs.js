@@ -4,7 +4,7 @@ import { html, live, Component, computed, signal } from "./live.js";
 import { api, lostSince, snapshot, topology } from "./store.js";
 import { go, item } from "./route.js";
 import { Load } from "./load.js";
-import { State, Table, Trouble } from "./parts.js";
+import { State, Table } from "./parts.js";
 import { clock, count, duration, whole } from "./format.js";
 
 const CELL = 16, BAR = 74;

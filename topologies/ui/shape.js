@@ -7,7 +7,7 @@ export const BOX = { width: 188, height: 74 };
 const MANY = 150;
 
 /** Groups that the user opened, by name. */
-export const opened = signal((new Set()));
+export const opened = signal(new Set());
 
 /** The group of a stage in a large topology. */
 const groupOf = (stage) => stage.kind;
@@ -53,7 +53,7 @@ function ordered(stages) {
 }
 
 /** The places of the boxes of the present shape; null until they are known. */
-export const layout = signal((null));
+export const layout = signal(null);
 const known = new Map();
 const worker = new Worker(new URL("./layout_worker.js", import.meta.url), { type: "module" });
 worker.onmessage = ({ data }) => {

@@ -6,11 +6,11 @@ import { decoded } from "./route.js";
 export const snapshot = signal(null);
 export const topology = signal(null);
 /** Whether the server answers: since when it does not, in ms. */
-export const lostSince = signal((null));
-export const pipelines = signal((null));
-export const pipelineId = signal((null));
+export const lostSince = signal(null);
+export const pipelines = signal(null);
+export const pipelineId = signal(null);
 /** Why the last request for live numbers failed although the server answers. */
-export const trouble = signal((null));
+export const trouble = signal(null);
 
 /** Why a stage stopped. The message itself may quote a record, so it needs the token. */
 export const causeOf = (failure) => failure.message || failure.explanation;
@@ -28,7 +28,7 @@ export const announcement = computed(() => {
 const TOKEN = "anabranch-token";
 export const token = signal("");
 /** Why the server refused the last token; null once another one is given. */
-export const refusal = signal((null));
+export const refusal = signal(null);
 
 export function takeToken() {
   const found = /[#&]t=([^&]+)/.exec(location.hash);

@@ -91,6 +91,7 @@ class Mock:
         self.marks = None  # of a stage in the plan of a restart
         self.hidden = False  # the schema hides a field of every record
         self.role = "operate"  # of the token
+        self.versions = None  # mock_rollout.Versions: of a model whose versions are deployed
         self.answer = None  # instead of the usual one to an order
         self.before = lambda path, query: None  # called before each answer
         self.opened = 0  # taps
@@ -224,8 +225,9 @@ class Mock:
                 "headers": [["traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]], "result_bytes": 40,
                 "results": {"feat": {"log_amount": 7.09}}, **({"masked": True} if masked else {})}
 
-    def models(self):
-        return {"models": [{"node": n, "model": n, "version": v, "sha256": "ab" * 32, "bytes": 912000, "load_seconds": 0.41,
+    def models(self, may_read=True):
+        managed = {"deployed": [self.versions.deployed(may_read)]} if self.versions else {}
+        return {**managed, "models": [{"node": n, "model": n, "version": v, "sha256": "ab" * 32, "bytes": 912000, "load_seconds": 0.41,
                             "inputs": ["log_amount", "is_home"], "outputs": [f"p_{n} float32"],
                             "calls": 9120, "call_seconds": {"p50": 0.0011, "p99": 0.0034}, "call_rows": {"p50": 64, "p99": 64},
                             "curve": [[1, 0.0001], [8, 0.00003], [64, 0.00001], [256, 0.000005]]} for n, v in (("gbt", "7"), ("nn", "3"))]}
@@ -265,9 +267,15 @@ class Mock:
         if path == "taps":
             self.opened += 1
             return 201, {"id": f"t{self.opened}"}
+        if self.versions and path.startswith("models/gbt/"):
+            return self.versions.order(path.rsplit("/", 1)[1], body)
         raise Refused(404, "not_found", f"there is no {path}", "")
 
-    def get(self, path, query):
+    def get(self, path, query, may_read=True):
+        if self.versions and path in ("models", "models/gbt/compare"):
+            return (self.models if path == "models" else self.versions.compare)(may_read)
+        if self.versions and path == "models/gbt/history":
+            return self.versions.history()
         fixed = {"topology": self.topology, "snapshot": self.snapshot, "runs": self.runs, "restart": self.restart,
                  "models": self.models, "positions": self.positions, "letters/groups": self.letter_groups}
         if path in fixed:
@@ -332,7 +340,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 name = "self" if path != "pipelines" else None
             if name and name not in known:
                 raise Refused(404, "not_found", "there is no such pipeline", "GET /api/v1/pipelines lists them")
-            closed = path.startswith(("taps", "audit")) or (path.startswith("letters") and path != "letters/groups") or self.command == "POST"
+            closed = path.startswith(("taps", "audit")) or path.endswith("/history") or (path.startswith("letters") and path != "letters/groups") or self.command == "POST"
             given = self.headers.get("X-Anabranch-Token")
             if given not in (None, self.mock.secret):
                 raise Refused(401, "wrong_token", "the token is not known", "open the page with the address that run printed")
@@ -347,7 +355,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if self.command == "DELETE":
                 self.mock.deleted.append(path)
                 return self.json(200, {})
-            return self.json(200, self.mock.get(path, query))
+            return self.json(200, self.mock.get(path, query, given == self.mock.secret))
         except Refused as refused:
             return self.json(refused.status, refused.body)
 
