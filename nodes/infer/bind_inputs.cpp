@@ -300,9 +300,12 @@ class InputBinder {
     }
     const int64_t expected = input->row_shape.empty() ? 1 : input->row_shape[0];
     if (expected >= 0 && expected != input->width) {
-      return Fault(FaultCode::kModelInput, at,
-                   Described(info) + ", that is " + std::to_string(expected) + " features; " +
-                       std::to_string(input->width) + (input->width == 1 ? " is" : " are") + " given");
+      return Fault(
+          FaultCode::kModelInput, at,
+          Described(info) + ", that is " + std::to_string(expected) + " features; " + std::to_string(input->width) +
+              (input->width == 1 ? " is" : " are") + " given",
+          "list the features that the model was trained with, in that order: in the node, or in \"features\" of "
+          "model.json and \"order\" of features.json");
     }
     if (!input->row_shape.empty()) input->row_shape[0] = input->width;
     return true;

@@ -77,7 +77,8 @@ struct GateScorer::State {
     std::shared_ptr<const Expression> expression;
   };
   std::vector<Set> sets;
-  size_t inputs = 0;  // the first columns of `scope`
+  size_t inputs = 0;                    // the first columns of `scope`
+  std::vector<std::string> undeclared;  // features that are neither
   uint32_t columns = 0;
   std::shared_ptr<const NodeProgram> program;
   std::unique_ptr<Node> node;
@@ -98,12 +99,9 @@ class GateScorer::Context : public BindContext {
   const Scope& scope() const override { return state_.scope; }
   FaultSink& faults() override { return state_.sink; }
   BindServices& services() override { return state_.services; }
-  const VisibleColumn* Read(const ConfigValue& at, std::string_view name, bool /*as_float32*/) override {
+  const VisibleColumn* Read(const ConfigValue& /*at*/, std::string_view name, bool /*as_float32*/) override {
     const VisibleColumn* column = state_.scope.Find(name);
-    if (column == nullptr) {
-      state_.sink.Add(FaultCode::kUnknownColumn, at, "feature \"" + Printable(name) + "\" is not known",
-                      Suggest(name, state_.scope.Names()));
-    }
+    if (column == nullptr && std::ranges::count(state_.undeclared, name) == 0) state_.undeclared.emplace_back(name);
     return column;
   }
   void NoteReads(std::span<const ColumnId> /*reads*/) override {}
@@ -159,6 +157,24 @@ ConfigValue NodeConfig(const PackageFeatures& features, bool by_name, const std:
   return config;
 }
 
+// However many there are, they have one cause.
+PackageFault Undeclared(const std::vector<std::string>& features, const std::vector<std::string>& known) {
+  constexpr size_t kShown = 5;
+  std::string names;
+  for (size_t i = 0; i < std::min(features.size(), kShown); ++i) {
+    names += (i == 0 ? "\"" : ", \"") + Printable(features[i]) + "\"";
+  }
+  if (features.size() > kShown) names += " and " + std::to_string(features.size() - kShown) + " more";
+  const std::string near = features.size() == 1 ? Nearest(features[0], known) : "";
+  return {"expression", "model.json",
+          (features.size() == 1 ? "feature " : "features ") + names + (features.size() == 1 ? " is" : " are") +
+              " neither in \"inputs\" nor in \"set\" of features.json; " +
+              (near.empty() ? "add \"inputs\": {\"" + Printable(features[0]) +
+                                  "\": \"float64\"} to model.json, with the "
+                                  "type of each, and pack it again"
+                            : "did you mean \"" + near + "\"?")};
+}
+
 std::string CodeOf(FaultCode code) {
   switch (code) {
     case FaultCode::kModelInput: return "width";
@@ -201,6 +217,7 @@ std::unique_ptr<GateScorer> GateScorer::Bind(const ModelPackage& package, bool b
   LinkParents(&state->config);
   Context context(*state);
   state->program = state->registry.kinds()[0]->Bind(context);
+  if (!state->undeclared.empty()) faults->push_back(Undeclared(state->undeclared, state->scope.Names()));
   for (const Fault& fault : state->sink.faults()) {
     if (fault.warning) continue;
     faults->push_back(

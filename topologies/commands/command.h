@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <iosfwd>
 #include <optional>
@@ -178,8 +179,20 @@ struct ModelChangeArgs : StateArgs {
   std::string to;           // rollback: the version; empty: the one before
   std::string at = "next";  // deploy: where it begins to score, as the help says
   std::string reason, by, approved_by;
+  bool now = false;             // deploy: all records at once, without the rollout
   bool resume = false;          // deploy: only go on with what was begun
-  int timeout_s = 120;          // deploy, rollback: for the answers of the instances
+  bool to_end = false;          // promote
+  int timeout_s = 120;          // for the gates, and for the answers of the instances
+  std::string format = "text";  // text | json
+};
+// How two versions of a model answered the same records.
+struct ModelCompareArgs : StateArgs {
+  std::string model;
+  uint32_t generation = 0;  // 0: the newest one with two versions
+  std::string segment;      // with one_segment: only this value
+  bool one_segment = false;
+  bool by_segment = false;
+  bool reveal = false;
   std::string format = "text";  // text | json
 };
 struct DoctorArgs {
@@ -252,7 +265,10 @@ int CommandModelImport(const PackageArgs& args, CommandIo& io);
 int CommandModelExport(const PackageArgs& args, CommandIo& io);
 int CommandModelDeploy(const ModelChangeArgs& args, CommandIo& io);
 int CommandModelRollback(const ModelChangeArgs& args, CommandIo& io);
+int CommandModelPromote(const ModelChangeArgs& args, CommandIo& io);
+int CommandModelHold(const ModelChangeArgs& args, CommandIo& io);
 int CommandModelHistory(const ModelChangeArgs& args, CommandIo& io);
+int CommandModelCompare(const ModelCompareArgs& args, CommandIo& io);
 int CommandDoctor(const DoctorArgs& args, CommandIo& io);
 int CommandTopics(const TopicsArgs& args, CommandIo& io);
 int CommandMetrics(const MetricsArgs& args, CommandIo& io);

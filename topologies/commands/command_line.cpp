@@ -35,6 +35,7 @@ struct AllArgs {
   ModelArgs model;
   PackageArgs package;
   ModelChangeArgs model_change;
+  ModelCompareArgs model_compare;
   DoctorArgs doctor;
   TopicsArgs topics;
   MetricsArgs metrics;
@@ -401,7 +402,9 @@ class CommandLine {
         ->type_name("");
     AddWord(command, "--format", &args.format, {"text", "json"});
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandModelInspect(args_.model, io); }; });
-    AddModelChanges(*model, &args_.model_change, [this](Action action) { action_ = std::move(action); });
+    const auto act = [this](Action action) { action_ = std::move(action); };
+    AddModelChanges(*model, &args_.model_change, act);
+    AddModelCompare(*model, &args_.model_compare, act);
     AddPackageCommands(model, &args_.package, [this](Action action) { action_ = std::move(action); });
   }
 

@@ -41,13 +41,34 @@ void AddModelChanges(CLI::App& model, ModelChangeArgs* args,
           "that are not named begin at their next batch")
       ->type_name("WHERE")
       ->capture_default_str();
+  deploy->add_flag("--now", args->now, "all records at once, though the model has a `rollout`");
   deploy->add_flag("--resume", args->resume, "only go on with a deployment that was begun");
   deploy->footer(
       "Checks the package and its contract with the nodes, then asks every instance to load it. Only when all can, it\n"
-      "scores: each partition switches at its next batch, and its commit says so. Otherwise nothing changes. The same\n"
-      "command goes on with a deployment that was interrupted. Exit code 0 it scores, 1 refused, with the reasons, 69\n"
-      "the control log is not available, 75 another deployment of the model is not finished.");
+      "scores: each partition switches at its next batch, and its commit says so. Otherwise nothing changes. Where "
+      "the\n"
+      "model has a `rollout` in the topology, it begins with the first step of that. The same command goes on with a\n"
+      "deployment that was interrupted. Exit code 0 it scores, or its rollout began; 1 refused, with the reasons; 69 "
+      "the\n"
+      "control log is not available; 75 another deployment of the model is not finished.");
   deploy->callback([args, act] { act([args](CommandIo& io) { return CommandModelDeploy(*args, io); }); });
+
+  CLI::App* promote = ModelCommand(model, args, "promote", "Takes the next step of a rollout, whatever its guards say.",
+                                   "anabranch model promote topology.json gbt --reason 'looked at 200 rows'");
+  promote->add_option("NAME", args->model, "the model")->required()->type_name("");
+  promote->add_flag("--to-end", args->to_end, "the last step: the new version scores all records");
+  AddGrounds(promote, args);
+  promote->footer(
+      "The step counts if nothing changed meanwhile: of two people, or a person and a guard, one wins. Exit code 0 it\n"
+      "was taken, 1 no rollout is under way, 75 another change was faster. Other codes as of deploy.");
+  promote->callback([args, act] { act([args](CommandIo& io) { return CommandModelPromote(*args, io); }); });
+
+  CLI::App* hold = ModelCommand(model, args, "hold", "Has a rollout stay where it is until a person decides.",
+                                "anabranch model hold topology.json gbt --reason 'wait for monday'");
+  hold->add_option("NAME", args->model, "the model")->required()->type_name("");
+  AddGrounds(hold, args);
+  hold->footer("Neither a step nor a rollback happens by itself any more, until `model promote` or `model rollback`.");
+  hold->callback([args, act] { act([args](CommandIo& io) { return CommandModelHold(*args, io); }); });
 
   CLI::App* rollback = ModelCommand(model, args, "rollback", "Has the version before score again, without gates.",
                                     "anabranch model rollback topology.json gbt --reason 'too many alarms'");
@@ -55,8 +76,10 @@ void AddModelChanges(CLI::App& model, ModelChangeArgs* args,
   rollback->add_option("--to", args->to, "the version; default: the one that scored before")->type_name("VERSION");
   AddGrounds(rollback, args);
   rollback->footer(
-      "Ends a deployment that is not finished; without --to that is all. A rollback is a generation of its own: what\n"
-      "was scored stays as it is. Exit codes as of deploy.");
+      "Ends a deployment that is not finished; without --to that is all. Ends a rollout: the version that served "
+      "before\n"
+      "scores all records from the next batch on. A rollback is a generation of its own: what was scored stays as it\n"
+      "is. Exit codes as of deploy.");
   rollback->callback([args, act] { act([args](CommandIo& io) { return CommandModelRollback(*args, io); }); });
 
   CLI::App* history =
@@ -65,6 +88,35 @@ void AddModelChanges(CLI::App& model, ModelChangeArgs* args,
   history->add_option("NAME", args->model, "the model; default: all")->type_name("");
   history->footer("Refused deployments are listed too, with their reasons.");
   history->callback([args, act] { act([args](CommandIo& io) { return CommandModelHistory(*args, io); }); });
+}
+
+void AddModelCompare(CLI::App& model, ModelCompareArgs* args,
+                     const std::function<void(std::function<int(CommandIo&)>)>& act) {
+  CLI::App* compare = Command(model, "compare", "Shows how two versions of a model answered the same records.",
+                              "anabranch model compare topology.json gbt --by-segment");
+  AddState(compare, args);
+  AddWord(compare, "--format", &args->format, {"text", "json"});
+  compare->add_option("NAME", args->model, "the model")->required()->type_name("");
+  compare
+      ->add_option("--generation", args->generation,
+                   "the step of a rollout, as `model history` numbers it; default: the newest one")
+      ->type_name("NUMBER")
+      ->check(CLI::PositiveNumber);
+  CLI::Option* one = compare
+                         ->add_option_function<std::string>(
+                             "--segment",
+                             [args](const std::string& value) {
+                               args->segment = value;
+                               args->one_segment = true;
+                             },
+                             "only the records with this value of the rollout's `segment`")
+                         ->type_name("VALUE");
+  compare->add_flag("--by-segment", args->by_segment, "for each value of the rollout's `segment` too")->excludes(one);
+  AddReveal(compare, &args->reveal);
+  compare->footer(
+      "Reads what the instances noted in the control log, at most 2 s old; none need run. The first version is the\n"
+      "serving one, the second the candidate. Exit code 1: no two versions scored side by side yet.");
+  compare->callback([args, act] { act([args](CommandIo& io) { return CommandModelCompare(*args, io); }); });
 }
 
 }  // namespace anabranch

@@ -6,8 +6,11 @@
 
 namespace anabranch {
 
-// The command line of `model deploy`, `model rollback` and `model history`. `act` gets what to do.
+// The command line of `model deploy`, `promote`, `hold`, `rollback` and `history`. `act` gets what to do.
 void AddModelChanges(CLI::App& model, ModelChangeArgs* args,
+                     const std::function<void(std::function<int(CommandIo&)>)>& act);
+
+void AddModelCompare(CLI::App& model, ModelCompareArgs* args,
                      const std::function<void(std::function<int(CommandIo&)>)>& act);
 
 }  // namespace anabranch

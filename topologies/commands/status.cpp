@@ -151,8 +151,8 @@ void ReadModels(const Plan& plan, const std::string& state_dir, StatusFacts* fac
     const auto state = ReadControlState(**log);
     status = state.status();
     if (status.ok()) {
-      facts->models = ModelsNowText(*state);
-      facts->models_json = ModelsNowJson(*state);
+      facts->models = ModelsNowText(*state, plan);
+      facts->models_json = ModelsNowJson(*state, plan);
       return;
     }
   }

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/clock.h"
 #include "engine/printable.h"
 #include "engine/text/instant.h"
 #include "engine/text/json_object.h"
+#include "topologies/operate/rollout_view.h"
 
 namespace anabranch {
 namespace {
@@ -18,10 +20,20 @@ constexpr size_t kPartitionsShown = 8;
 ModelEvent EventOf(const ControlEntry& entry) {
   ModelEvent event;
   event.model = entry.generation.model;
-  event.version = entry.generation.arms.front().version;
-  event.digest = entry.generation.arms.front().digest;
+  const GenerationRecord& record = entry.generation;
+  event.version = record.newest().version;
+  event.digest = record.newest().digest;
+  if (record.arms.size() > 1) {
+    event.serving = record.arms.front().version;
+    event.scoring = ScoringText(record);
+  }
+  event.rule = record.rule;
+  event.share = record.share;
+  event.step = record.step;
+  event.guards = entry.guards;
   event.action = entry.action;
-  event.by = entry.by;
+  const bool by_itself = entry.by.empty() && entry.kind == ControlEntry::Kind::kStep;
+  event.by = by_itself ? "instance " + entry.instance : entry.by;
   event.reason = entry.reason;
   event.approved_by = entry.approved_by;
   event.host = entry.host;
@@ -72,14 +84,24 @@ std::string PositionsJson(const std::map<std::string, int64_t>& positions) {
   return json.text();
 }
 
+std::string TextsJson(const std::map<std::string, std::string>& texts) {
+  JsonObject json;
+  for (const auto& [name, text] : texts) json.AddText(name, text);
+  return json.text();
+}
+
 std::string GatesJson(const ModelEvent& event) {
   JsonObject json;
   for (const auto& [instance, gates] : event.gates) {
-    JsonObject one;
-    for (const auto& [gate, text] : gates) one.AddText(gate, text);
-    json.AddJson(instance.empty() ? "command" : instance, one.text());
+    json.AddJson(instance.empty() ? "command" : instance, TextsJson(gates));
   }
   return json.text();
+}
+
+std::optional<RolloutStatus> RolloutOfPlan(const ControlState& state, const Plan& plan, const std::string& model) {
+  const auto found = std::ranges::find(plan.managed, model, &PlanModel::name);
+  if (found == plan.managed.end()) return std::nullopt;
+  return RolloutIn(state, *found, Clock::Real().WallMs());
 }
 
 std::set<std::string> ModelsIn(const ControlState& state) {
@@ -131,6 +153,10 @@ std::string ModelEventsText(const std::vector<ModelEvent>& events) {
     if (!event.approved_by.empty()) text += ", approved by " + Printable(event.approved_by);
     if (!event.reason.empty()) text += ": " + Printable(event.reason);
     text += "\n";
+    if (!event.scoring.empty()) {
+      text += "  " + (event.step > 0 ? "step " + std::to_string(event.step) + ": " : "") + event.scoring + "\n";
+    }
+    for (const auto& [guard, figures] : event.guards) text += "  guard " + Printable(figures) + "\n";
     for (const std::string& reason : event.reasons) text += "  refused: " + Printable(reason) + "\n";
     for (const auto& [instance, gates] : event.gates) {
       std::string line;
@@ -152,6 +178,10 @@ std::string ModelEventsJson(const std::vector<ModelEvent>& events) {
     } else {
       json.AddNumber("generation", event.generation);
     }
+    if (!event.serving.empty()) json.AddText("serving", event.serving);
+    json.AddText("rule", NameOf(event.rule)).AddReal("share", event.rule == ArmRule::kOne ? 1 : event.share);
+    if (event.step > 0) json.AddNumber("step", event.step);
+    if (!event.guards.empty()) json.AddJson("guards", TextsJson(event.guards));
     json.AddText("state", event.state).AddText("action", event.action).AddText("at", FormatInstant(event.at_ms));
     json.AddText("by", event.by).AddText("host", event.host).AddText("reason", event.reason);
     json.AddText("approved_by", event.approved_by).AddJson("gates", GatesJson(event));
@@ -162,34 +192,39 @@ std::string ModelEventsJson(const std::vector<ModelEvent>& events) {
   return JsonList(all);
 }
 
-std::string ModelsNowText(const ControlState& state) {
+std::string ModelsNowText(const ControlState& state, const Plan& plan) {
   std::string text;
   for (const std::string& model : ModelsIn(state)) {
     const std::vector<ModelEvent> events = ModelEvents(state, model);
     const auto now = std::ranges::find(events, "serves", &ModelEvent::state);
     if (now == events.end()) continue;
-    text += "\nmodel " + model + ": version " + Printable(now->version) + ", generation " +
+    text += "\nmodel " + model + ": version " + Printable(state.Newest(model)->serving().version) + ", generation " +
             std::to_string(now->generation) + " since " + FormatInstant(now->at_ms) + "\n";
+    if (const auto rollout = RolloutOfPlan(state, plan, model)) text += "  rollout: " + rollout->text + "\n";
     if (const std::string positions = Positions(*now); !positions.empty()) text += "  scores " + positions + "\n";
     if (const Deployment* open = state.Open(model)) {
-      text += "  " + open->prepare.action + " of version " + Printable(open->prepare.generation.arms.front().version) +
+      text += "  " + open->prepare.action + " of version " + Printable(open->prepare.generation.newest().version) +
               " is not finished\n";
     }
   }
   return text;
 }
 
-std::string ModelsNowJson(const ControlState& state) {
+std::string ModelsNowJson(const ControlState& state, const Plan& plan) {
   JsonObject json;
   for (const std::string& model : ModelsIn(state)) {
     const std::vector<ModelEvent> events = ModelEvents(state, model);
     const auto now = std::ranges::find(events, "serves", &ModelEvent::state);
     if (now == events.end()) continue;
+    const GenerationRecord::Arm& serving = state.Newest(model)->serving();
     JsonObject one;
-    one.AddText("version", now->version).AddText("digest", now->digest).AddNumber("generation", now->generation);
+    one.AddText("version", serving.version).AddText("digest", serving.digest).AddNumber("generation", now->generation);
     one.AddText("since", FormatInstant(now->at_ms)).AddJson("from", PositionsJson(now->from));
+    if (const auto rollout = RolloutOfPlan(state, plan, model)) {
+      one.AddJson("rollout", RolloutJson(*rollout, SpecOf(*std::ranges::find(plan.managed, model, &PlanModel::name))));
+    }
     const Deployment* open = state.Open(model);
-    if (open != nullptr) one.AddText("deploying", open->prepare.generation.arms.front().version);
+    if (open != nullptr) one.AddText("deploying", open->prepare.generation.newest().version);
     json.AddJson(model, one.text());
   }
   return json.text();

@@ -6,14 +6,21 @@
 #include <vector>
 
 #include "engine/models/control_state.h"
+#include "engine/plan.h"
 
 namespace anabranch {
 
 // One line of the history of a model: a generation, or a deployment that did not become one.
 struct ModelEvent {
-  uint32_t generation = 0;  // 0: it did not become one
-  std::string state;        // serves | replaced | abandoned | open
-  std::string model, version, digest;
+  uint32_t generation = 0;             // 0: it did not become one
+  std::string state;                   // serves | replaced | abandoned | open
+  std::string model, version, digest;  // the version that it brings: of two, the candidate
+  std::string serving;                 // the version that served before, where both score; else empty
+  ArmRule rule = ArmRule::kOne;
+  double share = 0;                           // of the records, or keys, that the candidate gets
+  int step = 0;                               // of a rollout, from 1; 0: it is none
+  std::string scoring;                        // what scores, as a sentence; empty where one version scores all
+  std::map<std::string, std::string> guards;  // of a step: guard → its figures when it was decided
   std::string action, by, reason, approved_by, host;
   int64_t at_ms = 0;
   std::map<std::string, std::map<std::string, std::string>> gates;  // by instance; "": of the command
@@ -27,8 +34,8 @@ std::vector<ModelEvent> ModelEvents(const ControlState& state, const std::string
 std::string ModelEventsText(const std::vector<ModelEvent>& events);
 std::string ModelEventsJson(const std::vector<ModelEvent>& events);
 
-// What scores now, for `status`.
-std::string ModelsNowText(const ControlState& state);
-std::string ModelsNowJson(const ControlState& state);
+// What scores now, for `status`, with the rollouts of the plan's models that are under way.
+std::string ModelsNowText(const ControlState& state, const Plan& plan);
+std::string ModelsNowJson(const ControlState& state, const Plan& plan);
 
 }  // namespace anabranch
