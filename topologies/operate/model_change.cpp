@@ -81,8 +81,6 @@ std::string WhoAmI() {
   return account == nullptr ? "uid " + std::to_string(geteuid()) : account->pw_name;
 }
 
-bool IsRollout(const ControlState::Generation& generation) { return generation.record().arms.size() > 1; }
-
 std::string StepText(const GenerationRecord& record, int steps) {
   if (record.step == 0) return "";
   return "step " + std::to_string(record.step) + (steps > 0 ? " of " + std::to_string(steps) : "") + ": ";
@@ -355,7 +353,7 @@ std::optional<std::map<std::string, std::string>> ModelChange::PutThroughGates(c
 
 // A rollout is under way, and it is another version's; or it is this one's, and there is nothing to do.
 bool ModelChange::RefusesBeside(const ControlState::Generation& current, const VersionArm& arm) {
-  if (!IsRollout(current)) return false;
+  if (!IsUnderWay(current.record())) return false;
   const GenerationRecord& record = current.record();
   const std::string where = StepText(record, result_.steps) + ScoringText(record);
   const std::string ways = "\"promote --to-end\" has version " + Printable(record.newest().version) +
@@ -413,7 +411,7 @@ void ModelChange::DeployVersion() {
 // The generation of a rollout; null: none is under way, which is said.
 const ControlState::Generation* ModelChange::UnderWay() {
   const ControlState::Generation* current = state_.Newest(model_->name);
-  if (current != nullptr && IsRollout(*current)) return current;
+  if (current != nullptr && IsUnderWay(current->record())) return current;
   const ControlState::Deployment* open = state_.Open(model_->name);
   std::string now = current == nullptr ? "nothing scored yet" : ScoringText(current->record());
   if (open != nullptr) {
@@ -509,7 +507,7 @@ void ModelChange::RollBack() {
     }
   }
   const ControlState::Generation* current = state_.Newest(model_->name);
-  const bool of_rollout = current != nullptr && IsRollout(*current);
+  const bool of_rollout = current != nullptr && IsUnderWay(current->record());
   if (of_rollout && (wish_.version.empty() || wish_.version == current->serving().version)) {
     return Step(RollBackEntry(*current));
   }

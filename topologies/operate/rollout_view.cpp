@@ -86,7 +86,7 @@ const RolloutSpec& SpecOf(const PlanModel& model) {
 
 std::optional<RolloutStatus> RolloutIn(const ControlState& state, const PlanModel& model, int64_t now_ms) {
   const ControlState::Generation* current = state.Newest(model.name);
-  if (current == nullptr || current->record().arms.size() < 2) return std::nullopt;
+  if (current == nullptr || !IsUnderWay(current->record())) return std::nullopt;
   const auto* by_instance = state.CountsOf(current->number);
   CountsByNode counts;
   if (by_instance != nullptr) {
