@@ -23,7 +23,7 @@ struct ArmScores {
   // "first" (serving) and a "second" (candidate) answer: the one is in the batch, the other one here.
   std::vector<uint8_t> paired;            // by row: 1
   std::vector<Outcome> other_outcome;     // by row: kOk, kFailed, kTimedOut
-  std::vector<ColumnId> columns;          // what is compared, as ManagedModel::Compared() lists it
+  std::vector<ColumnId> columns;          // what is compared, as ManagedModel::AddCompared() lists it
   std::vector<Column> other;              // by `columns`
   int64_t first_ns = -1, second_ns = -1;  // of one row, over the paired rows of this batch; -1: unknown
 };

@@ -10,16 +10,16 @@
 #include <vector>
 
 #include "engine/ids.h"
-#include "engine/rollout_spec.h"
 #include "engine/status.h"
-#include "engine/strategy/arm_counts.h"
 
 namespace anabranch {
 
 class CancelToken;
+struct ArmCounts;  // engine/strategy/arm_counts.h
+struct ArmRules;   // engine/strategy/arm_rules.h
 
 // How the rows of managed models are scored changes while a stream runs. Each change of one model is an immutable
-// numbered record, a generation (engine/models/generation_record.h). The numbers of all models of a topology come from
+// numbered record, a generation (engine/generation_record.h). The numbers of all models of a topology come from
 // one counter: number g stands for the newest generation of each model that is not newer than g. 0: as the topology
 // file says.
 //
@@ -38,13 +38,6 @@ struct CommittedGeneration {
   GenerationId generation{0};
   uint32_t check = 0;  // Scoring::check, as it is stored
   SourcePartition partition;
-};
-
-// How rows of a generation with several arms are counted.
-struct ArmRules {
-  CompareSpec compare;                     // what ArmScores::columns are
-  std::vector<RolloutSpec::Guard> guards;  // ArmCounts::guards
-  size_t arms = 2;
 };
 
 // The generations of one run, as its lanes see them. Implemented beside the engine; a run without managed models has

@@ -6,10 +6,10 @@
 
 #include "engine/ids.h"
 #include "engine/status.h"
-#include "engine/strategy/compare.h"
 
 namespace anabranch {
 
+struct CompareSpec;  // engine/strategy/compare.h
 struct GenerationRecord;
 
 // One version of a model: a package that lies in a folder of its own.
@@ -33,10 +33,10 @@ class ManagedModel {
   virtual Status Prepare(const ModelVersion& version) = 0;
   // Rows of generation `generation` are scored as `record` says. Its versions are prepared. Before any row of it.
   virtual void Add(GenerationId generation, const GenerationRecord& record) = 0;
-  // What is compared of the arms of a generation: the outputs of the node as the serving version `digest` describes
-  // them (bins, classes), in the order of ArmScores::columns; a vector is one column and as many outputs. Prepared
-  // before. Any thread.
-  virtual std::vector<CompareSpec::Output> Compared(const std::string& /*digest*/) const { return {}; }
+  // Adds to `spec` what is compared of the arms of a generation: the outputs of the node as the serving version
+  // `digest` describes them (bins, classes), in the order of ArmScores::columns; a vector is one column and as many
+  // outputs. Prepared before. Any thread.
+  virtual void AddCompared(const std::string& /*digest*/, CompareSpec* /*spec*/) const {}
   // No row below `oldest` comes any more: versions that only older generations use may be unloaded, except those in
   // `keep` (digests).
   virtual void Forget(GenerationId oldest, const std::vector<std::string>& keep) = 0;

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/models/generation_record.h"
+#include "engine/generation_record.h"
 
 namespace anabranch {
 

@@ -14,7 +14,7 @@
 #include "bench/measure.h"
 #include "engine/clock.h"
 #include "engine/managed_model.h"
-#include "engine/models/generation_record.h"
+#include "engine/generation_record.h"
 #include "engine/models/package.h"
 #include "engine/testing/node_runner.h"
 #include "nodes/infer/infer.h"

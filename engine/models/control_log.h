@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/models/generation_record.h"
+#include "engine/generation_record.h"
 #include "engine/status.h"
 
 namespace anabranch {

@@ -3,6 +3,7 @@
 #include "engine/clock.h"
 #include "engine/fault_point.h"
 #include "engine/models/model_agent.h"
+#include "engine/strategy/arm_rules.h"
 
 namespace anabranch {
 namespace {
@@ -78,7 +79,7 @@ std::shared_ptr<const ArmRules> ModelAgent::Rules(std::string_view node, Generat
   if (!HasTwoArms(found) || found->number != generation) return nullptr;
   auto rules = std::make_shared<ArmRules>();
   rules->arms = found->record().arms.size();
-  rules->compare.outputs = managed->Compared(found->serving().digest);
+  managed->AddCompared(found->serving().digest, &rules->compare);
   if (model->rollout != nullptr) {
     rules->compare.segment = model->rollout->segment;
     rules->guards = model->rollout->guards;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <exception>
 
-#include "engine/models/generation_record.h"
+#include "engine/generation_record.h"
 
 namespace anabranch {
 namespace {

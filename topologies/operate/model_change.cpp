@@ -432,7 +432,8 @@ void ModelChange::Promote() {
                                      " any more, so there is no next step: put it back, or add --to-end"});
   }
   const std::optional<RolloutStatus> status = RolloutIn(state_, *model_, Clock::Real().WallMs());
-  if (!status) return Fail({Code::kInternal, "the rollout of model \"" + model_->name + "\" cannot be told"});
+  if (!status)
+    return Fail({Code::kInternal, "the rollout of model \"" + model_->name + "\" cannot be read from the control log"});
   Step(PromoteEntry(*status, SpecOf(*model_), wish_.to_end));
 }
 

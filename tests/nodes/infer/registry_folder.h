@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/managed_model.h"
-#include "engine/models/generation_record.h"
+#include "engine/generation_record.h"
 #include "engine/testing/node_runner.h"
 
 namespace anabranch {
