@@ -15,9 +15,9 @@
 #include "engine/printable.h"
 #include "engine/run/pipeline.h"
 #include "engine/trace/tracer.h"
-#include "nodes/infer/gate.h"
 #include "topologies/commands/command_line.h"
 #include "topologies/commands/log_view.h"
+#include "topologies/commands/model_gates.h"
 #include "topologies/commands/run_view.h"
 #include "topologies/commands/stop_signals.h"
 #include "topologies/operate/masking.h"
@@ -236,15 +236,7 @@ SessionEnd CountsOf(const Plan& plan, const RunSummary& summary) {
 // How long the gates of a package may take in this process.
 constexpr int kGatesMs = 120'000;
 
-ModelAgent::Verdict GatesOf(const std::string& folder) {
-  PackageVerdict checked = CheckInChild(folder, {}, kGatesMs);
-  ModelAgent::Verdict verdict;
-  for (const PackageFault& fault : checked.faults) {
-    verdict.reasons.push_back(fault.code + ": " + (fault.file.empty() ? "" : fault.file + ": ") + fault.message);
-  }
-  verdict.gates = std::move(checked.measured);
-  return verdict;
-}
+ModelAgent::Verdict GatesOf(const std::string& folder) { return GatesInChild(folder, {}, kGatesMs, nullptr); }
 
 // One run, from its models to its end. `*began`: it owned its state.
 RunSummary RunToEnd(const Plan& plan, RunOptions options, const RunObserver& observer, CommandIo& io,

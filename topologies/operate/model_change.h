@@ -17,15 +17,15 @@ namespace anabranch {
 struct ModelChangeWish {
   enum class Action : uint8_t { kDeploy, kPromote, kHold, kRollBack };
   Action action = Action::kDeploy;
-  std::string model;        // its name in the topology
-  std::string version;      // kDeploy: which; kRollBack: the one to go back to, empty: the one before
-  bool now = false;         // kDeploy: all rows at once, without the rollout of the topology
-  bool resume = false;      // kDeploy: only go on with what was begun
-  bool to_end = false;      // kPromote: to the last step, not to the next one
-  std::string at = "next";  // kDeploy: "next" or "offsets:TOPIC/PARTITION=OFFSET,…"
+  std::string model = {};    // its name in the topology
+  std::string version = {};  // kDeploy: which; kRollBack: the one to go back to, empty: the one before
+  bool now = false;          // kDeploy: all rows at once, without the rollout of the topology
+  bool resume = false;       // kDeploy: only go on with what was begun
+  bool to_end = false;       // kPromote: to the last step, not to the next one
+  std::string at = "next";   // kDeploy: "next" or "offsets:TOPIC/PARTITION=OFFSET,…"
   uint32_t seen = 0;  // not kDeploy: the newest generation that the person knew of; with another one nothing is done
                       // and the result is kFailed, kRetry. 0: whatever it is
-  std::string by, reason, approved_by;
+  std::string by = {}, reason = {}, approved_by = {};
   int timeout_s = 120;  // for the gates, and for the answers of the instances
 };
 

@@ -1,0 +1,268 @@
+#include "topologies/operate/model_change.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "engine/models/deployment.h"
+#include "engine/models/package.h"
+#include "engine/models/scratch_folder.h"
+#include "topologies/operate/model_events.h"
+#include "topologies/operate/model_session.h"
+
+// Orders of a person about the versions of a model that no instance runs: what they append to the log. With instances:
+// tests/pipelines/test_rollout_commands.py.
+
+namespace anabranch {
+namespace {
+
+using Order = ModelChangeWish::Action;
+using End = ModelChangeResult::Kind;
+
+std::string TextOf(const std::filesystem::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+// A topology with the model "sum", of which versions 7, 8 and 9 are in the registry and 7 scores.
+class ModelChangeTest : public testing::Test {
+ protected:
+  ModelChangeTest() {
+    plan_.name = "sums";
+    plan_.file = scratch_.path() + "/sums.json";
+    for (const char* version : {"7", "8", "9"}) Pack(version);
+    PlanModel model{"sum", registry(), "7", {}, {}};
+    model.rollout = std::make_shared<const RolloutSpec>(Spec());
+    plan_.managed = {model};
+    std::filesystem::create_directories(state_dir());
+    ControlEntry start = CommandEntry(ControlEntry::Kind::kActive);
+    start.action = "start";
+    start.generation.model = "sum";
+    start.generation.arms = {*FindVersion(model, "7")};
+    EXPECT_TRUE(Log()->Append(start).ok());
+  }
+
+  static RolloutSpec Spec() {
+    RolloutSpec spec;
+    spec.steps = {{.rule = ArmRule::kShadow, .share = 1, .min_rows = 10, .min_ms = 0},
+                  {.rule = ArmRule::kCanary, .share = 0.25, .min_rows = 10, .min_ms = 0},
+                  {}};
+    spec.guards = {{.what = RolloutSpec::Guard::What::kErrors, .limit = 0.01, .size = 0, .per_key = true}};
+    return spec;
+  }
+
+  void Pack(const std::string& version) {
+    const std::string folder = registry() + "/sum-" + version;
+    std::filesystem::create_directories(registry());
+    std::filesystem::copy(ANABRANCH_ROOT "/tests/models/registry/sum-7", folder,
+                          std::filesystem::copy_options::recursive);
+    std::string text = TextOf(folder + "/model.json");
+    const size_t at = text.find("\"version\": \"7\"");
+    ASSERT_NE(at, std::string::npos) << text;
+    text.replace(at, 14, "\"version\": \"" + version + "\"");
+    std::ofstream(folder + "/model.json") << text;
+    const Status packed = PackFolder(folder);
+    ASSERT_TRUE(packed.ok()) << packed.message();
+  }
+
+  std::string registry() const { return scratch_.path() + "/registry"; }
+  std::string state_dir() const { return scratch_.path() + "/state"; }
+  std::unique_ptr<ControlLog> Log() const { return std::move(OpenLocalControlLog(state_dir())).value(); }
+  ControlState State() const { return *ReadControlState(*Log()); }
+
+  ModelChangeResult Change(const ModelChangeWish& wish) {
+    const ModelChangePlace place{
+        .plan = plan_,
+        .allow_paths = {},
+        .state_dir = state_dir(),
+        .instance = "0",
+        .gates =
+            [this](const std::string&, const std::vector<std::string>&, int, const CancelToken*) {
+              ++gated_;
+              return verdict_;
+            },
+        .cancel = &cancel_};
+    return ChangeModel(wish, place);
+  }
+
+  ModelChangeResult Change(Order order, const std::string& version = "") {
+    return Change({.action = order, .model = "sum", .version = version, .at = "next", .by = "ann"});
+  }
+
+  const ScratchFolder scratch_;
+  Plan plan_;
+  ModelAgent::Verdict verdict_;
+  CancelToken cancel_;
+  int gated_ = 0;
+};
+
+TEST_F(ModelChangeTest, DeployBeginsWithTheFirstStepAndPromoteGoesFromStepToStep) {
+  const ModelChangeResult begun = Change(Order::kDeploy, "8");
+  ASSERT_EQ(begun.kind, End::kActive) << begun.text;
+  EXPECT_EQ(begun.step, 1);
+  EXPECT_EQ(begun.steps, 3);
+  EXPECT_EQ(gated_, 1);
+  GenerationRecord record = State().Newest("sum")->record();
+  EXPECT_EQ(record.rule, ArmRule::kShadow);
+  ASSERT_EQ(record.arms.size(), 2u);
+  EXPECT_EQ(record.arms[0].version, "7");
+  EXPECT_EQ(record.arms[1].version, "8");
+  EXPECT_EQ(record.rollout, State().Newest("sum")->active.deployment);
+  const uint64_t salt = record.salt;
+
+  ASSERT_EQ(Change(Order::kPromote).kind, End::kActive);
+  record = State().Newest("sum")->record();
+  EXPECT_EQ(record.rule, ArmRule::kCanary);
+  EXPECT_EQ(record.share, 0.25);
+  EXPECT_EQ(record.salt, salt) << "a key would change its version for no reason";
+  const ModelChangeResult all = Change(Order::kPromote);
+  ASSERT_EQ(all.kind, End::kActive) << all.text;
+  EXPECT_EQ(all.step, 0);
+  record = State().Newest("sum")->record();
+  EXPECT_EQ(record.rule, ArmRule::kOne);
+  ASSERT_EQ(record.arms.size(), 1u);
+  EXPECT_EQ(record.arms[0].version, "8");
+  EXPECT_EQ(State().Newest("sum")->active.by, "ann");
+  EXPECT_EQ(gated_, 1) << "a step needs no gates";
+}
+
+TEST_F(ModelChangeTest, PromoteToTheEndSkipsTheStepsBetween) {
+  ASSERT_EQ(Change(Order::kDeploy, "8").kind, End::kActive);
+  const ModelChangeResult all = Change({.action = Order::kPromote, .model = "sum", .to_end = true});
+  ASSERT_EQ(all.kind, End::kActive) << all.text;
+  EXPECT_EQ(State().Newest("sum")->record().rule, ArmRule::kOne);
+  EXPECT_EQ(State().Newest("sum")->serving().version, "8");
+}
+
+TEST_F(ModelChangeTest, NowScoresAllAtOnceAndTheHistorySaysSo) {
+  ASSERT_EQ(Change({.action = Order::kDeploy, .model = "sum", .version = "8", .now = true}).kind, End::kActive);
+  EXPECT_EQ(State().Newest("sum")->record().arms.size(), 1u);
+  const ModelEvent event = ModelEvents(State(), "sum").back();
+  EXPECT_EQ(event.rule, ArmRule::kOne);
+  EXPECT_EQ(event.step, 0);
+}
+
+TEST_F(ModelChangeTest, FirstVersionOfAModelHasNothingToBeComparedWith) {
+  plan_.managed[0].name = "sum";
+  std::filesystem::remove_all(state_dir());
+  std::filesystem::create_directories(state_dir());
+  ASSERT_EQ(Change(Order::kDeploy, "8").kind, End::kActive);
+  EXPECT_EQ(State().Newest("sum")->record().arms.size(), 1u);
+}
+
+TEST_F(ModelChangeTest, NothingIsDeployedBesideARollout) {
+  ASSERT_EQ(Change(Order::kDeploy, "8").kind, End::kActive);
+  const uint32_t number = State().Newest("sum")->number;
+  const ModelChangeResult again = Change(Order::kDeploy, "8");
+  EXPECT_EQ(again.kind, End::kAlready);
+  EXPECT_EQ(again.generation, number);
+  EXPECT_EQ(again.step, 1);
+  for (const bool now : {false, true}) {
+    const ModelChangeResult other = Change({.action = Order::kDeploy, .model = "sum", .version = "9", .now = now});
+    EXPECT_EQ(other.kind, End::kRefused);
+    ASSERT_EQ(other.reasons.size(), 1u);
+    EXPECT_NE(other.reasons[0].find("promote --to-end"), std::string::npos) << other.reasons[0];
+    EXPECT_NE(other.reasons[0].find("step 1 of 3"), std::string::npos) << other.reasons[0];
+  }
+  EXPECT_EQ(State().Newest("sum")->number, number);
+}
+
+TEST_F(ModelChangeTest, HoldStopsWhatHappensByItselfAndIsThereOnce) {
+  EXPECT_EQ(Change(Order::kHold).kind, End::kFailed);
+  ASSERT_EQ(Change(Order::kDeploy, "8").kind, End::kActive);
+  const ModelChangeResult held = Change(Order::kHold);
+  ASSERT_EQ(held.kind, End::kHeld) << held.text;
+  EXPECT_TRUE(State().IsHeld(held.generation));
+  EXPECT_EQ(Change(Order::kHold).kind, End::kAlready);
+  EXPECT_EQ(Change(Order::kPromote).kind, End::kActive) << "a person may go on";
+}
+
+TEST_F(ModelChangeTest, RollbackOfARolloutIsAStepAndWithoutOneADeployment) {
+  ASSERT_EQ(Change(Order::kDeploy, "8").kind, End::kActive);
+  const ModelChangeResult back = Change(Order::kRollBack);
+  ASSERT_EQ(back.kind, End::kActive) << back.text;
+  EXPECT_EQ(State().Newest("sum")->active.kind, ControlEntry::Kind::kStep);
+  EXPECT_EQ(State().Newest("sum")->serving().version, "7");
+  EXPECT_EQ(Change(Order::kRollBack).kind, End::kFailed) << "no other version served before";
+  ASSERT_EQ(Change({.action = Order::kDeploy, .model = "sum", .version = "9", .now = true}).kind, End::kActive);
+  ASSERT_EQ(Change(Order::kRollBack).kind, End::kActive);
+  EXPECT_EQ(State().Newest("sum")->serving().version, "7");
+  EXPECT_EQ(State().Newest("sum")->active.kind, ControlEntry::Kind::kActive);
+}
+
+TEST_F(ModelChangeTest, RollbackAfterARolloutGoesBackToWhatServedBefore) {
+  ASSERT_EQ(Change(Order::kDeploy, "8").kind, End::kActive);
+  ASSERT_EQ(Change({.action = Order::kPromote, .model = "sum", .to_end = true}).kind, End::kActive);
+  ASSERT_EQ(Change(Order::kRollBack).kind, End::kActive);
+  EXPECT_EQ(State().Newest("sum")->serving().version, "7");
+}
+
+TEST_F(ModelChangeTest, WhoSawAnotherGenerationChangesNothing) {
+  ASSERT_EQ(Change(Order::kDeploy, "8").kind, End::kActive);
+  const uint32_t seen = State().Newest("sum")->number;
+  ASSERT_EQ(Change({.action = Order::kPromote, .model = "sum", .seen = seen}).kind, End::kActive);
+  const uint32_t newest = State().Newest("sum")->number;
+  for (const Order order : {Order::kPromote, Order::kHold, Order::kRollBack}) {
+    const ModelChangeResult late = Change({.action = order, .model = "sum", .seen = seen});
+    EXPECT_EQ(late.kind, End::kFailed);
+    EXPECT_EQ(late.status.code(), Code::kRetry);
+    EXPECT_NE(late.text.find("another change was faster"), std::string::npos) << late.text;
+  }
+  EXPECT_EQ(State().Newest("sum")->number, newest);
+  EXPECT_FALSE(State().IsHeld(newest));
+}
+
+TEST_F(ModelChangeTest, StepAfterAGenerationThatIsGoneHasNoEffect) {
+  ASSERT_EQ(Change(Order::kDeploy, "8").kind, End::kActive);
+  const ControlState::Generation old = *State().Newest("sum");
+  ASSERT_EQ(Change(Order::kPromote).kind, End::kActive);
+  DeploymentWish wish;
+  wish.prepare = RollBackEntry(old);
+  const Result<DeploymentEnd> end = AppendStep(*Log(), wish);
+  ASSERT_FALSE(end.ok());
+  EXPECT_EQ(end.status().code(), Code::kRetry);
+  EXPECT_EQ(State().Newest("sum")->record().rule, ArmRule::kCanary);
+}
+
+TEST_F(ModelChangeTest, RolloutThatTheFileLostCanBeEndedOnly) {
+  ASSERT_EQ(Change(Order::kDeploy, "8").kind, End::kActive);
+  plan_.managed[0].rollout = nullptr;
+  const ModelChangeResult next = Change(Order::kPromote);
+  EXPECT_EQ(next.kind, End::kFailed);
+  EXPECT_NE(next.text.find("--to-end"), std::string::npos) << next.text;
+  EXPECT_EQ(Change({.action = Order::kPromote, .model = "sum", .to_end = true}).kind, End::kActive);
+}
+
+TEST_F(ModelChangeTest, RefusedPackageIsPartOfTheHistory) {
+  verdict_.reasons = {"always: tests/always.jsonl:1: 3 is not 4"};
+  const ModelChangeResult refused = Change(Order::kDeploy, "8");
+  EXPECT_EQ(refused.kind, End::kRefused);
+  EXPECT_EQ(refused.reasons, verdict_.reasons);
+  const ModelEvent event = ModelEvents(State(), "sum").back();
+  EXPECT_EQ(event.state, "abandoned");
+  EXPECT_EQ(event.version, "8");
+}
+
+TEST_F(ModelChangeTest, StopDuringTheGatesRefusesNothing) {
+  cancel_.Raise(CancelToken::kDrain);
+  const ModelChangeResult stopped = Change(Order::kDeploy, "8");
+  EXPECT_EQ(stopped.kind, End::kFailed);
+  EXPECT_EQ(stopped.status.code(), Code::kRetry);
+  EXPECT_EQ(ModelEvents(State(), "sum").size(), 1u);
+}
+
+TEST_F(ModelChangeTest, WrongWordsAreTold) {
+  EXPECT_EQ(Change({.action = Order::kPromote, .model = "summ"}).kind, End::kWrong);
+  const ModelChangeResult place =
+      Change({.action = Order::kDeploy, .model = "sum", .version = "8", .at = "offsets:a/0=5"});
+  EXPECT_EQ(place.kind, End::kWrong);
+  EXPECT_NE(place.text.find("--now"), std::string::npos) << place.text;
+  EXPECT_EQ(Change(Order::kDeploy, "10").kind, End::kFailed);
+  EXPECT_EQ(gated_, 0);
+}
+
+}  // namespace
+}  // namespace anabranch
