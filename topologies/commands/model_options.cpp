@@ -24,10 +24,9 @@ void AddGrounds(CLI::App* command, ModelChangeArgs* args) {
       ->capture_default_str();
 }
 
-}  // namespace
+using ModelAct = std::function<void(std::function<int(CommandIo&)>)>;
 
-void AddModelChanges(CLI::App& model, ModelChangeArgs* args,
-                     const std::function<void(std::function<int(CommandIo&)>)>& act) {
+void AddDeploy(CLI::App& model, ModelChangeArgs* args, const ModelAct& act) {
   CLI::App* deploy = ModelCommand(model, args, "deploy", "Has another version of a model score, on all instances.",
                                   "anabranch model deploy topology.json gbt@8 --reason 'ticket 12'");
   deploy->add_option("NAME@VERSION", args->model, "the model, and a version in its registry")
@@ -52,7 +51,9 @@ void AddModelChanges(CLI::App& model, ModelChangeArgs* args,
       "the\n"
       "control log is not available; 75 another deployment of the model is not finished.");
   deploy->callback([args, act] { act([args](CommandIo& io) { return CommandModelDeploy(*args, io); }); });
+}
 
+void AddSteps(CLI::App& model, ModelChangeArgs* args, const ModelAct& act) {
   CLI::App* promote = ModelCommand(model, args, "promote", "Takes the next step of a rollout, whatever its guards say.",
                                    "anabranch model promote topology.json gbt --reason 'looked at 200 rows'");
   promote->add_option("NAME", args->model, "the model")->required()->type_name("");
@@ -69,7 +70,9 @@ void AddModelChanges(CLI::App& model, ModelChangeArgs* args,
   AddGrounds(hold, args);
   hold->footer("Neither a step nor a rollback happens by itself any more, until `model promote` or `model rollback`.");
   hold->callback([args, act] { act([args](CommandIo& io) { return CommandModelHold(*args, io); }); });
+}
 
+void AddRollback(CLI::App& model, ModelChangeArgs* args, const ModelAct& act) {
   CLI::App* rollback = ModelCommand(model, args, "rollback", "Has the version before score again, without gates.",
                                     "anabranch model rollback topology.json gbt --reason 'too many alarms'");
   rollback->add_option("NAME", args->model, "the model")->required()->type_name("");
@@ -81,13 +84,25 @@ void AddModelChanges(CLI::App& model, ModelChangeArgs* args,
       "scores all records from the next batch on. A rollback is a generation of its own: what was scored stays as it\n"
       "is. Exit codes as of deploy.");
   rollback->callback([args, act] { act([args](CommandIo& io) { return CommandModelRollback(*args, io); }); });
+}
 
+void AddHistory(CLI::App& model, ModelChangeArgs* args, const ModelAct& act) {
   CLI::App* history =
       ModelCommand(model, args, "history", "Shows which version scored which records, and who changed it.",
                    "anabranch model history topology.json gbt");
   history->add_option("NAME", args->model, "the model; default: all")->type_name("");
   history->footer("Refused deployments are listed too, with their reasons.");
   history->callback([args, act] { act([args](CommandIo& io) { return CommandModelHistory(*args, io); }); });
+}
+
+}  // namespace
+
+void AddModelChanges(CLI::App& model, ModelChangeArgs* args,
+                     const std::function<void(std::function<int(CommandIo&)>)>& act) {
+  AddDeploy(model, args, act);
+  AddSteps(model, args, act);
+  AddRollback(model, args, act);
+  AddHistory(model, args, act);
 }
 
 void AddModelCompare(CLI::App& model, ModelCompareArgs* args,
