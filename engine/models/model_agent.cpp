@@ -321,6 +321,11 @@ void ModelAgent::Switched(const SourcePartition& partition, const Scoring& scori
   if (switches.empty() || !(switches.back() == scoring)) switches.push_back(scoring);
 }
 
+ControlState ModelAgent::History() const {
+  const MutexLock lock(mutex_);
+  return state_;
+}
+
 std::vector<ModelAgent::Serving> ModelAgent::Now() const {
   std::vector<Serving> all;
   const MutexLock lock(mutex_);

@@ -93,6 +93,8 @@ class ModelAgent final : public Generations {
     std::string deploying;  // version of an open deployment; empty: none
   };
   std::vector<Serving> Now() const;
+  // What the log said when it was read last. Any thread.
+  ControlState History() const;
 
  private:
   Status ReadOn(int wait_ms);

@@ -152,7 +152,8 @@ std::unique_ptr<Service> StartService(const std::string& command, const StateArg
     return CheckTopology(file, registry, {.allow_paths = allow_paths, .env = {}});
   };
   LivePipeline::Identity identity{args.file, options.state_dir, args.instance};
-  auto service = Service::Start(serve, {std::move(identity), registry, NextOf(args), std::move(check)});
+  auto service = Service::Start(
+      serve, {std::move(identity), registry, NextOf(args), std::move(check), args.allow_paths, GatesInChild});
   if (service.ok()) return std::move(service).value();
   io.err << "anabranch " << command << ": " << PrintableLines(service.status().message()) << "\n";
   *code = service.status().code() == Code::kInvalid ? kExitUsage : ExitCode(service.status().code());

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,9 +12,11 @@
 #include "topologies/operate/audit.h"
 #include "topologies/operate/failure_view.h"
 #include "topologies/operate/live_pipeline.h"
+#include "topologies/operate/model_change.h"
 
 namespace anabranch {
 
+class ModelDesk;
 class Scans;
 class TapHub;
 
@@ -75,12 +78,15 @@ struct ApiContext {
   std::function<CheckedTopology()> check;        // the topology's file as it is now
   std::function<void(const std::string&)> tell;  // a line for operators: on the page, and in the log of the run
   bool runs_here = true;                         // false: nothing can be ordered, because no process runs it
+  std::vector<std::string> allow_paths = {};     // of the run, for the gates of packages
+  ModelChangePlace::Gates gates = {};
 };
 void AddLiveRoutes(const ApiContext& context, Routes* routes);
 void AddTopologyRoutes(const ApiContext& context, Routes* routes);
 void AddRestartRoutes(const ApiContext& context, Routes* routes);
 void AddLetterRoutes(const ApiContext& context, Routes* routes);
 void AddModelRoutes(const ApiContext& context, Routes* routes);
+void AddModelChangeRoutes(const std::shared_ptr<ModelDesk>& desk, Routes* routes);
 void AddHistoryRoutes(const ApiContext& context, Routes* routes);
 void AddTapRoutes(const ApiContext& context, Routes* routes);
 // All of them, and what is made from all.

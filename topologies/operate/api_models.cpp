@@ -1,10 +1,11 @@
 #include <algorithm>
 #include <map>
+#include <memory>
 
 #include "engine/run/ledger.h"
-#include "engine/text/instant.h"
 #include "engine/text/json_object.h"
 #include "topologies/operate/api.h"
+#include "topologies/operate/model_desk.h"
 
 namespace anabranch {
 namespace {
@@ -53,20 +54,7 @@ std::string ModelJson(const Plan& plan, const PlanNode& node, const std::map<std
   return json.AddJson("curve", CurveJson(*node.program)).text();
 }
 
-// The models whose versions are deployed, and which of them scores.
-std::string DeployedJson(const std::vector<ModelAgent::Serving>& models) {
-  std::vector<std::string> all;
-  for (const ModelAgent::Serving& each : models) {
-    JsonObject json;
-    json.AddText("model", each.model).AddText("version", each.version).AddText("digest", each.digest);
-    json.AddNumber("generation", each.generation).AddText("since", FormatInstant(each.since_ms));
-    if (!each.deploying.empty()) json.AddText("deploying", each.deploying);
-    all.push_back(json.text());
-  }
-  return JsonList(all);
-}
-
-HttpResponse Models(const LivePipeline& live) {
+HttpResponse Models(const LivePipeline& live, ModelDesk& desk, const ApiRequest& request) {
   const LivePipeline::Look look = live.Now();
   std::vector<std::string> models;
   if (look.checked != nullptr && look.checked->ok()) {
@@ -81,7 +69,7 @@ HttpResponse Models(const LivePipeline& live) {
   }
   JsonObject json;
   json.AddJson("models", JsonList(models));
-  if (!look.models.empty()) json.AddJson("deployed", DeployedJson(look.models));
+  if (!look.models.empty()) json.AddJson("deployed", desk.DeployedJson(look, request));
   return JsonResponse(json.text());
 }
 
@@ -106,8 +94,13 @@ HttpResponse Positions(const LivePipeline& live) {
 
 void AddModelRoutes(const ApiContext& context, Routes* routes) {
   LivePipeline& live = context.live;
-  routes->push_back({"GET", "/api/v1/models", Needs::kNothing, "The models, their signatures, and how they are called.",
-                     [&live](const ApiRequest&) { return Models(live); }});
+  const auto desk = std::make_shared<ModelDesk>(context);
+  routes->push_back(
+      {"GET", "/api/v1/models", Needs::kNothing,
+       "The models, their signatures, and how they are called; of those with versions: which one scores, its "
+       "rollout, and what can be ordered.",
+       [&live, desk](const ApiRequest& request) { return Models(live, *desk, request); }});
+  AddModelChangeRoutes(desk, routes);
   routes->push_back({"GET", "/api/v1/positions", Needs::kNothing,
                      "How far each partition is read and committed, and the commits of each target.",
                      [&live](const ApiRequest&) { return Positions(live); }});

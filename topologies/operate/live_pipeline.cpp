@@ -95,6 +95,8 @@ class LivePipeline::Core {
   void Warn(const std::string& line);
   std::optional<RestartOrder> TakeRestart();
   Look Now() const;
+  std::optional<ControlState> ModelHistory() const;
+  CountsByNode ModelCounts(const std::string& model) const;
   bool OrderRestart(RestartOrder order, std::string* why);
   bool alive() const;
   bool started() const { return started_.load(); }
@@ -135,6 +137,7 @@ void LivePipeline::Core::Starting(std::shared_ptr<const CheckedTopology> checked
   look_.run = {};
   look_.measures = {};
   look_.models.clear();
+  look_.rollouts.clear();
   look_.restarts += !first && options.start == RunStart::kRestart ? 1 : 0;
   if (first) look_.started_ms = Clock::Real().WallMs();
   window_.clear();
@@ -200,6 +203,16 @@ LivePipeline::Look LivePipeline::Core::Now() const {
   return WithWarnings(std::move(look));
 }
 
+std::optional<ControlState> LivePipeline::Core::ModelHistory() const {
+  const MutexLock lock(mutex_);
+  return models_ == nullptr ? std::nullopt : std::optional(models_->History());
+}
+
+CountsByNode LivePipeline::Core::ModelCounts(const std::string& model) const {
+  const MutexLock lock(mutex_);
+  return models_ == nullptr ? CountsByNode() : models_->CountsOf(model);
+}
+
 bool LivePipeline::Core::OrderRestart(RestartOrder order, std::string* why) {
   const MutexLock lock(mutex_);
   if (look_.state != State::kFailed) *why = "no stage of this process has stopped";
@@ -239,7 +252,10 @@ void LivePipeline::Core::TickOn() {
 void LivePipeline::Core::TakeSample() {
   look_.run = pipeline_->Snapshot();
   look_.measures = pipeline_->Measures();
-  if (models_ != nullptr) look_.models = models_->Now();
+  if (models_ != nullptr) {
+    look_.models = models_->Now();
+    look_.rollouts = models_->Rollouts();
+  }
   KeepLast(kWindow, Sample{look_.run, look_.measures}, &window_);
   KeepLast(kMinute, LatenciesOf(look_.measures), &minute_);
   if (pipeline_->draining() && look_.state == State::kRunning) SetState(State::kDraining);
@@ -314,6 +330,8 @@ void LivePipeline::Ticked() { core_->Ticked(); }
 void LivePipeline::Warn(const std::string& line) { core_->Warn(line); }
 std::optional<LivePipeline::RestartOrder> LivePipeline::TakeRestart() { return core_->TakeRestart(); }
 LivePipeline::Look LivePipeline::Now() const { return core_->Now(); }
+std::optional<ControlState> LivePipeline::ModelHistory() const { return core_->ModelHistory(); }
+CountsByNode LivePipeline::ModelCounts(const std::string& model) const { return core_->ModelCounts(model); }
 bool LivePipeline::OrderRestart(RestartOrder order, std::string* why) {
   return core_->OrderRestart(std::move(order), why);
 }

@@ -10,7 +10,9 @@
 
 #include "engine/measure/measure_snapshot.h"
 #include "engine/measure/verdict.h"
+#include "engine/models/control_state.h"
 #include "engine/models/model_agent.h"
+#include "engine/models/rollout_judge.h"
 #include "engine/mutex.h"
 #include "engine/run/pipeline.h"
 #include "topologies/language/check.h"
@@ -70,6 +72,7 @@ class LivePipeline {
     RunSnapshot run;
     MeasureSnapshot measures;
     std::vector<ModelAgent::Serving> models;  // those whose versions are deployed
+    std::vector<RolloutStatus> rollouts;      // of them that are under way
     // What follows is of the last 10 s.
     MeasureSnapshot before;           // how the measures were at their beginning
     std::vector<LaneMeasures> lanes;  // where their time went
@@ -83,6 +86,10 @@ class LivePipeline {
     std::vector<Warning> warnings;                   // the last 20
   };
   Look Now() const;
+  // All that the control log says; nothing: no run with such models is at work.
+  std::optional<ControlState> ModelHistory() const;
+  // What is counted of the arms of the model's newest generation, by all instances. Empty: no run is at work.
+  CountsByNode ModelCounts(const std::string& model) const;
   // False where nothing waits for a restart: `*why`.
   bool OrderRestart(RestartOrder order, std::string* why);
   // The loops of the process, and of the run where one is at work, ticked within the last 10 s.

@@ -85,9 +85,17 @@ class Service::Core {
         history_(parts_.identity.state_dir),
         live_(parts_.identity),
         audit_(parts_.identity.state_dir),
-        context_{
-            live_,  parts_.registry, audit_,       taps_,
-            scans_, parts_.next,     parts_.check, [this](const std::string& line) { Tell({Code::kStage, line}); }},
+        context_{live_,
+                 parts_.registry,
+                 audit_,
+                 taps_,
+                 scans_,
+                 parts_.next,
+                 parts_.check,
+                 [this](const std::string& line) { Tell({Code::kStage, line}); },
+                 /*runs_here=*/true,
+                 parts_.allow_paths,
+                 parts_.gates},
         routes_(AllRoutes(context_)),
         owner_(AccessRules{}) {
     live_.OnTick([this](const LivePipeline::Look& look) { Tell(history_.Note(look)); });

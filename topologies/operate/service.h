@@ -23,6 +23,8 @@ class Service {
     const Registry& registry;
     NextCommands next;
     std::function<CheckedTopology()> check;
+    std::vector<std::string> allow_paths = {};
+    ModelChangePlace::Gates gates = {};
   };
   // Listens at the addresses of `options`. kInvalid: options that exclude each other, an address that needs more of
   // them; kUnavailable: an address that is taken. The texts name the option and the cure.

@@ -1,7 +1,8 @@
 """The shape of an answer: which members it has, whatever their values, so that a made-up answer can be validated against a real one."""
 
 # Members whose own members are named by the topology or by what happened, and not by the API.
-NAMED = {"stages", "sources", "targets", "codes", "errors", "results", "cannot", "positions", "of positions"}
+NAMED = {"stages", "sources", "targets", "codes", "errors", "results", "cannot", "positions", "of positions", "worst", "orders", "gates", "of gates",
+         "from", "until", "guards"}
 OPEN = {"config", "results", "before", "after"}  # and have values of any shape
 
 
