@@ -90,6 +90,7 @@ void RecordBatch::PrepareStage(StageId id) {
   stage.dead_lettered = 0;
   stage.tally.clear();
   stage.notice.clear();
+  stage.arms.clear();
   stage.done = false;
   stage.reused = false;
 }

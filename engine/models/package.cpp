@@ -20,6 +20,7 @@ constexpr int64_t kMostTextBytes = int64_t{16} << 20;  // of model.json and feat
 constexpr size_t kMostFaults = 200;
 constexpr const char* kModelFile = "model.onnx";
 constexpr const char* kFeaturesFile = "features.json";
+constexpr const char* kReferenceFile = "reference.json";
 
 using Faults = std::vector<PackageFault>;
 
@@ -107,6 +108,12 @@ void ReadFeatureList(ModelPackage* package, Faults* faults) {
   }
 }
 
+void ReadReference(ModelPackage* package, Faults* faults) {
+  if (FindFile(package->manifest, kReferenceFile) == nullptr) return;
+  const Result<std::string> text = ReadPackageFile(package->folder, kReferenceFile, kMostTextBytes);
+  if (text.ok()) package->reference = ParseReference(*text, faults);  // else reported as missing or unreadable
+}
+
 void VerifyFolder(ModelPackage* package, Faults* faults) {
   const auto there = ListPackageFiles(package->folder, faults);
   if (!there.ok()) return AddStatus(there.status(), "", faults);
@@ -135,6 +142,7 @@ void VerifyFolder(ModelPackage* package, Faults* faults) {
     }
   }
   ReadFeatureList(package, faults);
+  ReadReference(package, faults);
 }
 
 }  // namespace
@@ -192,9 +200,10 @@ Status PackFolder(const std::string& folder) {
   }
   ASSIGN_OR_RETURN(const std::string digest, PackageDigest(files, text));
   ASSIGN_OR_RETURN(const std::string packed, WithFiles(text, digest, files));
-  ModelPackage package{folder, folder, ParseManifest(packed, &faults), {}};
+  ModelPackage package{folder, folder, ParseManifest(packed, &faults), {}, {}};
   CheckList(package.manifest, there, &faults);
   ReadFeatureList(&package, &faults);
+  ReadReference(&package, &faults);
   if (!faults.empty()) return joined();
   if (packed == text) return Status::Ok();  // a signature stays valid
   return WriteDurably((fs::path(folder) / kManifestFile).string(), packed);

@@ -71,11 +71,23 @@ struct PackageFeatures {
   std::vector<std::string> order;
 };
 
+// reference.json: how the outputs were distributed over the rows that the model was judged with. Its bins are those in
+// which answers are compared.
+struct PackageReference {
+  struct Output {
+    std::string selection;        // as the "outputs" of a node write it: "probabilities['fraud']"
+    std::vector<double> edges;    // the inner edges of the bins, ascending
+    std::vector<int64_t> counts;  // by bin: one more than edges; or empty
+  };
+  std::vector<Output> outputs;  // in the file's order
+};
+
 struct ModelPackage {
   std::string place;   // as the user named it
   std::string folder;  // where its files are: the package's own folder, or where its tar was unpacked
   PackageManifest manifest;
   PackageFeatures features;
+  PackageReference reference;  // without the file: empty
 };
 
 // Reads and verifies a package: structure, paths (no "..", no links), sizes, checksums, the digest. Every fault at

@@ -19,6 +19,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kPackageForm = 1;
 constexpr size_t kMostNameBytes = 128;
+constexpr size_t kMostEdges = 1000;
 constexpr size_t kMostTextFaults = 100;  // of one file: a few show what is wrong with it
 
 bool IsAside(const std::string& member) { return member.starts_with("x-"); }
@@ -285,6 +286,31 @@ void ReadFeatures(const Json& json, PackageFeatures* features, std::vector<Packa
   if (features->order.empty()) members.Fault("order", "names no feature; list what feeds the model");
 }
 
+bool IsCount(const Json& value) { return value.is_number_unsigned() && value <= INT64_MAX; }
+
+PackageReference::Output ReadReferenceOutput(const std::string& selection, const Json& json,
+                                             std::vector<PackageFault>* faults) {
+  PackageReference::Output output{selection, {}, {}};
+  Members members(json, "outputs." + Printable(selection, 200) + ".", "reference.json", "reference", faults);
+  const Json* edges =
+      members.Get("edges", true, "a list of 1 to 1000 numbers, each above the one before", [](const Json& v) {
+        if (!v.is_array() || v.empty() || v.size() > kMostEdges) return false;
+        const auto is_number = [](const Json& edge) { return edge.is_number(); };
+        return std::ranges::all_of(v, is_number) && std::ranges::adjacent_find(v, std::greater_equal<>()) == v.end();
+      });
+  if (edges != nullptr) output.edges = edges->get<std::vector<double>>();
+  const Json* counts = members.Get("counts", false, "a list of whole numbers that are not negative",
+                                   [](const Json& v) { return v.is_array() && std::ranges::all_of(v, IsCount); });
+  if (counts == nullptr || edges == nullptr) return output;
+  if (counts->size() != edges->size() + 1) {
+    members.Fault("counts", "has " + std::to_string(counts->size()) + " numbers; " + std::to_string(edges->size()) +
+                                " edges make " + std::to_string(edges->size() + 1) + " bins");
+    return output;
+  }
+  output.counts = counts->get<std::vector<int64_t>>();
+  return output;
+}
+
 }  // namespace
 
 PackageManifest ParseManifest(std::string_view json, std::vector<PackageFault>* faults) {
@@ -310,6 +336,30 @@ PackageFeatures ParseFeatures(std::string_view json, std::vector<PackageFault>* 
   ReadFeatures(*parsed, &features, &found);
   faults->insert(faults->end(), found.begin(), found.end());
   return features;
+}
+
+PackageReference ParseReference(std::string_view json, std::vector<PackageFault>* faults) {
+  PackageReference reference;
+  const Result<Json> parsed = ParseOnce(json);
+  if (!parsed.ok()) {
+    faults->push_back({"reference", "reference.json", parsed.status().message()});
+    return reference;
+  }
+  std::vector<PackageFault> found;
+  {
+    Members members(*parsed, "", "reference.json", "reference", &found);
+    const Json* outputs = members.Object("outputs", true);
+    const Json none = Json::object();
+    for (const auto& item : (outputs == nullptr ? none : *outputs).items()) {
+      if (item.value().is_object()) {
+        reference.outputs.push_back(ReadReferenceOutput(item.key(), item.value(), &found));
+      } else {
+        members.Fault("outputs." + item.key(), "is " + Shown(item.value()) + ", not an object");
+      }
+    }
+  }
+  faults->insert(faults->end(), found.begin(), found.end());
+  return reference;
 }
 
 Result<std::string> PackageDigest(const std::vector<PackageFile>& files, std::string_view manifest_json) {

@@ -15,6 +15,8 @@ namespace anabranch {
 PackageManifest ParseManifest(std::string_view json, std::vector<PackageFault>* faults);
 // The same for features.json, with the code "features".
 PackageFeatures ParseFeatures(std::string_view json, std::vector<PackageFault>* faults);
+// The same for reference.json, with the code "reference".
+PackageReference ParseReference(std::string_view json, std::vector<PackageFault>* faults);
 
 // The digest of a package: the SHA-256 of one line per file, by path: "SHA256 BYTES PATH", and of a last line that
 // holds what else `manifest_json` says, but for its digest, its approval and its "x-…" members: without white space,

@@ -76,16 +76,20 @@ class OutputBinder {
   bool BindFact(const ConfigValue& member) {
     constexpr std::string_view kFeature = "@feature.";
     if (member.text.starts_with(kFeature)) return BindFeature(member, member.text.substr(kFeature.size()));
-    const std::vector<std::string> known = {"@version", "@generation", "@feature.NAME"};
-    RowStamp stamp{member.name, RowStamp::What::kVersion, {}};
-    if (member.text == "@generation") {
-      stamp.what = RowStamp::What::kGeneration;
-    } else if (member.text != "@version") {
+    using What = RowStamp::What;
+    static const std::vector<std::pair<std::string, What>> kKnown = {{"@version", What::kVersion},
+                                                                     {"@generation", What::kGeneration},
+                                                                     {"@arm", What::kArm},
+                                                                     {"@propensity", What::kPropensity}};
+    const auto known = std::ranges::find(kKnown, member.text, &std::pair<std::string, What>::first);
+    if (known == kKnown.end()) {
+      std::vector<std::string> names = {"@feature.NAME"};
+      for (const auto& [name, what] : kKnown) names.push_back(name);
       return Fault(member, "\"" + member.text + "\" is nothing that this node knows of a record",
-                   Suggest(member.text, known));
+                   Suggest(member.text, names));
     }
-    const Kind kind = stamp.what == RowStamp::What::kVersion ? Kind::kString : Kind::kInt64;
-    stamp.id = context_.Make(member, member.name, Type::Scalar(kind), false);
+    RowStamp stamp{member.name, known->second, {}};
+    stamp.id = context_.Make(member, member.name, stamp.type(), false);
     plan_.stamps.push_back(std::move(stamp));
     return true;
   }

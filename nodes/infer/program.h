@@ -72,10 +72,20 @@ struct ShownFeature {
 
 // One column that says how a row was scored.
 struct RowStamp {
-  enum class What : uint8_t { kVersion, kGeneration };
+  enum class What : uint8_t {
+    kVersion,     // that answered
+    kGeneration,  // its number
+    kArm,         // the version that the row drew
+    kPropensity,  // the probability with which it drew that one
+  };
   std::string name;
   What what = What::kVersion;
   ColumnId id;
+
+  Type type() const {
+    if (what == What::kGeneration) return Type::Scalar(Kind::kInt64);
+    return Type::Scalar(what == What::kPropensity ? Kind::kFloat64 : Kind::kString);
+  }
 };
 
 // What an infer node does, compiled. Immutable.

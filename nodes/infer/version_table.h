@@ -1,10 +1,12 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "engine/generation_record.h"
 #include "engine/mutex.h"
 #include "nodes/infer/model_runner.h"
 
@@ -19,11 +21,17 @@ struct BoundVersion {
   ModelLoader loader;
 };
 
-// Which version scores the rows of a generation. Immutable.
+// Which versions score the rows of a generation. Immutable.
 struct VersionTable {
   struct Entry {
-    GenerationId from;                      // up to the next entry
-    std::shared_ptr<BoundVersion> version;  // null: rows of these generations do not come any more
+    GenerationId from;  // its own number; it holds up to the next entry
+    // The arms of `record`; the first one serves. Empty: rows of these generations do not come any more.
+    std::vector<std::shared_ptr<BoundVersion>> arms;
+    GenerationRecord record = {};
+
+    ArmRule rule() const { return record.rule; }
+    // Several arms may answer a row.
+    bool divides() const { return rule() == ArmRule::kCanary || rule() == ArmRule::kBandit; }
   };
   std::vector<Entry> entries;  // ascending; the first one is from 0 on
 
@@ -47,6 +55,8 @@ class VersionShelf {
   void BeginBatch();
   void EndBatch();
   const VersionTable& table() const { return *table_; }  // valid between these two calls
+  // Whether the newest table has a generation with a shadow. Any thread.
+  bool shadows() const { return shadows_.load(std::memory_order_relaxed); }
   // Null: it is not loaded here.
   ModelRunner* Find(const BoundVersion& version) const;
   void Add(Loaded loaded) { loaded_.push_back(std::move(loaded)); }
@@ -65,6 +75,7 @@ class VersionShelf {
   // Changed by the node's thread, or by another one while the node is between two batches and the mutex is held.
   std::shared_ptr<const VersionTable> table_;
   std::vector<Loaded> loaded_;
+  std::atomic<bool> shadows_ = false;
 
   Mutex mutex_;
   bool at_work_ GUARDED_BY(mutex_) = false;

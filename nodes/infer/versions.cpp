@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "engine/generation_record.h"
+#include "nodes/infer/compared.h"
 
 namespace anabranch {
 namespace {
@@ -26,12 +27,12 @@ std::shared_ptr<BoundVersion> MakeBound(std::shared_ptr<const InferPlan> plan) {
 Versions::Versions(std::shared_ptr<const InferPlan> start, const BindContext& context)
     : surroundings_(context),
       start_(MakeBound(std::move(start))),
-      table_(std::make_shared<VersionTable>(VersionTable{{{GenerationId(0), start_}}})) {}
+      table_(std::make_shared<VersionTable>(VersionTable{{{GenerationId(0), {start_}}}})) {}
 
 std::shared_ptr<BoundVersion> Versions::newest() const {
   const MutexLock lock(mutex_);
-  const std::shared_ptr<BoundVersion>& last = table_->entries.back().version;
-  return last == nullptr ? start_ : last;
+  const std::vector<std::shared_ptr<BoundVersion>>& last = table_->entries.back().arms;
+  return last.empty() ? start_ : last.front();
 }
 
 // ------------------------------------------------------------------ preparing
@@ -114,12 +115,20 @@ Result<std::shared_ptr<VersionShelf>> Versions::Open() {
 
 void Versions::Add(GenerationId generation, const GenerationRecord& record) {
   const MutexLock lock(mutex_);
-  std::shared_ptr<BoundVersion> version = record.arms.empty() ? nullptr : FindPrepared(record.arms[0].digest);
   std::vector<VersionTable::Entry> entries = table_->entries;
   std::erase_if(entries, [&](const VersionTable::Entry& entry) { return entry.from == generation; });
-  entries.push_back({generation, std::move(version)});
+  entries.push_back({generation, FindArms(record), record});
   std::ranges::sort(entries, {}, &VersionTable::Entry::from);
   SetTable(std::move(entries));
+}
+
+void Versions::AddCompared(const std::string& digest, CompareSpec* spec) const {
+  std::shared_ptr<const BoundVersion> version = start_;
+  if (digest != start_->digest) {
+    const MutexLock lock(mutex_);
+    version = FindPrepared(digest);
+  }
+  if (version != nullptr) AddComparedOutputs(start_->loader.plan(), version->loader.plan(), spec);
 }
 
 void Versions::Forget(GenerationId oldest, const std::vector<std::string>& keep) {
@@ -130,8 +139,8 @@ void Versions::Forget(GenerationId oldest, const std::vector<std::string>& keep)
     const MutexLock lock(mutex_);
     std::vector<VersionTable::Entry> entries = table_->entries;
     while (entries.size() > 1 && entries[1].from <= oldest) entries.erase(entries.begin());
-    for (const VersionTable::Entry& entry : entries) used.push_back(entry.version);
-    if (entries[0].from > 0) entries.insert(entries.begin(), {GenerationId(0), nullptr});
+    for (const VersionTable::Entry& entry : entries) used.insert(used.end(), entry.arms.begin(), entry.arms.end());
+    if (entries[0].from > 0) entries.insert(entries.begin(), {GenerationId(0), {}});
     for (const Prepared& each : prepared_) {
       if (std::ranges::count(keep, each.version->digest) != 0) used.push_back(each.version);
     }
@@ -149,6 +158,20 @@ void Versions::Forget(GenerationId oldest, const std::vector<std::string>& keep)
 }
 
 // ------------------------------------------------------------------ parts
+
+// All of them, or none: without one of its arms a generation cannot be scored as its record says.
+std::vector<std::shared_ptr<BoundVersion>> Versions::FindArms(const GenerationRecord& record) const {
+  std::vector<std::shared_ptr<BoundVersion>> arms;
+  const bool pair = record.rule == ArmRule::kShadow || record.rule == ArmRule::kCanary;
+  if (pair && record.arms.size() != 2) return {};
+  if (record.rule == ArmRule::kBandit && record.probabilities.size() != record.arms.size()) return {};
+  for (const GenerationRecord::Arm& arm : record.arms) {
+    std::shared_ptr<BoundVersion> version = FindPrepared(arm.digest);
+    if (version == nullptr) return {};
+    arms.push_back(std::move(version));
+  }
+  return arms;
+}
 
 std::shared_ptr<BoundVersion> Versions::FindPrepared(const std::string& digest) const {
   for (const Prepared& each : prepared_) {

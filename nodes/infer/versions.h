@@ -23,6 +23,7 @@ class Versions final : public ManagedModel {
   const std::string& model() const override { return start_->loader.plan().model_name; }
   Status Prepare(const ModelVersion& version) override;
   void Add(GenerationId generation, const GenerationRecord& record) override;
+  void AddCompared(const std::string& digest, CompareSpec* spec) const override;
   void Forget(GenerationId oldest, const std::vector<std::string>& keep) override;
 
   std::shared_ptr<const BoundVersion> start() const { return start_; }
@@ -38,6 +39,7 @@ class Versions final : public ManagedModel {
   };
   Result<std::shared_ptr<BoundVersion>> Bind(const ModelVersion& version) const;
   Status LoadForOpenNodes(const std::shared_ptr<BoundVersion>& version);
+  std::vector<std::shared_ptr<BoundVersion>> FindArms(const GenerationRecord& record) const REQUIRES(mutex_);
   std::shared_ptr<BoundVersion> FindPrepared(const std::string& digest) const REQUIRES(mutex_);
   std::unique_ptr<ModelRunner> TakeSpare(const BoundVersion& version) REQUIRES(mutex_);
   void Drop(const BoundVersion& version) REQUIRES(mutex_);

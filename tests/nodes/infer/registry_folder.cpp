@@ -25,7 +25,7 @@ RegistryFolder::~RegistryFolder() {
 ModelVersion RegistryFolder::Pack(const std::string& version, const std::string& model, const std::string& features,
                                   const std::string& outputs, const std::string& inputs) {
   const std::string folder = path_ + "/m-" + version;
-  std::filesystem::create_directory(folder);
+  std::filesystem::create_directories(folder);
   std::ofstream(folder + "/model.onnx", std::ios::binary) << model;
   std::ofstream(folder + "/features.json") << features;
   std::ofstream(folder + "/model.json") << R"({"anabranch_package": 1, "name": "m", "version": ")" << version

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "engine/managed_model.h"
 #include "engine/generation_record.h"
+#include "engine/managed_model.h"
 #include "engine/testing/node_runner.h"
 
 namespace anabranch {

@@ -279,7 +279,7 @@ TEST(InferSessions, ANodeThatIsBusyUnloadsAfterItsBatch) {
   {
     const auto given_up = version();
     late = given_up;
-    shelf.SetTable(std::make_shared<VersionTable>(VersionTable{{{GenerationId(0), kept}}}));
+    shelf.SetTable(std::make_shared<VersionTable>(VersionTable{{{GenerationId(0), {kept}}}}));
     shelf.Put({kept, nullptr});
     shelf.Put({given_up, nullptr});
   }
