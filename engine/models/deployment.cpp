@@ -27,6 +27,13 @@ bool SameArms(const GenerationRecord& a, const GenerationRecord& b) {
   return a.model == b.model && a.rule == b.rule && a.at == b.at && std::ranges::equal(a.arms, b.arms, same);
 }
 
+// Whether there is nothing to do: `current` is what is wished for, or a rollout that brings the same version.
+bool IsThereAlready(const GenerationRecord& current, const GenerationRecord& wish) {
+  if (SameArms(current, wish)) return true;
+  const bool brings = current.step > 0 || current.rule == ArmRule::kOne;
+  return wish.step > 0 && brings && current.newest().digest == wish.newest().digest;
+}
+
 class Deployer {
  public:
   Deployer(ControlLog& log, const DeploymentWish& wish)
@@ -42,7 +49,7 @@ class Deployer {
       id_ = open->prepare.deployment;
       wish_.progress("goes on with the deployment that was begun at " + FormatInstant(open->prepare.at_ms));
     } else if (const auto* current = state_.Newest(record_.model);
-               current != nullptr && SameArms(current->record(), record_)) {
+               current != nullptr && IsThereAlready(current->record(), record_)) {
       return DeploymentEnd{.kind = DeploymentEnd::Kind::kAlready,
                            .generation = current->number,
                            .instances = {},
@@ -122,7 +129,7 @@ class Deployer {
       RETURN_IF_ERROR(ReadOn(kLookMs));
       const ControlState::Deployment* mine = state_.Find(id_);
       if (mine == nullptr) return Status(Code::kInternal, log_.Describe() + " lost an entry");
-      if (mine->state == ControlState::Deployment::State::kAbandoned) return Abandoned(mine->end.reasons);
+      if (mine->state == ControlState::Deployment::State::kAbandoned) return Abandoned(mine->end);
       if (mine->state == ControlState::Deployment::State::kActive) return Active(mine->end.number);
       const Moment now = std::chrono::steady_clock::now();
       if (now >= ask_at) {
@@ -167,7 +174,9 @@ class Deployer {
     RETURN_IF_ERROR(ReadOn(kLookMs));
     const ControlState::Deployment* now = state_.Find(id_);
     if (now->state == ControlState::Deployment::State::kActive) return Active(now->end.number);
-    return Abandoned(now->state == ControlState::Deployment::State::kAbandoned ? now->end.reasons : reasons);
+    ControlEntry end = now->end;
+    if (now->state != ControlState::Deployment::State::kAbandoned) end.reasons = reasons;
+    return Abandoned(end);
   }
 
   Result<DeploymentEnd> Activate(const ControlState::Deployment& mine) {
@@ -177,11 +186,16 @@ class Deployer {
     ASSIGN_OR_RETURN(const uint32_t number, log_.Append(entry));
     RETURN_IF_ERROR(ReadUpTo(number));
     const ControlState::Deployment* now = state_.Find(id_);
-    if (now->state == ControlState::Deployment::State::kAbandoned) return Abandoned(now->end.reasons);
+    if (now->state == ControlState::Deployment::State::kAbandoned) return Abandoned(now->end);
     return Active(now->end.number);
   }
 
-  DeploymentEnd Abandoned(std::vector<std::string> reasons) const {
+  DeploymentEnd Abandoned(const ControlEntry& by) const {
+    std::vector<std::string> reasons = by.reasons;
+    if (by.kind == EntryKind::kStep) {
+      reasons.push_back("the rollout of the model made a step meanwhile (" + by.action +
+                        (by.reason.empty() ? "" : ": " + by.reason) + "); look at it, and give the command again");
+    }
     return {.kind = DeploymentEnd::Kind::kAbandoned,
             .generation = 0,
             .instances = instances_,
@@ -189,7 +203,18 @@ class Deployer {
             .waiting = {}};
   }
 
-  // Waits until the new generation scores every partition that is known and has no later place to begin.
+  // Partitions that an instance at work had last, and that have no later place to begin.
+  std::vector<std::string> NotSwitched(uint32_t number, const std::vector<std::string>& members) const {
+    std::vector<std::string> waiting;
+    for (const auto& [partition, served] : state_.served()) {
+      const ControlState::Served& last = served.back();
+      const bool has_owner = last.instance.empty() || std::ranges::count(members, last.instance) > 0;
+      if (has_owner && last.number < number && !record_.at.contains(partition)) waiting.push_back(partition);
+    }
+    return waiting;
+  }
+
+  // Waits until the new generation scores them.
   Result<DeploymentEnd> Active(uint32_t number) {
     DeploymentEnd end{.kind = DeploymentEnd::Kind::kActive,
                       .generation = number,
@@ -200,10 +225,7 @@ class Deployer {
     Moment ask_at = std::chrono::steady_clock::now() + kMembersPause;
     std::vector<std::string> members = instances_;
     while (!members.empty()) {
-      end.waiting.clear();
-      for (const auto& [partition, served] : state_.served()) {
-        if (served.back().number < number && !record_.at.contains(partition)) end.waiting.push_back(partition);
-      }
+      end.waiting = NotSwitched(number, members);
       const bool stop = wish_.cancel != nullptr && wish_.cancel->draining();
       const Moment now = std::chrono::steady_clock::now();
       if (end.waiting.empty() || stop || now >= until) break;

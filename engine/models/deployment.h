@@ -26,7 +26,7 @@ struct DeploymentWish {
 struct DeploymentEnd {
   enum class Kind : uint8_t {
     kActive,
-    kAlready,    // that generation scored before
+    kAlready,    // that generation scored before, or the rollout of that version is under way
     kAbandoned,  // nothing changed: `reasons`
   };
   Kind kind = Kind::kActive;
