@@ -19,6 +19,8 @@
 #include "engine/models/deployment.h"
 #include "engine/models/model_agent.h"
 #include "engine/mutex.h"
+#include "engine/strategy/arm_counts.h"
+#include "engine/strategy/arm_rules.h"
 
 namespace anabranch {
 
@@ -95,8 +97,8 @@ class FakeNode : public ManagedModel {
     }
     added[generation] = record.arms.front().version;
   }
-  std::vector<CompareSpec::Output> Compared(const std::string& digest) const override {
-    return {{.name = "p of " + digest, .edges = {0.25, 0.5, 0.75}}};
+  void AddCompared(const std::string& digest, CompareSpec* spec) const override {
+    spec->outputs.push_back({.name = "p of " + digest, .edges = {0.25, 0.5, 0.75}});
   }
   void Forget(GenerationId oldest, const std::vector<std::string>& keep) override {
     const MutexLock lock(mutex);
