@@ -74,7 +74,7 @@ void ModelAgent::GoOnCounting() {
 
 std::shared_ptr<const ArmRules> ModelAgent::Rules(std::string_view node, GenerationId generation) const {
   const auto [model, managed] = AtNode(node);
-  if (model == nullptr) return nullptr;
+  if (model == nullptr || parts_.reads_only) return nullptr;  // what is replayed was counted before
   const auto found = Newest(model->name, generation);
   if (!HasTwoArms(found) || found->number != generation) return nullptr;
   auto rules = std::make_shared<ArmRules>();
@@ -165,11 +165,11 @@ void ModelAgent::Move(const RolloutStatus& status, ControlEntry entry) {
 
 bool ModelAgent::HasCandidate(std::string_view node) const {
   const Model* model = AtNode(node).first;
-  return model != nullptr && HasTwoArms(Newest(model->name, UINT32_MAX));
+  return model != nullptr && !parts_.reads_only && HasTwoArms(Newest(model->name, UINT32_MAX));
 }
 
 Result<bool> ModelAgent::GiveUpCandidate(std::string_view node, const std::string& why) {
-  if (parts_.reads_only || !HasCandidate(node)) return false;
+  if (!HasCandidate(node)) return false;
   const std::string& model = AtNode(node).first->name;
   for (int i = 0; i < kGiveUpTries; ++i) {
     RETURN_IF_ERROR(ReadOn(0));

@@ -3,8 +3,6 @@
 namespace anabranch {
 namespace {
 
-constexpr const char* kCountedAs = "counted as";
-
 // kInvalid: counted by other guards, or damaged.
 Result<CountsByNode> CountsBy(const ControlEntry& entry, const std::string& counted_as) {
   const auto said = entry.guards.find(kCountedAs);

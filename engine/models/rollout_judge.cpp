@@ -251,9 +251,11 @@ Status AddTo(CountsByNode* sum, const CountsByNode& more) {
   return fault;
 }
 
-Result<CountsByNode> SumOf(const std::map<std::string, ControlEntry>& by_instance) {
+Result<CountsByNode> SumOf(const std::map<std::string, ControlEntry>& by_instance, const RolloutSpec* spec) {
   CountsByNode sum;
   for (const auto& [instance, entry] : by_instance) {
+    const auto said = entry.guards.find(kCountedAs);
+    if (spec != nullptr && (said == entry.guards.end() || said->second != CountedAs(*spec))) continue;
     ASSIGN_OR_RETURN(const CountsByNode counts, CountsIn(entry));
     RETURN_IF_ERROR(AddTo(&sum, counts).WithContext("instance " + instance));
   }

@@ -23,8 +23,9 @@ using CountsByNode = std::map<std::string, ArmCounts>;
 Result<CountsByNode> CountsIn(const ControlEntry& entry);
 // kInvalid: counts of other outputs or guards, which are omitted.
 Status AddTo(CountsByNode* sum, const CountsByNode& more);
-// The sum of what the instances have in the log. kInvalid: damaged, or of other outputs.
-Result<CountsByNode> SumOf(const std::map<std::string, ControlEntry>& by_instance);
+// The sum of what the instances have in the log. kInvalid: damaged, or of other outputs. With `spec`, entries that were
+// counted by other guards than these are omitted: the file was edited.
+Result<CountsByNode> SumOf(const std::map<std::string, ControlEntry>& by_instance, const RolloutSpec* spec = nullptr);
 
 struct RolloutStatus {
   enum class State : uint8_t {
@@ -53,6 +54,8 @@ struct RolloutStatus {
 bool IsUnderWay(const GenerationRecord& record);
 // The events that the guards of a rollout count, without their limits: counts by others cannot be added.
 std::string CountedAs(const RolloutSpec& spec);
+// The name under which it stands in ControlEntry::guards of kCounts.
+inline constexpr const char* kCountedAs = "counted as";
 const char* NameOf(RolloutStatus::State state);  // "running", "held", "awaits_person", "inconclusive", "breached"
 
 // Nothing: no rollout of the model is under way. `counts`: of its newest generation. `instances`: that judge by

@@ -91,7 +91,7 @@ std::optional<RolloutStatus> RolloutIn(const ControlState& state, const PlanMode
   CountsByNode counts;
   if (by_instance != nullptr) {
     // What cannot be read does not keep a person from looking and deciding.
-    if (auto sum = SumOf(*by_instance); sum.ok()) counts = std::move(sum).value();
+    if (auto sum = SumOf(*by_instance, &SpecOf(model)); sum.ok()) counts = std::move(sum).value();
   }
   const int instances = by_instance == nullptr ? 1 : std::max(1, static_cast<int>(by_instance->size()));
   return RolloutOf(state, model.name, SpecOf(model), counts, instances, now_ms);

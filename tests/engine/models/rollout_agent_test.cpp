@@ -267,6 +267,19 @@ TEST(RolloutAgent, ACandidateThatKillsTheProcessIsGivenUpBeforeTheFirstBatch) {
   EXPECT_TRUE(other.agent->HasCandidate("score"));
 }
 
+TEST(RolloutAgent, WhatIsReplayedBesideARolloutIsNotCounted) {
+  RolloutRig rig;
+  Instance beside(rig.shared, "0", true, {.rollout = rig.rollout});
+  ASSERT_TRUE(beside.agent->Begin(beside.cancel).ok());
+  const GenerationId shadow = rig.first().agent->active();
+  EXPECT_EQ(beside.agent->active(), shadow);
+  EXPECT_NE(rig.first().agent->Rules("score", shadow), nullptr);
+  EXPECT_EQ(beside.agent->Rules("score", shadow), nullptr);
+  EXPECT_TRUE(rig.first().agent->HasCandidate("score"));
+  EXPECT_FALSE(beside.agent->HasCandidate("score"));
+  EXPECT_EQ(beside.agent->Rollouts().size(), 1U);
+}
+
 TEST(RolloutAgent, ARolloutThatIsUnderWayIsNotBegunAgain) {
   RolloutRig rig;
   Instance& a = rig.first();

@@ -369,6 +369,11 @@ TEST(RolloutJudge, TheSumOfTheInstancesIsTheSumOfTheirCounts) {
   EXPECT_EQ(mine.SumOf(2).counts.at("score").paired(), 600);
   EXPECT_EQ(mine.SumOf(1).counts.size(), 0U);
 
+  RolloutSpec edited = spec;
+  edited.guards[0].what = What::kNan;
+  EXPECT_EQ(SumOf(entries, &spec)->size(), 2U);
+  EXPECT_EQ(SumOf(entries, &edited)->size(), 0U);
+
   entries["b"].counts["score"] = "damaged";
   EXPECT_EQ(SumOf(entries).status().code(), Code::kInvalid);
   entries["b"].number = 10;
