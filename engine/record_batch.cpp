@@ -63,6 +63,7 @@ void RecordBatch::Clear(size_t column_count, size_t stage_count) {
   source_errors.clear();
   columns.resize(column_count);
   stages.resize(stage_count);
+  for (StageRows& stage : stages) stage.arms.clear();
   text.Clear();
 }
 
@@ -86,6 +87,7 @@ void RecordBatch::PrepareStage(StageId id) {
   stage.calls.clear();
   stage.version.clear();
   stage.versions.clear();
+  stage.arms.clear();
   stage.retried = 0;
   stage.dead_lettered = 0;
   stage.tally.clear();

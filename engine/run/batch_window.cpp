@@ -99,9 +99,7 @@ void BatchWindow::Unpark() {
 void BatchWindow::Await(Flight& flight) {
   if (flight.waits || flight.done.load(std::memory_order_acquire)) return;
   const LaneClock::Spell crew(&meter_.clock(), LaneState::kCrew, parts_.worker->costliest());
-  place_ = Place::kParked;
-  flight.done.wait(false);
-  Unpark();
+  Park([&] { flight.done.wait(false); });
 }
 
 void BatchWindow::Compute(Flight& flight, PlanWorker& worker) {
@@ -119,9 +117,7 @@ void BatchWindow::Compute(Flight& flight, PlanWorker& worker) {
 }
 
 void BatchWindow::ComputeHere(Flight& flight) {
-  place_ = Place::kParked;
-  Compute(flight, *parts_.worker);
-  Unpark();
+  Park([&] { Compute(flight, *parts_.worker); });
 }
 
 void BatchWindow::Pace(const Flight& flight) {

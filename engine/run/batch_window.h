@@ -73,6 +73,14 @@ class BatchWindow {
   // At the end of the lane, after WaitForAll(): gives the batches back to their source.
   void Clear();
 
+  // Calls `work`, which changes nothing of the lane and may never return: TakeOver() is possible meanwhile.
+  template <typename Work>
+  void Park(Work work) {
+    place_ = Place::kParked;
+    work();
+    Unpark();
+  }
+
   // From another thread, when a call in this window never returns. True: the lane's thread is parked for good, and the
   // caller may do its work in its place. False: it is at work, or was taken over before.
   bool TakeOver();
@@ -81,8 +89,8 @@ class BatchWindow {
   const std::deque<std::shared_ptr<Flight>>& flights() const { return flights_; }
 
  private:
-  // What the lane's thread does. It is kParked while it computes, or waits for a batch; then it changes nothing of the
-  // lane until it has moved the place on, which it cannot once another thread has set kTaken.
+  // What the lane's thread does. It is kParked while it computes, or waits for a batch: in Park(). Then it changes
+  // nothing of the lane until it has moved the place on, which it cannot once another thread has set kTaken.
   enum class Place : uint8_t { kMoving, kParked, kTaken };
 
   void Compute(Flight& flight, PlanWorker& worker);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/generation.h"
 #include "engine/restart/failure.h"
 #include "engine/run/attempts.h"
 #include "engine/run/ledger.h"
@@ -16,7 +17,11 @@ inline constexpr int kMostCrashes = 3;
 // The process before this one died: counts its calls in the ledger. A failure (without plan and time) when
 // a stage died kMostCrashes times in a row over records that begin at the same position; before that, `warn` gets a
 // line for each call that the process died in.
-Result<std::optional<Failure>> BlameCrash(const AttemptSlots& slots, Ledger& ledger,
+//
+// Where the model of a stage has a candidate, the process counts as dead in it wherever it was in the input, and at
+// kMostCrashes the candidate is given up, and the stage counts from 0. `generations` may be null. kUnavailable: it
+// cannot be given up now.
+Result<std::optional<Failure>> BlameCrash(const AttemptSlots& slots, Ledger& ledger, Generations* generations,
                                           const std::function<void(const std::string&)>& warn);
 
 }  // namespace anabranch

@@ -38,7 +38,8 @@ Lane::Lane(RunShared& shared, Parts parts)
       witness_(shared.ledger, shared.clock, shared.warn, parts_.source_id, *parts_.partitions,
                parts_.source->position_owner()),
       patience_(*parts_.source, writer_, window_, meter_, shared.stop, shared.plan.batch),
-      open_(shared.plan.epoch, shared.clock, writer_, patience_, meter_, shared.lane_bytes,
+      arms_(shared.plan, shared.generations),
+      open_(shared.plan.epoch, shared.clock, writer_, patience_, meter_, arms_, shared.lane_bytes,
             ShowAtCommit(parts_.committers)),
       assignment_(shared, parts_, writer_, witness_, patience_),
       switches_(shared.generations, parts_, writer_, shared.stop),
@@ -194,6 +195,7 @@ Status Lane::HandOver() {
   if (flight->kept && flight->last_part) feed_.NoteReleased();
   if (flight->switches) switches_.Computed(*flight->switches);
   PassNoticesOn(batch);
+  CompareArms(batch);
   batch.encoded = writer_.TakeSpare();
   window_.Recycle(std::move(flight->batch));
   return Status::Ok();
@@ -216,6 +218,17 @@ void Lane::PassNoticesOn(const RecordBatch& batch) {
     const std::string& notice = batch.stages[stage].notice;
     if (!notice.empty()) shared_.warn("node \"" + shared_.plan.StageName(stage) + "\": " + notice);
   }
+}
+
+// Nobody waits for it but the rows that come next. What fails there costs figures, never a row.
+void Lane::CompareArms(RecordBatch& batch) {
+  if (shared_.generations == nullptr || batch.complete || batch.restored) return;
+  Status status;
+  window_.Park([&] { status = parts_.worker->RunAfterHandOver(batch); });
+  if (!status.ok() && !std::exchange(unseen_said_, true)) {
+    shared_.warn(status.message() + ": these rows are not compared. This is said once");
+  }
+  arms_.Count(batch);
 }
 
 Status Lane::OnIdle() {
@@ -368,6 +381,7 @@ Status Lane::DropOpen() {
   open_.Forget();
   RETURN_IF_ERROR(writer_.AbandonOpen());
   counts_.TakeBack();
+  arms_.Forget();
   window_.Drop();
   ForgetKept();
   return Status::Ok();
@@ -395,6 +409,7 @@ void Lane::OnCommitted(const EpochEnd& end, int64_t rows) {
   }
   witness_.Committed(end.positions);
   switches_.Committed(end.positions);
+  arms_.Committed();
 }
 
 // Results that are kept on the way only save work: what cannot be kept is reported, and will be computed again.

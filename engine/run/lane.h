@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/restart/failure.h"
+#include "engine/run/arm_counting.h"
 #include "engine/run/assignment.h"
 #include "engine/run/away_part.h"
 #include "engine/run/batch_window.h"
@@ -104,6 +105,7 @@ class Lane {
 
   void CommitComplete(Status* status);
   void PassNoticesOn(const RecordBatch& batch);
+  void CompareArms(RecordBatch& batch);
   void ForgetKept();
   void TellKept(const std::vector<KeptHeader::Range>& committed);
 
@@ -117,6 +119,7 @@ class Lane {
   KeptFeed feed_;
   PositionWitness witness_;
   Patience patience_;
+  ArmCounting arms_;
   OpenEpoch open_;
   Assignment assignment_;
   Switches switches_;
@@ -126,6 +129,7 @@ class Lane {
   uint64_t sequence_ = 0;
   int64_t commit_began_ns_ = 0;  // writer's thread; only where somebody looks
   bool refused_said_ = false;
+  bool unseen_said_ = false;
   std::atomic<bool> joined_{false};
   EpochWriter writer_;  // last: its thread uses the members above
 };

@@ -30,6 +30,7 @@ Status OpenEpoch::Close() {
   if (empty()) return Status::Ok();
   meter_.NoteEpoch(rows_, clock_.NowNs() - since_ns_);
   Forget();
+  arms_.Closed();
   return patience_.Try([this] { return writer_.CloseEpoch(); });
 }
 

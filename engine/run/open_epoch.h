@@ -6,6 +6,7 @@
 #include "engine/clock.h"
 #include "engine/encoded.h"
 #include "engine/plan.h"
+#include "engine/run/arm_counting.h"
 #include "engine/run/epoch_writer.h"
 #include "engine/run/lane_meter.h"
 #include "engine/run/patience.h"
@@ -23,12 +24,13 @@ class OpenEpoch {
   // All outlive it. `shows_at_commit`: some target's readers see rows only after a commit. `lane_bytes`: as in
   // RunShared.
   OpenEpoch(const EpochLimits& limits, const Clock& clock, EpochWriter& writer, Patience& patience, LaneMeter& meter,
-            size_t lane_bytes, bool shows_at_commit)
+            ArmCounting& arms, size_t lane_bytes, bool shows_at_commit)
       : limits_(limits),
         clock_(clock),
         writer_(writer),
         patience_(patience),
         meter_(meter),
+        arms_(arms),
         lane_bytes_(lane_bytes),
         shows_at_commit_(shows_at_commit) {}
 
@@ -58,6 +60,7 @@ class OpenEpoch {
   EpochWriter& writer_;
   Patience& patience_;
   LaneMeter& meter_;
+  ArmCounting& arms_;
   const size_t lane_bytes_;
   const bool shows_at_commit_;
 

@@ -110,6 +110,7 @@ class Pipeline::Core {
   LaneGroup lanes_;
   std::atomic<int64_t> begin_ns_{0};  // 0: no lane has started
   bool restarting_ = false;           // supervisor
+  bool ends_as_crash_ = false;        // supervisor: the next process is to count what this one is stuck in
   RunSummary summary_;                // Start(), then the supervisor; anybody once the state is kEnded or kStuck
 
   mutable Mutex mutex_;
@@ -201,7 +202,7 @@ Status Pipeline::Core::OpenAttempts(size_t slots) {
   ASSIGN_OR_RETURN(attempts_, mode_->OpenAttempts(options_.state_dir, slots));
   guards_.attempts = attempts_.get();
   if (!ledger_->crashed()) return Status::Ok();
-  ASSIGN_OR_RETURN(summary_.failure, BlameCrash(*attempts_, ledger_->ledger(), shared_.warn));
+  ASSIGN_OR_RETURN(summary_.failure, BlameCrash(*attempts_, ledger_->ledger(), options_.generations, shared_.warn));
   if (!summary_.failure) return Status::Ok();
   attempts_->Clear();
   summary_.not_recorded = ledger_->End(&summary_, false);
@@ -230,6 +231,7 @@ void Pipeline::Core::Supervise() {
     SettleRestart();
   }
   lanes_.Collect(&summary_);
+  if (ends_as_crash_) summary_.failure.reset();
   if (summary_.failure) guards_.NoteBreakers(plan_, &*summary_.failure);
   if (!summary_.stuck) summary_.totals = Snapshot();
   Record(input_ended);
@@ -285,6 +287,13 @@ bool Pipeline::Core::FindStuck() {
     summary_.status = {Code::kRetry, late + ", then it came back: run it again"};
     return false;
   }
+  const Generations* const generations = mode_->has_history() ? options_.generations : nullptr;
+  if (generations != nullptr && generations->HasCandidate(call.stage)) {
+    ends_as_crash_ = true;
+    summary_.status = {Code::kRetry, stuck.message() + ". Its model has a new version under way: run it again; after " +
+                                         std::to_string(kMostCrashes) + " times in a row that is rolled back"};
+    return true;
+  }
   summary_.status = stuck;
   attempts_->Clear();
   return true;
@@ -298,6 +307,7 @@ void Pipeline::Core::WaitForLanes(size_t left, int64_t at_most_ns) {
 
 void Pipeline::Core::Record(bool input_ended) {
   Status noted = ledger_->Note(summary_.totals);
+  if (ends_as_crash_) return;
   Status ended = ledger_->End(&summary_, input_ended);
   if (summary_.failure && !ended.ok()) {
     summary_.not_recorded = ended;

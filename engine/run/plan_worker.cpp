@@ -121,14 +121,23 @@ Status PlanWorker::Run(RecordBatch& batch, BranchRunner* branches) {
 }
 
 Status PlanWorker::RunAfterHandOver(RecordBatch& batch) {
+  Status first;
+  bool worked = false;
   for (auto stage = StageId(plan_.sources.size()); stage < plan_.stages(); ++stage) {
     Node* node = stages_[stage].node.get();
     if (node == nullptr || !node->works_after() || !InBatch(batch, stage)) continue;
-    const StageRows& rows = batch.stages[stage];
-    const NodeRun run{batch, stage, rows.active, rows.active_count, std::numeric_limits<int64_t>::max()};
-    RETURN_IF_ERROR(node->AfterHandOver(run));
+    StageRows& rows = batch.stages[stage];
+    if (!rows.done || rows.reused || rows.active_count == 0 || batch.give_up == stage) continue;
+    worked = true;
+    const int64_t now = clock_.NowNs();
+    if (context_.lane != nullptr) context_.lane->Busy(stage, now);
+    Status status = CallAfterHandOver(context_, *node, batch, stage, now);
+    if (status.ok()) continue;
+    rows.arms.clear();
+    if (first.ok()) first = status.WithContext("node \"" + plan_.node(stage).id + "\"");
   }
-  return Status::Ok();
+  if (worked && context_.lane != nullptr) context_.lane->Busy(context_.lane->source(), clock_.NowNs());
+  return first;
 }
 
 Status PlanWorker::RunBatch(RecordBatch& batch, BranchRunner* branches) {

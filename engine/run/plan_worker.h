@@ -57,7 +57,8 @@ class PlanWorker {
   StageEnd RunStage(RecordBatch& batch, StageId stage);
 
   // Of a batch whose results were handed over: lets nodes do what no result shows (Node::AfterHandOver). The lane's own
-  // worker, on the lane's thread; the batch is whole. A call that never returns ends as one of RunStage() does.
+  // worker, on the lane's thread; the batch is whole. A call that never returns ends as one of RunStage() does. A stage
+  // that failed has no StageRows::arms then; the Status names the first one.
   Status RunAfterHandOver(RecordBatch& batch);
 
   // Null (at first): nothing is kept on the way. Outlives the worker.

@@ -20,6 +20,19 @@ constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 
 bool Transient(const Status& status) { return status.code() == Code::kRetry || status.code() == Code::kTimedOut; }
 
+// A call that the next process, or the watchdog of this one, knows of while it lasts.
+struct WatchedCall {
+  WatchedCall(const CallContext& context, const PlanNode& node, const RecordBatch& batch, int64_t now_ns)
+      : deadline(node.timeout_ns > 0 ? now_ns + node.timeout_ns : kNoDeadline),
+        due(context.slot != nullptr ? context.slot->due_ns() : nullptr),
+        scope(context.slot, node.id, batch.partitions->at(batch.partition.front()), batch.offset.front(), now_ns,
+              deadline) {}
+
+  const int64_t deadline;
+  std::atomic<int64_t>* const due;
+  const AttemptScope scope;
+};
+
 class StageCall {
  public:
   StageCall(const CallContext& context, Callee callee, RecordBatch& batch, StageId stage)
@@ -100,19 +113,16 @@ class StageCall {
 
   // One call with some of the active rows.
   Status Call(std::span<const uint8_t> active, uint32_t count, int64_t now_ns) {
-    const int64_t deadline = node_.timeout_ns > 0 ? now_ns + node_.timeout_ns : kNoDeadline;
-    const AttemptScope scope(context_.slot, node_.id, batch_.partitions->at(batch_.partition.front()),
-                             batch_.offset.front(), now_ns, deadline);
+    const WatchedCall call(context_, node_, batch_, now_ns);
     if (Status fault = FaultStatus("stage.call", node_.id, count); !fault.ok()) {
       fault_ = true;
       return fault;
     }
-    std::atomic<int64_t>* due = context_.slot != nullptr ? context_.slot->due_ns() : nullptr;
-    const NodeRun run{batch_, stage_, active, count, deadline, due};
+    const NodeRun run{batch_, stage_, active, count, call.deadline, call.due};
     Status status = Guarded([&] {
       return callee_.node != nullptr ? callee_.node->Process(run) : callee_.encoder->Encode(batch_, active, &encoded());
     });
-    return status.ok() && deadline != kNoDeadline ? InTime(now_ns, deadline) : status;
+    return status.ok() && call.deadline != kNoDeadline ? InTime(now_ns, call.deadline) : status;
   }
 
   // A node that fails late rows by itself has had its say: what it finished counts.
@@ -207,6 +217,13 @@ class StageCall {
 
 StageEnd CallStage(const CallContext& context, Callee callee, RecordBatch& batch, StageId stage, int64_t now_ns) {
   return StageCall(context, callee, batch, stage).Run(now_ns);
+}
+
+Status CallAfterHandOver(const CallContext& context, Node& node, RecordBatch& batch, StageId stage, int64_t now_ns) {
+  const WatchedCall call(context, context.plan.node(stage), batch, now_ns);
+  const StageRows& rows = batch.stages[stage];
+  const NodeRun run{batch, stage, rows.active, rows.active_count, call.deadline, call.due};
+  return Guarded([&] { return node.AfterHandOver(run); });
 }
 
 }  // namespace anabranch

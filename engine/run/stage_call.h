@@ -48,4 +48,8 @@ struct CallContext {
 // quarter of the batch are bad (after exhausted retries: more than one), or only one row is active, it is the stage.
 StageEnd CallStage(const CallContext& context, Callee callee, RecordBatch& batch, StageId stage, int64_t now_ns);
 
+// Calls Node::AfterHandOver() of a stage that is done, once, under the node's timeout: a call that never returns ends
+// the process as one of CallStage() does.
+Status CallAfterHandOver(const CallContext& context, Node& node, RecordBatch& batch, StageId stage, int64_t now_ns);
+
 }  // namespace anabranch

@@ -2,7 +2,6 @@
 #include "engine/run/attempts.h"
 
 #include <signal.h>
-#include <sys/wait.h>
 
 #include <atomic>
 #include <fstream>
@@ -24,19 +23,6 @@ class Attempts : public WorkerTest {
     auto opened = AttemptSlots::Open(folder, n);
     EXPECT_TRUE(opened.ok()) << opened.status().message();
     return std::move(opened).value();
-  }
-
-  // Runs `body` in a process of its own and answers the signal that ended it.
-  template <typename Body>
-  static int SignalOf(Body body) {
-    const pid_t child = fork();
-    if (child == 0) {
-      body();
-      _exit(0);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   }
 
   std::string folder;

@@ -93,13 +93,6 @@ TEST_F(PipelineTest, AStageThatStopsIsItsFailure) {
   EXPECT_EQ(pipeline.Finish().status.code(), Code::kStage);
 }
 
-// A hundred times as fast as time.
-class FastClock : public Clock {
- public:
-  int64_t NowNs() const override { return Clock::Real().NowNs() * 100; }
-  int64_t WallMs() const override { return Clock::Real().WallMs(); }
-};
-
 // The plan, the registry and what the node waits for live on: the stuck thread still uses them.
 TEST_F(PipelineTest, ANodeThatNeverReturnsLeavesItStuckAndTheProcessAlive) {
   static const FastClock fast;

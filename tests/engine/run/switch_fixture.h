@@ -60,6 +60,20 @@ class FakeGenerations : public Generations {
     known = std::max(known, scoring.generation);
   }
 
+  std::shared_ptr<const ArmRules> Rules(std::string_view, GenerationId generation) const override {
+    return rules ? rules(generation) : nullptr;
+  }
+  void Counted(std::string_view, GenerationId generation, const ArmCounts& counts) override {
+    counted(generation, counts);
+  }
+  bool HasCandidate(std::string_view) const override { return give_up != nullptr; }
+  Result<bool> GiveUpCandidate(std::string_view, const std::string& why) override { return give_up(why); }
+
+  // Of generations with several arms; set before a run.
+  std::function<std::shared_ptr<const ArmRules>(GenerationId)> rules;
+  std::function<void(GenerationId, const ArmCounts&)> counted;
+  std::function<Result<bool>(const std::string& why)> give_up;  // empty: no node has a candidate
+
   // The next generation scores from now on, in these partitions only from these positions on.
   GenerationId Activate(std::map<SourcePartition, int64_t> positions = {}) {
     const MutexLock lock(mutex_);
