@@ -53,8 +53,12 @@ bool IsOutputEvent(const RolloutSpec::Guard& guard, const ComparedValue& a, cons
 
 }  // namespace
 
-void ArmCounting::Count(const RecordBatch& batch) {
+void ArmCounting::Count(const RecordBatch& batch, const WrittenRows& written) {
   if (generations_ == nullptr || batch.complete || batch.restored) return;
+  const auto begins_below = [&](const PositionRange& range) {
+    return written.IsEverywhere(range.partition, range.first);
+  };
+  written_ = std::ranges::any_of(batch.positions, begins_below) ? &written : nullptr;
   for (StageId stage = 0; stage < batch.stages.size(); ++stage) {
     for (const auto& arms : batch.stages[stage].arms) {
       if (arms != nullptr) CountArms(batch, stage, *arms);
@@ -76,6 +80,11 @@ ArmCounting::Counter& ArmCounting::CounterOf(Place place) {
   return counter;
 }
 
+bool ArmCounting::IsCounted(const RecordBatch& batch, const ArmScores& arms, uint32_t row, size_t arm_count) const {
+  if (arms.drawn[row] >= arm_count) return false;
+  return written_ == nullptr || !written_->IsEverywhere(batch.partition[row], batch.offset[row]);
+}
+
 void ArmCounting::CountArms(const RecordBatch& batch, StageId stage, const ArmScores& arms) {
   Counter& counter = CounterOf({stage, arms.generation});
   if (counter.rules == nullptr) return;
@@ -86,9 +95,9 @@ void ArmCounting::CountArms(const RecordBatch& batch, StageId stage, const ArmSc
   const StageRows& rows = batch.stages[stage];
   bool paired = false;
   for (uint32_t row = 0; row < arms.drawn.size(); ++row) {
-    const uint8_t drawn = arms.drawn[row], answered = arms.answered[row];
-    if (drawn >= rules.arms) continue;
-    counter.open->drawn[drawn] += 1;
+    if (!IsCounted(batch, arms, row, rules.arms)) continue;
+    const uint8_t answered = arms.answered[row];
+    counter.open->drawn[arms.drawn[row]] += 1;
     if (answered < rules.arms && rows.outcome[row] == Outcome::kOk) counter.open->answered[answered] += 1;
     paired = paired || arms.paired[row] != 0;
   }
@@ -106,7 +115,7 @@ void ArmCounting::CountPairs(const RecordBatch& batch, const StageRows& rows, co
   pair_.b_ns = arms.second_ns;
   timed_ = false;
   for (uint32_t row = 0; row < arms.paired.size(); ++row) {
-    if (arms.paired[row] == 0 || arms.drawn[row] >= rules.arms) continue;
+    if (arms.paired[row] == 0 || !IsCounted(batch, arms, row, rules.arms)) continue;
     id_.clear();
     AppendRecordId(batch.partitions->at(batch.partition[row]), batch.offset[row], &id_);
     segment_.clear();

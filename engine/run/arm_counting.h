@@ -15,6 +15,7 @@
 #include "engine/plan.h"
 #include "engine/record_batch.h"
 #include "engine/run/compared_cells.h"
+#include "engine/run/written_rows.h"
 #include "engine/strategy/arm_counts.h"
 #include "engine/strategy/arm_rules.h"
 
@@ -34,9 +35,9 @@ class ArmCounting {
   // `generations` may be null. Both outlive it.
   ArmCounting(const Plan& plan, Generations* generations) : plan_(plan), generations_(generations) {}
 
-  // The batch is in the epoch that is open now, or was in one before. Rows that were taken up from kept results are not
-  // counted.
-  void Count(const RecordBatch& batch);
+  // The batch is in the epoch that is open now, or was in one before. Rows that were taken up from kept results, and
+  // those that all targets had before, are not counted.
+  void Count(const RecordBatch& batch, const WrittenRows& written);
   // The open epoch is about to be closed.
   void Closed();
   // What was counted since the last commit is computed again.
@@ -58,6 +59,7 @@ class ArmCounting {
   };
 
   Counter& CounterOf(Place place);
+  bool IsCounted(const RecordBatch& batch, const ArmScores& arms, uint32_t row, size_t arm_count) const;
   void CountArms(const RecordBatch& batch, StageId stage, const ArmScores& arms);
   void CountPairs(const RecordBatch& batch, const StageRows& rows, const ArmScores& arms, Counter* counter);
   void ReadPair(const RecordBatch& batch, const StageRows& rows, const ArmScores& arms, uint32_t row,
@@ -71,6 +73,7 @@ class ArmCounting {
   const Plan& plan_;
   Generations* const generations_;
   std::map<Place, Counter> counters_;
+  const WrittenRows* written_ = nullptr;  // while a batch is counted, where some of its rows were written before
   // Of the row that is counted.
   ComparedRow pair_;
   std::string id_, segment_;

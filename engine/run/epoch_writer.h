@@ -50,6 +50,8 @@ class EpochWriter {
   // Committer::MoveProgress; rows from `next` on are written again. While the writer is idle.
   Status MoveProgress(size_t i, std::span<const PartitionId> partitions, std::span<const int64_t> next);
   size_t committers() const { return committers_.size(); }
+  // Lane thread.
+  const WrittenRows& written() const { return written_; }
   // What committer `i` answered when Progress() was called last.
   const std::vector<TargetProgress>& progress(size_t i) const { return progress_[i]; }
 

@@ -228,7 +228,7 @@ void Lane::CompareArms(RecordBatch& batch) {
   if (!status.ok() && !std::exchange(unseen_said_, true)) {
     shared_.warn(status.message() + ": these rows are not compared. This is said once");
   }
-  arms_.Count(batch);
+  arms_.Count(batch, writer_.written());
 }
 
 Status Lane::OnIdle() {

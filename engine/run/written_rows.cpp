@@ -32,6 +32,16 @@ void WrittenRows::Move(std::span<const PartitionId> partitions, std::span<const 
   }
 }
 
+bool WrittenRows::IsEverywhere(PartitionId partition, int64_t offset) const {
+  bool any = false;
+  for (TargetId target(size_t{0}); target < next_.size(); ++target) {
+    if (next_[target].empty()) continue;  // not a target of this lane
+    if (!Has(target, partition, offset)) return false;
+    any = true;
+  }
+  return any;
+}
+
 bool WrittenRows::IsThere(const EncodedBatch& batch, TargetId target, const EncodedRows::Row& row) const {
   const auto [partition, offset] = batch.ReadAt(row);
   return Has(target, partition, offset) &&

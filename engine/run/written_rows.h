@@ -25,6 +25,9 @@ class WrittenRows {
   // An operator decided where the source continues: `targets` were moved to `next`, also back.
   void Move(std::span<const PartitionId> partitions, std::span<const int64_t> next,
             const std::vector<TargetProgress>& targets);
+  // The row is durable in each target that says how far it is, and there is one. What was read below is read again only
+  // because source positions are behind.
+  bool IsEverywhere(PartitionId partition, int64_t offset) const;
   // Removes the rows of `batch` that their target has; where memory is short it throws, and `batch` is untouched. Only
   // partitions that the batch completes count: a row with another place is not judged. Their bytes stay. `whole` gets
   // all rows of the targets that lost some, by TargetId; it stays empty when nothing was dropped.

@@ -47,6 +47,7 @@ class ArmsOfABatch : public ::testing::Test {
     }
     batch.PrepareStages();
     batch.stages[score].outcome.assign(n, Outcome::kOk);
+    batch.positions = {{id, 0, n}};
     arms = std::make_shared<ArmScores>();
     arms->generation = kGeneration;
     arms->drawn.assign(n, 1);
@@ -90,7 +91,7 @@ class ArmsOfABatch : public ::testing::Test {
 
   ArmCounts CountOnce() {
     ArmCounting counting(plan.plan(), &generations);
-    counting.Count(batch);
+    counting.Count(batch, written);
     counting.Closed();
     reported.clear();
     counting.Committed();
@@ -104,6 +105,7 @@ class ArmsOfABatch : public ::testing::Test {
   SourceTable partitions;
   FakeGenerations generations;
   ArmRules rules;
+  WrittenRows written;
   RecordBatch batch;
   std::shared_ptr<ArmScores> arms;
   std::vector<ArmCounts> reported;
@@ -220,13 +222,13 @@ TEST_F(ArmsOfABatch, OnlyCommittedRowsAreReportedAndRulesAreAskedForOnce) {
   ArmCounting counting(plan.plan(), &generations);
   counting.Committed();
   Fill(3);
-  counting.Count(batch);
-  counting.Count(batch);
+  counting.Count(batch, written);
+  counting.Count(batch, written);
   counting.Committed();
   EXPECT_TRUE(reported.empty()) << "the epoch is open";
   counting.Closed();
   Fill(1);
-  counting.Count(batch);
+  counting.Count(batch, written);
   counting.Closed();
   counting.Closed();  // nothing was counted
   counting.Committed();
@@ -239,9 +241,9 @@ TEST_F(ArmsOfABatch, OnlyCommittedRowsAreReportedAndRulesAreAskedForOnce) {
   EXPECT_EQ(reported.size(), 2U);
   EXPECT_EQ(asked, 1);
 
-  counting.Count(batch);
+  counting.Count(batch, written);
   counting.Closed();
-  counting.Count(batch);
+  counting.Count(batch, written);
   counting.Forget();
   counting.Closed();
   counting.Committed();
@@ -249,27 +251,39 @@ TEST_F(ArmsOfABatch, OnlyCommittedRowsAreReportedAndRulesAreAskedForOnce) {
   EXPECT_EQ(reported.size(), 2U) << "all was forgotten";
 }
 
+TEST_F(ArmsOfABatch, RowsThatAllTargetsHadBeforeAreNotCountedAgain) {
+  Fill(10);
+  const PartitionId ids[] = {batch.partition[0]};
+  written.Learn(ids, {{TargetId{0}, {6}}});
+  EXPECT_EQ(CountOnce().paired(), 4);
+  written.Learn(ids, {{TargetId{2}, {3}}});
+  EXPECT_EQ(CountOnce().paired(), 7) << "one target has less";
+  EXPECT_EQ(CountOnce().rows(), 7);
+  written.Learn(ids, {{TargetId{2}, {kNoPosition}}});
+  EXPECT_EQ(CountOnce().paired(), 10) << "one target has nothing";
+}
+
 TEST_F(ArmsOfABatch, WhatIsNoCountedBatchIsNotCounted) {
   ArmCounting counting(plan.plan(), &generations);
   Fill(3);
   batch.restored = true;
-  counting.Count(batch);
+  counting.Count(batch, written);
   batch.restored = false;
   batch.complete = true;
-  counting.Count(batch);
+  counting.Count(batch, written);
   batch.complete = false;
   EXPECT_EQ(asked, 0);
   arms->generation = GenerationId{8};  // without rules
-  counting.Count(batch);
+  counting.Count(batch, written);
   arms->generation = kGeneration;
   arms->drawn.assign(3, ArmScores::kNoArm);
-  counting.Count(batch);
+  counting.Count(batch, written);
   counting.Closed();
   counting.Committed();
   ASSERT_EQ(reported.size(), 1U);
   EXPECT_EQ(reported[0].rows() + reported[0].paired(), 0);
   ArmCounting none(plan.plan(), nullptr);
-  none.Count(batch);
+  none.Count(batch, written);
   none.Closed();
   none.Committed();
 
@@ -317,7 +331,7 @@ TEST_F(ArmsOfABatch, CostLessThanAModel) {
   double least = 1e9;
   for (int run = 0; run < 50; ++run) {
     const auto begin = std::chrono::steady_clock::now();
-    counting.Count(batch);
+    counting.Count(batch, written);
     const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
     least = std::min(least, took.count() / 1000);
     counting.Closed();
