@@ -286,7 +286,7 @@ void ReadFeatures(const Json& json, PackageFeatures* features, std::vector<Packa
   if (features->order.empty()) members.Fault("order", "names no feature; list what feeds the model");
 }
 
-bool IsCount(const Json& value) { return value.is_number_unsigned() && value <= INT64_MAX; }
+bool IsCount(const Json& value) { return value.is_number_unsigned() && value.get<uint64_t>() <= INT64_MAX; }
 
 PackageReference::Output ReadReferenceOutput(const std::string& selection, const Json& json,
                                              std::vector<PackageFault>* faults) {
@@ -303,8 +303,8 @@ PackageReference::Output ReadReferenceOutput(const std::string& selection, const
                                    [](const Json& v) { return v.is_array() && std::ranges::all_of(v, IsCount); });
   if (counts == nullptr || edges == nullptr) return output;
   if (counts->size() != edges->size() + 1) {
-    members.Fault("counts", "has " + std::to_string(counts->size()) + " numbers; " + std::to_string(edges->size()) +
-                                " edges make " + std::to_string(edges->size() + 1) + " bins");
+    members.Fault("counts", "has " + std::to_string(counts->size()) + " numbers, not " +
+                                std::to_string(edges->size() + 1) + ": one for each bin, one more than \"edges\"");
     return output;
   }
   output.counts = counts->get<std::vector<int64_t>>();

@@ -36,10 +36,16 @@ NodeKind::Spec MakeSpec() {
       "flow. Every version gets the same columns and makes the same columns. With `\"features\": \"package\"` the "
       "expressions of its `features.json` make the model's features of the columns that the node can read; they stay "
       "inside the node. Vectors of class probabilities keep the order of the version that the file names, whatever "
-      "order the classes have in another version. `@version` is the version that scored the record, `@generation` the "
-      "number of the change that made it the one (docs/model-packages.md); a record that has no result has neither. "
-      "`@feature.NAME` "
-      "shows a feature that the package makes.";
+      "order the classes have in another version. `@feature.NAME` shows a feature that the package makes.\n\n"
+      "`@version` is the version that scored the record, `@generation` the number of the change that made it the one "
+      "(docs/models-on-the-stream.md). In a canary or a bandit, a record draws one of several versions by its key, or "
+      "by its ID if it has no key. If that version fails the record, the serving version answers it: `@arm` is the "
+      "version that the record drew, `@version` the one that answered. `@propensity` is the probability with which it "
+      "drew `@arm`; where nothing is drawn, 1. A record that has no result has none of them.\n\n"
+      "Of a canary, both versions score the records that the candidate answers, within the same `timeout_ms`: the "
+      "candidate may take half of it. A shadow scores after the results were handed over, so it delays none of them. "
+      "What is compared: texts, flags and integers as labels, floats as numbers, each element of a vector of at most "
+      "100 floats as a number.";
   spec.fields = {
       {"model", Shape::String(), true, "", "the model's name in the topology's `models` section"},
       {"features",
@@ -50,7 +56,7 @@ NodeKind::Spec MakeSpec() {
        "as the model's package says"},
       {"outputs", Shape::Map(Shape::String(), true), true, "",
        "new column → model output, e.g. \"probabilities[1]\" or \"output_probability['spam']\"; of a model with "
-       "versions also \"@version\", \"@generation\" and \"@feature.NAME\""},
+       "versions also \"@version\", \"@generation\", \"@arm\", \"@propensity\" and \"@feature.NAME\""},
       {"batch",
        Shape::Object({{"max_rows", Shape::Integer(1, 4096), false, "",
                        "rows per model call; if you omit it, the program measures it when it loads the model"}}),

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "engine/models/model_store.h"
+#include "engine/models/package_manifest.h"
 #include "engine/models/package_type.h"
 
 namespace anabranch {
@@ -135,6 +136,50 @@ TEST_F(Packages, EachDamageHasItsReasonAndNoOther) {
   EXPECT_EQ(damaged([&] { Replace(folder / "model.json", "{", "{\"name\": \"gbt\","); }), "manifest model.json");
   EXPECT_EQ(damaged([&] { fs::remove(folder / "model.json"); }), "missing_file model.json");
   EXPECT_EQ(damaged([&] { fs::remove_all(folder); }), "unreadable ");
+}
+
+TEST_F(Packages, AReferenceNamesBinsAndCounts) {
+  Write(root_ / "gbt/reference.json",
+        R"({"outputs": {"p['fraud']": {"edges": [-1, 0.5, 2e3], "counts": [1, 0, 3, 9]}, "p[0]": {"edges": [0]}}})");
+  ASSERT_TRUE(PackFolder(root_ / "gbt").ok());
+  const auto package = Sound(root_ / "gbt");
+  ASSERT_NE(package, nullptr);
+  ASSERT_EQ(package->reference.outputs.size(), 2u);
+  EXPECT_EQ(package->reference.outputs[0].selection, "p['fraud']");
+  EXPECT_EQ(package->reference.outputs[0].edges, (std::vector<double>{-1, 0.5, 2000}));
+  EXPECT_EQ(package->reference.outputs[0].counts, (std::vector<int64_t>{1, 0, 3, 9}));
+  EXPECT_EQ(package->reference.outputs[1].edges, (std::vector<double>{0}));
+  EXPECT_TRUE(package->reference.outputs[1].counts.empty());
+}
+
+TEST_F(Packages, ADamagedReferenceIsAFaultOfItsOwn) {
+  const std::vector<std::pair<std::string, std::string>> damages = {
+      {"{", ""},  // where the parser stops is its own matter
+      {R"({"output": {}})", R"("outputs" is missing)"},
+      {R"({"outputs": {}, "more": 1})", R"("more" is not known)"},
+      {R"({"outputs": {"p": [0.5]}})", R"("outputs.p" is [0.5], not an object)"},
+      {R"({"outputs": {"p": {"counts": [1, 2]}}})", R"("outputs.p.edges" is missing)"},
+      {R"({"outputs": {"p": {"edges": []}}})", R"("outputs.p.edges" is [], not a list of 1 to 1000)"},
+      {R"({"outputs": {"p": {"edges": [1, 1]}}})", R"("outputs.p.edges" is [1,1])"},
+      {R"({"outputs": {"p": {"edges": [1, "2"]}}})", R"("outputs.p.edges" is [1,"2"])"},
+      {R"({"outputs": {"p": {"edges": [1e999]}}})", ""},
+      {R"({"outputs": {"p": {"edges": [1], "counts": [1, 2, 3]}}})", R"(has 3 numbers, not 2: one for each bin)"},
+      {R"({"outputs": {"p": {"edges": [1], "counts": [1, -2]}}})",
+       R"("outputs.p.counts" is [1,-2], not a list of whole)"},
+      {R"({"outputs": {"p": {"edges": [1], "counts": [1, 2.5]}}})", R"("outputs.p.counts" is [1,2.5])"},
+      {R"({"outputs": {"p": {"edges": [1], "counts": [1, 10000000000000000000]}}})", R"("outputs.p.counts" is)"},
+      {R"({"outputs": {"p": {"edges": [1]}, "p": {"edges": [1]}}})", R"(the member "p" occurs twice)"},
+  };
+  for (const auto& [text, message] : damages) {
+    Write(root_ / "gbt/reference.json", text);
+    const Status packed = PackFolder(root_ / "gbt");
+    EXPECT_FALSE(packed.ok()) << text;
+    EXPECT_NE(packed.message().find(message), std::string::npos) << text << "\n" << packed.message();
+    std::vector<PackageFault> faults;
+    ParseReference(text, &faults);
+    ASSERT_EQ(faults.size(), message.find("outputs\" is missing") == std::string::npos ? 1u : 2u) << text;
+    EXPECT_TRUE(faults[0].code == "reference" && faults[0].file == "reference.json") << text;
+  }
 }
 
 TEST_F(Packages, TheSameFilesMakeTheSameTar) {
