@@ -33,6 +33,9 @@ FIRING = {
     "KeptBytes": ([(f"anabranch_kept_bytes{{{T}}}", "90x20"), (f"anabranch_kept_bytes_limit{{{T}}}", "100x20")], "10m",
                   {"instance": "a:1", "job": "j"}, "p keeps almost as much for a restart as it may",
                   "anabranch restart FILE --dry-run", "90%"),
+    "RolloutWaits": ([(f'anabranch_model_rollout_step{{{T},model="gbt",state="breached"}}', "2x30")], "10m",
+                     {"model": "gbt", "state": "breached"}, "The rollout of gbt in p waits for a person: breached",
+                     "anabranch status FILE", "2"),
     "RestartLoop": ([(f"anabranch_start_time_seconds{{{T}}}", "0+60x30")], "30m", {"instance": "a:1", "job": "j"},
                     "p restarts again and again", "anabranch status FILE", "30"),
 }
@@ -53,6 +56,8 @@ WELL = [
     (f'anabranch_record_seconds_bucket{{{T},target="out",from="intake",le="0.1"}}', "0+10x60"),
     (f'anabranch_record_seconds_bucket{{{T},target="out",from="intake",le="+Inf"}}', "0+10x60"),
     (f"anabranch_latency_target_seconds{{{T}}}", "0.1x60"),
+    (f'anabranch_model_rollout_step{{{T},model="gbt",state="running"}}', "1x60"),
+    (f'anabranch_model_rollout_step{{{T},model="gbt",state="awaits_person"}}', "_x30 1x3 _x20"),
     (f"anabranch_kept_bytes{{{T}}}", "10x60"), (f"anabranch_kept_bytes_limit{{{T}}}", "100x60"),
 ]
 

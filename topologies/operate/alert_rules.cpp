@@ -62,6 +62,11 @@ const std::vector<AlertRule>& Rules() {
        "{{ $value | humanizePercentage }} of limits.kept_bytes are in use. Restart the failed stage, or skip its "
        "records.",
        "anabranch restart $F --dry-run"},
+      {"RolloutWaits", "warning", "5m",
+       "max by (topology, model, state) (anabranch_model_rollout_step{state!=\"running\"$T}) > 0",
+       "The rollout of {{ $labels.model }} in {{ $labels.topology }} waits for a person: {{ $labels.state }}",
+       "It is at step {{ $value | humanize }}. Compare the versions, then promote it or roll it back.",
+       "anabranch status $F"},
       {"RestartLoop", "critical", "0m",
        "changes(anabranch_start_time_seconds$S[30m]) > 3 or increase(anabranch_restarts_total$S[30m]) > 3",
        "{{ $labels.topology }} restarts again and again", "It began {{ $value | humanize }} times in 30 minutes.",

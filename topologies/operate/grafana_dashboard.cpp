@@ -177,8 +177,25 @@ DashboardRow ModelsRow() {
            {"Generation",
             "timeseries",
             "short",
-            24,
-            {{"max by (model, version) (anabranch_model_generation$S) or vector(0)", "{{model}}@{{version}}"}}}}};
+            6,
+            {{"max by (model, version) (anabranch_model_generation$S) or vector(0)", "{{model}}@{{version}}"}}},
+           {"Rollout: step",
+            "timeseries",
+            "short",
+            6,
+            {{"max by (model, state) (anabranch_model_rollout_step$S) or vector(0)", "{{model}} {{state}}"}}},
+           {"Rollout: rows by version",
+            "timeseries",
+            "short",
+            6,
+            {{"max by (model, version, arm) (anabranch_model_arm_rows_total$S) or vector(0)",
+              "{{model}}@{{version}} {{arm}}"}}},
+           {"Rollout: guards, share of the limit",
+            "timeseries",
+            "percentunit",
+            6,
+            {{"max by (model, guard) (anabranch_model_guard$S / anabranch_model_guard_limit$S) or vector(0)",
+              "{{model}} {{guard}}"}}}}};
 }
 
 DashboardRow EpochsRow() {

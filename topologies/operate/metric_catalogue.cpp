@@ -152,6 +152,39 @@ void ModelGeneration(const Input& input, Samples& samples) {
   }
 }
 
+void RolloutStep(const Input& input, Samples& samples) {
+  for (const RolloutStatus& each : input.look.rollouts) {
+    samples.Add({each.model, NameOf(each.state)}, static_cast<int64_t>(each.step));
+  }
+}
+
+void ArmRows(const Input& input, Samples& samples) {
+  for (const RolloutStatus& each : input.look.rollouts) {
+    for (size_t arm = 0; arm < std::min(each.answered.size(), each.record.arms.size()); ++arm) {
+      samples.Add({each.model, each.record.arms[arm].version, arm == 0 ? "serving" : "candidate"}, each.answered[arm]);
+    }
+  }
+}
+
+// `number` of a guard, by the verdict and the spec of the model that it belongs to.
+template <typename Number>
+void OfGuards(const Input& input, Samples& samples, Number number) {
+  for (const RolloutStatus& each : input.look.rollouts) {
+    const auto model = std::ranges::find(PlanOf(input).managed, each.model, &PlanModel::name);
+    if (model == PlanOf(input).managed.end() || model->rollout == nullptr) continue;
+    const std::vector<RolloutSpec::Guard>& guards = model->rollout->guards;
+    for (size_t i = 0; i < std::min(guards.size(), each.verdict.guards.size()); ++i) {
+      samples.Add({each.model, NameOf(guards[i].what)}, number(guards[i], each.verdict.guards[i]));
+    }
+  }
+}
+void GuardMeasured(const Input& input, Samples& samples) {
+  OfGuards(input, samples, [](const RolloutSpec::Guard&, const GuardFigures& figures) { return figures.measured; });
+}
+void GuardLimit(const Input& input, Samples& samples) {
+  OfGuards(input, samples, [](const RolloutSpec::Guard& guard, const GuardFigures&) { return guard.limit; });
+}
+
 void BreakerFill(const Input& input, Samples& samples) {
   for (const NodeMeasures& node : MeasuresOf(input).nodes) samples.Add({node.id}, node.breaker_fill);
 }
@@ -438,6 +471,25 @@ std::vector<MetricSpec> MakeCatalogue() {
        {"model", "version"},
        "Generation of a deployed model that new records are scored with.",
        ModelGeneration},
+      {"anabranch_model_rollout_step",
+       "gauge",
+       "",
+       {"model", "state"},
+       "Step that a rollout is at, from 1; state: running, held, awaits_person, inconclusive, breached.",
+       RolloutStep},
+      {"anabranch_model_arm_rows_total",
+       "counter",
+       "rows",
+       {"model", "version", "arm"},
+       "Rows that a version answered in this step of a rollout, on all instances; arm: serving, candidate.",
+       ArmRows},
+      {"anabranch_model_guard",
+       "gauge",
+       "",
+       {"model", "guard"},
+       "What a guard of a rollout measured in this step.",
+       GuardMeasured},
+      {"anabranch_model_guard_limit", "gauge", "", {"model", "guard"}, "What it must not exceed.", GuardLimit},
       {"anabranch_model_load_seconds",
        "gauge",
        "seconds",
