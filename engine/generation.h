@@ -53,8 +53,8 @@ class Generations {
   virtual std::optional<PlannedSwitch> Planned(const SourcePartition& /*partition*/) const { return std::nullopt; }
   // Makes ready what these generations need, older ones than active() included: a partition was committed with them.
   // Lane thread, at an assignment; loads models, so it may take long. kCancelled. kUnavailable: the message names the
-  // version, its digest and the store, and what to do. kInvalid: the number is unknown, or means something else here
-  // than where it was committed.
+  // version, its digest and the store, and what to do; or the log: it has not the number, or means something else
+  // by it than the one where it was committed.
   virtual Status Require(std::span<const CommittedGeneration> generations, const CancelToken& cancel) = 0;
   // A short value of what scores as of a generation. It is committed beside the number, because another log of
   // generations may mean something else by the number. 0: it is not known. Any thread.

@@ -270,9 +270,9 @@ Status ModelAgent::Verify(const CommittedGeneration& committed) const {
           ? "was the topic made anew, or is it another one? Use the topic of before"
           : "bring back the models.db that wrote it, if it was lost. If other instances read this input, they need one "
             "log: add \"control\" to the topology";
-  return {Code::kInvalid, "partition " + NameOf(committed.partition) + " was committed with generation " + number +
-                              " of another control log, and " + parts_.log->Describe() + " " + here + "; " + cure +
-                              ". Or begin anew with --fresh"};
+  return {Code::kUnavailable, "partition " + NameOf(committed.partition) + " was committed with generation " + number +
+                                  " of another control log, and " + parts_.log->Describe() + " " + here + "; " + cure +
+                                  ". Or begin anew with --fresh"};
 }
 
 Status ModelAgent::Require(std::span<const CommittedGeneration> generations, const CancelToken& cancel) {

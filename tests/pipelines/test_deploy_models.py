@@ -4,6 +4,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import time
 
 import harness
 import live
@@ -219,6 +220,44 @@ class OverRestarts(Deployments):
         for wrong in ("later", "offsets:", f"offsets:{partition}=x", "offsets:nowhere/0=5", f"offsets:{partition}=5,"):
             refused = self.anabranch("model", "deploy", self.topology, "sum@8", "--at", wrong, code=2)
             self.assertIn("--at", refused.stderr)
+
+    def test_a_log_that_was_lost_is_missed_and_another_one_does_not_stand_in_for_it(self):
+        def once(*more, code=0):
+            return self.anabranch("run", self.topology, "--once", *more, code=code)
+
+        def copy(log, to):
+            for part in log.parent.glob(f"{log.name}*"):
+                shutil.move(part, to / part.name)
+        self.pack("31", wrong=True)
+        self.write("in.jsonl")
+        self.append(0, 10)
+        once()
+        number = self.model("deploy", "sum@8")["generation"]
+        self.append(10, 20)
+        once()
+        self.append(20, 30)
+        before, log = self.folder / "before", self.state / "models.db"
+        before.mkdir()
+        copy(log, before)
+        begin = time.monotonic()
+        lost = once(code=69)
+        self.assertLess(time.monotonic() - begin, 20)
+        for part in ("partition file:in/0", f"generation {number}", str(log), "bring back", '"control"', "--fresh"):
+            self.assertIn(part, lost.stderr)
+        self.model("deploy", "sum@31", code=1)
+        self.assertEqual(self.model("deploy", "sum@9")["generation"], number, "the same number, of another version")
+        mistaken = once(code=69)
+        for part in ("partition file:in/0", f"generation {number}", str(log), "version 9"):
+            self.assertIn(part, mistaken.stderr)
+        self.assertEqual(len(self.rows()), 20)
+        for part in before.iterdir():
+            shutil.move(part, self.state / part.name)
+        once()
+        self.assertEqual([row[3] for row in self.check_rows(30)], ["7"] * 10 + ["8"] * 20)
+        for lost in (*self.state.glob("models.db*"), *self.folder.glob("out.db*")):
+            lost.unlink()
+        once("--fresh", "--new-identity")
+        self.assertEqual([row[3] for row in self.rows()], ["7"] * 30)
 
     def test_only_packages_that_the_key_signed_score(self):
         def openssl(*arguments):

@@ -155,7 +155,7 @@ TEST_F(AnotherLog, WhatItsNumbersMeanIsNotMistaken) {
   EXPECT_TRUE(Require(number, here.agent->Check(GenerationId(number))).ok());
   EXPECT_TRUE(Require(1, other.agent->Check(GenerationId(1U))).ok()) << "both began with version 7";
   const Status refused = Require(number, other.agent->Check(GenerationId(number)));
-  EXPECT_EQ(refused.code(), Code::kInvalid);
+  EXPECT_EQ(refused.code(), Code::kUnavailable);
   const std::string parts[] = {"partition in/3", "generation " + std::to_string(number), "the log", "version 8",
                                "\"control\""};
   for (const std::string& part : parts) {
@@ -167,7 +167,7 @@ TEST_F(AnotherLog, ItsNumbersThatAreNoGenerationsHereAreRefused) {
   for (const uint32_t unknown : {number - 1, number + 1}) {
     const auto begin = std::chrono::steady_clock::now();
     const Status refused = Require(unknown, 0);
-    EXPECT_EQ(refused.code(), Code::kInvalid);
+    EXPECT_EQ(refused.code(), Code::kUnavailable);
     const std::string text = "the log has no generation " + std::to_string(unknown);
     EXPECT_NE(refused.message().find(text), std::string::npos) << refused.message();
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10)) << "nobody will write it";

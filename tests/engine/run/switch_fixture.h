@@ -34,7 +34,7 @@ class FakeGenerations : public Generations {
     const MutexLock lock(mutex_);
     for (const CommittedGeneration& each : generations) {
       const bool other = each.check != 0 && each.check != CheckOf(each.generation);
-      if (other) return {Code::kInvalid, each.partition.topic + " is of another log"};
+      if (other) return {Code::kUnavailable, each.partition.topic + " is of another log"};
       required_.insert(each.generation);
       ready_.insert(each.generation);
     }

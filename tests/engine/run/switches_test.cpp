@@ -165,7 +165,7 @@ TEST_F(SwitchesTest, APartitionThatWasCommittedByAnotherLogIsNotScored) {
   outside.records = {16};
   generations.BecomeAnotherLog();
   const RunSummary second = RunOnce();
-  EXPECT_EQ(second.status.code(), Code::kInvalid);
+  EXPECT_EQ(second.status.code(), Code::kUnavailable);
   EXPECT_NE(second.status.message().find("topic is of another log"), std::string::npos) << second.status.message();
   EXPECT_EQ(outside.units["a"].rows.size(), 8U);
 }
