@@ -1,9 +1,14 @@
-"""Versions of a model deployed on two instances that share four partitions, with kills in every step of the agreement.
+"""Versions of a model deployed on two instances that share four partitions, with kills in every step of the agreement; one
+is held meanwhile, and a command is killed.
 
 Every record once in a topic and once in a database; for every offset one version in both, the one that `model history`
-names; a version that was refused scores no record.
+names; a version that was refused scores no record. A release kills both instances in every step, and holds one for longer
+than its session: ANABRANCH_SCALE=8.
 """
+import contextlib
+import itertools
 import json
+import signal
 import sqlite3
 import sys
 
@@ -14,9 +19,13 @@ sys.path.insert(0, str(harness.ROOT / "tests" / "pipelines"))
 import packages  # noqa: E402
 
 PARTITIONS = 4
-RECORDS = harness.scaled(24_000)
+RECORDS = harness.scaled(25_000)
 STEPS = ("models.prepare_seen", "models.ready_sent", "models.active_seen", "lane.switch", "lane.switched")
 NAMES = ("a", "b")
+IS_RELEASE = harness.SCALE >= 8
+KILLS = list(itertools.product(STEPS, NAMES)) if IS_RELEASE else list(zip(STEPS, itertools.cycle(NAMES)))
+STAGES = len(KILLS) + 4  # of the feed: before, with kills, twice with one that is held, after
+SESSION = 6  # seconds
 
 
 class ModelSwap(harness.KafkaCase):
@@ -24,7 +33,7 @@ class ModelSwap(harness.KafkaCase):
     def setUp(self):
         super().setUp()
         self.registry = self.folder / "registry"
-        for version in range(1, 9):
+        for version in range(1, STAGES + 2):
             self.pack(str(version))
         self.pack("66", wrong=True)
         self.pack("67", column="unheard_of")
@@ -34,7 +43,7 @@ class ModelSwap(harness.KafkaCase):
             "connections": {"main": {"kafka": {"bootstrap.servers": "${KAFKA_BROKERS}"}}},
             "control": {"kafka": {"topic": "swap.control"}},
             "models": {"sum": {"registry": "registry", "start": "1"}},
-            "sources": {"numbers": {"kafka": {"topics": ["swap.in"], "properties": {"session.timeout.ms": 6000}},
+            "sources": {"numbers": {"kafka": {"topics": ["swap.in"], "properties": {"session.timeout.ms": SESSION * 1000}},
                                     "schema": "number", "key": {"field": "key"}}},
             "nodes": {"score": {"kind": "infer", "inputs": ["numbers"], "model": "sum", "features": "package",
                                 "outputs": {"y": "Y", "ver": "@version", "gen": "@generation"}},
@@ -71,44 +80,98 @@ class ModelSwap(harness.KafkaCase):
         return len(event["from"]) == PARTITIONS
 
     def test_every_offset_has_one_version_whatever_dies_during_an_agreement(self):
-        reader = oracle.Reader(self.broker, "swap.out", PARTITIONS)
-        self.addCleanup(reader.close)
-        feed = oracle.Feed(self.broker, "swap.in", self.numbers, 0, per_second=600)
-        self.addCleanup(feed.close)
-        feed.until(RECORDS // (len(STEPS) + 2))
+        self.reader = oracle.Reader(self.broker, "swap.out", PARTITIONS)
+        self.addCleanup(self.reader.close)
+        self.feed = oracle.Feed(self.broker, "swap.in", self.numbers, 0, per_second=600)
+        self.addCleanup(self.feed.close)
+        self.stage, self.version = 0, 1
+        self.feed_more()
         for name in NAMES:
             self.join(name)
-        self.wait_until("first results", 60, lambda: reader.count > 0, self.members["a"])
-        version = 1
-        for number, step in enumerate(STEPS):
-            victim = NAMES[number % 2]
-            feed.until(RECORDS * (number + 2) // (len(STEPS) + 2))
-            before = reader.count
-            self.members[victim].send(15)
-            self.members[victim].wait(60)
-            self.join(victim, ANABRANCH_FAULT=f"{step}@1=kill")
-            # It has its partitions again, and nothing to switch.
-            self.wait_until("results of both", 60, lambda: reader.count > before + 500, self.members[victim])
-            version += 1
-            if number in (0, 2):
-                for bad in ("66", "67"):
-                    code, answer = self.model("deploy", f"sum@{bad}")
-                    self.assertEqual((code, answer["result"]), (1, "refused"), answer)
-            generation = self.deploy(version)
-            self.assertEqual(self.members[victim].wait(30), -9, f"{step} was not passed: {self.members[victim].stderr[-2000:]}")
-            self.join(victim)
-            self.wait_until(f"generation {generation} on all partitions after {step}", 60,
-                            lambda: self.switched(generation), self.members[victim], pause=0.5)
+        self.wait_until("first results", 60, lambda: self.reader.count > 0, self.members["a"])
+        for number, (step, victim) in enumerate(KILLS):
+            self.feed_more()
+            self.die_in(step, victim, bad=number in (0, 2))
+        self.feed_more()
+        self.lose_a_command_while_one_is_held()
+        if IS_RELEASE:
+            self.feed_more()
+            self.hold_one_beyond_its_session()
         code, answer = self.model("rollback", "sum")
-        self.assertEqual((code, answer["version"]), (0, str(version - 1)), answer)
-        feed.until(RECORDS)
-        feed.finish()
-        self.wait_until("all results", 120, lambda: reader.count >= RECORDS)
+        self.assertEqual((code, answer["version"]), (0, str(self.version - 1)), answer)
+        self.feed.until(RECORDS)
+        self.feed.finish()
+        self.wait_until("all results", 120, lambda: self.reader.count >= RECORDS)
         for run in self.members.values():
             run.send(15)
         for run in self.members.values():
             self.assertEqual(run.wait(60), harness.EXIT_OK, run.stderr[-2000:])
         self.check(self.broker.read("swap.out"))
+
+    def feed_more(self):
+        self.stage += 1
+        self.feed.until(RECORDS * self.stage // STAGES)
+
+    def next_version(self):
+        self.version += 1
+        return self.version
+
+    def await_switch(self, generation, name, what):
+        self.wait_until(f"generation {generation} on all partitions after {what}", 60, lambda: self.switched(generation),
+                        self.members[name], pause=0.5)
+
+    def die_in(self, step, victim, bad):
+        before = self.reader.count
+        self.members[victim].send(15)
+        self.members[victim].wait(60)
+        self.join(victim, ANABRANCH_FAULT=f"{step}@1=kill")
+        # It has its partitions again, and nothing to switch.
+        self.wait_until("results of both", 60, lambda: self.reader.count > before + 500, self.members[victim])
+        if bad:
+            for version in ("66", "67"):
+                code, answer = self.model("deploy", f"sum@{version}")
+                self.assertEqual((code, answer["result"]), (1, "refused"), answer)
+        generation = self.deploy(self.next_version())
+        self.assertEqual(self.members[victim].wait(30), -9, f"{step} was not passed: {self.members[victim].stderr[-2000:]}")
+        self.join(victim)
+        self.await_switch(generation, victim, step)
+
+    def lose_a_command_while_one_is_held(self):
+        """It holds the agreement up, for less than its session. Another command finishes what was begun."""
+        version = self.next_version()
+        self.members["b"].send(signal.SIGSTOP)
+        command = self.start("model", "deploy", self.file, f"sum@{version}", "--instance", "a")
+        self.wait_until("a deployment is open", 20, lambda: self.model("history", "sum")[1][-1]["state"] == "open", command)
+        command.kill()
+        self.members["b"].go_on()
+        generation = self.deploy(version)
+        self.await_switch(generation, "b", "a command was killed")
+        events = [event for event in self.model("history", "sum")[1] if event["version"] == str(version)]
+        self.assertEqual(len(events), 1, events)
+
+    def hold_without_a_lock(self):
+        """One that is held in its transaction on the database keeps it from the other."""
+        self.members["b"].send(signal.SIGSTOP)
+        self.wait_until("it is held", 10, self.members["b"].stopped)
+        try:
+            with contextlib.closing(sqlite3.connect(self.folder / "swap.db", timeout=1, isolation_level=None)) as db:
+                db.execute("BEGIN IMMEDIATE")
+            return True
+        except sqlite3.OperationalError:
+            self.members["b"].go_on()
+            return False
+
+    def hold_one_beyond_its_session(self):
+        """Its partitions go to the other one, which switches alone; what it had in flight may not be written."""
+        self.wait_until("it is held while it writes nothing", 20, self.hold_without_a_lock, pause=0.1)
+        generation = self.deploy(self.next_version())
+        self.await_switch(generation, "a", "one was held")
+        self.members["b"].go_on()
+        before = self.reader.count
+        self.wait_until("more results", 60, lambda: self.reader.count > before + 500, self.members["a"])
+        if not self.members["b"].running():
+            print(f"    the one that was held ended with {self.members['b'].code}", flush=True)
+            self.join("b")
 
     def check(self, messages):
         history = {event["generation"]: event for event in self.model("history", "sum")[1] if event["generation"]}
