@@ -311,7 +311,7 @@ class Pipelines(MockedPage):
         page.click("text=Show records")
         page.wait_for_selector("text=waits for more")
         page.click("text=All pipelines")
-        harness.wait_for("the tap is ended", 10, lambda: asked)
+        harness.wait_for("the tap is ended", 10, lambda: page.wait_for_timeout(20) or asked)  # which takes events in
         self.assertIn("/pipelines/1/taps/t1", asked[0])
 
     def test_the_command_of_a_list_that_is_gone_is_that_of_the_list(self):
