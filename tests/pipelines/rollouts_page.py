@@ -69,9 +69,13 @@ class VersionsCase(LiveCase):
             return holds()
         return self.wait_until(what, 60, look, self.run_)
 
-    def feed_to_step(self, step):
-        return self.feed_until(f"step {step}", lambda: (self.model().get("rollout") or {}).get("step") == step)
+    def feed_to_step(self, step, paired=0):
+        """Until the rollout is there, with so many rows that both versions scored."""
+        def is_there(rollout):
+            return rollout and rollout["step"] == step and rollout["paired"] >= paired
+        return self.feed_until(f"step {step}", lambda: is_there(self.model().get("rollout")))
 
     def lines(self):
+        """What is written of the results so far."""
         path = self.folder / "out.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [json.loads(line)["value"] for line in path.read_text().split("\n")[:-1]] if path.exists() else []

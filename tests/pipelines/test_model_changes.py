@@ -72,8 +72,8 @@ class Refuses(VersionsCase):
         self.serve()
         change = self.ordered("deploy", "refused", version="31")
         self.assertIn("always", change["reasons"][0])
-        self.assertIn("no version", " ".join(self.ordered("deploy", "failed", version="77")["reasons"]).replace("has no", "no"))
-        self.assertEqual(self.model(READER)["change"]["reasons"] != [], True)
+        self.assertIn("no package of version \"77\"", self.ordered("deploy", "failed", version="77")["reasons"][0])
+        self.assertNotEqual(self.model(READER)["change"]["reasons"], [])
         self.assertEqual(self.model(False)["change"]["reasons"], [])
         self.assertEqual(self.model()["version"], "7")
         self.finish(self.run_)
@@ -86,11 +86,11 @@ class Refuses(VersionsCase):
         self.finish(self.run_)
 
     def test_a_stop_ends_a_change_that_goes_on(self):
-        """The gates have a million rows to try, and the run does not wait for them."""
+        """The gates take seconds, and the run does not wait for them. Nothing is refused: it can be ordered again."""
         folder = self.registry / "sum-32"
         self.pack("32")
         row = (folder / "tests" / "always.jsonl").read_text().splitlines()[0] + "\n"
-        (folder / "tests" / "always.jsonl").write_text(row * 1_000_000)
+        (folder / "tests" / "always.jsonl").write_text(row * 500_000)
         self.anabranch("model", "pack", folder, code=0)
         self.serve()
         self.assertEqual(self.order("deploy", version="32", reason="ticket 31")[0], 202)
@@ -98,7 +98,11 @@ class Refuses(VersionsCase):
         began = time.monotonic()
         self.run_.send(signal.SIGTERM)
         self.assertEqual(self.run_.wait(20), harness.EXIT_OK, self.run_.stderr)
-        print(f"    the run ended {time.monotonic() - began:.1f} s after it was told to", flush=True)
+        took = time.monotonic() - began
+        print(f"    the run ended {took:.1f} s after it was told to", flush=True)
+        self.assertLess(took, 2 * harness.PATIENCE)
+        history = json.loads(self.anabranch("model", "history", self.topology, "sum", "--format", "json", code=0).stdout)
+        self.assertEqual([event["action"] for event in history], ["start"])
 
 
 class Rollouts(VersionsCase):
@@ -112,7 +116,7 @@ class Rollouts(VersionsCase):
         first = model["generation"]
 
         self.ordered("deploy", version="8")
-        self.feed_until("rows of the shadow", lambda: self.model()["rollout"]["paired"] >= 40)
+        self.feed_to_step(1, paired=40)
         rollout = self.model(False)["rollout"]
         self.assertEqual((rollout["step"], rollout["rule"], rollout["serving"], rollout["candidate"]), (1, "shadow", "7", "8"))
         self.assertEqual(rollout["guards"][0]["name"], "errors")
@@ -126,13 +130,13 @@ class Rollouts(VersionsCase):
         unseen = self.say("models/sum/compare", False)[1]["nodes"][0]
         self.assertEqual({row["candidate"] for row in unseen["worst"]["y"]}, {"***"})
         self.assertEqual([segment["value"] for segment in unseen["segments"]], [None, "***", "***"])
-        self.assertNotIn("hidden", {line["ver"] for line in self.lines()} - {"7"}, "nobody sees the candidate")
+        self.assertEqual({line["ver"] for line in self.lines()}, {"7"}, "nobody sees the candidate")
 
         code, answer = self.order("promote", reason="x", generation=first)
         self.assertEqual((code, answer["error"]["code"]), (409, "other_generation"), answer)
         self.ordered("promote", generation=self.model()["generation"])
         self.feed_until("both answer", lambda: {line["ver"] for line in self.lines()} == {"7", "8"})
-        self.assertEqual(self.model()["rollout"]["step"], 2)
+        self.feed_to_step(2)
         self.ordered("hold")
         self.wait_until("it is held", 20, lambda: "hold" not in self.model()["orders"], self.run_)
         self.assertEqual(self.model()["rollout"]["state"], "held")

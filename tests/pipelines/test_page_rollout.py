@@ -42,7 +42,7 @@ class Page(PageCase, VersionsCase):
         self.assertIn("its rollout begins: it also scores 100 % of the rows", self.click_order(page, "Deploy", "ticket 31"))
         page.wait_for_selector(".steps [aria-current]:has-text('shadow 100 %')")
         self.feed_until_shown(page, f"{CARD} h3:has-text('Version 8 against 7 at stage score')")
-        self.feed_until("rows of the shadow", lambda: self.model()["rollout"]["paired"] >= 40)
+        self.feed_to_step(1, paired=40)
         row = page.locator("table:has(caption:has-text('Differences by output')) tbody tr").first
         self.feed_until_shown(page, f"{CARD} td:has-text('100000 ±')")
         self.assertEqual(row.locator("td").all_inner_texts()[:2], ["all rows", "y"])
@@ -69,9 +69,9 @@ class Page(PageCase, VersionsCase):
         self.serve()
         self.feed_until("a result", self.lines)
         self.ordered("deploy", version="8")
-        self.feed_until("rows of the shadow", lambda: self.model()["rollout"]["paired"] >= 40)
+        self.feed_to_step(1, paired=40)
         self.ordered("promote")
-        self.feed_until("rows of the canary", lambda: self.model()["rollout"]["paired"] >= 40)
+        self.feed_to_step(2, paired=40)
         mock = Versions()
         mock.change = {"change": 1, "action": "deploy", "state": "done", "lines": ["x"], "reasons": []}
         asked = {"deployed": (mock.deployed(), self.model()), "compare": (mock.compare(), self.say("models/sum/compare")[1]),
