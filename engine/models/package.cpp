@@ -108,7 +108,7 @@ void ReadFeatureList(ModelPackage* package, Faults* faults) {
   }
 }
 
-void ReadReference(ModelPackage* package, Faults* faults) {
+void ReadReferenceFile(ModelPackage* package, Faults* faults) {
   if (FindFile(package->manifest, kReferenceFile) == nullptr) return;
   const Result<std::string> text = ReadPackageFile(package->folder, kReferenceFile, kMostTextBytes);
   if (text.ok()) package->reference = ParseReference(*text, faults);  // else reported as missing or unreadable
@@ -142,7 +142,7 @@ void VerifyFolder(ModelPackage* package, Faults* faults) {
     }
   }
   ReadFeatureList(package, faults);
-  ReadReference(package, faults);
+  ReadReferenceFile(package, faults);
 }
 
 }  // namespace
@@ -203,7 +203,7 @@ Status PackFolder(const std::string& folder) {
   ModelPackage package{folder, folder, ParseManifest(packed, &faults), {}, {}};
   CheckList(package.manifest, there, &faults);
   ReadFeatureList(&package, &faults);
-  ReadReference(&package, &faults);
+  ReadReferenceFile(&package, &faults);
   if (!faults.empty()) return joined();
   if (packed == text) return Status::Ok();  // a signature stays valid
   return WriteDurably((fs::path(folder) / kManifestFile).string(), packed);

@@ -271,19 +271,25 @@ class ManifestReader {
   PackageManifest out_;
 };
 
-void ReadFeatures(const Json& json, PackageFeatures* features, std::vector<PackageFault>* faults) {
+PackageManifest ReadManifest(const Json& json, std::vector<PackageFault>* faults) {
+  return ManifestReader(faults).Read(json);
+}
+
+PackageFeatures ReadFeatures(const Json& json, std::vector<PackageFault>* faults) {
+  PackageFeatures features;
   Members members(json, "", "features.json", "features", faults);
   if (const Json* set = members.Object("set")) {
     for (const auto& item : set->items()) {
       if (item.value().is_string() && item.value() != "") {
-        features->set.emplace_back(item.key(), item.value().get<std::string>());
+        features.set.emplace_back(item.key(), item.value().get<std::string>());
       } else {
         members.Fault("set." + item.key(), "is " + Shown(item.value()) + ", not an expression");
       }
     }
   }
-  features->order = members.Texts("order");
-  if (features->order.empty()) members.Fault("order", "names no feature; list what feeds the model");
+  features.order = members.Texts("order");
+  if (features.order.empty()) members.Fault("order", "names no feature; list what feeds the model");
+  return features;
 }
 
 bool IsCount(const Json& value) { return value.is_number_unsigned() && value.get<uint64_t>() <= INT64_MAX; }
@@ -311,55 +317,48 @@ PackageReference::Output ReadReferenceOutput(const std::string& selection, const
   return output;
 }
 
-}  // namespace
+PackageReference ReadReference(const Json& json, std::vector<PackageFault>* faults) {
+  PackageReference reference;
+  Members members(json, "", "reference.json", "reference", faults);
+  const Json* outputs = members.Object("outputs", true);
+  if (outputs == nullptr) return reference;
+  for (const auto& item : outputs->items()) {
+    if (item.value().is_object()) {
+      reference.outputs.push_back(ReadReferenceOutput(item.key(), item.value(), faults));
+    } else {
+      members.Fault("outputs." + item.key(), "is " + Shown(item.value()) + ", not an object");
+    }
+  }
+  return reference;
+}
 
-PackageManifest ParseManifest(std::string_view json, std::vector<PackageFault>* faults) {
-  const Result<Json> parsed = ParseOnce(json);
+// What `read` makes of one file of a package; `code` is that of its faults.
+template <typename Made>
+Made ReadText(std::string_view text, const char* code, const char* file, std::vector<PackageFault>* faults,
+              Made (*read)(const Json&, std::vector<PackageFault>*)) {
+  const Result<Json> parsed = ParseOnce(text);
   if (!parsed.ok()) {
-    faults->push_back({"manifest", kManifestFile, parsed.status().message()});
+    faults->push_back({code, file, parsed.status().message()});
     return {};
   }
   std::vector<PackageFault> found;
-  PackageManifest manifest = ManifestReader(&found).Read(*parsed);
+  Made made = read(*parsed, &found);
   faults->insert(faults->end(), found.begin(), found.end());
-  return manifest;
+  return made;
+}
+
+}  // namespace
+
+PackageManifest ParseManifest(std::string_view json, std::vector<PackageFault>* faults) {
+  return ReadText(json, "manifest", kManifestFile, faults, ReadManifest);
 }
 
 PackageFeatures ParseFeatures(std::string_view json, std::vector<PackageFault>* faults) {
-  PackageFeatures features;
-  const Result<Json> parsed = ParseOnce(json);
-  if (!parsed.ok()) {
-    faults->push_back({"features", "features.json", parsed.status().message()});
-    return features;
-  }
-  std::vector<PackageFault> found;
-  ReadFeatures(*parsed, &features, &found);
-  faults->insert(faults->end(), found.begin(), found.end());
-  return features;
+  return ReadText(json, "features", "features.json", faults, ReadFeatures);
 }
 
 PackageReference ParseReference(std::string_view json, std::vector<PackageFault>* faults) {
-  PackageReference reference;
-  const Result<Json> parsed = ParseOnce(json);
-  if (!parsed.ok()) {
-    faults->push_back({"reference", "reference.json", parsed.status().message()});
-    return reference;
-  }
-  std::vector<PackageFault> found;
-  {
-    Members members(*parsed, "", "reference.json", "reference", &found);
-    const Json* outputs = members.Object("outputs", true);
-    const Json none = Json::object();
-    for (const auto& item : (outputs == nullptr ? none : *outputs).items()) {
-      if (item.value().is_object()) {
-        reference.outputs.push_back(ReadReferenceOutput(item.key(), item.value(), &found));
-      } else {
-        members.Fault("outputs." + item.key(), "is " + Shown(item.value()) + ", not an object");
-      }
-    }
-  }
-  faults->insert(faults->end(), found.begin(), found.end());
-  return reference;
+  return ReadText(json, "reference", "reference.json", faults, ReadReference);
 }
 
 Result<std::string> PackageDigest(const std::vector<PackageFile>& files, std::string_view manifest_json) {
