@@ -74,7 +74,7 @@ struct Case {
   int64_t rows;
   std::vector<int64_t> events;
   int64_t now_ms;
-  std::function<void(RolloutSpec*)> edit;
+  void (*edit)(RolloutSpec*);
   State state;
   const char* move;  // "action → rule step"; empty: none
 };
@@ -88,77 +88,42 @@ std::string MoveOf(const std::optional<ControlEntry>& move) {
          record.newest().version;
 }
 
+void AsItIs(RolloutSpec*) {}
+void HoldsBreaches(RolloutSpec* spec) { spec->on_breach = Then::kHold; }
+void HoldsPasses(RolloutSpec* spec) { spec->on_pass = Then::kHold; }
+void NeedsApproval(RolloutSpec* spec) { spec->needs_approval = true; }
+void RollsInconclusiveBack(RolloutSpec* spec) { spec->on_inconclusive = Then::kRollBack; }
+void HasOneStepLess(RolloutSpec* spec) { spec->steps.erase(spec->steps.begin()); }
+
+const Case kCases[] = {
+    {"it began", 1, 0, {0, 0}, kBegin, AsItIs, State::kRunning, ""},
+    {"too few rows", 1, 1500, {0, 0}, kLater, AsItIs, State::kRunning, ""},
+    {"a shadow passes", 1, 2000, {0, 0}, kLater, AsItIs, State::kRunning, "promote canary 2 8"},
+    {"too soon", 2, 3000, {0, 0}, kBegin + 59'999, AsItIs, State::kRunning, ""},
+    {"too soon is not inconclusive", 2, 20'000, {0, 0}, kBegin + 59'999, AsItIs, State::kRunning, ""},
+    {"a canary passes", 2, 3000, {0, 0}, kBegin + 60'000, AsItIs, State::kRunning, "promote one 3 8"},
+    {"a breach", 1, 500, {25, 0}, kLater, AsItIs, State::kRunning, "rollback one 0 7"},
+    {"a breach of the second guard", 2, 2000, {0, 300}, kLater, AsItIs, State::kRunning, "rollback one 0 7"},
+    {"a breach that is held", 1, 500, {25, 0}, kLater, HoldsBreaches, State::kBreached, "hold"},
+    {"it passes and is held", 1, 2000, {0, 0}, kLater, HoldsPasses, State::kHeld, ""},
+    {"held after a pass, a breach counts", 1, 500, {25, 0}, kLater, HoldsPasses, State::kRunning, "rollback one 0 7"},
+    {"an approval is needed for the last step", 2, 3000, {0, 0}, kLater, NeedsApproval, State::kAwaitsPerson, ""},
+    {"an approval is not needed before", 1, 2000, {0, 0}, kLater, NeedsApproval, State::kRunning, "promote canary 2 8"},
+    {"inconclusive", 1, 20'000, {200, 0}, kLater, AsItIs, State::kInconclusive, "hold"},
+    {"inconclusive, and rolled back",
+     1,
+     20'000,
+     {200, 0},
+     kLater,
+     RollsInconclusiveBack,
+     State::kRunning,
+     "rollback one 0 7"},
+    {"the file was cut while it ran", 2, 3000, {0, 0}, kLater, HasOneStepLess, State::kRunning, "promote one 3 8"},
+    {"counts of other guards are none", 1, 20'000, {0, 0, 0}, kLater, AsItIs, State::kInconclusive, "hold"},
+};
+
 TEST(RolloutJudge, SaysWhereARolloutStandsAndWhatComesNext) {
-  const auto none = [](RolloutSpec*) {};
-  const std::vector<Case> cases = {
-      {"it began", 1, 0, {0, 0}, kBegin, none, State::kRunning, ""},
-      {"too few rows", 1, 1500, {0, 0}, kLater, none, State::kRunning, ""},
-      {"a shadow passes", 1, 2000, {0, 0}, kLater, none, State::kRunning, "promote canary 2 8"},
-      {"too soon", 2, 3000, {0, 0}, kBegin + 59'999, none, State::kRunning, ""},
-      {"too soon is not inconclusive", 2, 20'000, {0, 0}, kBegin + 59'999, none, State::kRunning, ""},
-      {"a canary passes", 2, 3000, {0, 0}, kBegin + 60'000, none, State::kRunning, "promote one 3 8"},
-      {"a breach", 1, 500, {25, 0}, kLater, none, State::kRunning, "rollback one 0 7"},
-      {"a breach of the second guard", 2, 2000, {0, 300}, kLater, none, State::kRunning, "rollback one 0 7"},
-      {"a breach that is held",
-       1,
-       500,
-       {25, 0},
-       kLater,
-       [](RolloutSpec* spec) { spec->on_breach = Then::kHold; },
-       State::kBreached,
-       "hold"},
-      {"it passes and is held",
-       1,
-       2000,
-       {0, 0},
-       kLater,
-       [](RolloutSpec* spec) { spec->on_pass = Then::kHold; },
-       State::kHeld,
-       ""},
-      {"held after a pass, a breach counts",
-       1,
-       500,
-       {25, 0},
-       kLater,
-       [](RolloutSpec* spec) { spec->on_pass = Then::kHold; },
-       State::kRunning,
-       "rollback one 0 7"},
-      {"an approval is needed for the last step",
-       2,
-       3000,
-       {0, 0},
-       kLater,
-       [](RolloutSpec* spec) { spec->needs_approval = true; },
-       State::kAwaitsPerson,
-       ""},
-      {"an approval is not needed before",
-       1,
-       2000,
-       {0, 0},
-       kLater,
-       [](RolloutSpec* spec) { spec->needs_approval = true; },
-       State::kRunning,
-       "promote canary 2 8"},
-      {"inconclusive", 1, 20'000, {200, 0}, kLater, none, State::kInconclusive, "hold"},
-      {"inconclusive, and rolled back",
-       1,
-       20'000,
-       {200, 0},
-       kLater,
-       [](RolloutSpec* spec) { spec->on_inconclusive = Then::kRollBack; },
-       State::kRunning,
-       "rollback one 0 7"},
-      {"the file was cut while it ran",
-       2,
-       3000,
-       {0, 0},
-       kLater,
-       [](RolloutSpec* spec) { spec->steps.erase(spec->steps.begin()); },
-       State::kRunning,
-       "promote one 3 8"},
-      {"counts of other guards are none", 1, 20'000, {0, 0, 0}, kLater, none, State::kInconclusive, "hold"},
-  };
-  for (const Case& each : cases) {
+  for (const Case& each : kCases) {
     RolloutSpec spec = Spec();
     const ControlState state = StateAt(spec, each.step);
     each.edit(&spec);
