@@ -153,7 +153,8 @@ void ModelAgent::Move(const RolloutStatus& status, ControlEntry entry) {
   const int64_t now = Clock::Real().NowNs();
   auto& [after, at_ns] = moved_[status.model];
   if (after == status.generation && now - at_ns < kMoveRetryNs) return;  // not read yet
-  SendCounts();                                                          // the history has what it was decided by
+  // First what it was decided by, for the history.
+  SendCounts();
   Stamp(&entry);
   if (!Append(entry)) return;
   FaultPoint("models.step_sent", status.model);
