@@ -17,7 +17,7 @@ import watching  # noqa: E402
 from test_memory import resident  # noqa: E402
 
 RATE = 500  # records per second
-LOADS = 8
+LOADS = 6
 MOST_LATER, MOST_GROWN = 2.0, 1.10
 SWAPS, FIRST_SWAPS = 50, 5
 
