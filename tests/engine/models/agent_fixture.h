@@ -123,6 +123,7 @@ struct InstanceExtras {
   std::shared_ptr<const RolloutSpec> rollout = nullptr;
   std::unique_ptr<ControlLog> log = nullptr;  // null: `shared`
   bool two_models = false;
+  int64_t counts_ms = 20;
 };
 
 // An instance with the models "gbt" (node "score") and, if asked for, "other" (node "second").
@@ -134,7 +135,7 @@ struct Instance {
     parts.models.push_back({"gbt", "models/gbt", "7", {&node}, {"score"}, std::move(extras.rollout)});
     if (extras.two_models) parts.models.push_back({"other", "models/other", "1", {&second}, {"second"}, nullptr});
     parts.log = extras.log == nullptr ? std::make_unique<MemoryLog>(shared) : std::move(extras.log);
-    parts.counts_ms = 20;
+    parts.counts_ms = extras.counts_ms;
     parts.warn = [this](const std::string& text) {
       const MutexLock lock(warnings_mutex);
       warnings.push_back(text);

@@ -83,8 +83,9 @@ bool Reaches(Instance& instance, ArmRule rule, const std::string& newest) {
 }
 
 struct RolloutRig {
-  explicit RolloutRig(std::shared_ptr<RolloutSpec> spec = SpecOfTest(), std::vector<std::string> names = {"0"})
-      : rollout(std::move(spec)) {
+  explicit RolloutRig(std::shared_ptr<RolloutSpec> spec = SpecOfTest(), std::vector<std::string> names = {"0"},
+                      int64_t write_every_ms = 20)
+      : rollout(std::move(spec)), counts_ms(write_every_ms) {
     for (const std::string& name : names) Start(name);
     shared.members = names;
     const auto begun = BeginRollout(shared, *rollout);
@@ -92,7 +93,8 @@ struct RolloutRig {
     for (const auto& each : instances) EXPECT_TRUE(Reaches(*each, ArmRule::kShadow, "8"));
   }
   Instance& Start(const std::string& name) {
-    instances.push_back(std::make_unique<Instance>(shared, name, false, InstanceExtras{.rollout = rollout}));
+    instances.push_back(
+        std::make_unique<Instance>(shared, name, false, InstanceExtras{.rollout = rollout, .counts_ms = counts_ms}));
     Instance& instance = *instances.back();
     EXPECT_TRUE(instance.agent->Begin(instance.cancel).ok());
     instance.agent->Follow();
@@ -102,6 +104,7 @@ struct RolloutRig {
 
   SharedLog shared;
   std::shared_ptr<RolloutSpec> rollout;
+  int64_t counts_ms;
   std::vector<std::unique_ptr<Instance>> instances;
 };
 
@@ -140,7 +143,7 @@ TEST(RolloutAgent, AGoodVersionGoesFromShadowToAllByItself) {
 }
 
 TEST(RolloutAgent, ABreachIsRolledBackAndStaysSo) {
-  RolloutRig rig;
+  RolloutRig rig(SpecOfTest(), {"0"}, 60'000);  // its counts are written for the decision only
   Instance& a = rig.first();
   Count(a, a.agent->active(), 500, 25);
   ASSERT_TRUE(Reaches(a, ArmRule::kOne, "7"));
@@ -153,6 +156,7 @@ TEST(RolloutAgent, ABreachIsRolledBackAndStaysSo) {
   // What it was decided by is in the log before the decision.
   const auto counts = Entries(rig.shared, Kind::kCounts), steps = Entries(rig.shared, Kind::kStep);
   ASSERT_EQ(steps.size(), 1U);
+  ASSERT_EQ(counts.size(), 1U);
   EXPECT_LT(counts.back().number, steps[0].number);
   EXPECT_EQ(steps[0].action, "rollback");
   Instance& again = rig.Start("0");
