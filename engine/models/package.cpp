@@ -77,6 +77,26 @@ void CheckList(const PackageManifest& manifest, const std::vector<std::string>& 
   }
 }
 
+}  // namespace
+
+std::string UndeclaredText(const std::vector<std::string>& features, const std::vector<std::string>& known) {
+  constexpr size_t kShown = 5;
+  std::string names;
+  for (size_t i = 0; i < std::min(features.size(), kShown); ++i) {
+    names += (i == 0 ? "\"" : ", \"") + Printable(features[i]) + "\"";
+  }
+  if (features.size() > kShown) names += " and " + std::to_string(features.size() - kShown) + " more";
+  const bool one = features.size() == 1;
+  const std::string near = one ? Nearest(features[0], known) : "";
+  const std::string cure = near.empty() ? "add \"inputs\": {\"" + Printable(features[0]) +
+                                              "\": \"float64\"} to model.json, each with its type, and pack it again"
+                                        : "did you mean \"" + near + "\"?";
+  return (one ? "feature " : "features ") + names + (one ? " is" : " are") +
+         " neither in \"inputs\" of model.json nor in \"set\" of features.json; " + cure;
+}
+
+namespace {
+
 // What features.json and the manifest say about the features must agree.
 void ReadFeatureList(ModelPackage* package, Faults* faults) {
   if (FindFile(package->manifest, kFeaturesFile) == nullptr) {
@@ -100,11 +120,12 @@ void ReadFeatureList(ModelPackage* package, Faults* faults) {
     }
   }
   for (const auto& [name, expression] : package->features.set) known.insert(name);
+  std::vector<std::string> undeclared;
   for (const std::string& name : package->features.order) {
-    if (known.contains(name)) continue;
-    faults->push_back({"features", kFeaturesFile,
-                       "\"order\" names \"" + Printable(name) +
-                           "\", which is neither in \"set\" nor in the \"inputs\" of model.json"});
+    if (!known.contains(name)) undeclared.push_back(name);
+  }
+  if (!undeclared.empty()) {
+    faults->push_back({"features", kFeaturesFile, UndeclaredText(undeclared, {known.begin(), known.end()})});
   }
 }
 

@@ -95,6 +95,9 @@ struct ModelPackage {
 std::shared_ptr<const ModelPackage> ReadPackage(const std::string& place, const std::string& scratch,
                                                 std::vector<PackageFault>* faults);
 
+// Why features that are neither inputs nor made of them cannot be computed: one text, since they have one cause.
+std::string UndeclaredText(const std::vector<std::string>& features, const std::vector<std::string>& known);
+
 // Computes sizes, checksums and the digest of the files in `folder` and writes them to its model.json, whose other
 // members stay as they stand. kInvalid names what is wrong.
 Status PackFolder(const std::string& folder);

@@ -157,24 +157,6 @@ ConfigValue NodeConfig(const PackageFeatures& features, bool by_name, const std:
   return config;
 }
 
-// However many there are, they have one cause.
-PackageFault Undeclared(const std::vector<std::string>& features, const std::vector<std::string>& known) {
-  constexpr size_t kShown = 5;
-  std::string names;
-  for (size_t i = 0; i < std::min(features.size(), kShown); ++i) {
-    names += (i == 0 ? "\"" : ", \"") + Printable(features[i]) + "\"";
-  }
-  if (features.size() > kShown) names += " and " + std::to_string(features.size() - kShown) + " more";
-  const std::string near = features.size() == 1 ? Nearest(features[0], known) : "";
-  return {"expression", "model.json",
-          (features.size() == 1 ? "feature " : "features ") + names + (features.size() == 1 ? " is" : " are") +
-              " neither in \"inputs\" nor in \"set\" of features.json; " +
-              (near.empty() ? "add \"inputs\": {\"" + Printable(features[0]) +
-                                  "\": \"float64\"} to model.json, with the "
-                                  "type of each, and pack it again"
-                            : "did you mean \"" + near + "\"?")};
-}
-
 std::string CodeOf(FaultCode code) {
   switch (code) {
     case FaultCode::kModelInput: return "width";
@@ -217,7 +199,9 @@ std::unique_ptr<GateScorer> GateScorer::Bind(const ModelPackage& package, bool b
   LinkParents(&state->config);
   Context context(*state);
   state->program = state->registry.kinds()[0]->Bind(context);
-  if (!state->undeclared.empty()) faults->push_back(Undeclared(state->undeclared, state->scope.Names()));
+  if (!state->undeclared.empty()) {
+    faults->push_back({"expression", "model.json", UndeclaredText(state->undeclared, state->scope.Names())});
+  }
   for (const Fault& fault : state->sink.faults()) {
     if (fault.warning) continue;
     faults->push_back(

@@ -171,7 +171,7 @@ class Scraped(harness.KafkaCase):
 
         LaneTime(self, self.text).check(5)
         rules = self.prometheus.get("/api/v1/rules")["groups"][0]["rules"]
-        self.assertEqual([rule["health"] for rule in rules], ["ok"] * 10)
+        self.assertEqual([rule["health"] for rule in rules], ["ok"] * 11)
         firing = {alert["labels"]["alertname"] for alert in self.prometheus.get("/api/v1/alerts")["alerts"]
                   if alert["state"] == "firing"}
         self.assertEqual(firing, set())

@@ -83,7 +83,7 @@ class MonitoringFiles(harness.PipelineCase):
     def test_the_rules_are_sound_and_fire_when_they_should(self):
         file = self.folder / "alerts.yml"
         file.write_text(self.anabranch("metrics", "--alerts", code=EXIT_OK).stdout)
-        self.assertIn("10 rules found", self.promtool("check", "rules", file))
+        self.assertIn("11 rules found", self.promtool("check", "rules", file))
         rules = parse_rules(file.read_text())
         self.assertEqual(set(rules), {"Anabranch" + name for name in alert_cases.FIRING})
         for rule in rules.values():
