@@ -168,6 +168,16 @@ class Rollouts(VersionsCase):
         self.assertEqual({line["ver"] for line in self.lines()[-24:]}, {"7"})
         self.finish(self.run_)
 
+    def test_a_sensitive_segment_is_hidden_from_everyone(self):
+        self.schema = {**self.schema, "properties": {**self.schema["properties"], "country": {"type": "string", "x-sensitive": True}}}
+        self.serve()
+        self.ordered("deploy", version="8")
+        self.feed_to_step(1, paired=40)
+        for path in ("models/sum/compare", "models/sum/compare?reveal=1"):
+            code, compared = self.say(path)
+            self.assertEqual((code, [segment["value"] for segment in compared["nodes"][0]["segments"]]), (200, [None, "***", "***"]), compared)
+        self.finish(self.run_)
+
     def test_now_goes_without_the_rollout(self):
         self.serve()
         self.ordered("deploy", version="8", now=True)

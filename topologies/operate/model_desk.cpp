@@ -230,18 +230,31 @@ std::string ModelDesk::DeployedJson(const LivePipeline::Look& look, const ApiReq
   return JsonList(models);
 }
 
-const ModelAgent::Serving* ModelDesk::Find(const LivePipeline::Look& look, const ApiRequest& request,
-                                           HttpResponse* refused) const {
+ModelDesk::Subject ModelDesk::SubjectOf(const ApiRequest& request) const {
+  Subject subject;
+  subject.look = context_.live.Now();
+  const std::vector<ModelAgent::Serving>& models = subject.look.models;
   const std::string& name = request.parameters.at("model");
-  const auto found = std::ranges::find(look.models, name, &ModelAgent::Serving::model);
-  if (found != look.models.end()) return &*found;
+  if (const auto found = std::ranges::find(models, name, &ModelAgent::Serving::model); found != models.end()) {
+    subject.now = *found;
+    return subject;
+  }
   std::string known;
-  for (const ModelAgent::Serving& each : look.models) known += (known.empty() ? "" : ", ") + each.model;
-  *refused = known.empty() ? NotRunning()
-                           : ErrorResponse(404, "not_found",
-                                           "no versions of a model \"" + Printable(name) + "\" are deployed here",
-                                           "known: " + known);
-  return nullptr;
+  for (const ModelAgent::Serving& each : models) known += (known.empty() ? "" : ", ") + each.model;
+  const std::string message = "no versions of a model \"" + Printable(name) + "\" are deployed here";
+  subject.refused = known.empty() ? NotRunning() : ErrorResponse(404, "not_found", message, "known: " + known);
+  return subject;
+}
+
+ModelDesk::Subject ModelDesk::PastOf(const ApiRequest& request) const {
+  Subject subject = SubjectOf(request);
+  if (subject.refused) return subject;
+  if (auto state = context_.live.ModelHistory()) {
+    subject.state = std::move(*state);
+  } else {
+    subject.refused = NotRunning();
+  }
+  return subject;
 }
 
 HttpResponse ModelDesk::NotRunning() const {
@@ -250,13 +263,9 @@ HttpResponse ModelDesk::NotRunning() const {
 }
 
 HttpResponse ModelDesk::History(const ApiRequest& request) const {
-  HttpResponse refused;
-  const LivePipeline::Look look = context_.live.Now();
-  const ModelAgent::Serving* const now = Find(look, request, &refused);
-  if (now == nullptr) return refused;
-  const auto state = context_.live.ModelHistory();
-  if (!state) return NotRunning();
-  std::vector<ModelEvent> events = ModelEvents(*state, now->model);
+  const Subject subject = PastOf(request);
+  if (subject.refused) return *subject.refused;
+  std::vector<ModelEvent> events = ModelEvents(subject.state, subject.now.model);
   std::ranges::reverse(events);
   const auto most = static_cast<size_t>(QueryNumber(request.http, "limit", kUsualEvents, kMostEvents));
   if (events.size() > most) events.resize(most);
@@ -264,32 +273,26 @@ HttpResponse ModelDesk::History(const ApiRequest& request) const {
 }
 
 HttpResponse ModelDesk::Compare(const ApiRequest& request) const {
-  HttpResponse refused;
-  const LivePipeline::Look look = context_.live.Now();
-  const ModelAgent::Serving* const now = Find(look, request, &refused);
-  if (now == nullptr) return refused;
-  const auto state = context_.live.ModelHistory();
-  if (!state) return NotRunning();
+  const Subject subject = PastOf(request);
+  if (subject.refused) return *subject.refused;
   const auto generation = static_cast<uint32_t>(QueryNumber(request.http, "generation", 0, UINT32_MAX));
-  Result<ModelComparison> comparison = ComparisonIn(*state, now->model, generation);
+  Result<ModelComparison> comparison = ComparisonIn(subject.state, subject.now.model, generation);
   if (!comparison.ok()) return ErrorResponse(404, "no_comparison", comparison.status().message(), "");
-  const ControlState::Generation* const newest = state->Newest(now->model);
+  const ControlState::Generation* const newest = subject.state.Newest(subject.now.model);
   if (newest != nullptr && newest->number == comparison->generation) {
-    comparison->counts = context_.live.ModelCounts(now->model);  // the log has them a moment later
+    comparison->counts = context_.live.ModelCounts(subject.now.model);  // the log has them a moment later
   }
   // Figures are open. Values of single records are not, and sensitive ones are never shown here.
-  CompareMask mask = SensitiveIn(*look.checked->plan, now->model);
+  CompareMask mask = SensitiveIn(*subject.look.checked->plan, subject.now.model);
   mask.rows = mask.rows || !request.caller.may_read;
   mask.segments = mask.segments || !request.caller.may_read;
   return JsonResponse(CompareJson(*comparison, {}, mask));
 }
 
 HttpResponse ModelDesk::LastChange(const ApiRequest& request) const {
-  HttpResponse refused;
-  const LivePipeline::Look look = context_.live.Now();
-  const ModelAgent::Serving* const now = Find(look, request, &refused);
-  if (now == nullptr) return refused;
-  return JsonResponse(ReportJson(changes_.Last(now->model), true));
+  const Subject subject = SubjectOf(request);
+  if (subject.refused) return *subject.refused;
+  return JsonResponse(ReportJson(changes_.Last(subject.now.model), true));
 }
 
 ModelChanges::Work ModelDesk::Work(ModelChangeWish wish) const {
@@ -320,21 +323,19 @@ HttpResponse ModelDesk::Order(Action action, const ApiRequest& request) {
   if (const Status sound = ReadWish(request.http.body, &wish); !sound.ok()) {
     return ErrorResponse(400, "bad_request", sound.message(), BodyOf(action));
   }
-  HttpResponse refused;
-  const LivePipeline::Look look = context_.live.Now();
-  const ModelAgent::Serving* const now = Find(look, request, &refused);
-  if (now == nullptr) return refused;
-  wish.model = now->model;
-  if (wish.seen != 0 && wish.seen < now->generation) {
+  const Subject subject = SubjectOf(request);
+  if (subject.refused) return *subject.refused;
+  wish.model = subject.now.model;
+  if (wish.seen != 0 && wish.seen < subject.now.generation) {
     return ErrorResponse(409, "other_generation",
-                         "generation " + std::to_string(now->generation) + " scores now, not " +
+                         "generation " + std::to_string(subject.now.generation) + " scores now, not " +
                              std::to_string(wish.seen) + ": another change was faster",
                          "look again, and order it again");
   }
-  const std::optional<int64_t> change = changes_.Start(now->model, NameOf(action), Work(wish));
+  const std::optional<int64_t> change = changes_.Start(subject.now.model, NameOf(action), Work(wish));
   if (!change) {
-    return ErrorResponse(409, "busy", "another change of model \"" + now->model + "\" is carried out",
-                         "GET /api/v1/models/" + now->model + "/change says how it goes");
+    return ErrorResponse(409, "busy", "another change of model \"" + subject.now.model + "\" is carried out",
+                         "GET /api/v1/models/" + subject.now.model + "/change says how it goes");
   }
   return JsonResponse(JsonObject().AddNumber("change", *change).text(), 202);
 }

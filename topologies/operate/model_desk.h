@@ -21,9 +21,6 @@ class ModelDesk {
   // [{"model", "version", "digest", "generation", "since", "deploying", "steps", "versions", "orders", "rollout",
   // "change"}]: the models whose versions are deployed; "orders" says which orders can be given now, and what they do.
   std::string DeployedJson(const LivePipeline::Look& look, const ApiRequest& request);
-  // The model that a request names, of the run at work. Null: `*refused` says why.
-  const ModelAgent::Serving* Find(const LivePipeline::Look& look, const ApiRequest& request,
-                                  HttpResponse* refused) const;
 
   HttpResponse History(const ApiRequest& request) const;
   HttpResponse Compare(const ApiRequest& request) const;
@@ -31,6 +28,13 @@ class ModelDesk {
   HttpResponse Order(ModelChangeWish::Action action, const ApiRequest& request);
 
  private:
+  // The model that a request names, of the run at work.
+  struct Subject {
+    LivePipeline::Look look;
+    ModelAgent::Serving now;
+    ControlState state;                   // PastOf()
+    std::optional<HttpResponse> refused;  // there is none
+  };
   struct Version {
     std::string version, digest;
     bool scored = false;
@@ -42,6 +46,8 @@ class ModelDesk {
     bool being_read = false;
   };
   HttpResponse NotRunning() const;
+  Subject SubjectOf(const ApiRequest& request) const;
+  Subject PastOf(const ApiRequest& request) const;
   std::vector<Version> VersionsOf(const PlanModel& model);
   ModelChanges::Work Work(ModelChangeWish wish) const;
 

@@ -23,7 +23,7 @@ export class Orders extends Component {
   send = async (event) => {
     event.preventDefault();
     const { action, version, reason, straight, seen } = this.state;
-    const body = { reason, ...(action === "deploy" ? { version } : { generation: seen }), 
+    const body = { reason, ...(action === "deploy" ? { version } : { generation: seen }),
       ...(straight && { [this.short().slice(action.length + 1)]: true }) };
     this.setState({ busy: true, error: null });
     try {
