@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "engine/record_id.h"
@@ -53,7 +54,7 @@ bool IsOutputEvent(const RolloutSpec::Guard& guard, const ComparedValue& a, cons
 
 }  // namespace
 
-void ArmCounting::Count(const RecordBatch& batch, const WrittenRows& written) {
+void ArmCounting::Count(const RecordBatch& batch, const WrittenRows& written, bool closed) {
   if (generations_ == nullptr || batch.complete || batch.restored) return;
   const auto begins_below = [&](const PositionRange& range) {
     return written.IsEverywhere(range.partition, range.first);
@@ -64,6 +65,7 @@ void ArmCounting::Count(const RecordBatch& batch, const WrittenRows& written) {
       if (arms != nullptr) CountArms(batch, stage, *arms);
     }
   }
+  if (closed) CountInClosed();
 }
 
 ArmCounting::Counter& ArmCounting::CounterOf(Place place) {
@@ -180,12 +182,36 @@ bool ArmCounting::IsEvent(const RolloutSpec::Guard& guard) const {
   return false;
 }
 
-void ArmCounting::Closed() {
-  if (generations_ == nullptr) return;
+ArmCounting::Epoch ArmCounting::TakeOpen() {
   Epoch epoch;
   for (auto& [place, counter] : counters_) {
     if (counter.open != nullptr) epoch.counts.emplace_back(place, std::move(counter.open));
   }
+  return epoch;
+}
+
+// The open epoch is empty: what is counted is of the one before. It may be durable by now.
+void ArmCounting::CountInClosed() {
+  Epoch late = TakeOpen();
+  {
+    const MutexLock lock(mutex_);
+    if (!closed_.empty()) {
+      std::ranges::move(late.counts, std::back_inserter(closed_.back().counts));
+      return;
+    }
+  }
+  Report(late);
+}
+
+void ArmCounting::Report(const Epoch& epoch) const {
+  for (const auto& [place, counts] : epoch.counts) {
+    generations_->Counted(plan_.StageName(place.first), place.second, *counts);
+  }
+}
+
+void ArmCounting::Closed() {
+  if (generations_ == nullptr) return;
+  Epoch epoch = TakeOpen();
   const MutexLock lock(mutex_);
   closed_.push_back(std::move(epoch));
 }
@@ -204,9 +230,7 @@ void ArmCounting::Committed() {
     epoch = std::move(closed_.front());
     closed_.pop_front();
   }
-  for (const auto& [place, counts] : epoch.counts) {
-    generations_->Counted(plan_.StageName(place.first), place.second, *counts);
-  }
+  Report(epoch);
 }
 
 }  // namespace anabranch

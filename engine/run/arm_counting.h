@@ -35,9 +35,9 @@ class ArmCounting {
   // `generations` may be null. Both outlive it.
   ArmCounting(const Plan& plan, Generations* generations) : plan_(plan), generations_(generations) {}
 
-  // The batch is in the epoch that is open now, or was in one before. Rows that were taken up from kept results, and
-  // those that all targets had before, are not counted.
-  void Count(const RecordBatch& batch, const WrittenRows& written);
+  // The batch is in the epoch that is open now, or, `closed`, in the one that was closed last. Rows that were taken up
+  // from kept results, and those that all targets had before, are not counted.
+  void Count(const RecordBatch& batch, const WrittenRows& written, bool closed = false);
   // The open epoch is about to be closed.
   void Closed();
   // What was counted since the last commit is computed again.
@@ -58,6 +58,9 @@ class ArmCounting {
     std::vector<std::pair<Place, std::unique_ptr<ArmCounts>>> counts;
   };
 
+  Epoch TakeOpen();
+  void Report(const Epoch& epoch) const;
+  void CountInClosed();
   Counter& CounterOf(Place place);
   bool IsCounted(const RecordBatch& batch, const ArmScores& arms, uint32_t row, size_t arm_count) const;
   void CountArms(const RecordBatch& batch, StageId stage, const ArmScores& arms);

@@ -195,10 +195,10 @@ Status Lane::HandOver() {
   if (flight->kept && flight->last_part) feed_.NoteReleased();
   if (flight->switches) switches_.Computed(*flight->switches);
   PassNoticesOn(batch);
-  CompareArms(batch);
+  Status compared = CompareArms(batch);
   batch.encoded = writer_.TakeSpare();
   window_.Recycle(std::move(flight->batch));
-  return Status::Ok();
+  return compared;
 }
 
 Status Lane::ReleaseAll() {
@@ -220,15 +220,19 @@ void Lane::PassNoticesOn(const RecordBatch& batch) {
   }
 }
 
-// Nobody waits for it but the rows that come next. What fails there costs figures, never a row.
-void Lane::CompareArms(RecordBatch& batch) {
-  if (shared_.generations == nullptr || batch.complete || batch.restored) return;
+// Nobody waits for it but the rows that come next: where none do, the results of the batch are committed meanwhile.
+// What fails there costs figures, never a row.
+Status Lane::CompareArms(RecordBatch& batch) {
+  if (shared_.generations == nullptr || batch.complete || batch.restored) return Status::Ok();
+  const bool idle = window_.empty() && !feed_.pending() && batch.rows() < window_.limits().max_rows;
+  if (idle && parts_.worker->WorksAfterHandOver()) RETURN_IF_ERROR(open_.CloseIfDue(true));
   Status status;
   window_.Park([&] { status = parts_.worker->RunAfterHandOver(batch); });
   if (!status.ok() && !std::exchange(unseen_said_, true)) {
     shared_.warn(status.message() + ": these rows are not compared. This is said once");
   }
-  arms_.Count(batch, writer_.written());
+  arms_.Count(batch, writer_.written(), open_.empty());
+  return Status::Ok();
 }
 
 Status Lane::OnIdle() {

@@ -105,7 +105,7 @@ class Lane {
 
   void CommitComplete(Status* status);
   void PassNoticesOn(const RecordBatch& batch);
-  void CompareArms(RecordBatch& batch);
+  Status CompareArms(RecordBatch& batch);
   void ForgetKept();
   void TellKept(const std::vector<KeptHeader::Range>& committed);
 

@@ -120,6 +120,11 @@ Status PlanWorker::Run(RecordBatch& batch, BranchRunner* branches) {
   return StopAt(at_, {{Code::kStage, "\"" + plan_.StageName(at_) + "\": " + status.message()}, ErrorClass::kStage});
 }
 
+bool PlanWorker::WorksAfterHandOver() const {
+  return std::ranges::any_of(stages_,
+                             [](const Stage& stage) { return stage.node != nullptr && stage.node->works_after(); });
+}
+
 Status PlanWorker::RunAfterHandOver(RecordBatch& batch) {
   Status first;
   bool worked = false;

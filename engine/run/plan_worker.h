@@ -60,6 +60,8 @@ class PlanWorker {
   // worker, on the lane's thread; the batch is whole. A call that never returns ends as one of RunStage() does. A stage
   // that failed has no StageRows::arms then; the Status names the first one.
   Status RunAfterHandOver(RecordBatch& batch);
+  // Whether some node has something to do there now.
+  bool WorksAfterHandOver() const;
 
   // Null (at first): nothing is kept on the way. Outlives the worker.
   void SetKeptSink(KeptSink* sink) { kept_ = sink; }

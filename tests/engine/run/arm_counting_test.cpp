@@ -251,6 +251,23 @@ TEST_F(ArmsOfABatch, OnlyCommittedRowsAreReportedAndRulesAreAskedForOnce) {
   EXPECT_EQ(reported.size(), 2U) << "all was forgotten";
 }
 
+TEST_F(ArmsOfABatch, ABatchMayBeCountedAfterItsEpochWasClosedOrCommitted) {
+  ArmCounting counting(plan.plan(), &generations);
+  Fill(3);
+  counting.Count(batch, written);
+  counting.Closed();
+  Fill(2);
+  counting.Count(batch, written, true);
+  EXPECT_TRUE(reported.empty());
+  counting.Committed();
+  ASSERT_EQ(reported.size(), 2U);
+  EXPECT_EQ(reported[0].rows() + reported[1].rows(), 5);
+  Fill(1);
+  counting.Count(batch, written, true);
+  ASSERT_EQ(reported.size(), 3U) << "it is durable";
+  EXPECT_EQ(reported[2].rows(), 1);
+}
+
 TEST_F(ArmsOfABatch, RowsThatAllTargetsHadBeforeAreNotCountedAgain) {
   Fill(10);
   const PartitionId ids[] = {batch.partition[0]};
