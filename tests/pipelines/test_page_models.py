@@ -216,17 +216,17 @@ class Orders(ModelsCase):
 
 class Looks(ModelsCase):
     def test_axe_finds_nothing_in_light_and_dark(self):
-        for scheme, step in (("light", 2), ("dark", 2), ("dark", 0)):
+        for scheme, step, action in (("light", 2, None), ("dark", 2, "Promote"), ("light", 0, "Deploy")):
             page = self.models(step, scheme=scheme)
             page.wait_for_selector("text=History, the newest")
             if step:
                 page.wait_for_selector("text=Rows that differ most: p_gbt")
             self.versions.change = {"change": 3, "action": "deploy", "state": "refused", "lines": ["asks the instances"], "reasons": ["latency: 3 ms"]}
             page.wait_for_selector("text=latency: 3 ms")
-            self.assertEqual(axe_faults(page), [], f"step {step}, {scheme}")
-            page.click(f"{CARD} button:has-text('{'Promote' if step else 'Deploy'}…')")
-            page.wait_for_selector("dialog .effect")
-            self.assertEqual(axe_faults(page), [], f"a dialog, step {step}, {scheme}")
+            if action:
+                page.click(f"{CARD} button:has-text('{action}…')")
+                page.wait_for_selector("dialog .effect")
+            self.assertEqual(axe_faults(page), [], f"step {step}, {action or 'no'} dialog, {scheme}")
 
     def test_the_view_can_be_pictured(self):
         for scheme, height in (("light", 1140), ("dark", 760)):
