@@ -6,6 +6,7 @@ import time
 
 import harness
 from rollouts_page import OPERATOR, READER, VersionsCase
+from service import Served
 
 ACTIONS = ("deploy", "promote", "hold", "rollback")
 
@@ -166,6 +167,21 @@ class Rollouts(VersionsCase):
         before = len(self.lines())
         self.feed_until("rows behind it", lambda: len(self.lines()) >= before + 40)
         self.assertEqual({line["ver"] for line in self.lines()[-24:]}, {"7"})
+        self.finish(self.run_)
+
+    def test_a_page_over_folders_passes_orders_on(self):
+        self.serve()
+        process = self.served
+        folders = self.start("ui", self.folder, "--http", "127.0.0.1:0", "--http-tokens", self.folder / "tokens")
+        self.served = Served(self, folders)
+        [pipeline] = self.wait_until("it is found", 20, lambda: self.say("pipelines")[1]["pipelines"], folders)
+        place, body = f"pipelines/{pipeline['id']}/models/sum/", {"version": "8", "reason": "ticket 31", "now": True}
+        self.assertEqual(self.say(place + "deploy", READER, "POST", body)[0], 403)
+        self.assertEqual(self.say(place + "deploy", OPERATOR, "POST", body)[0], 202)
+        self.wait_until("it is done", 60, lambda: self.say(place + "change")[1]["state"] == "done", self.run_)
+        [event, _] = self.say(place + "history", READER)[1]["history"]
+        self.assertEqual((event["by"], event["version"], event["reason"]), ("otto", "8", "ticket 31"))
+        self.served = process
         self.finish(self.run_)
 
     def test_a_sensitive_segment_is_hidden_from_everyone(self):
