@@ -82,7 +82,7 @@ class ModelSwap(harness.KafkaCase):
     def test_every_offset_has_one_version_whatever_dies_during_an_agreement(self):
         self.reader = oracle.Reader(self.broker, "swap.out", PARTITIONS)
         self.addCleanup(self.reader.close)
-        self.feed = oracle.Feed(self.broker, "swap.in", self.numbers, 0, per_second=600)
+        self.feed = oracle.Feed(self.broker, "swap.in", self.numbers, 0, per_second=1500 if IS_RELEASE else 600)
         self.addCleanup(self.feed.close)
         self.stage, self.version = 0, 1
         self.feed_more()
@@ -100,8 +100,9 @@ class ModelSwap(harness.KafkaCase):
         code, answer = self.model("rollback", "sum")
         self.assertEqual((code, answer["version"]), (0, str(self.version - 1)), answer)
         self.feed.until(RECORDS)
+        self.wait_until("all is sent", 300, lambda: self.feed.sent == RECORDS)
         self.feed.finish()
-        self.wait_until("all results", 120, lambda: self.reader.count >= RECORDS)
+        self.wait_until("all results", 300, lambda: self.reader.count >= RECORDS)
         for run in self.members.values():
             run.send(15)
         for run in self.members.values():
