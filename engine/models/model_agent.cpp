@@ -355,6 +355,7 @@ void ModelAgent::FollowOn() {
   while (!stops_.load()) Step();
   NoteSwitches();
   SendCounts();
+  Judge();  // a run may be shorter than a look, again and again
 }
 
 void ModelAgent::Step() {

@@ -122,6 +122,7 @@ class ModelAgent final : public Generations {
   void GoOnCounting();
   void SendCounts();
   void RollOut();
+  void Judge();
   void Move(const RolloutStatus& status, ControlEntry entry);
   std::optional<RolloutStatus> RolloutOfModel(const Model& model) const;
   void NoteSwitches();

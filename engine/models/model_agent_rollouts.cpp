@@ -141,8 +141,12 @@ CountsByNode ModelAgent::CountsOf(const std::string& model) const {
 void ModelAgent::RollOut() {
   KeepCounts();
   if (Clock::Real().NowNs() - counts_sent_ns_ >= parts_.counts_ms * kNsPerMs) SendCounts();
+  if (!stops_.load()) Judge();
+}
+
+void ModelAgent::Judge() {
   for (const Model& model : parts_.models) {
-    if (model.rollout == nullptr || stops_.load()) continue;
+    if (model.rollout == nullptr) continue;
     const auto status = RolloutOfModel(model);
     if (!status) continue;
     if (auto move = NextMove(*status, *model.rollout)) Move(*status, std::move(*move));
