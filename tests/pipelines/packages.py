@@ -6,7 +6,7 @@ import harness
 
 STEP = 100_000
 MODEL = harness.ROOT / "tests" / "models" / "free_width.onnx"  # Y = the sum of its features
-CRASH = harness.ROOT / "tests" / "models" / "odd" / "crash_for_99.onnx"  # Y = the first; kills the process where n > 99
+CRASH = harness.ROOT / "tests" / "models" / "odd" / "crash_for_311.onnx"  # Y = the first; kills the process where n = 311
 
 
 def make(registry, version, *, column="n", wrong=False, latency_us=None, fails=None, model=MODEL):

@@ -6,11 +6,17 @@ import bisect
 import collections
 import fractions
 import math
+import struct
 
 import xxhash
 
 EDGES = [k / 20 for k in range(1, 20)]  # of the bins of a number whose package has no reference
 WORST = 20
+
+
+def float32(text):
+    """The number that a result of 32 bits stands for: its text has no more digits than it takes to tell it from others."""
+    return struct.unpack("f", struct.pack("f", text))[0]
 
 
 def draw(salt, unit):

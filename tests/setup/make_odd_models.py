@@ -108,16 +108,17 @@ def crash():
                  [("least", np.array([-2**63], np.int64)), ("minus", np.array([-1], np.int64))])
 
 
-def crash_for_99():
-    """Y = the first number of a row. The processor raises the same signal where the second one is above 99."""
-    return model("crash_for_99",
+def crash_for_311():
+    """Y = the first number of a row. The processor raises the same signal where the second one is 311."""
+    return model("crash_for_311",
                  [helper.make_node("Split", ["X", "each"], ["first", "second"], axis=1),
-                  helper.make_node("ReduceMax", ["second"], ["most"], keepdims=0), helper.make_node("Greater", ["most", "bound"], ["on"]),
+                  helper.make_node("Sub", ["second", "deadly"], ["apart"]), helper.make_node("Abs", ["apart"], ["far"]),
+                  helper.make_node("ReduceMin", ["far"], ["nearest"], keepdims=0), helper.make_node("Less", ["nearest", "half"], ["on"]),
                   helper.make_node("Where", ["on", "minus", "one"], ["by"]), helper.make_node("Div", ["least", "by"], ["q"]),
                   helper.make_node("Cast", ["q"], ["number"], to=FLOAT), helper.make_node("Mul", ["number", "zero"], ["nothing"]),
                   helper.make_node("Add", ["first", "nothing"], ["Y"])],
                  [value("X", FLOAT, ["N", 2])], [value("Y", FLOAT, ["N", 1])],
-                 [("each", np.array([1, 1], np.int64)), ("bound", np.array(99.5, np.float32)), ("zero", np.array(0, np.float32)),
+                 [("each", np.array([1, 1], np.int64)), ("deadly", np.array(311, np.float32)), ("half", np.array(0.5, np.float32)), ("zero", np.array(0, np.float32)),
                   ("one", np.array(1, np.int64)), ("minus", np.array(-1, np.int64)), ("least", np.array(-2**63, np.int64))])
 
 
@@ -153,7 +154,7 @@ def main():
     save("stubborn", stubborn("stubborn", -1e9))
     save("stubborn_for_99", stubborn("stubborn_for_99", 99.5))
     save("crash", crash())
-    save("crash_for_99", crash_for_99())
+    save("crash_for_311", crash_for_311())
     save("noisy", noisy())
     save("sparse_weight", sparse_weight())
     save("minus_mean_for_99", minus_mean_for_99())
