@@ -1,9 +1,11 @@
 """Rollouts on two instances that share four partitions, with a kill in every step that the instances make by themselves.
 
-Every record once, answered by the version that the history names for its offset; a rollout ends as if nobody had died;
-what was counted is never more than what was committed.
+Every record once in a topic and once in a database, answered by the version that its key draws in the generation that the
+history names for its offset; a rollout ends as if nobody had died; what was counted is never more than what was committed;
+what the candidate fails is no dead letter.
 """
 import json
+import sqlite3
 import sys
 
 import oracle
@@ -11,11 +13,13 @@ from oracle import harness
 
 sys.path.insert(0, str(harness.ROOT / "tests" / "pipelines"))
 import packages  # noqa: E402
+import rollout_oracle  # noqa: E402
 
 PARTITIONS = 4
 MOST = 200_000  # records: the feed goes on until the last rollout has ended
 STEPS = ("models.counts_sent", "models.step_sent", "models.step_seen")
 NAMES = ("a", "b")
+FIELDS = ["n", "key", "y", "ver", "gen", "arm"]
 
 
 class RolloutKills(harness.KafkaCase):
@@ -37,9 +41,11 @@ class RolloutKills(harness.KafkaCase):
             "sources": {"numbers": {"kafka": {"topics": ["steps.in"], "properties": {"session.timeout.ms": 6000}},
                                     "schema": "number", "key": {"field": "key"}}},
             "nodes": {"score": {"kind": "infer", "inputs": ["numbers"], "model": "sum", "features": "package",
-                                "outputs": {"y": "Y", "ver": "@version", "gen": "@generation"}},
-                      "out": {"kind": "persist", "inputs": ["score"], "to": {"kafka": {"topic": "steps.out"}},
-                              "fields": ["n", "key", "y", "ver", "gen"]}},
+                                "outputs": {"y": "Y", "ver": "@version", "gen": "@generation", "arm": "@arm"}},
+                      "out": {"kind": "persist", "inputs": ["score"], "to": {"kafka": {"topic": "steps.out"}}, "fields": FIELDS},
+                      "table": {"kind": "persist", "inputs": ["score"], "fields": [name for name in FIELDS if name != "key"],
+                                "to": {"sqlite": {"path": "steps.db", "table": "results"}}}},
+            "dead_letters": {"kafka": {"topic": "steps.dead"}},
             "batch": {"max_rows": 64}, "epoch": {"max_rows": 500, "commit_ms": 50}, "delivery": "exactly_once"})
         self.broker.make_topics({"steps.in": PARTITIONS})
         self.anabranch("topics", self.file, "--create", code=0)
@@ -69,18 +75,18 @@ class RolloutKills(harness.KafkaCase):
 
     def ends_with(self, version):
         def ended():
+            self.rejoin_the_dead()
             newest = self.newest()
             return newest["rule"] == "one" and newest["version"] == version and len(newest["from"]) == PARTITIONS
-        self.wait_until(f"version {version} scores all", 90, ended, self.members["a"], pause=0.5)
+        self.wait_until(f"version {version} scores all", 90, ended, pause=0.5)
 
-    def rejoin_the_dead(self, step, *, least):
-        """Members that a fault point killed; `least` of them."""
-        def dead():
-            return [name for name in NAMES if self.members[name].process.poll() is not None]
-        self.wait_until(f"a kill at {step}", 60, lambda: len(dead()) >= least, pause=0.2)
-        for name in dead():
-            self.assertEqual(self.members[name].wait(5), -9, f"{step}: {self.members[name].stderr[-2000:]}")
+    def rejoin_the_dead(self):
+        """Members that a fault point killed, without the fault."""
+        dead = [name for name in NAMES if self.members[name].process.poll() is not None]
+        for name in dead:
+            self.assertEqual(self.members[name].wait(5), -9, self.members[name].stderr[-2000:])
             self.join(name)
+        return dead
 
     def test_a_rollout_ends_the_same_whoever_dies_in_which_step(self):
         reader = oracle.Reader(self.broker, "steps.out", PARTITIONS)
@@ -99,8 +105,7 @@ class RolloutKills(harness.KafkaCase):
             before = reader.count
             self.wait_until("results of both", 60, lambda: reader.count > before + 300, self.members["a"])
             self.begin(number + 2)
-            self.rejoin_the_dead(step, least=1)
-            self.rejoin_the_dead(step, least=0)
+            self.wait_until(f"a kill at {step}", 60, self.rejoin_the_dead, pause=0.2)
             self.ends_with(str(number + 2))
         for name in NAMES:
             self.stop(name)
@@ -114,32 +119,44 @@ class RolloutKills(harness.KafkaCase):
         self.wait_until("all results", 120, lambda: reader.count >= feed.sent)
         for name in NAMES:
             self.stop(name)
-        self.check([json.loads(message.value()) for message in self.broker.read("steps.out")], feed.sent)
-        self.check_log()
+        records = self.check_log()
+        self.check([json.loads(message.value()) for message in self.broker.read("steps.out")], feed.sent, records)
+        self.assertEqual(self.broker.read("steps.dead"), [])
 
     def check_log(self):
-        """A topic that is compacted keeps the newest counts of each instance and generation, and every other entry."""
-        others = []
+        """A topic that is compacted keeps the newest counts of each instance and generation, and every other entry. Returns
+        what each generation is."""
+        others, records = [], {}
         for message in self.broker.read("steps.control"):
             entry = json.loads(message.value())
             if entry["kind"] == "counts":
                 self.assertEqual(message.key().decode(), f"counts/{entry['counted']}/{entry['instance']}")
             else:
                 others.append(message.key())
+            if entry["kind"] in ("active", "step"):
+                records[message.offset() + 1] = entry["generation"]
         self.assertEqual(len(others), len(set(others)))
+        return records
 
-    def check(self, rows, records):
+    @staticmethod
+    def drawn(record, key):
+        """The version that a key draws."""
+        draws = record["rule"] == "canary" and rollout_oracle.draw(record["salt"], key) < record["share"]
+        return record["arms"][1 if draws else 0]["version"]
+
+    def check(self, rows, count, records):
         history = {event["generation"]: event for event in self.model("history", "sum")[1] if event["generation"]}
-        self.assertEqual(sorted(row["n"] for row in rows), list(range(records)))
-        arms, by_generation = {}, {}
+        self.assertEqual(sorted(row["n"] for row in rows), list(range(count)))
+        with sqlite3.connect(f"file:{self.folder}/steps.db?mode=ro", uri=True, timeout=20) as db:
+            table = db.execute("SELECT n, \"key\", y, ver, gen, arm FROM results ORDER BY n").fetchall()
+        self.assertEqual(table, sorted(tuple(row[name] for name in FIELDS) for row in rows))
+        by_generation = {}
         for row in rows:
             self.assertEqual(packages.version_of(row["n"], row["y"]), row["ver"], row)
             event = history[row["gen"]]
             by_generation[row["gen"]] = by_generation.get(row["gen"], 0) + 1
-            if event["rule"] == "canary":
-                self.assertEqual(arms.setdefault((row["gen"], row["key"]), row["ver"]), row["ver"], row)
-                self.assertIn(row["ver"], (event["serving"], event["version"]))
-            else:
+            self.assertEqual((row["arm"], row["ver"]), (self.drawn(records[row["gen"]], row["key"]),) * 2, row)
+            if event["rule"] != "canary":
                 self.assertEqual(row["ver"], event["serving"] if event["rule"] == "shadow" else event["version"], row)
         counted = {}
         for generation, event in history.items():
@@ -149,7 +166,7 @@ class RolloutKills(harness.KafkaCase):
             counted[generation] = sum(node["paired"] for node in nodes)
             self.assertLessEqual(counted[generation], by_generation.get(generation, 0), event)
             self.assertGreater(counted[generation], 0, event)
-        print(f"    {records} records, {len(history)} generations; rows by generation {by_generation}, counted {counted}", flush=True)
+        print(f"    {count} records, {len(history)} generations; rows by generation {by_generation}, counted {counted}", flush=True)
 
 
 if __name__ == "__main__":
