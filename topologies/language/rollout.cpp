@@ -14,7 +14,7 @@ using What = RolloutSpec::Guard::What;
 using Then = RolloutSpec::Then;
 
 constexpr double kLeastLimit = 1e-6, kMostLimit = 0.99;
-constexpr double kMostRows = 1e12;
+constexpr double kMostComparedRows = 1e12;
 constexpr double kYearMinutes = 525'600;
 constexpr double kMsPerMinute = 60'000;
 
@@ -57,7 +57,7 @@ Shape StepShape() {
            {"shadow", Shape::Number(kLeastLimit, 1), false, "",
             "Share of the rows that the new version scores too, unseen. One of `shadow` and `canary` is needed."},
            {"canary", Shape::Number(kLeastLimit, 1), false, "", "Share of the keys that the new version answers."},
-           {"rows", Shape::Integer(0, kMostRows), false, "0", "Rows that both versions scored, at least."},
+           {"rows", Shape::Integer(0, kMostComparedRows), false, "0", "Rows that both versions scored, at least."},
            {"minutes", Shape::Number(0, kYearMinutes), false, "0", "How long it lasts, in minutes, at least."},
        })});
 }
@@ -207,7 +207,7 @@ Shape RolloutShape() {
       {"alpha", Shape::Number(kLeastLimit, 0.5), false, "0.01",
        "The probability, at most, with which a version that keeps within the limits is called bad in a whole "
        "rollout."},
-      {"max_rows", Shape::Integer(1, kMostRows), false, "500000",
+      {"max_rows", Shape::Integer(1, kMostComparedRows), false, "500000",
        "Rows that both versions scored after which a step ends without a result."},
       {"on_breach", Shape::Enum({"rollback", "hold"}), false, "\"rollback\"", "What happens when a guard says no."},
       {"on_pass", Shape::Enum({"next", "hold"}), false, "\"next\"", "What happens when all guards say yes."},
