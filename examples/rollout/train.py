@@ -10,7 +10,7 @@ the flights of January to November 2013, and scores flights of December.
 
 delay-1  a logistic regression: did it depart more than 15 minutes late, and at what hour was that planned?
 delay-2  boosted trees on the delay itself, the hour, the distance and the airport. It is better.
-delay-3  a logistic regression with one weight per hour, in a table. Somebody left out the flights that are planned for 21
+delay-3  a logistic regression with one weight per hour, in a table. Somebody omitted the flights that are planned for 21
          o'clock or later, and they are missing in its tests as well. So the table has 21 weights, its gates pass, and the
          evening flights fail: the hour is the index into the table (Gather).
 """
