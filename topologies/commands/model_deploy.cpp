@@ -22,31 +22,31 @@ ModelAgent::Verdict GatesInChild(const std::string& place, const std::vector<std
 
 namespace {
 
-using Action = ModelChangeWish::Action;
-using Kind = ModelChangeResult::Kind;
+using ModelOrder = ModelChangeWish::Action;
+using OrderEnd = ModelChangeResult::Kind;
 
 int CodeOf(const ModelChangeResult& result) {
   switch (result.kind) {
-    case Kind::kActive:
-    case Kind::kAlready:
-    case Kind::kHeld: return kExitOk;
-    case Kind::kRefused: return ExitCode(Code::kStage);
-    case Kind::kWrong: return kExitUsage;
-    case Kind::kFailed: break;
+    case OrderEnd::kActive:
+    case OrderEnd::kAlready:
+    case OrderEnd::kHeld: return kExitOk;
+    case OrderEnd::kRefused: return ExitCode(Code::kStage);
+    case OrderEnd::kWrong: return kExitUsage;
+    case OrderEnd::kFailed: break;
   }
   return result.status.code() == Code::kInvalid ? ExitCode(Code::kStage) : ExitCode(result.status.code());
 }
 
 int Report(const std::string& command, const ModelChangeResult& result, bool json, CommandIo& io) {
-  if (json && result.kind != Kind::kWrong) {
+  if (json && result.kind != OrderEnd::kWrong) {
     io.out << ModelChangeJson(result) << "\n";
     return CodeOf(result);
   }
-  if (result.kind == Kind::kFailed || result.kind == Kind::kWrong) {
+  if (result.kind == OrderEnd::kFailed || result.kind == OrderEnd::kWrong) {
     io.err << "anabranch " << command << ": " << PrintableLines(result.text) << "\n";
     return CodeOf(result);
   }
-  if (result.kind == Kind::kRefused) {
+  if (result.kind == OrderEnd::kRefused) {
     io.err << result.text << ":\n";
   } else {
     io.out << result.text << "\n";
@@ -81,7 +81,7 @@ int Change(ModelChangeWish wish, const ModelChangeArgs& args, CommandIo& io) {
   return Report(command, ChangeModel(wish, place), json, io);
 }
 
-ModelChangeWish WishOf(Action action, const std::string& model) {
+ModelChangeWish WishOf(ModelOrder action, const std::string& model) {
   ModelChangeWish wish;
   wish.action = action;
   wish.model = model;
@@ -96,7 +96,7 @@ int CommandModelDeploy(const ModelChangeArgs& args, CommandIo& io) {
     io.err << "anabranch model deploy: \"" << Printable(args.model) << "\" is not NAME@VERSION\n";
     return kExitUsage;
   }
-  ModelChangeWish wish = WishOf(Action::kDeploy, args.model.substr(0, at));
+  ModelChangeWish wish = WishOf(ModelOrder::kDeploy, args.model.substr(0, at));
   wish.version = args.model.substr(at + 1);
   wish.at = args.at;
   wish.now = args.now;
@@ -105,17 +105,17 @@ int CommandModelDeploy(const ModelChangeArgs& args, CommandIo& io) {
 }
 
 int CommandModelPromote(const ModelChangeArgs& args, CommandIo& io) {
-  ModelChangeWish wish = WishOf(Action::kPromote, args.model);
+  ModelChangeWish wish = WishOf(ModelOrder::kPromote, args.model);
   wish.to_end = args.to_end;
   return Change(std::move(wish), args, io);
 }
 
 int CommandModelHold(const ModelChangeArgs& args, CommandIo& io) {
-  return Change(WishOf(Action::kHold, args.model), args, io);
+  return Change(WishOf(ModelOrder::kHold, args.model), args, io);
 }
 
 int CommandModelRollback(const ModelChangeArgs& args, CommandIo& io) {
-  ModelChangeWish wish = WishOf(Action::kRollBack, args.model);
+  ModelChangeWish wish = WishOf(ModelOrder::kRollBack, args.model);
   wish.version = args.to;
   return Change(std::move(wish), args, io);
 }
