@@ -321,9 +321,9 @@ void ModelAgent::Switched(const SourcePartition& partition, const Scoring& scori
   if (switches.empty() || !(switches.back() == scoring)) switches.push_back(scoring);
 }
 
-ControlState ModelAgent::History() const {
+void ModelAgent::Look(const std::function<void(const ControlState&)>& look) const {
   const MutexLock lock(mutex_);
-  return state_;
+  look(state_);
 }
 
 std::vector<ModelAgent::Serving> ModelAgent::Now() const {

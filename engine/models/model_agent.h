@@ -93,8 +93,8 @@ class ModelAgent final : public Generations {
     std::string deploying;  // version of an open deployment; empty: none
   };
   std::vector<Serving> Now() const;
-  // What the log said when it was read last. Any thread.
-  ControlState History() const;
+  // What the log said when it was read last. Any thread; `look` is short, and calls nothing of this object.
+  void Look(const std::function<void(const ControlState&)>& look) const;
 
  private:
   Status ReadOn(int wait_ms);

@@ -95,7 +95,7 @@ class LivePipeline::Core {
   void Warn(const std::string& line);
   std::optional<RestartOrder> TakeRestart();
   Look Now() const;
-  std::optional<ControlState> ModelHistory() const;
+  bool LookAtModels(const std::function<void(const ControlState&)>& look) const;
   CountsByNode ModelCounts(const std::string& model) const;
   bool OrderRestart(RestartOrder order, std::string* why);
   bool alive() const;
@@ -203,9 +203,11 @@ LivePipeline::Look LivePipeline::Core::Now() const {
   return WithWarnings(std::move(look));
 }
 
-std::optional<ControlState> LivePipeline::Core::ModelHistory() const {
+bool LivePipeline::Core::LookAtModels(const std::function<void(const ControlState&)>& look) const {
   const MutexLock lock(mutex_);
-  return models_ == nullptr ? std::nullopt : std::optional(models_->History());
+  if (models_ == nullptr) return false;
+  models_->Look(look);
+  return true;
 }
 
 CountsByNode LivePipeline::Core::ModelCounts(const std::string& model) const {
@@ -330,7 +332,9 @@ void LivePipeline::Ticked() { core_->Ticked(); }
 void LivePipeline::Warn(const std::string& line) { core_->Warn(line); }
 std::optional<LivePipeline::RestartOrder> LivePipeline::TakeRestart() { return core_->TakeRestart(); }
 LivePipeline::Look LivePipeline::Now() const { return core_->Now(); }
-std::optional<ControlState> LivePipeline::ModelHistory() const { return core_->ModelHistory(); }
+bool LivePipeline::LookAtModels(const std::function<void(const ControlState&)>& look) const {
+  return core_->LookAtModels(look);
+}
 CountsByNode LivePipeline::ModelCounts(const std::string& model) const { return core_->ModelCounts(model); }
 bool LivePipeline::OrderRestart(RestartOrder order, std::string* why) {
   return core_->OrderRestart(std::move(order), why);

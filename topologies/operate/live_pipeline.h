@@ -86,8 +86,9 @@ class LivePipeline {
     std::vector<Warning> warnings;                   // the last 20
   };
   Look Now() const;
-  // All that the control log says; nothing: no run with such models is at work.
-  std::optional<ControlState> ModelHistory() const;
+  // Looks at all that the control log says: for a short time, without a call of this object. False: no run with such
+  // models is at work.
+  bool LookAtModels(const std::function<void(const ControlState&)>& look) const;
   // What is counted of the arms of the model's newest generation, by all instances. Empty: no run is at work.
   CountsByNode ModelCounts(const std::string& model) const;
   // False where nothing waits for a restart: `*why`.

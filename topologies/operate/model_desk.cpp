@@ -183,12 +183,12 @@ std::vector<ModelDesk::Version> ModelDesk::VersionsOf(const PlanModel& model) {
   }
   const int64_t begin = Clock::Real().NowNs();
   std::set<std::string> scored;
-  if (const auto state = context_.live.ModelHistory()) {
-    for (const ControlState::Generation& each : state->generations()) {
+  (void)context_.live.LookAtModels([&](const ControlState& state) {
+    for (const ControlState::Generation& each : state.generations()) {
       if (each.record().model != model.name) continue;
       for (const GenerationRecord::Arm& arm : each.record().arms) scored.insert(arm.digest);
     }
-  }
+  });
   std::vector<std::string> skipped;
   std::vector<Version> all;
   const auto entries = ListRegistry(model.registry, &skipped);
@@ -246,26 +246,18 @@ ModelDesk::Subject ModelDesk::SubjectOf(const ApiRequest& request) const {
   return subject;
 }
 
-ModelDesk::Subject ModelDesk::PastOf(const ApiRequest& request) const {
-  Subject subject = SubjectOf(request);
-  if (subject.refused) return subject;
-  if (auto state = context_.live.ModelHistory()) {
-    subject.state = std::move(*state);
-  } else {
-    subject.refused = NotRunning();
-  }
-  return subject;
-}
-
 HttpResponse ModelDesk::NotRunning() const {
   return ErrorResponse(409, "not_running", "no run with a model whose versions are deployed is at work",
                        context_.next.run);
 }
 
 HttpResponse ModelDesk::History(const ApiRequest& request) const {
-  const Subject subject = PastOf(request);
+  const Subject subject = SubjectOf(request);
   if (subject.refused) return *subject.refused;
-  std::vector<ModelEvent> events = ModelEvents(subject.state, subject.now.model);
+  std::vector<ModelEvent> events;
+  const bool runs =
+      context_.live.LookAtModels([&](const ControlState& state) { events = ModelEvents(state, subject.now.model); });
+  if (!runs) return NotRunning();
   std::ranges::reverse(events);
   const auto most = static_cast<size_t>(QueryNumber(request.http, "limit", kUsualEvents, kMostEvents));
   if (events.size() > most) events.resize(most);
@@ -273,15 +265,20 @@ HttpResponse ModelDesk::History(const ApiRequest& request) const {
 }
 
 HttpResponse ModelDesk::Compare(const ApiRequest& request) const {
-  const Subject subject = PastOf(request);
+  const Subject subject = SubjectOf(request);
   if (subject.refused) return *subject.refused;
-  const auto generation = static_cast<uint32_t>(QueryNumber(request.http, "generation", 0, UINT32_MAX));
-  Result<ModelComparison> comparison = ComparisonIn(subject.state, subject.now.model, generation);
+  const auto asked = static_cast<uint32_t>(QueryNumber(request.http, "generation", 0, UINT32_MAX));
+  Result<ModelComparison> comparison = Status(Code::kInvalid, "");
+  bool is_newest = false;
+  const bool runs = context_.live.LookAtModels([&](const ControlState& state) {
+    const ControlState::Generation* const newest = state.Newest(subject.now.model);
+    is_newest = newest != nullptr && newest->record().arms.size() > 1 && (asked == 0 || asked == newest->number);
+    comparison = is_newest ? ModelComparison{subject.now.model, newest->number, newest->record(), {}}
+                           : ComparisonIn(state, subject.now.model, asked);
+  });
+  if (!runs) return NotRunning();
   if (!comparison.ok()) return ErrorResponse(404, "no_comparison", comparison.status().message(), "");
-  const ControlState::Generation* const newest = subject.state.Newest(subject.now.model);
-  if (newest != nullptr && newest->number == comparison->generation) {
-    comparison->counts = context_.live.ModelCounts(subject.now.model);  // the log has them a moment later
-  }
+  if (is_newest) comparison->counts = context_.live.ModelCounts(subject.now.model);  // the log has them a moment later
   // Figures are open. Values of single records are not, and sensitive ones are never shown here.
   CompareMask mask = SensitiveIn(*subject.look.checked->plan, subject.now.model);
   mask.rows = mask.rows || !request.caller.may_read;

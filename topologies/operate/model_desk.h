@@ -32,7 +32,6 @@ class ModelDesk {
   struct Subject {
     LivePipeline::Look look;
     ModelAgent::Serving now;
-    ControlState state;                   // PastOf()
     std::optional<HttpResponse> refused;  // there is none
   };
   struct Version {
@@ -47,7 +46,6 @@ class ModelDesk {
   };
   HttpResponse NotRunning() const;
   Subject SubjectOf(const ApiRequest& request) const;
-  Subject PastOf(const ApiRequest& request) const;
   std::vector<Version> VersionsOf(const PlanModel& model);
   ModelChanges::Work Work(ModelChangeWish wish) const;
 
