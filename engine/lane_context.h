@@ -10,6 +10,7 @@
 
 namespace anabranch {
 
+class ControlView;
 class StateStore;
 
 // What a lane gives to the sources and committers that it opens. It outlives them.
@@ -26,6 +27,7 @@ struct LaneContext {
   size_t read_ahead_bytes = size_t{64} << 20;  // what a source may fetch before Poll asks for it
   SourceTable* partitions = nullptr;
   StateStore* store = nullptr;
+  ControlView* control = nullptr;  // for rewards; null: none of the targets takes any
   CancelToken* cancel = nullptr;
   std::function<void(const std::string&)> warn;  // one line for the operator's log
 };

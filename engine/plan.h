@@ -16,6 +16,7 @@
 
 namespace anabranch {
 
+struct BanditSpec;  // engine/strategy/bandit_spec.h
 class Expression;
 
 // What happens to a row that fails in a node.
@@ -95,6 +96,7 @@ struct PlanModel {
   std::string start;     // the version that scores before any deployment
   std::string key;       // file of the public key that signed its packages, absolute; empty: no signature is asked for
   std::shared_ptr<const RolloutSpec> rollout;  // null: a deployment scores all rows at once
+  std::shared_ptr<const BanditSpec> bandit;    // null: its rows do not draw by rewards
 };
 
 struct EpochLimits {

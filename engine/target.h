@@ -73,6 +73,8 @@ class TargetProgram {
   // once is possible with one such unit of the connector only. False where each unit keeps its own progress.
   virtual bool OneUnitOnly() const { return false; }
   virtual std::unique_ptr<RowEncoder> MakeEncoder(const ResultIdentity& identity) const = 0;
+  // The model whose draws its rows reward; empty: none.
+  virtual std::string rewards() const { return {}; }
   // What was written here, for reading by position, as SourceProgram::Reader(): rows with their keys and headers. Null:
   // it cannot be read so.
   virtual std::shared_ptr<const SourceProgram> Reader() const { return nullptr; }

@@ -33,11 +33,9 @@ struct GroupsDeleter {
   void operator()(const struct rd_kafka_group_list* groups) const { rd_kafka_group_list_destroy(groups); }
 };
 
-// Every entry has a key of its own, so that a topic that is compacted keeps all; but counts replace those before.
+// Every entry has a key of its own, so that a topic that is compacted keeps all; but for those that replace others.
 std::string KeyOf(const ControlEntry& entry) {
-  if (entry.kind == ControlEntry::Kind::kCounts) {
-    return "counts/" + std::to_string(entry.generation_number) + "/" + entry.instance;
-  }
+  if (std::string key = ReplacedBy(entry); !key.empty()) return key;
   std::random_device random;
   char text[24];
   std::snprintf(text, sizeof text, "%08x%08x", random(), random());

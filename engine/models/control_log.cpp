@@ -15,7 +15,7 @@ constexpr std::pair<ControlEntry::Kind, const char*> kEntryKinds[] = {
     {ControlEntry::Kind::kRefused, "refused"},     {ControlEntry::Kind::kActive, "active"},
     {ControlEntry::Kind::kAbandoned, "abandoned"}, {ControlEntry::Kind::kServes, "serves"},
     {ControlEntry::Kind::kStep, "step"},           {ControlEntry::Kind::kHold, "hold"},
-    {ControlEntry::Kind::kCounts, "counts"}};
+    {ControlEntry::Kind::kCounts, "counts"},       {ControlEntry::Kind::kRewards, "rewards"}};
 constexpr std::pair<ArmRule, const char*> kArmRules[] = {
     {ArmRule::kOne, "one"}, {ArmRule::kShadow, "shadow"}, {ArmRule::kCanary, "canary"}, {ArmRule::kBandit, "bandit"}};
 
@@ -83,6 +83,13 @@ bool NeedsGeneration(ControlEntry::Kind kind) {
 
 }  // namespace
 
+std::string ReplacedBy(const ControlEntry& entry) {
+  if (entry.kind == ControlEntry::Kind::kCounts) {
+    return "counts/" + std::to_string(entry.generation_number) + "/" + entry.instance;
+  }
+  return entry.kind == ControlEntry::Kind::kRewards ? "rewards/" + entry.model + "/" + entry.partition : std::string();
+}
+
 std::string PrintControlEntry(const ControlEntry& entry) {
   EntryJson out = {{"kind", WordOf(kEntryKinds, entry.kind)}, {"at_ms", entry.at_ms}};
   PutText("deployment", entry.deployment, &out);
@@ -103,6 +110,12 @@ std::string PrintControlEntry(const ControlEntry& entry) {
   if (entry.kind == ControlEntry::Kind::kCounts) {
     out["counted"] = entry.generation_number;
     out["counts"] = entry.counts;
+  }
+  if (entry.kind == ControlEntry::Kind::kRewards) {
+    out["model"] = entry.model;
+    out["position"] = entry.position;
+    if (entry.era != 0) out["era"] = entry.era;
+    out["rewards"] = entry.rewards;
   }
   if (entry.after != 0) out["after"] = entry.after;
   if (!entry.guards.empty()) out["guards"] = entry.guards;
@@ -131,6 +144,9 @@ Result<ControlEntry> ParseControlEntry(std::string_view text) {
     entry.after = in.value("after", uint32_t{0});
     entry.counts = in.value("counts", std::map<std::string, std::string>());
     entry.guards = in.value("guards", std::map<std::string, std::string>());
+    entry.model = in.value("model", "");
+    entry.era = in.value("era", uint32_t{0});
+    entry.rewards = in.value("rewards", "");
     if (NeedsGeneration(entry.kind) && entry.generation.arms.empty()) {
       throw std::invalid_argument("it names no generation");
     }

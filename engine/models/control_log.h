@@ -27,6 +27,8 @@ struct ControlEntry {
                  // of this entry is the generation
     kHold,       // generation `after` makes no step by itself any more
     kCounts,     // what `instance` has counted of generation `generation_number` in all; replaces its entry before
+    kRewards,    // the rewards of `model` below `position` of `partition`, a partition of a source of rewards, in all;
+                 // replaces the entry before of the same model and partition
     kUnreadable,  // not ours, or of a newer anabranch: has no effect; `reasons`. Never written
   };
   uint32_t number = 0;  // by the log, from 1, growing; gaps are possible
@@ -39,14 +41,20 @@ struct ControlEntry {
   GenerationRecord generation;                // kPrepare, kActive
   std::vector<std::string> reasons;           // kRefused, kAbandoned
   std::map<std::string, std::string> gates;   // kReady, kActive: gate → what it measured, for people
-  std::string partition;                      // kServes: "TOPIC/PARTITION"
-  int64_t position = 0;                       // kServes
+  std::string partition;                      // kServes, kRewards: "TOPIC/PARTITION"
+  int64_t position = 0;                       // kServes, kRewards
   uint32_t generation_number = 0;             // kServes, kCounts
   uint32_t after = 0;                         // kStep, kHold: the generation that it is about
   std::map<std::string, std::string> counts;  // kCounts: node → ArmCounts::Print()
   // kStep, kHold: guard → its figures when that was decided, for people; kCounts: by which guards it is counted
   std::map<std::string, std::string> guards;
+  std::string model;    // kRewards
+  uint32_t era = 0;     // kRewards: how often an operator has set the position
+  std::string rewards;  // kRewards: RewardTotals::Print()
 };
+
+// Of the entries with one such key a log need only keep the newest. Empty: it is kept for good.
+std::string ReplacedBy(const ControlEntry& entry);
 
 // One JSON object per entry, without its number.
 std::string PrintControlEntry(const ControlEntry& entry);

@@ -76,6 +76,7 @@ void ControlState::Apply(const ControlEntry& entry) {
     case EntryKind::kStep: return ApplyStep(entry);
     case EntryKind::kHold: holds_.emplace(entry.after, entry); return;
     case EntryKind::kCounts: counts_[entry.generation_number][entry.instance] = entry; return;
+    case EntryKind::kRewards: return ApplyRewards(entry);
     case EntryKind::kUnreadable: return;
   }
 }
@@ -83,12 +84,25 @@ void ControlState::Apply(const ControlEntry& entry) {
 void ControlState::ApplyStep(const ControlEntry& entry) {
   const Generation* newest = Newest(entry.generation.model);
   if (newest == nullptr || newest->number != entry.after) return;
+  if (entry.action == "learn" && Open(entry.generation.model) != nullptr) return;
   generations_.push_back({entry.number, entry});
   for (Deployment& each : deployments_) {
     if (each.state != DeploymentState::kOpen || each.prepare.generation.model != entry.generation.model) continue;
     each.state = DeploymentState::kAbandoned;
     each.end = entry;
   }
+}
+
+// What is behind comes from an instance that was replaced: it says less, and nothing else.
+void ControlState::ApplyRewards(const ControlEntry& entry) {
+  const auto [known, added] = rewards_[entry.model].try_emplace(entry.partition, entry);
+  const auto age = [](const ControlEntry& each) { return std::pair(each.era, each.position); };
+  if (!added && age(entry) >= age(known->second)) known->second = entry;
+}
+
+const std::map<std::string, ControlEntry>* ControlState::RewardsOf(const std::string& model) const {
+  const auto found = rewards_.find(model);
+  return found == rewards_.end() ? nullptr : &found->second;
 }
 
 const ControlState::Generation* ControlState::At(uint32_t number) const {

@@ -19,9 +19,11 @@ namespace anabranch {
 //   kAbandoned  ends the open deployment that it names without effect; with a generation it also stands for a
 //               deployment of its own, which was refused before any instance was asked
 //   kStep       counts if the newest generation of the model is `after`: of several that instances or commands append
-//               at the same time, the first one does. Ends an open deployment of the model without effect
+//               at the same time, the first one does. Ends an open deployment of the model without effect; but
+//               with the action "learn" it is the one without effect
 //   kHold       counts as long as the newest generation of its model is `after`
 //   kCounts     the newest one of each instance and generation counts
+//   kRewards    of those of one model and partition the one with the highest era and position counts
 //   kServes     counts unless the partition is scored by a newer generation already: it came late
 class ControlState {
  public:
@@ -66,19 +68,23 @@ class ControlState {
   const ControlEntry* HoldOf(uint32_t generation) const;
   // kCounts of a generation by instance; null: none.
   const std::map<std::string, ControlEntry>* CountsOf(uint32_t generation) const;
+  // kRewards of a model by partition; null: none.
+  const std::map<std::string, ControlEntry>* RewardsOf(const std::string& model) const;
   const Deployment* Open(const std::string& model) const;
   const Deployment* Find(const std::string& deployment) const;
 
  private:
   void ApplyStep(const ControlEntry& entry);
+  void ApplyRewards(const ControlEntry& entry);
   Deployment* FindOpen(const std::string& deployment);
 
   uint32_t last_ = 0;
   std::vector<Generation> generations_;  // by number
   std::vector<Deployment> deployments_;  // by number of kPrepare
   std::map<std::string, std::vector<Served>> served_;
-  std::map<uint32_t, ControlEntry> holds_;                          // by generation
-  std::map<uint32_t, std::map<std::string, ControlEntry>> counts_;  // by generation, instance
+  std::map<uint32_t, ControlEntry> holds_;                              // by generation
+  std::map<uint32_t, std::map<std::string, ControlEntry>> counts_;      // by generation, instance
+  std::map<std::string, std::map<std::string, ControlEntry>> rewards_;  // by model, partition
 };
 
 }  // namespace anabranch

@@ -24,7 +24,8 @@ constexpr std::chrono::seconds kSwitchWait{15};
 
 bool SameArms(const GenerationRecord& a, const GenerationRecord& b) {
   const auto same = [](const auto& x, const auto& y) { return x.digest == y.digest; };
-  return a.model == b.model && a.rule == b.rule && a.at == b.at && std::ranges::equal(a.arms, b.arms, same);
+  return a.model == b.model && a.rule == b.rule && a.by_record == b.by_record && a.at == b.at &&
+         std::ranges::equal(a.arms, b.arms, same);
 }
 
 // Whether there is nothing to do: `current` is what is wished for, or a rollout that brings the same version.

@@ -20,12 +20,13 @@ class LocalControlLog : public ControlLog {
   Result<uint32_t> Append(const ControlEntry& entry) override {
     const std::string text = PrintControlEntry(entry);
     const MutexLock lock(mutex_);
-    if (entry.kind != ControlEntry::Kind::kCounts) return Insert(text);
+    const std::string key = ReplacedBy(entry);
+    if (key.empty()) return Insert(text);
     SqliteTransaction transaction(*db_);
     RETURN_IF_ERROR(transaction.Begin());
-    RETURN_IF_ERROR(DropReplaced(entry));
+    RETURN_IF_ERROR(DropReplaced(key));
     ASSIGN_OR_RETURN(const uint32_t number, Insert(text));
-    RETURN_IF_ERROR(NoteCounts(entry, number));
+    RETURN_IF_ERROR(NoteNewest(key, number));
     RETURN_IF_ERROR(transaction.Commit());
     return number;
   }
@@ -57,21 +58,19 @@ class LocalControlLog : public ControlLog {
     return number;
   }
 
-  Status DropReplaced(const ControlEntry& entry) REQUIRES(mutex_) {
-    ASSIGN_OR_RETURN(SqliteStatement drop,
-                     db_->Prepare("DELETE FROM entries WHERE number IN "
-                                  "(SELECT number FROM counts WHERE generation = ?1 AND instance = ?2)"));
-    drop.Bind(1, entry.generation_number);
-    drop.BindText(2, entry.instance);
+  Status DropReplaced(const std::string& key) REQUIRES(mutex_) {
+    ASSIGN_OR_RETURN(
+        SqliteStatement drop,
+        db_->Prepare("DELETE FROM entries WHERE number IN (SELECT number FROM newest WHERE replaced_by = ?1)"));
+    drop.BindText(1, key);
     return drop.Step().status();
   }
 
-  Status NoteCounts(const ControlEntry& entry, uint32_t number) REQUIRES(mutex_) {
+  Status NoteNewest(const std::string& key, uint32_t number) REQUIRES(mutex_) {
     ASSIGN_OR_RETURN(SqliteStatement note,
-                     db_->Prepare("INSERT OR REPLACE INTO counts(generation, instance, number) VALUES(?1, ?2, ?3)"));
-    note.Bind(1, entry.generation_number);
-    note.BindText(2, entry.instance);
-    note.Bind(3, number);
+                     db_->Prepare("INSERT OR REPLACE INTO newest(replaced_by, number) VALUES(?1, ?2)"));
+    note.BindText(1, key);
+    note.Bind(2, number);
     return note.Step().status();
   }
 
@@ -106,10 +105,10 @@ Result<std::unique_ptr<ControlLog>> OpenLocalControlLog(const std::string& state
                    SqliteDatabase::Open(path, SqliteDatabase::Mode::kReadWrite, kBusyMs));
   RETURN_IF_ERROR(
       db->Execute("CREATE TABLE IF NOT EXISTS entries(number INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL)"));
-  // Where the newest counts of each instance are: the ones before go.
+  // Where the newest of the entries that replace each other is: the ones before go.
   RETURN_IF_ERROR(
-      db->Execute("CREATE TABLE IF NOT EXISTS counts(generation INTEGER NOT NULL, instance TEXT NOT NULL, "
-                  "number INTEGER NOT NULL, PRIMARY KEY(generation, instance)) WITHOUT ROWID"));
+      db->Execute("CREATE TABLE IF NOT EXISTS newest(replaced_by TEXT PRIMARY KEY, number INTEGER NOT NULL) "
+                  "WITHOUT ROWID"));
   return std::unique_ptr<ControlLog>(std::make_unique<LocalControlLog>(std::move(db), path));
 }
 

@@ -127,6 +127,7 @@ Status ModelAgent::Begin(const CancelToken& cancel) {
   if (!parts_.reads_only) RETURN_IF_ERROR(StartModels());
   if (cancel.draining()) return {Code::kCancelled, "stopped while the models were made ready"};
   GoOnCounting();
+  if (!parts_.reads_only) CompareDraws();
   if (NewestNumber(UINT32_MAX) == 0) return MakeAsOf(0);
   return Advance(false);
 }
@@ -137,12 +138,10 @@ Status ModelAgent::StartModels() {
   bool appended = false;
   for (const Model& model : parts_.models) {
     if (Newest(model.name, UINT32_MAX)) continue;
-    ASSIGN_OR_RETURN(const GenerationRecord::Arm arm, parts_.start(model));
     ControlEntry entry = NewEntry(EntryKind::kActive);
     entry.action = "start";
     entry.reason = "the version that the topology file starts with";
-    entry.generation.model = model.name;
-    entry.generation.arms = {arm};
+    ASSIGN_OR_RETURN(entry.generation, FirstOf(model));
     RETURN_IF_ERROR(parts_.log->Append(entry).status());
     appended = true;
   }
@@ -334,7 +333,8 @@ std::vector<ModelAgent::Serving> ModelAgent::Now() const {
     if (generation == nullptr) continue;
     const ControlState::Deployment* open = state_.Open(model.name);
     all.push_back({model.name, generation->serving().version, generation->serving().digest, generation->number,
-                   generation->active.at_ms, open == nullptr ? "" : open->prepare.generation.newest().version});
+                   generation->active.at_ms, open == nullptr ? "" : open->prepare.generation.newest().version,
+                   BanditOf(state_, model.name)});
   }
   return all;
 }
@@ -379,6 +379,7 @@ void ModelAgent::Step() {
     }
   }
   RollOut();
+  Learn();
   AnswerDeployments();
   NoteSwitches();
   ForgetOld();

@@ -15,11 +15,13 @@
 #include "engine/cancel.h"
 #include "engine/generation.h"
 #include "engine/managed_model.h"
+#include "engine/models/bandit_learner.h"
 #include "engine/models/control_log.h"
 #include "engine/models/control_state.h"
 #include "engine/models/rollout_counts.h"
 #include "engine/models/rollout_judge.h"
 #include "engine/mutex.h"
+#include "engine/strategy/bandit_spec.h"
 
 namespace anabranch {
 
@@ -37,6 +39,7 @@ class ModelAgent final : public Generations {
     std::vector<ManagedModel*> nodes;
     std::vector<std::string> node_names = {};              // as `nodes`
     std::shared_ptr<const RolloutSpec> rollout = nullptr;  // null: a deployment scores all rows at once
+    std::shared_ptr<const BanditSpec> bandit = nullptr;    // null: its rows do not draw by rewards
   };
   // What gates, or an instance, say about a version.
   struct Verdict {
@@ -90,7 +93,8 @@ class ModelAgent final : public Generations {
     std::string model, version, digest;
     uint32_t generation = 0;
     int64_t since_ms = 0;
-    std::string deploying;  // version of an open deployment; empty: none
+    std::string deploying;                              // version of an open deployment; empty: none
+    std::optional<BanditStatus> bandit = std::nullopt;  // where the versions are drawn by what they earn
   };
   std::vector<Serving> Now() const;
   // What the log said when it was read last. Any thread; `look` is short, and calls nothing of this object.
@@ -99,6 +103,9 @@ class ModelAgent final : public Generations {
  private:
   Status ReadOn(int wait_ms);
   Status StartModels();
+  Result<GenerationRecord> FirstOf(const Model& model) const;
+  void CompareDraws();
+  void Learn();
   Status Load(const Model& model, const GenerationRecord& record, bool quietly) REQUIRES(load_mutex_);
   Result<std::string> FolderOf(const Model& model, const std::string& digest) REQUIRES(load_mutex_);
   Status Make(const Model& model, uint32_t number, const GenerationRecord& record, bool quietly);
@@ -158,7 +165,8 @@ class ModelAgent final : public Generations {
   std::map<std::string, ControlState::Served> noted_;   // by partition
   std::pair<uint32_t, std::vector<std::string>> kept_;  // of the last Forget()
   int64_t counts_sent_ns_ = 0;
-  std::map<std::string, std::pair<uint32_t, int64_t>> moved_;  // by model: generation after which it moved, when
+  std::map<std::string, std::pair<uint32_t, int64_t>> moved_;    // by model: generation after which it moved, when
+  std::map<std::string, std::pair<uint32_t, int64_t>> learned_;  // the same of lessons
   int64_t retry_at_ns_ = 0;
   std::string last_warning_;
   std::thread follower_;

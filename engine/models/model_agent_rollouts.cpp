@@ -77,6 +77,7 @@ std::shared_ptr<const ArmRules> ModelAgent::Rules(std::string_view node, Generat
   if (model == nullptr || parts_.reads_only) return nullptr;  // what is replayed was counted before
   const auto found = Newest(model->name, generation);
   if (!HasTwoArms(found) || found->number != generation) return nullptr;
+  if (found->record().rule == ArmRule::kBandit) return nullptr;  // no row has two answers, and a generation is short
   auto rules = std::make_shared<ArmRules>();
   rules->arms = found->record().arms.size();
   managed->AddCompared(found->serving().digest, &rules->compare);

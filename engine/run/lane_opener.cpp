@@ -76,6 +76,7 @@ LaneContext& LaneOpener::MakeContext(const LaneInput& input, int number, SourceT
   context.read_ahead_bytes = plan.limits.memory_bytes / 4 / static_cast<size_t>(shared_.lanes);
   context.partitions = partitions;
   context.store = &state_.ledger();
+  context.control = options_.control;
   context.cancel = &shared_.stop;
   context.warn = shared_.warn;
   return context;

@@ -9,6 +9,7 @@
 
 namespace anabranch {
 
+class ControlView;
 class Generations;
 class SourceProgram;
 
@@ -37,6 +38,7 @@ struct RunOptions {
   std::string make_command;   // makes what is missing outside (Connector::MakeOutside), for messages; empty: none
   int64_t tick_ns = 1'000'000'000;     // how often the observer is called
   Generations* generations = nullptr;  // of its managed models; null: it has none. Outlives the run
+  ControlView* control = nullptr;      // for the targets that are bandits; null: there are none. Outlives the run
   const Clock* clock = nullptr;        // default: Clock::Real(); outlives the run
 };
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/status.h"
@@ -27,7 +28,15 @@ struct PolicyEstimate {
 // Sums by arm, so rounds may come in any order and from several instances.
 class OffPolicy {
  public:
+  struct Arm {
+    int64_t rounds = 0;
+    WideSum reward, weight, weighted;                  // Σr, Σ1/p, Σr/p
+    WideSum weight2, weight2_reward, weight2_reward2;  // Σ1/p², Σr/p², Σr²/p²
+  };
+
   explicit OffPolicy(size_t arms) : arms_(arms) {}
+  explicit OffPolicy(std::vector<Arm> arms) : arms_(std::move(arms)) {}
+  const std::vector<Arm>& arms() const { return arms_; }
 
   // kInvalid: no such arm, a probability that is not above 0 and at most 1, or a reward that is not finite.
   Status Add(size_t arm, double probability, double reward);
@@ -37,11 +46,6 @@ class OffPolicy {
   PolicyEstimate Estimate(std::span<const double> target) const;
 
  private:
-  struct Arm {
-    int64_t rounds = 0;
-    WideSum reward, weight, weighted;                  // Σr, Σ1/p, Σr/p
-    WideSum weight2, weight2_reward, weight2_reward2;  // Σ1/p², Σr/p², Σr²/p²
-  };
   std::vector<Arm> arms_;
 };
 

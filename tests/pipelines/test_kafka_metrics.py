@@ -16,7 +16,9 @@ from lane_time import LaneTime
 
 # Not in a run without errors of targets.
 ABSENT = {"anabranch_target_errors_total", "anabranch_model_generation", "anabranch_model_rollout_step",
-          "anabranch_model_arm_rows_total", "anabranch_model_guard", "anabranch_model_guard_limit"}
+          "anabranch_model_arm_rows_total", "anabranch_model_guard", "anabranch_model_guard_limit",
+          "anabranch_bandit_probability", "anabranch_bandit_rewards_total", "anabranch_bandit_reward_mean",
+          "anabranch_bandit_unmatched_rewards_total"}
 WINDOW = "10s"  # of rates: some scrapes
 
 

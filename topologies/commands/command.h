@@ -195,6 +195,12 @@ struct ModelCompareArgs : StateArgs {
   bool reveal = false;
   std::string format = "text";  // text | json
 };
+// What other policies would have earned, by the rewards of a bandit.
+struct ModelEvaluateArgs : StateArgs {
+  std::string model;
+  std::vector<std::string> policies;  // empty: those that need no choice
+  std::string format = "text";        // text | json
+};
 struct DoctorArgs {
   std::string file;     // topology whose brokers are checked; may be empty
   std::string brokers;  // host:port list; may be empty
@@ -269,6 +275,7 @@ int CommandModelPromote(const ModelChangeArgs& args, CommandIo& io);
 int CommandModelHold(const ModelChangeArgs& args, CommandIo& io);
 int CommandModelHistory(const ModelChangeArgs& args, CommandIo& io);
 int CommandModelCompare(const ModelCompareArgs& args, CommandIo& io);
+int CommandModelEvaluate(const ModelEvaluateArgs& args, CommandIo& io);
 int CommandDoctor(const DoctorArgs& args, CommandIo& io);
 int CommandTopics(const TopicsArgs& args, CommandIo& io);
 int CommandMetrics(const MetricsArgs& args, CommandIo& io);

@@ -36,6 +36,7 @@ struct AllArgs {
   PackageArgs package;
   ModelChangeArgs model_change;
   ModelCompareArgs model_compare;
+  ModelEvaluateArgs model_evaluate;
   DoctorArgs doctor;
   TopicsArgs topics;
   MetricsArgs metrics;
@@ -405,6 +406,7 @@ class CommandLine {
     const auto act = [this](Action action) { action_ = std::move(action); };
     AddModelChanges(*model, &args_.model_change, act);
     AddModelCompare(*model, &args_.model_compare, act);
+    AddModelEvaluate(*model, &args_.model_evaluate, act);
     AddPackageCommands(model, &args_.package, [this](Action action) { action_ = std::move(action); });
   }
 

@@ -92,12 +92,12 @@ ModelChangeWish WishOf(ModelOrder action, const std::string& model) {
 
 int CommandModelDeploy(const ModelChangeArgs& args, CommandIo& io) {
   const size_t at = args.model.find('@');
-  if (at == std::string::npos || at == 0 || at + 1 == args.model.size()) {
+  if (at == 0 || at + 1 == args.model.size()) {
     io.err << "anabranch model deploy: \"" << Printable(args.model) << "\" is not NAME@VERSION\n";
     return kExitUsage;
   }
   ModelChangeWish wish = WishOf(ModelOrder::kDeploy, args.model.substr(0, at));
-  wish.version = args.model.substr(at + 1);
+  if (at != std::string::npos) wish.version = args.model.substr(at + 1);
   wish.at = args.at;
   wish.now = args.now;
   wish.resume = args.resume;

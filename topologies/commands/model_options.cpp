@@ -29,7 +29,10 @@ using ModelAct = std::function<void(std::function<int(CommandIo&)>)>;
 void AddDeploy(CLI::App& model, ModelChangeArgs* args, const ModelAct& act) {
   CLI::App* deploy = ModelCommand(model, args, "deploy", "Has another version of a model score, on all instances.",
                                   "anabranch model deploy topology.json gbt@8 --reason 'ticket 12'");
-  deploy->add_option("NAME@VERSION", args->model, "the model, and a version in its registry")
+  deploy
+      ->add_option(
+          "NAME@VERSION", args->model,
+          "the model, and a version in its registry; a model with a `bandit` without a version: its bandit begins")
       ->required()
       ->type_name("");
   AddGrounds(deploy, args);
@@ -132,6 +135,26 @@ void AddModelCompare(CLI::App& model, ModelCompareArgs* args,
       "Reads what the instances noted in the control log, at most 2 s old; none need run. The first version is the\n"
       "serving one, the second the candidate. Exit code 1: no two versions scored side by side yet.");
   compare->callback([args, act] { act([args](CommandIo& io) { return CommandModelCompare(*args, io); }); });
+}
+
+void AddModelEvaluate(CLI::App& model, ModelEvaluateArgs* args,
+                      const std::function<void(std::function<int(CommandIo&)>)>& act) {
+  CLI::App* evaluate = Command(model, "evaluate", "Shows what a bandit earned, and what other policies would have.",
+                               "anabranch model evaluate topology.json rank --policy always:8");
+  AddState(evaluate, args);
+  AddWord(evaluate, "--format", &args->format, {"text", "json"});
+  evaluate->add_option("NAME", args->model, "the model")->required()->type_name("");
+  evaluate
+      ->add_option("--policy", args->policies,
+                   "always:VERSION, uniform, now, thompson, thompson_gaussian, ucb1 or epsilon_greedy; may be given "
+                   "several times; default: now, uniform, and each version always")
+      ->type_name("POLICY");
+  evaluate->footer(
+      "Reads the sums of all rewards from the control log; no instance need run. IPS weighs each reward with the\n"
+      "probability that the policy had answered so; SNIPS divides by the sum of the weights; DR adds what the weights\n"
+      "correct to the mean reward of each version. Each with its standard error. Few effective rewards: do not trust\n"
+      "the estimate. Exit code 1: the model has no bandit, or no reward came yet.");
+  evaluate->callback([args, act] { act([args](CommandIo& io) { return CommandModelEvaluate(*args, io); }); });
 }
 
 }  // namespace anabranch

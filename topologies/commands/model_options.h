@@ -13,4 +13,7 @@ void AddModelChanges(CLI::App& model, ModelChangeArgs* args,
 void AddModelCompare(CLI::App& model, ModelCompareArgs* args,
                      const std::function<void(std::function<int(CommandIo&)>)>& act);
 
+void AddModelEvaluate(CLI::App& model, ModelEvaluateArgs* args,
+                      const std::function<void(std::function<int(CommandIo&)>)>& act);
+
 }  // namespace anabranch

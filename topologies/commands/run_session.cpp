@@ -246,6 +246,8 @@ RunSummary RunToEnd(const Plan& plan, RunOptions options, const RunObserver& obs
   auto models = MakeModelAgent(plan, options, GatesOf, observer.warn);
   Status ready = models.status();
   if (ready.ok() && *models != nullptr) ready = (*models)->Begin(cancel);
+  auto control = MakeControlView(plan, options.state_dir);
+  if (ready.ok()) ready = control.status();
   RunSummary summary;
   if (!ready.ok()) {
     summary.status = ready;
@@ -253,6 +255,7 @@ RunSummary RunToEnd(const Plan& plan, RunOptions options, const RunObserver& obs
   }
   ModelAgent* const agent = models->get();
   options.generations = agent;
+  options.control = control->get();
   {
     Pipeline pipeline(plan, io.registry, options, observer, &cancel);
     // Why it did not start is in the summary. Closing the opened parts may take as long as opening them.
@@ -262,7 +265,10 @@ RunSummary RunToEnd(const Plan& plan, RunOptions options, const RunObserver& obs
     if (service != nullptr) WaitAndTell(pipeline, agent, *service);
     summary = pipeline.Finish();
   }
-  if (summary.stuck) (void)models->release();  // a thread may still ask it
+  if (summary.stuck) {  // a thread may still ask them
+    (void)models->release();
+    (void)control->release();
+  }
   return summary;
 }
 

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "topologies/language/bandit.h"
 #include "topologies/language/rollout.h"
 
 namespace anabranch {
@@ -19,7 +20,7 @@ void BindManaged(const ConfigValue& root, const Registry& registry, const Broken
       faults.Add(FaultCode::kPath, *folder, resolved.status().message());
       continue;
     }
-    PlanModel managed{model.name, std::move(resolved).value(), std::string(model.Text("start")), {}, {}};
+    PlanModel managed{model.name, std::move(resolved).value(), std::string(model.Text("start")), {}, {}, {}};
     const ConfigValue* verify = model.Find("verify");
     const ConfigValue* key = verify == nullptr ? nullptr : verify->Find("key");
     if (key != nullptr) {
@@ -28,8 +29,10 @@ void BindManaged(const ConfigValue& root, const Registry& registry, const Broken
       if (file.ok()) managed.key = std::move(file).value();
     }
     if (const ConfigValue* rollout = model.Find("rollout")) managed.rollout = ReadRollout(*rollout, faults);
+    if (const ConfigValue* bandit = model.Find("bandit")) managed.bandit = ReadBandit(*bandit, managed, faults);
     plan.managed.push_back(std::move(managed));
   }
+  CheckRewards(root, plan, faults);
   const ConfigValue* control = root.Find("control");
   if (control == nullptr || broken.contains(control)) return;
   const ConfigValue* member = ConnectorMember(*control, registry);

@@ -25,7 +25,7 @@ ConfigValue WithoutVersions(const ConfigValue& models) {
     if (model.Find("registry") == nullptr) continue;
     std::erase_if(model.children, [](const ConfigValue& member) {
       return member.name == "registry" || member.name == "start" || member.name == "swap" || member.name == "verify" ||
-             member.name == "rollout";
+             member.name == "rollout" || member.name == "bandit";
     });
   }
   return content;

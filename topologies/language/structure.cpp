@@ -198,12 +198,18 @@ bool StructureCheck::CheckModelForm(const ConfigValue& model) {
     faults_.AddAtName(FaultCode::kMissingKey, model, what + " does not say which version it begins with",
                       "add \"start\": the version of a package in " + registry->text);
   }
-  for (const char* key : {"start", "swap", "verify", "rollout"}) {
+  for (const char* key : {"start", "swap", "verify", "rollout", "bandit"}) {
     const ConfigValue* member = registry == nullptr && path != nullptr ? model.Find(key) : nullptr;
     if (member != nullptr) {
       faults_.AddAtName(FaultCode::kBadValue, *member, "\"" + member->name + "\" of " + what + " needs a \"registry\"",
                         "remove it, or put the model into a package");
     }
+  }
+  const ConfigValue* bandit = model.Find("bandit");
+  if (bandit != nullptr && model.Find("rollout") != nullptr) {
+    faults_.AddAtName(FaultCode::kBadValue, *bandit, what + " has both a \"rollout\" and a \"bandit\"",
+                      "keep one of them: a rollout compares a new version with the old one on the same records, a "
+                      "bandit shares the records among versions by what they earn");
   }
   for (const char* key : {"sha256", "version"}) {
     const ConfigValue* member = registry != nullptr ? model.Find(key) : nullptr;

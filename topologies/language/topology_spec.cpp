@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "topologies/language/bandit.h"
 #include "topologies/language/rollout.h"
 #include "topologies/language/test_spec.h"
 
@@ -218,6 +219,9 @@ std::vector<FieldSpec> ModelFields() {
        "(`model check --key`)."},
       {"rollout", RolloutShape(), false, "",
        "With `registry`: how a version that is deployed comes to score all records. Without it, it does so at once."},
+      {"bandit", BanditShape(), false, "",
+       "With `registry`: several versions share the records, and those that earn more get more of them. A node whose "
+       "target takes rewards says what they earn."},
       {"sha256", Shape::String(), false, "",
        "SHA-256 as `anabranch model inspect` prints it, 64 hex digits; another model is refused. It covers the data "
        "files beside the model."},

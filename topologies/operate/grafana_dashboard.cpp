@@ -195,7 +195,23 @@ DashboardRow ModelsRow() {
             "percentunit",
             6,
             {{"max by (model, guard) (anabranch_model_guard$S / anabranch_model_guard_limit$S) or vector(0)",
-              "{{model}} {{guard}}"}}}}};
+              "{{model}} {{guard}}"}}},
+           {"Draws of a bandit",
+            "timeseries",
+            "percentunit",
+            8,
+            {{"max by (model, version) (anabranch_bandit_probability$S) or vector(0)", "{{model}}@{{version}}"}}},
+           {"Mean reward",
+            "timeseries",
+            "short",
+            8,
+            {{"max by (model, version) (anabranch_bandit_reward_mean$S) or vector(0)", "{{model}}@{{version}}"}}},
+           {"Rewards",
+            "timeseries",
+            "short",
+            8,
+            {{"max by (model, version) (anabranch_bandit_rewards_total$S) or vector(0)", "{{model}}@{{version}}"},
+             {"max by (model) (anabranch_bandit_unmatched_rewards_total$S) or vector(0)", "{{model}} unmatched"}}}}};
 }
 
 DashboardRow EpochsRow() {

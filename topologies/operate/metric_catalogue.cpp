@@ -185,6 +185,32 @@ void GuardLimit(const Input& input, Samples& samples) {
   OfGuards(input, samples, [](const RolloutSpec::Guard& guard, const GuardFigures&) { return guard.limit; });
 }
 
+template <typename F>
+void EachBanditArm(const Input& input, Samples& samples, const F& value) {
+  for (const ModelAgent::Serving& each : input.look.models) {
+    if (!each.bandit) continue;
+    const std::vector<ArmTotals> totals = each.bandit->totals.ByArm();
+    for (size_t i = 0; i < totals.size(); ++i) {
+      const GenerationRecord& record = each.bandit->now.record;
+      samples.Add({each.model, record.arms[i].version}, value(record.probabilities[i], totals[i]));
+    }
+  }
+}
+void BanditProbability(const Input& input, Samples& samples) {
+  EachBanditArm(input, samples, [](double probability, const ArmTotals&) { return probability; });
+}
+void BanditRewards(const Input& input, Samples& samples) {
+  EachBanditArm(input, samples, [](double, const ArmTotals& totals) { return totals.rewards; });
+}
+void BanditMean(const Input& input, Samples& samples) {
+  EachBanditArm(input, samples, [](double, const ArmTotals& totals) { return totals.mean(); });
+}
+void BanditUnmatched(const Input& input, Samples& samples) {
+  for (const ModelAgent::Serving& each : input.look.models) {
+    if (each.bandit) samples.Add({each.model}, each.bandit->totals.unmatched);
+  }
+}
+
 void BreakerFill(const Input& input, Samples& samples) {
   for (const NodeMeasures& node : MeasuresOf(input).nodes) samples.Add({node.id}, node.breaker_fill);
 }
@@ -490,6 +516,25 @@ std::vector<MetricSpec> MakeCatalogue() {
        "What a guard of a rollout measured in this step.",
        GuardMeasured},
       {"anabranch_model_guard_limit", "gauge", "", {"model", "guard"}, "What it must not exceed.", GuardLimit},
+      {"anabranch_bandit_probability",
+       "gauge",
+       "",
+       {"model", "version"},
+       "Probability with which a bandit draws a version.",
+       BanditProbability},
+      {"anabranch_bandit_rewards_total",
+       "counter",
+       "rewards",
+       {"model", "version"},
+       "Rewards of a version since the bandit began, of all instances.",
+       BanditRewards},
+      {"anabranch_bandit_reward_mean", "gauge", "", {"model", "version"}, "Mean reward of a version.", BanditMean},
+      {"anabranch_bandit_unmatched_rewards_total",
+       "counter",
+       "rewards",
+       {"model"},
+       "Rewards of no answer.",
+       BanditUnmatched},
       {"anabranch_model_load_seconds",
        "gauge",
        "seconds",

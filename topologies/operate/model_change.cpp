@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "engine/clock.h"
+#include "engine/models/bandit_learner.h"
 #include "engine/models/deployment.h"
 #include "engine/models/model_store.h"
 #include "engine/printable.h"
@@ -41,6 +42,7 @@ class ModelChange {
   Status Begin();
   Status IsSeen() const;
   void DeployVersion();
+  void DeployBandit();
   void Promote();
   void Hold();
   void RollBack();
@@ -50,7 +52,7 @@ class ModelChange {
   void Stay(const ControlState::Generation& current, Ended kind, const std::string& text);
   void Take(const Result<DeploymentEnd>& end, const GenerationRecord& record);
   bool RefusesBeside(const ControlState::Generation& current, const VersionArm& arm);
-  bool KnownOtherwise(const VersionArm& arm) const;
+  bool RefusesTaken(const VersionArm& arm);
   Status ReadPlaces();
   std::optional<std::map<std::string, std::string>> Gate(const RegistryEntry& entry);
   std::optional<std::map<std::string, std::string>> PutThroughGates(const VersionArm& arm);
@@ -239,7 +241,7 @@ ModelChangeResult ModelChange::Run() {
     return result_;
   }
   switch (wish_.action) {
-    case Ordered::kDeploy: DeployVersion(); break;
+    case Ordered::kDeploy: wish_.version.empty() ? DeployBandit() : DeployVersion(); break;
     case Ordered::kPromote: Promote(); break;
     case Ordered::kHold: Hold(); break;
     case Ordered::kRollBack: RollBack(); break;
@@ -251,12 +253,17 @@ ModelChangeResult ModelChange::Run() {
 // ------------------------------------------------------------------------------------------- deploy
 
 // A version that scored once keeps its content for ever.
-bool ModelChange::KnownOtherwise(const VersionArm& arm) const {
-  return std::ranges::any_of(state_.generations(), [&](const ControlState::Generation& each) {
+bool ModelChange::RefusesTaken(const VersionArm& arm) {
+  const bool taken = std::ranges::any_of(state_.generations(), [&](const ControlState::Generation& each) {
     return each.record().model == model_->name && std::ranges::any_of(each.record().arms, [&](const VersionArm& known) {
              return known.version == arm.version && known.digest != arm.digest;
            });
   });
+  if (taken) {
+    Refuse({"version_taken: " + model_->name + "@" + arm.version +
+            " scored before with another digest: give this package another version"});
+  }
+  return taken;
 }
 
 // ModelChangeWish::at.
@@ -389,10 +396,7 @@ void ModelChange::DeployVersion() {
   const auto arm = FindVersion(*model_, wish_.version);
   if (!arm.ok()) return Fail(arm.status());
   result_.digest = arm->digest;
-  if (KnownOtherwise(*arm)) {
-    return Refuse({"version_taken: " + model_->name + "@" + wish_.version +
-                   " scored before with another digest: give this package another version"});
-  }
+  if (RefusesTaken(*arm)) return;
   const ControlState::Generation* current = state_.Newest(model_->name);
   if (current != nullptr && RefusesBeside(*current, *arm)) return;
   const bool scores = open == nullptr && current != nullptr && current->serving().digest == arm->digest;
@@ -404,6 +408,28 @@ void ModelChange::DeployVersion() {
     gates = std::move(*passed);
   }
   Prepare(Wanted(current, *arm), std::move(gates));
+}
+
+// The bandit of the file begins anew: nothing is known of any version.
+void ModelChange::DeployBandit() {
+  const std::string none = "model \"" + model_->name + "\" has no \"bandit\": write which version, NAME@VERSION";
+  if (model_->bandit == nullptr) return Fail({Code::kInvalid, none}, Ended::kWrong);
+  const ControlState::Generation* current = state_.Newest(model_->name);
+  if (current != nullptr && Fits(current->record(), *model_->bandit)) {
+    return Stay(*current, Ended::kAlready, "the bandit of " + model_->name + " is at work already");
+  }
+  std::vector<VersionArm> arms;
+  std::map<std::string, std::string> gates;
+  for (const std::string& version : model_->bandit->arms) {
+    auto arm = FindVersion(*model_, version);
+    if (!arm.ok()) return Fail(arm.status());
+    if (RefusesTaken(*arm) || (current != nullptr && RefusesBeside(*current, *arm))) return;
+    auto passed = PutThroughGates(*arm);
+    if (!passed) return;
+    for (auto& [gate, measured] : *passed) gates[version + " " + gate] = std::move(measured);
+    arms.push_back(std::move(*arm));
+  }
+  Prepare(FirstDraws(*model_->bandit, model_->name, arms, NewDeploymentId()), std::move(gates));
 }
 
 // ---------------------------------------------------------------------------------- promote and hold

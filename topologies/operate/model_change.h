@@ -18,7 +18,8 @@ struct ModelChangeWish {
   enum class Action : uint8_t { kDeploy, kPromote, kHold, kRollBack };
   Action action = Action::kDeploy;
   std::string model = {};    // its name in the topology
-  std::string version = {};  // kDeploy: which; kRollBack: the one to go back to, empty: the one before
+  std::string version = {};  // kDeploy: which, empty: the bandit of the file begins; kRollBack: the one to go back to,
+                             // empty: the one before
   bool now = false;          // kDeploy: all rows at once, without the rollout of the topology
   bool resume = false;       // kDeploy: only go on with what was begun
   bool to_end = false;       // kPromote: to the last step, not to the next one

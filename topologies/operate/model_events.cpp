@@ -7,6 +7,7 @@
 #include "engine/printable.h"
 #include "engine/text/instant.h"
 #include "engine/text/json_object.h"
+#include "topologies/operate/bandit_view.h"
 #include "topologies/operate/rollout_view.h"
 
 namespace anabranch {
@@ -117,6 +118,8 @@ std::vector<ModelEvent> ModelEvents(const ControlState& state, const std::string
   for (const ControlState::Generation& generation : state.generations()) {
     const std::string& name = generation.record().model;
     if (!model.empty() && name != model) continue;
+    // Of the lessons of a bandit only the last one: they may be thousands.
+    if (generation.active.action == "learn" && state.Newest(name)->number != generation.number) continue;
     uint32_t next = 0;
     for (const ControlState::Generation& each : state.generations()) {
       if (next == 0 && each.number > generation.number && each.record().model == name) next = each.number;
@@ -201,6 +204,7 @@ std::string ModelsNowText(const ControlState& state, const Plan& plan) {
     text += "\nmodel " + model + ": version " + Printable(state.Newest(model)->serving().version) + ", generation " +
             std::to_string(now->generation) + " since " + FormatInstant(now->at_ms) + "\n";
     if (const auto rollout = RolloutOfPlan(state, plan, model)) text += "  rollout: " + rollout->text + "\n";
+    if (const auto bandit = BanditOf(state, model)) text += "  bandit: " + BanditSentence(*bandit) + "\n";
     if (const std::string positions = Positions(*now); !positions.empty()) text += "  scores " + positions + "\n";
     if (const Deployment* open = state.Open(model)) {
       text += "  " + open->prepare.action + " of version " + Printable(open->prepare.generation.newest().version) +
@@ -223,6 +227,7 @@ std::string ModelsNowJson(const ControlState& state, const Plan& plan) {
     if (const auto rollout = RolloutOfPlan(state, plan, model)) {
       one.AddJson("rollout", RolloutJson(*rollout, SpecOf(*std::ranges::find(plan.managed, model, &PlanModel::name))));
     }
+    if (const auto bandit = BanditOf(state, model)) one.AddJson("bandit", BanditJson(*bandit));
     const Deployment* open = state.Open(model);
     if (open != nullptr) one.AddText("deploying", open->prepare.generation.newest().version);
     json.AddJson(model, one.text());

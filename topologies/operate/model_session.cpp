@@ -1,5 +1,6 @@
 #include "topologies/operate/model_session.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <utility>
@@ -32,6 +33,13 @@ Result<std::unique_ptr<ControlLog>> OpenControlLog(const Plan& plan, const std::
   return plan.control->Open(place);
 }
 
+Result<std::unique_ptr<ControlView>> MakeControlView(const Plan& plan, const std::string& state_dir) {
+  const bool wanted = std::ranges::any_of(plan.managed, [](const PlanModel& each) { return each.bandit != nullptr; });
+  if (!wanted) return std::unique_ptr<ControlView>();
+  ASSIGN_OR_RETURN(auto log, OpenControlLog(plan, state_dir));
+  return std::make_unique<ControlView>(std::move(log));
+}
+
 Result<GenerationRecord::Arm> FindVersion(const PlanModel& model, const std::string& version) {
   ASSIGN_OR_RETURN(const RegistryEntry found, FindInRegistry(model.registry, model.name, version));
   return GenerationRecord::Arm{found.version, found.digest};
@@ -47,6 +55,7 @@ Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOp
   for (const PlanModel& model : plan.managed) {
     ModelAgent::Model each{model.name, model.registry, model.start, {}};
     each.rollout = model.rollout;
+    each.bandit = model.bandit;
     for (const PlanNode& node : plan.nodes) {
       ManagedModel* managed = node.program->managed();
       if (managed == nullptr || managed->model() != model.name) continue;
@@ -67,7 +76,7 @@ Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOp
     return package->folder;
   };
   parts.start = [](const ModelAgent::Model& model) {
-    return FindVersion({model.name, model.registry, model.start, {}, {}}, model.start);
+    return FindVersion({model.name, model.registry, model.start, {}, {}, {}}, model.start);
   };
   parts.gates = std::move(gates);
   parts.warn = std::move(warn);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/models/control_log.h"
+#include "engine/models/control_view.h"
 #include "engine/models/model_agent.h"
 #include "engine/plan.h"
 #include "engine/run/run_options.h"
@@ -13,6 +14,9 @@ namespace anabranch {
 
 // Where the generations of the plan's models stand: where the file says, or in the state folder.
 Result<std::unique_ptr<ControlLog>> OpenControlLog(const Plan& plan, const std::string& state_dir);
+
+// The same for targets that are bandits. Null: the plan has none.
+Result<std::unique_ptr<ControlView>> MakeControlView(const Plan& plan, const std::string& state_dir);
 
 // The version of a registry, by the name that it has there. kInvalid: there is none, or two; the text names those that
 // are there.

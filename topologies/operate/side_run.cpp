@@ -16,10 +16,17 @@ RunSummary RunBeside(const Plan& plan, const Registry& registry, RunOptions opti
   if (models.ok() && *models != nullptr) summary.status = (*models)->Begin(cancel);
   if (!summary.status.ok()) return summary;
   options.generations = models->get();
+  auto control = MakeControlView(plan, options.state_dir);
+  summary.status = control.status();
+  if (!control.ok()) return summary;
+  options.control = control->get();
   Pipeline pipeline(plan, registry, options, RunObserver{}, &cancel);
   (void)pipeline.Start();
   summary = pipeline.Finish();
-  if (summary.stuck) (void)models->release();  // a thread may still ask it
+  if (summary.stuck) {  // a thread may still ask them
+    (void)models->release();
+    (void)control->release();
+  }
   return summary;
 }
 

@@ -34,7 +34,7 @@ class ModelChangeTest : public testing::Test {
     plan_.name = "sums";
     plan_.file = scratch_.path() + "/sums.json";
     for (const char* version : {"7", "8", "9"}) Pack(version);
-    PlanModel model{"sum", registry(), "7", {}, {}};
+    PlanModel model{"sum", registry(), "7", {}, {}, {}};
     model.rollout = std::make_shared<const RolloutSpec>(Spec());
     plan_.managed = {model};
     std::filesystem::create_directories(state_dir());
