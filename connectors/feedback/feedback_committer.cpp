@@ -81,6 +81,7 @@ class FeedbackCommitter : public Committer {
   Status Load(PartitionId partition);
   std::string WhyRefused(const EncodedReward& reward, std::optional<ParsedRecordId>* id) const;
   Status AwaitSwitches();
+  bool GivesRewards(const SourcePartition& partition) const;
   std::map<std::string, uint32_t> Committed(const ControlState& state) const;
   std::string NotYetSwitched(const ControlState& state, const Asked& asked, bool waits_for_new) const;
   const std::optional<BanditGeneration>& GenerationOf(const ControlState& state, uint32_t number);
@@ -183,6 +184,12 @@ bool IsOfKnownTopic(const ControlState& state, const std::string& partition) {
   return std::ranges::any_of(state.served(), [&](const auto& each) { return each.first.starts_with(topic); });
 }
 
+// Rewards come by other topics than the records that they are about.
+bool FeedbackCommitter::GivesRewards(const SourcePartition& partition) const {
+  return std::ranges::any_of(stored_,
+                             [&](const auto& own) { return lane_.partitions->at(own.first).topic == partition.topic; });
+}
+
 // Which generation the log must have as scoring each of the partitions that give rewards themselves. They switch with
 // the commits that wait here, so no more is asked of them than what they committed with their last rewards.
 std::map<std::string, uint32_t> FeedbackCommitter::Committed(const ControlState& state) const {
@@ -204,6 +211,7 @@ std::string FeedbackCommitter::NotYetSwitched(const ControlState& state, const A
   const bool young = SteadyClock::now() - opened_ < kSwitchWait;
   for (const auto& [partition, rows] : pending_) {
     for (const Pending& row : rows) {
+      if (GivesRewards(row.id.from)) continue;
       std::string decided = PartitionText(row.id.from);
       const auto own = asked.committed.find(decided);
       const uint32_t least = own == asked.committed.end() ? asked.newest : own->second;
@@ -251,7 +259,9 @@ const std::optional<BanditGeneration>& FeedbackCommitter::GenerationOf(const Con
 // ------------------------------------------------------------------ commit
 
 Status FeedbackCommitter::Count(const ControlState& state, const Pending& row, RewardTotals* totals) {
-  const auto& generation = GenerationOf(state, ScoredBy(state, PartitionText(row.id.from), row.id.offset));
+  const bool stranger = GivesRewards(row.id.from);
+  const auto& generation =
+      GenerationOf(state, stranger ? 0 : ScoredBy(state, PartitionText(row.id.from), row.id.offset));
   if (!generation || generation->began < totals->began) {
     ++totals->unmatched;
     return Status::Ok();

@@ -172,11 +172,14 @@ class Learning(Bandits):
                 run = self.begin()
                 world = World(self.broker, name, RATES)
                 self.addCleanup(world.end)
-                self.feed(0, count, 700)
-                self.wait_until("all results", 60, lambda: len(world.rows) == count, run)
+                for begin in range(0, count, count // 6):  # each part is drawn by what those before it earned
+                    end = min(count, begin + count // 6)
+                    self.feed(begin, end, 2000)
+                    self.wait_until("all results", 60, lambda at=end: len(world.rows) == at, run)
+                    self.wait_for_rewards(end, run)
+                    time.sleep(0.8)
                 world.end()
                 self.assertIsNone(world.failure)
-                self.wait_for_rewards(count, run)
                 run.send(signal.SIGTERM)
                 self.assertEqual(run.wait(60), 0, run.stderr)
                 last = [row["arm"] for row in world.rows if row["n"] >= count * 3 // 4]
