@@ -1,6 +1,7 @@
 #include "engine/models/rollout_judge.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "engine/strategy/draw.h"
@@ -41,18 +42,39 @@ StepRules RulesOf(const RolloutSpec& spec, size_t step, int instances) {
   return rules;
 }
 
-// The worst output of the nodes that have compared enough rows; of all nodes where none has.
-GuardInput PsiOf(const CountsByNode& counts, int64_t least_rows) {
-  GuardInput worst;
-  for (const auto& [node, each] : counts) {
-    const SegmentCounts total = each.compare.Total();
-    const std::vector<CompareSpec::Output>& outputs = each.compare.spec().outputs;
-    GuardInput input{.figure_rows = total.rows};
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      input.figure = std::max(input.figure, FiguresOf(outputs[i], total.outputs[i]).psi);
+int64_t UsableOf(const std::vector<int64_t>& bins) { return std::accumulate(bins.begin(), bins.end(), int64_t{0}); }
+
+// A breach by any output that has enough values of both versions. Otherwise the worst figure, and the fewest values of
+// any output and version: what one of them does not answer has no distribution, and nothing passes for that.
+GuardInput PsiOf(const CompareCounters& compare, const GuardRule& rule) {
+  const SegmentCounts total = compare.Total();
+  const std::vector<CompareSpec::Output>& outputs = compare.spec().outputs;
+  GuardInput input{.figure_rows = outputs.empty() ? 0 : total.rows}, breach;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const OutputCounts& counts = total.outputs[i];
+    const double psi = FiguresOf(outputs[i], counts).psi;
+    const int64_t usable = std::min(UsableOf(counts.a_bins), UsableOf(counts.b_bins));
+    if (usable >= rule.least_rows && psi > std::max(rule.limit, breach.figure)) {
+      breach = {.figure = psi, .figure_rows = usable};
     }
-    const bool enough = input.figure_rows >= least_rows, had = worst.figure_rows >= least_rows;
-    if (enough != had ? enough : input.figure >= worst.figure) worst = input;
+    input.figure = std::max(input.figure, psi);
+    input.figure_rows = std::min(input.figure_rows, usable);
+  }
+  return breach.figure > 0 ? breach : input;
+}
+
+// Of the nodes with enough rows one that breaches, else one with too few values, else the worst figure; of all nodes
+// where none has enough rows.
+GuardInput WorstPsi(const CountsByNode& counts, const GuardRule& rule) {
+  GuardInput worst;
+  int worst_rank = -1;
+  for (const auto& [node, each] : counts) {
+    const GuardInput input = PsiOf(each.compare, rule);
+    const bool judges = each.compare.Total().rows >= rule.least_rows, open = input.figure_rows < rule.least_rows;
+    const int rank = !judges ? 0 : open ? 2 : input.figure > rule.limit ? 3 : 1;
+    if (rank < worst_rank || (rank == worst_rank && input.figure < worst.figure)) continue;
+    worst = input;
+    worst_rank = rank;
   }
   return worst;
 }
@@ -61,7 +83,7 @@ std::vector<GuardInput> InputsOf(const RolloutSpec& spec, const StepRules& rules
   std::vector<GuardInput> inputs(spec.guards.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (spec.guards[i].what == What::kPsi) {
-      inputs[i] = PsiOf(counts, rules.guards[i].least_rows);
+      inputs[i] = WorstPsi(counts, rules.guards[i]);
       continue;
     }
     for (const auto& [node, each] : counts) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <random>
 
 #include "engine/models/rollout_counts.h"
@@ -254,6 +255,34 @@ TEST(RolloutJudge, TheWorstOutputDecidesAboutPsi) {
   // A node with few rows does not hide one with enough, and does not decide.
   EXPECT_EQ(state_of({{"a", counted(5000, 0.3)}, {"b", counted(10, 1)}}), StepState::kBreached);
   EXPECT_EQ(state_of({{"a", counted(5000, 1)}, {"b", counted(100, 0.1)}}), StepState::kPassed);
+}
+
+TEST(RolloutJudge, PsiDoesNotPassACandidateThatDoesNotAnswer) {
+  RolloutSpec spec = Spec();
+  spec.guards = {{.what = What::kPsi, .limit = 0.2}};
+  const ControlState state = StateAt(spec, 1);
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  // The candidate answers `first` and `second`; nothing at all where `fails`.
+  const auto counted = [](double first, double second, bool fails) {
+    ArmCounts counts({.outputs = {{.name = "p", .edges = {0.25, 0.5}}, {.name = "q", .edges = {0.25, 0.5}}}}, 1, 2);
+    for (int64_t row = 0; row < 6000; ++row) {
+      const ComparedValue a[] = {{ComparedValue::Kind::kNumber, 0.3}, {ComparedValue::Kind::kNumber, 0.3}};
+      const ComparedValue b[] = {{ComparedValue::Kind::kNumber, first}, {ComparedValue::Kind::kNumber, second}};
+      const auto answer = fails ? std::span<const ComparedValue>() : std::span<const ComparedValue>(b);
+      counts.compare.Add({.id = "id", .segment = "", .b_failed = fails, .a = a, .b = answer});
+    }
+    return counts;
+  };
+  const auto state_of = [&](const CountsByNode& counts) {
+    return RolloutOf(state, "gbt", spec, counts, 1, kLater)->verdict.state;
+  };
+  EXPECT_EQ(state_of({{"a", counted(0.3, 0.3, false)}}), StepState::kPassed);
+  EXPECT_EQ(state_of({{"a", counted(0.3, 0.3, true)}}), StepState::kRunning);
+  EXPECT_EQ(state_of({{"a", counted(0.3, kNan, false)}}), StepState::kRunning);
+  EXPECT_EQ(state_of({{"a", counted(0.3, 0.3, false)}, {"b", counted(0.3, 0.3, true)}}), StepState::kRunning);
+  // What is there says no, whatever is not.
+  EXPECT_EQ(state_of({{"a", counted(0.9, kNan, false)}}), StepState::kBreached);
+  EXPECT_EQ(state_of({{"a", counted(0.3, 0.3, true)}, {"b", counted(0.9, 0.3, false)}}), StepState::kBreached);
 }
 
 // Every batch of 100 rows goes through the counts of an instance and is judged, as the agent does it.
