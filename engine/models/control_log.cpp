@@ -118,6 +118,7 @@ std::string PrintControlEntry(const ControlEntry& entry) {
     out["rewards"] = entry.rewards;
   }
   if (entry.after != 0) out["after"] = entry.after;
+  if (entry.is_crash) out["crash"] = true;
   if (!entry.guards.empty()) out["guards"] = entry.guards;
   return out.dump(-1, ' ', false, EntryJson::error_handler_t::replace);
 }
@@ -142,6 +143,7 @@ Result<ControlEntry> ParseControlEntry(std::string_view text) {
     entry.position = in.value("position", int64_t{0});
     entry.generation_number = in.value("serves", in.value("counted", uint32_t{0}));
     entry.after = in.value("after", uint32_t{0});
+    entry.is_crash = in.value("crash", false);
     entry.counts = in.value("counts", std::map<std::string, std::string>());
     entry.guards = in.value("guards", std::map<std::string, std::string>());
     entry.model = in.value("model", "");

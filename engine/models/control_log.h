@@ -16,7 +16,8 @@ namespace anabranch {
 // One entry of the control log. Entries are appended, never changed: they are also the history of the models.
 struct ControlEntry {
   enum class Kind : uint8_t {
-    kPrepare,    // load `generation` and say whether you can: every instance answers
+    kPrepare,    // load `generation` and say whether you can: every instance answers. With `after`: if the newest
+                 // generation of its model is still that one
     kReady,      // `instance` can score with deployment `deployment`
     kRefused,    // it cannot: `reasons`
     kActive,     // the deployment scores from now on: the number of this entry is the generation
@@ -37,14 +38,15 @@ struct ControlEntry {
   std::string deployment;  // names what belongs together: kPrepare … kActive or kAbandoned
   std::string action;      // "start", "deploy", "rollback", "promote", "hold"
   std::string by, reason, approved_by, host;
-  std::string instance;                       // who wrote it; empty: a command
-  GenerationRecord generation;                // kPrepare, kActive
-  std::vector<std::string> reasons;           // kRefused, kAbandoned
-  std::map<std::string, std::string> gates;   // kReady, kActive: gate → what it measured, for people
-  std::string partition;                      // kServes, kRewards: "TOPIC/PARTITION"
-  int64_t position = 0;                       // kServes, kRewards
-  uint32_t generation_number = 0;             // kServes, kCounts
-  uint32_t after = 0;                         // kStep, kHold: the generation that it is about
+  std::string instance;                      // who wrote it; empty: a command
+  GenerationRecord generation;               // kPrepare, kActive
+  std::vector<std::string> reasons;          // kRefused, kAbandoned
+  std::map<std::string, std::string> gates;  // kReady, kActive: gate → what it measured, for people
+  std::string partition;                     // kServes, kRewards: "TOPIC/PARTITION"
+  int64_t position = 0;                      // kServes, kRewards
+  uint32_t generation_number = 0;            // kServes, kCounts
+  uint32_t after = 0;     // kStep, kHold: the generation that it is about; kPrepare: that it was made from, or 0
+  bool is_crash = false;  // kStep: the candidate ends the process, so it counts although the rollout is held
   std::map<std::string, std::string> counts;  // kCounts: node → ArmCounts::Print()
   // kStep, kHold: guard → its figures when that was decided, for people; kCounts: by which guards it is counted
   std::map<std::string, std::string> guards;

@@ -32,11 +32,10 @@ void ControlState::Apply(const ControlEntry& entry) {
   switch (entry.kind) {
     case EntryKind::kPrepare:
       if (Find(entry.deployment) != nullptr) return;
-      deployments_.push_back(
-          {.state = Open(entry.generation.model) == nullptr ? DeploymentState::kOpen : DeploymentState::kIgnored,
-           .prepare = entry,
-           .answers = {},
-           .end = {}});
+      deployments_.push_back({.state = CanOpen(entry) ? DeploymentState::kOpen : DeploymentState::kIgnored,
+                              .prepare = entry,
+                              .answers = {},
+                              .end = {}});
       return;
     case EntryKind::kReady:
     case EntryKind::kRefused:
@@ -81,10 +80,18 @@ void ControlState::Apply(const ControlEntry& entry) {
   }
 }
 
+bool ControlState::CanOpen(const ControlEntry& prepare) const {
+  const std::string& model = prepare.generation.model;
+  if (Open(model) != nullptr) return false;
+  return prepare.after == 0 || (Newest(model) != nullptr && ChangedSince(model, prepare.after) == nullptr);
+}
+
 void ControlState::ApplyStep(const ControlEntry& entry) {
   const Generation* newest = Newest(entry.generation.model);
   if (newest == nullptr || newest->number != entry.after) return;
   if (entry.action == "learn" && Open(entry.generation.model) != nullptr) return;
+  // What an instance decided before it had read that a person held it.
+  if (!entry.instance.empty() && !entry.is_crash && IsHeld(entry.after)) return;
   generations_.push_back({entry.number, entry});
   for (Deployment& each : deployments_) {
     if (each.state != DeploymentState::kOpen || each.prepare.generation.model != entry.generation.model) continue;
@@ -103,6 +110,13 @@ void ControlState::ApplyRewards(const ControlEntry& entry) {
 const std::map<std::string, ControlEntry>* ControlState::RewardsOf(const std::string& model) const {
   const auto found = rewards_.find(model);
   return found == rewards_.end() ? nullptr : &found->second;
+}
+
+const ControlState::Generation* ControlState::ChangedSince(const std::string& model, uint32_t after) const {
+  for (auto at = generations_.rbegin(); at != generations_.rend() && at->number > after; ++at) {
+    if (at->record().model == model && at->active.action != "learn") return &*at;
+  }
+  return nullptr;
 }
 
 const ControlState::Generation* ControlState::At(uint32_t number) const {

@@ -13,14 +13,16 @@ namespace anabranch {
 // What the entries of a control log come to, read in order. Two readers of the same entries agree: what an entry means
 // depends on those before it alone, never on a clock.
 //
-//   kPrepare    opens a deployment; of a model that has an open one already it has no effect
+//   kPrepare    opens a deployment; it has no effect if the model has an open one already, or if there is a generation
+//               behind `after` (0: any) that is not just learned: it was made from one that is gone
 //   kActive     ends the open deployment that it names, and its number is a generation; with the action "start" it also
 //               counts without one, for a model that has no generation yet
 //   kAbandoned  ends the open deployment that it names without effect; with a generation it also stands for a
 //               deployment of its own, which was refused before any instance was asked
 //   kStep       counts if the newest generation of the model is `after`: of several that instances or commands append
-//               at the same time, the first one does. Ends an open deployment of the model without effect; but
-//               with the action "learn" it is the one without effect
+//               at the same time, the first one does. One of an instance does not count behind a kHold of `after`, but
+//               for a crash. Ends an open deployment of the model without effect; but with the action "learn" it is the
+//               one without effect
 //   kHold       counts as long as the newest generation of its model is `after`
 //   kCounts     the newest one of each instance and generation counts
 //   kRewards    of those of one model and partition the one with the highest era and position counts
@@ -57,6 +59,8 @@ class ControlState {
 
   // The newest generation of a model, or the newest that is not newer than `number`; null: it has none.
   const Generation* Newest(const std::string& model, uint32_t number = UINT32_MAX) const;
+  // The newest generation of a model behind `after`, but for those with the action "learn"; null: there is none.
+  const Generation* ChangedSince(const std::string& model, uint32_t after) const;
   // The generation with this very number; null: none has it.
   const Generation* At(uint32_t number) const;
   // What scores as of `number`, in short: two logs that mean the same by it have the same check. 0: no generation has
@@ -74,6 +78,7 @@ class ControlState {
   const Deployment* Find(const std::string& deployment) const;
 
  private:
+  bool CanOpen(const ControlEntry& prepare) const;
   void ApplyStep(const ControlEntry& entry);
   void ApplyRewards(const ControlEntry& entry);
   Deployment* FindOpen(const std::string& deployment);

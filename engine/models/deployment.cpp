@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <optional>
 #include <random>
+#include <set>
 #include <utility>
 
 #include "engine/clock.h"
@@ -57,6 +58,9 @@ class Deployer {
                            .reasons = {},
                            .waiting = {}};
     } else {
+      const uint32_t after = wish_.prepare.after;
+      const ControlState::Generation* other = after == 0 ? nullptr : state_.ChangedSince(record_.model, after);
+      if (other != nullptr) return Faster(other->number);
       RETURN_IF_ERROR(Prepare());
     }
     return AwaitAnswers();
@@ -64,16 +68,12 @@ class Deployer {
 
   Result<DeploymentEnd> RunStep() {
     RETURN_IF_ERROR(ReadOn(0));
-    ASSIGN_OR_RETURN(instances_, Members());
     ASSIGN_OR_RETURN(const uint32_t number, log_.Append(wish_.prepare));
     RETURN_IF_ERROR(ReadUpTo(number));
     const ControlState::Generation* mine = state_.Newest(record_.model, number);
-    if (mine != nullptr && mine->number == number) return Active(number);
-    const std::string newest = mine == nullptr ? "none" : std::to_string(mine->number) + ", by " + mine->active.action;
-    return Status(Code::kRetry, "another change of model \"" + record_.model +
-                                    "\" was faster: its newest generation is " + newest + ", not " +
-                                    std::to_string(wish_.prepare.after) +
-                                    " any more; look at \"model history\", and order it again if it is still wanted");
+    if (mine == nullptr || mine->number != number) return Faster(mine == nullptr ? 0 : mine->number);
+    instances_ = KnownMembers();
+    return Active(number);
   }
 
  private:
@@ -103,6 +103,15 @@ class Deployer {
                               "model rollback"};
   }
 
+  // `number`: the newest generation; 0: none.
+  Status Faster(uint32_t number) const {
+    const ControlState::Generation* newest = state_.At(number);
+    const std::string is = newest == nullptr ? "none" : std::to_string(number) + ", by " + newest->active.action;
+    return {Code::kRetry, "another change of model \"" + record_.model + "\" was faster: its newest generation is " +
+                              is + ", not " + std::to_string(wish_.prepare.after) +
+                              " any more; look at \"model history\", and order it again if it is still wanted"};
+  }
+
   Status Prepare() {
     ControlEntry entry = wish_.prepare;
     entry.kind = EntryKind::kPrepare;
@@ -112,7 +121,9 @@ class Deployer {
     const ControlState::Deployment* mine = state_.Find(id_);
     if (mine != nullptr && mine->state != ControlState::Deployment::State::kIgnored) return Status::Ok();
     const ControlState::Deployment* open = state_.Open(record_.model);
-    return open != nullptr ? Busy(*open) : Status(Code::kRetry, "another deployment was faster; run the command again");
+    if (open != nullptr) return Busy(*open);
+    const ControlState::Generation* newest = state_.Newest(record_.model);
+    return Faster(newest == nullptr ? 0 : newest->number);
   }
 
   Result<std::vector<std::string>> Members() {
@@ -120,6 +131,17 @@ class Deployer {
     if (told) return *told;
     if (wish_.members) return wish_.members();
     return std::vector<std::string>();
+  }
+
+  // Of what counts already: who cannot be asked for is no reason to call it failed.
+  std::vector<std::string> KnownMembers() {
+    auto told = Members();
+    if (told.ok()) return std::move(told).value();
+    wish_.progress("who is at work is not known (" + told.status().message() + "); waits for those that the log names");
+    std::set<std::string> known;
+    for (const auto& [partition, served] : state_.served()) known.insert(served.back().instance);
+    known.erase("");
+    return {known.begin(), known.end()};
   }
 
   // Until every instance that is at work has answered.
@@ -231,7 +253,8 @@ class Deployer {
       const Moment now = std::chrono::steady_clock::now();
       if (end.waiting.empty() || stop || now >= until) break;
       if (now >= ask_at) {
-        ASSIGN_OR_RETURN(members, Members());  // who died does not switch
+        auto told = Members();
+        if (told.ok()) members = std::move(told).value();  // who died does not switch
         ask_at = now + kMembersPause;
       }
       RETURN_IF_ERROR(ReadOn(kLookMs));

@@ -15,7 +15,9 @@ namespace anabranch {
 // abandoned, with what each instance has to say. Nothing but the log is kept: a command that dies leaves the deployment
 // open, and another one goes on with it.
 struct DeploymentWish {
-  ControlEntry prepare;  // generation, action, by, reason, approved_by, host, gates
+  // generation, action, by, reason, approved_by, host, gates, and `after`: the generation that it was made from. With
+  // another one by now it would undo that one, so nothing is done. 0: whatever it is.
+  ControlEntry prepare;
   int64_t timeout_ms = 120'000;
   // The instances at work, where the log cannot tell.
   std::function<Result<std::vector<std::string>>()> members;
@@ -40,11 +42,13 @@ struct DeploymentEnd {
 // Names a deployment, and the rollout that it begins (GenerationRecord::rollout); unique.
 std::string NewDeploymentId();
 
-// kRetry: another deployment of the model is open, or the wait was cancelled; kUnavailable: the log cannot be reached.
+// kRetry: another deployment of the model is open or was faster, or the wait was cancelled; kUnavailable: the log
+// cannot be reached.
 Result<DeploymentEnd> Deploy(ControlLog& log, const DeploymentWish& wish);
 
 // One step of a rollout: appends wish.prepare, a kStep, and waits until the partitions have switched. Nobody is asked:
-// the instances have its versions. kRetry: another change of the model was faster, so it had no effect.
+// the instances have its versions. So it does not need to know who is at work: where that is not told, those are
+// waited for that switched a partition last. kRetry: another change of the model was faster, so it had no effect.
 Result<DeploymentEnd> AppendStep(ControlLog& log, const DeploymentWish& wish);
 
 // Everything that stands in the log now.

@@ -185,6 +185,7 @@ Result<bool> ModelAgent::GiveUpCandidate(std::string_view node, const std::strin
       return active_.load() >= newest->number ? Result<bool>(true) : Result<bool>(made);
     }
     ControlEntry entry = RollBackEntry(*newest);
+    entry.is_crash = true;
     Stamp(&entry);
     entry.reason = why;
     ASSIGN_OR_RETURN(const uint32_t number, parts_.log->Append(entry));

@@ -30,8 +30,9 @@ struct SharedLog {
   std::vector<ControlEntry> entries;
   std::vector<std::string> members;
   bool local = false;
-  std::atomic<int> away{0};        // so many entries of "0" are not taken from now on, each after a while
-  std::atomic<int> read_fails{0};  // so many reads fail
+  std::atomic<int> away{0};          // so many entries of "0" are not taken from now on, each after a while
+  std::atomic<int> read_fails{0};    // so many reads fail
+  std::atomic<bool> is_mute{false};  // does not tell the members
 
   bool IsAway() {
     if (away <= 0) return false;
@@ -70,6 +71,7 @@ class MemoryLog : public ControlLog {
     }
   }
   Result<std::optional<std::vector<std::string>>> Members() override {
+    if (shared_.is_mute) return Status(Code::kUnavailable, "no answer about the members");
     const MutexLock lock(shared_.mutex);
     return std::optional(shared_.members);
   }

@@ -98,6 +98,36 @@ TEST(ControlSteps, AHoldCountsForItsGenerationOnly) {
   EXPECT_EQ(state.Newest("gbt")->number, 4U);  // a person goes on
 }
 
+TEST(ControlSteps, BehindAHoldOnlyAPersonAndACrashMakeAStep) {
+  ControlEntry hold;
+  hold.kind = Kind::kHold;
+  hold.after = 1;
+  ControlEntry by_itself = Step(1, "8");
+  by_itself.instance = "0";
+  EXPECT_EQ(StateOf({Start("gbt"), by_itself, hold}).Newest("gbt")->number, 2U);
+  EXPECT_EQ(StateOf({Start("gbt"), hold, by_itself}).Newest("gbt")->number, 1U);
+  EXPECT_EQ(StateOf({Start("gbt"), hold, by_itself, Step(1, "9")}).Newest("gbt")->number, 4U);
+  ControlEntry crash = by_itself;
+  crash.is_crash = true;
+  const auto read = ParseControlEntry(PrintControlEntry(crash));
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(StateOf({Start("gbt"), hold, *read}).Newest("gbt")->number, 3U);
+}
+
+TEST(ControlSteps, ADeploymentThatWasMadeFromAnotherGenerationIsNotOpened) {
+  ControlEntry prepare = Step(1, "9");
+  prepare.kind = Kind::kPrepare;
+  prepare.deployment = "d";
+  EXPECT_NE(StateOf({Start("gbt"), prepare}).Open("gbt"), nullptr);
+  EXPECT_EQ(StateOf({Start("gbt"), Step(1, "8"), prepare}).Open("gbt"), nullptr);
+  EXPECT_EQ(StateOf({Start("other"), prepare}).Open("gbt"), nullptr);
+  ControlEntry learned = Step(1, "8");
+  learned.action = "learn";
+  EXPECT_NE(StateOf({Start("gbt"), learned, prepare}).Open("gbt"), nullptr);
+  prepare.after = 0;
+  EXPECT_NE(StateOf({Start("gbt"), Step(1, "8"), prepare}).Open("gbt"), nullptr);
+}
+
 TEST(ControlSteps, AStepEndsAnOpenDeploymentOfItsModelOnly) {
   std::vector<ControlEntry> entries = {Start("gbt"), Start("other")};
   for (const char* model : {"gbt", "other"}) {

@@ -260,6 +260,7 @@ TEST(RolloutAgent, ACandidateThatKillsTheProcessIsGivenUpBeforeTheFirstBatch) {
   ASSERT_EQ(steps.size(), 1U);
   EXPECT_EQ(steps[0].reason, "it died 3 times");
   EXPECT_EQ(steps[0].action, "rollback");
+  EXPECT_TRUE(steps[0].is_crash);
   EXPECT_FALSE(next->agent->GiveUpCandidate("score", "again").value());
   // A log that is away: no answer is better than a wrong one.
   RolloutRig away;
@@ -340,6 +341,33 @@ TEST(RolloutAgent, GatesOfOneModelDoNotHoldBackAnother) {
   *a.open = true;
   command.join();
   EXPECT_EQ((*slow)->kind, DeploymentEnd::Kind::kActive);
+}
+
+TEST(RolloutAgent, AStepIsMadeThoughTheMembersAreNotTold) {
+  RolloutRig rig;
+  MemoryLog log(rig.shared);
+  ControlEntry serves = CommandEntry(Kind::kServes);
+  serves.instance = "0";
+  serves.partition = "in/0";
+  serves.generation_number = rig.first().agent->active();
+  ASSERT_TRUE(log.Append(serves).ok());
+  rig.shared.is_mute = true;
+  std::string said;
+  DeploymentWish wish;
+  wish.prepare = RollBackEntry(*StateOf(rig.shared).Newest("gbt"));
+  wish.progress = [&](const std::string& text) { said += text; };
+  std::thread lane([&] {
+    EXPECT_TRUE(Reaches(rig.first(), ArmRule::kOne, "7"));
+    serves.generation_number = rig.first().agent->active();
+    EXPECT_TRUE(log.Append(serves).ok());
+  });
+  const auto end = AppendStep(log, wish);
+  lane.join();
+  ASSERT_TRUE(end.ok()) << end.status().message();
+  EXPECT_EQ(end->kind, DeploymentEnd::Kind::kActive);
+  EXPECT_EQ(end->instances, std::vector<std::string>{"0"});
+  EXPECT_TRUE(end->waiting.empty());
+  EXPECT_NE(said.find("no answer about the members"), std::string::npos) << said;
 }
 
 TEST(RolloutAgent, ADeploymentDoesNotWaitForPartitionsThatNobodyHas) {

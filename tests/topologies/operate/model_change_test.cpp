@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 
 #include "engine/models/deployment.h"
@@ -82,6 +83,7 @@ class ModelChangeTest : public testing::Test {
         .gates =
             [this](const std::string&, const std::vector<std::string>&, int, const CancelToken*) {
               ++gated_;
+              if (meanwhile_) meanwhile_();
               return verdict_;
             },
         .cancel = &cancel_};
@@ -95,6 +97,7 @@ class ModelChangeTest : public testing::Test {
   const ScratchFolder scratch_;
   Plan plan_;
   ModelAgent::Verdict verdict_;
+  std::function<void()> meanwhile_;  // while the gates are at work
   CancelToken cancel_;
   int gated_ = 0;
 };
@@ -225,6 +228,21 @@ TEST_F(ModelChangeTest, StepAfterAGenerationThatIsGoneHasNoEffect) {
   ASSERT_FALSE(end.ok());
   EXPECT_EQ(end.status().code(), Code::kRetry);
   EXPECT_EQ(State().Newest("sum")->record().rule, ArmRule::kCanary);
+}
+
+TEST_F(ModelChangeTest, DeploymentThatEndsDuringTheGatesIsNotOverwritten) {
+  meanwhile_ = [this] {
+    meanwhile_ = nullptr;
+    EXPECT_EQ(Change({.action = Order::kDeploy, .model = "sum", .version = "9", .now = true}).kind, End::kActive);
+  };
+  const ModelChangeResult late = Change(Order::kDeploy, "8");
+  EXPECT_EQ(late.kind, End::kFailed) << late.text;
+  EXPECT_EQ(late.status.code(), Code::kRetry);
+  EXPECT_NE(late.text.find("was faster"), std::string::npos) << late.text;
+  EXPECT_EQ(State().Newest("sum")->serving().version, "9");
+  EXPECT_EQ(State().Open("sum"), nullptr);
+  EXPECT_EQ(Change(Order::kDeploy, "8").kind, End::kActive);
+  EXPECT_EQ(State().Newest("sum")->serving().version, "9") << "compared with what serves now";
 }
 
 TEST_F(ModelChangeTest, RolloutThatTheFileLostCanBeEndedOnly) {
