@@ -18,9 +18,9 @@ inline constexpr int kMostCrashes = 3;
 // a stage died kMostCrashes times in a row over records that begin at the same position; before that, `warn` gets a
 // line for each call that the process died in.
 //
-// Where the model of a stage has a candidate, the process counts as dead in it wherever it was in the input, and at
-// kMostCrashes the candidate is given up, and the stage counts from 0. `generations` may be null. kUnavailable: it
-// cannot be given up now.
+// Where the model of a stage has a candidate, that is given up at kMostCrashes, and the stage counts from 0. What only
+// the candidate does (engine/run/call_name.h) counts wherever it was in the input, apart from the other calls.
+// `generations` may be null. kUnavailable: the candidate cannot be given up now.
 Result<std::optional<Failure>> BlameCrash(const AttemptSlots& slots, Ledger& ledger, Generations* generations,
                                           const std::function<void(const std::string&)>& warn);
 

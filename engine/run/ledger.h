@@ -36,9 +36,9 @@ class Ledger : public StateStore {
   virtual Result<std::map<std::string, std::map<std::string, int64_t>>> GetCounters() = 0;
   virtual Status ResetCounters() = 0;
 
-  // Crashes while a stage worked on rows from this position, counted until the position is committed.
+  // Crashes in a row while a stage worked on rows from this position; those that the last process that died left.
   struct Crashes {
-    std::string stage;
+    std::string stage;  // as its call is named: engine/run/call_name.h
     SourcePartition partition;
     int64_t first = 0;
     int count = 0;

@@ -9,6 +9,7 @@
 #include "engine/keep/kept_store.h"
 #include "engine/mutex.h"
 #include "engine/plan_graph.h"
+#include "engine/run/call_name.h"
 #include "engine/run/counters.h"
 #include "engine/run/crash_blame.h"
 #include "engine/run/crew.h"
@@ -272,23 +273,24 @@ bool Pipeline::Core::FindStuck() {
   const std::vector<AttemptSlots::Call> overdue = attempts_->Overdue(clock_.NowNs(), kStuckGraceNs);
   if (overdue.empty()) return false;
   const AttemptSlots::Call& call = overdue.front();
+  const std::string stage = StageOfCall(call.stage);
   const auto still_out = [&](const AttemptSlots::Call& each) {
     return each.stage == call.stage && each.first == call.first && each.since_ns == call.since_ns;
   };
-  const std::string late = "node \"" + call.stage + "\": a call did not return within its time limit and " +
+  const std::string late = "node \"" + stage + "\": a call did not return within its time limit and " +
                            std::to_string(kStuckGraceNs / 1'000'000'000) + " s more";
   cancel_.Raise(CancelToken::kDrain);
   WaitForLanes(0, kStuckGraceNs);
   const Status stuck(Code::kStage, late + "; its thread cannot be ended");
   const bool returned = std::ranges::none_of(attempts_->Overdue(clock_.NowNs(), kStuckGraceNs), still_out);
-  const size_t taken = returned ? 0 : lanes_.TakeOver(call.stage, stuck);
+  const size_t taken = returned ? 0 : lanes_.TakeOver(stage, stuck);
   WaitForLanes(taken, kEndGraceNs);  // others find their own end
   if (taken == 0) {
     summary_.status = {Code::kRetry, late + ", then it came back: run it again"};
     return false;
   }
   const Generations* const generations = mode_->has_history() ? options_.generations : nullptr;
-  if (generations != nullptr && generations->HasCandidate(call.stage)) {
+  if (generations != nullptr && generations->HasCandidate(stage)) {
     ends_as_crash_ = true;
     summary_.status = {Code::kRetry, stuck.message() + ". Its model has a new version under way: run it again; after " +
                                          std::to_string(kMostCrashes) + " times in a row that is rolled back"};

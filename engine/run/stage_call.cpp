@@ -6,11 +6,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/durations.h"
 #include "engine/fault_point.h"
 #include "engine/run/backoff.h"
+#include "engine/run/call_name.h"
 
 namespace anabranch {
 namespace {
@@ -22,10 +24,11 @@ bool Transient(const Status& status) { return status.code() == Code::kRetry || s
 
 // A call that the next process, or the watchdog of this one, knows of while it lasts.
 struct WatchedCall {
-  WatchedCall(const CallContext& context, const PlanNode& node, const RecordBatch& batch, int64_t now_ns)
+  WatchedCall(const CallContext& context, const PlanNode& node, std::string_view name, const RecordBatch& batch,
+              int64_t now_ns)
       : deadline(node.timeout_ns > 0 ? now_ns + node.timeout_ns : kNoDeadline),
         due(context.slot != nullptr ? context.slot->due_ns() : nullptr),
-        scope(context.slot, node.id, batch.partitions->at(batch.partition.front()), batch.offset.front(), now_ns,
+        scope(context.slot, name, batch.partitions->at(batch.partition.front()), batch.offset.front(), now_ns,
               deadline) {}
 
   const int64_t deadline;
@@ -113,7 +116,7 @@ class StageCall {
 
   // One call with some of the active rows.
   Status Call(std::span<const uint8_t> active, uint32_t count, int64_t now_ns) {
-    const WatchedCall call(context_, node_, batch_, now_ns);
+    const WatchedCall call(context_, node_, node_.id, batch_, now_ns);
     if (Status fault = FaultStatus("stage.call", node_.id, count); !fault.ok()) {
       fault_ = true;
       return fault;
@@ -220,7 +223,8 @@ StageEnd CallStage(const CallContext& context, Callee callee, RecordBatch& batch
 }
 
 Status CallAfterHandOver(const CallContext& context, Node& node, RecordBatch& batch, StageId stage, int64_t now_ns) {
-  const WatchedCall call(context, context.plan.node(stage), batch, now_ns);
+  const PlanNode& of = context.plan.node(stage);
+  const WatchedCall call(context, of, UnseenCallOf(of.id), batch, now_ns);
   const StageRows& rows = batch.stages[stage];
   const NodeRun run{batch, stage, rows.active, rows.active_count, call.deadline, call.due};
   return Guarded([&] { return node.AfterHandOver(run); });

@@ -48,6 +48,7 @@ class ArmsTest : public SwitchesTest {
    public:
     ArmedNode(ArmsTest& test, std::unique_ptr<Node> serving) : test_(test), serving_(std::move(serving)) {}
     Status Process(const NodeRun& run) override {
+      test_.within(run.batch);
       RETURN_IF_ERROR(serving_->Process(run));
       Column& column = run.batch.columns[0];
       column.Reset(Type::Scalar(Kind::kFloat64), run.batch.rows());
@@ -206,17 +207,19 @@ class ArmsTest : public SwitchesTest {
     outside.group = {};
     std::filesystem::remove_all(options.state_dir);
   }
-  // A run that dies where the unseen arm scores row `offset`; it starts anew.
-  int DieAt(int64_t offset) {
+  // A run that dies where the unseen arm, or else the node, scores row `offset`; it starts anew.
+  int DieAt(int64_t offset, bool in_unseen_arm = true) {
     return SignalOf([&] {
-      after = [offset](const RecordBatch& batch) {
+      const auto die = [offset](const RecordBatch& batch) {
         if (Holds(batch, offset)) kill(getpid(), SIGKILL);
-        return Status::Ok();
       };
+      if (!in_unseen_arm) within = die;
+      if (in_unseen_arm) after = [die](const RecordBatch& batch) { return die(batch), Status::Ok(); };
       (void)RunOnce();
     });
   }
 
+  std::function<void(const RecordBatch&)> within = [](const RecordBatch&) {};
   std::function<Status(const RecordBatch&)> after = [](const RecordBatch&) { return Status::Ok(); };
   std::atomic<bool> shadows{true};
   std::atomic<int> unseen{0};
@@ -324,6 +327,28 @@ TEST_F(ArmsTest, AnUnseenArmThatKillsTheProcessIsGivenUpAtTheThirdTime) {
   EXPECT_NE(warnings.at(1).find("It was time 1 in a row; after 3 the new version of its model is rolled back"),
             std::string::npos)
       << warnings[1];
+}
+
+TEST_F(ArmsTest, KillsFromOutsideGiveNoCandidateUp) {
+  outside.records = {80};
+  Build();
+  generations.Activate();
+  int asked = 0;
+  generations.give_up = [&](const std::string&) { return ++asked > 0; };
+  for (const int64_t offset : {9, 30, 60}) ASSERT_EQ(DieAt(offset, false), SIGKILL);
+  ASSERT_TRUE(RunOnce().status.ok());
+  EXPECT_EQ(asked, 0) << "the node was hit at three places";
+
+  BeginAnew();
+  for (int i = 0; i < 2; ++i) ASSERT_EQ(DieAt(9, false), SIGKILL);
+  ASSERT_EQ(DieAt(9), SIGKILL);
+  ASSERT_TRUE(RunOnce().status.ok());
+  EXPECT_EQ(asked, 0) << "what the unseen arm does counts apart";
+
+  BeginAnew();
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(DieAt(9, false), SIGKILL);
+  ASSERT_TRUE(RunOnce().status.ok()) << "the candidate is given up before the stage fails";
+  EXPECT_EQ(asked, 1);
 }
 
 TEST_F(ArmsTest, WithoutACandidateOnlyCrashesAtOnePlaceStopTheStage) {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <fstream>
 
+#include "engine/run/call_name.h"
 #include "tests/engine/run/worker_fixture.h"
 
 namespace anabranch {
@@ -107,6 +108,24 @@ TEST_F(Attempts, LongNamesAreCutAndExactOnesAreNot) {
   EXPECT_EQ(slots->left()[0].partition, (SourcePartition{"12345678", 3}));
   EXPECT_EQ(slots->left()[1].stage, stage);
   EXPECT_EQ(slots->left()[1].partition.topic, topic.substr(0, AttemptSlots::kTopicBytes));
+}
+
+TEST_F(Attempts, WhatIsDoneUnseenIsACallOfItsStage) {
+  const std::string longest(AttemptSlots::kStageBytes, 's');
+  {
+    const auto slots = OpenSlots();
+    slots->Take()->Enter(UnseenCallOf("score"), {"t", 1}, 5, 0, 0);
+    slots->Take()->Enter(UnseenCallOf(longest), {"t", 1}, 5, 0, 0);
+  }
+  const auto slots = OpenSlots();
+  ASSERT_EQ(slots->left().size(), 2U);
+  EXPECT_EQ(StageOfCall(slots->left()[0].stage), "score");
+  for (const auto& call : slots->left()) EXPECT_TRUE(IsUnseenCall(call.stage));
+  const std::string cut = StageOfCall(slots->left()[1].stage);
+  EXPECT_TRUE(longest.starts_with(cut));
+  EXPECT_GT(cut.size(), 100U);
+  EXPECT_FALSE(IsUnseenCall("score"));
+  EXPECT_EQ(StageOfCall("score"), "score");
 }
 
 TEST_F(Attempts, TellsWhichCallsAreLate) {
