@@ -35,18 +35,24 @@ bool IsNan(const ComparedValue& value) {
   return value.kind == ComparedValue::Kind::kNumber && std::isnan(value.number);
 }
 
+// One of the two says something, and the other one does not.
+bool IsOneSided(const ComparedValue& a, const ComparedValue& b) {
+  return (a.kind == ComparedValue::Kind::kNull) != (b.kind == ComparedValue::Kind::kNull) || IsNan(a) != IsNan(b);
+}
+
 bool IsOutputEvent(const RolloutSpec::Guard& guard, const ComparedValue& a, const ComparedValue& b) {
   using Kind = ComparedValue::Kind;
   const bool numbers = a.kind == Kind::kNumber && b.kind == Kind::kNumber;
   switch (guard.what) {
     case What::kDisagrees:
+      if (IsOneSided(a, b)) return true;
       if (numbers) return (a.number > guard.size) != (b.number > guard.size);
       return a.kind == Kind::kLabel && b.kind == Kind::kLabel && a.label != b.label;
-    case What::kMissing: return b.kind == Kind::kNull && a.kind != Kind::kNull;
     case What::kNan: return IsNan(b) && !IsNan(a);
-    case What::kDiffers: return numbers && std::abs(b.number - a.number) > guard.size;
+    case What::kDiffers: return IsOneSided(a, b) || (numbers && std::abs(b.number - a.number) > guard.size);
     case What::kErrors:
     case What::kSlower:
+    case What::kMissing:
     case What::kPsi: break;
   }
   return false;
@@ -164,7 +170,7 @@ void ArmCounting::CountGuards(const RecordBatch& batch, uint32_t row, Counter* c
   for (size_t i = 0; i < guards.size(); ++i) {
     const RolloutSpec::Guard& guard = guards[i];
     const bool is_slower = guard.what == What::kSlower;
-    const bool judged = guard.what == What::kErrors || (is_slower ? timed : both);
+    const bool judged = guard.what == What::kErrors ? !pair_.a_failed : (is_slower ? timed : both);
     if (!IsRate(guard.what) || !judged) continue;
     const bool is_unit = is_slower ? first_timed : !guard.per_key || first_of_key;
     counter->open->guards[i].Add(is_unit, IsEvent(guard));
@@ -172,7 +178,7 @@ void ArmCounting::CountGuards(const RecordBatch& batch, uint32_t row, Counter* c
 }
 
 bool ArmCounting::IsEvent(const RolloutSpec::Guard& guard) const {
-  if (guard.what == What::kErrors) return pair_.b_failed && !pair_.a_failed;
+  if (guard.what == What::kErrors) return pair_.b_failed;
   if (guard.what == What::kSlower) {
     return static_cast<double>(pair_.b_ns) > guard.size * static_cast<double>(pair_.a_ns);
   }

@@ -26,8 +26,9 @@ namespace anabranch {
 // target, so no row is counted twice by a run that dies; what was counted and not committed is lost with it. Lane
 // thread, but for Committed().
 //
-// A guard counts the paired rows that it can judge. kErrors: all of them. The others: those that both arms answered;
-// kSlower also needs both times. One call of a model times all rows of a batch, so for kSlower a batch is one unit.
+// A guard counts the paired rows that it can judge. kErrors: those that the serving version answered. The others: those
+// that both arms answered; kSlower also needs both times. One call of a model times all rows of a batch, so for kSlower
+// a batch is one unit.
 //
 // Without generations with several arms it does nothing, and costs one look per stage and batch.
 class ArmCounting {

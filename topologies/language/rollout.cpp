@@ -14,6 +14,7 @@ using What = RolloutSpec::Guard::What;
 using Then = RolloutSpec::Then;
 
 constexpr double kLeastLimit = 1e-6, kMostLimit = 0.99;
+constexpr double kErrorsLimit = 0.01;  // of the guard that is always there
 constexpr double kMostComparedRows = 1e12;
 constexpr double kYearMinutes = 525'600;
 constexpr double kMsPerMinute = 60'000;
@@ -30,20 +31,24 @@ Shape GuardsShape() {
                                                   "Numbers disagree when one of two is above this, and one is not."},
                                                  LimitField()})});
   return Shape::Object({
-      {"errors", LimitShape(), false, "", "Share of rows that the new version fails and the serving one answers."},
+      {"errors", LimitShape(), false, "0.01",
+       "Share of the rows that the serving version answers, and the new one fails. Always there where there is a "
+       "guard."},
       {"disagrees", both, false, "",
        "Share of rows where a label (a text, true or false, an integer) differs, or a number is above 0.5 in one "
-       "version only; {\"above\", \"max\"} for another threshold than 0.5."},
+       "version only, or one of two outputs is null or NaN; {\"above\", \"max\"} for another threshold than 0.5."},
       {"slower",
        Shape::Object({{"factor", Shape::Number(0.01, 1000), true, "", "How many times the serving version's time."},
                       LimitField()}),
-       false, "", "Share of rows for which the new version takes more than `factor` times as long."},
-      {"missing", LimitShape(), false, "", "Share of rows with an output that is null in the new version only."},
+       false, "",
+       "Share of batches for which the new version takes more than `factor` times as long: one call times all its "
+       "rows, so one batch is one vote. A limit of 0.01 needs some 460 batches to pass."},
       {"nan", LimitShape(), false, "", "Share of rows with a number that is NaN in the new version only."},
       {"differs",
        Shape::Object(
            {{"by", Shape::Number(0, 1e140), true, "", "A larger difference of a number counts."}, LimitField()}),
-       false, "", "Share of rows with a number that differs by more than `by`."},
+       false, "",
+       "Share of rows with a number that differs by more than `by`, or that is null or NaN in one version only."},
       {"psi", Shape::Number(0.001, 1000), false, "",
        "Population stability index of the new version's outputs against the serving one's, at most; looked at from "
        "5000 rows on. A threshold, not a test."},
@@ -94,10 +99,14 @@ class RolloutReader {
   // In an order of ours: to write them in another one changes nothing.
   void ReadGuards(RolloutSpec* spec) {
     const ConfigValue* guards = rollout_.Find("guards");
-    for (const What what :
-         {What::kErrors, What::kDisagrees, What::kSlower, What::kMissing, What::kNan, What::kDiffers, What::kPsi}) {
+    const bool is_guarded = guards != nullptr && !guards->children.empty();
+    for (const What what : {What::kErrors, What::kDisagrees, What::kSlower, What::kNan, What::kDiffers, What::kPsi}) {
       const ConfigValue* value = guards == nullptr ? nullptr : guards->Find(NameOf(what));
-      if (value == nullptr) continue;
+      if (value == nullptr) {
+        // What fails a row says nothing that another guard could judge.
+        if (what == What::kErrors && is_guarded) spec->guards.push_back({what, kErrorsLimit, 0, !spec->by_record});
+        continue;
+      }
       RolloutSpec::Guard guard{.what = what, .limit = value->number, .size = 0, .per_key = false};
       if (value->is_object()) guard.limit = Number(*value, "max", 0);
       if (what == What::kDisagrees) guard.size = value->is_object() ? Number(*value, "above", 0.5) : 0.5;
@@ -106,7 +115,7 @@ class RolloutReader {
       guard.per_key = !spec->by_record && (what == What::kErrors || what == What::kDisagrees);
       spec->guards.push_back(guard);
     }
-    if (guards != nullptr && !guards->children.empty()) return;  // one that is misspelt was meant as one
+    if (is_guarded) return;  // one that is misspelt was meant as one
     if (spec->on_breach == Then::kHold && spec->on_pass == Then::kHold) return;
     faults_.AddAtName(FaultCode::kMissingKey, rollout_,
                       Of() + " has no guard, so nothing could tell a good version from a bad one",

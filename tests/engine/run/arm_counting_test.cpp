@@ -150,16 +150,15 @@ TEST_F(ArmsOfABatch, ARowIsComparedWhicheverArmAnsweredIt) {
 }
 
 TEST_F(ArmsOfABatch, GuardsCountTheRowsThatTheyCanJudge) {
-  rules.guards = {
-      {What::kErrors, 0.1},       {What::kDisagrees, 0.1, 0.5}, {What::kMissing, 0.1},        {What::kNan, 0.1},
-      {What::kDiffers, 0.1, 0.1}, {What::kSlower, 0.1, 2},      {What::kDisagrees, 0.1, 0.9}, {What::kPsi, 0.2}};
+  rules.guards = {{What::kErrors, 0.1},    {What::kDisagrees, 0.1, 0.5}, {What::kNan, 0.1}, {What::kDiffers, 0.1, 0.1},
+                  {What::kSlower, 0.1, 2}, {What::kDisagrees, 0.1, 0.9}, {What::kPsi, 0.2}};
   Fill(10);
   p(0) = 0.5;                                         // differs, on the same side of 0.5
   p(1) = 0.51;                                        // disagrees, differs
   q(2, 1) = 0.25F;                                    // the same by an element
   label(3) = 2;                                       // disagrees, whatever the size
-  p(4) = std::nan("");                                // a NaN
-  arms->other[0].states()[5] = kNull;                 // missing
+  p(4) = std::nan("");                                // a NaN: all three
+  arms->other[0].states()[5] = kNull;                 // disagrees, differs
   arms->other_outcome[6] = Outcome::kTimedOut;        // an error: nothing else can be judged
   batch.stages[score].outcome[7] = Outcome::kFailed;  // no fault of the candidate
   batch.stages[score].outcome[8] = Outcome::kDefaulted;
@@ -168,14 +167,9 @@ TEST_F(ArmsOfABatch, GuardsCountTheRowsThatTheyCanJudge) {
     return GuardCounts{units, unit_events, rows, events};
   };
   ArmCounts counts = CountOnce();
-  EXPECT_EQ(counts.guards, (std::vector<GuardCounts>{guard(10, 1, 10, 1),
-                                                     guard(7, 3, 7, 3),
-                                                     guard(7, 1, 7, 1),
-                                                     guard(7, 1, 7, 1),
-                                                     guard(7, 3, 7, 3),
-                                                     {},
-                                                     guard(7, 1, 7, 1),
-                                                     {}}))
+  EXPECT_EQ(counts.guards,
+            (std::vector<GuardCounts>{
+                guard(8, 1, 8, 1), guard(7, 5, 7, 5), guard(7, 1, 7, 1), guard(7, 5, 7, 5), {}, guard(7, 3, 7, 3), {}}))
       << "no time is known, and psi is no rate";
   EXPECT_EQ(counts.answered, (std::vector<int64_t>{8, 0})) << "what the stage failed was answered by none";
   for (uint32_t row = 0; row < 10; ++row) {
@@ -185,9 +179,28 @@ TEST_F(ArmsOfABatch, GuardsCountTheRowsThatTheyCanJudge) {
 
   arms->first_ns = 100;
   arms->second_ns = 201;
-  EXPECT_EQ(CountOnce().guards[5], guard(1, 1, 7, 7)) << "one call timed them all";
+  EXPECT_EQ(CountOnce().guards[4], guard(1, 1, 7, 7)) << "one call timed them all";
   arms->second_ns = 200;
-  EXPECT_EQ(CountOnce().guards[5], guard(1, 0, 7, 0));
+  EXPECT_EQ(CountOnce().guards[4], guard(1, 0, 7, 0));
+}
+
+TEST_F(ArmsOfABatch, WhatOnlyOneArmSaysIsADifferenceAndWhatNeitherSaysIsNone) {
+  rules.guards = {{What::kDisagrees, 0.1, 0.5}, {What::kDiffers, 0.1, 0.1}, {What::kNan, 0.1}};
+  Fill(6);
+  const double nan = std::nan("");
+  arms->other[2].states()[0] = kNull;                                 // a label
+  batch.columns[1].states()[1] = arms->other[0].states()[1] = kNull;  // both null
+  batch.columns[1].values<double>()[2] = p(2) = nan;                  // both NaN
+  batch.columns[1].values<double>()[3] = nan;                         // the serving version's
+  batch.columns[1].states()[4] = kNull;                               // and null, NaN the candidate's
+  p(4) = nan;
+  for (const bool swapped : {false, true}) {
+    for (uint32_t row = 0; row < 6 && swapped; ++row) Swap(row);
+    const std::vector<GuardCounts> guards = CountOnce().guards;
+    EXPECT_EQ(guards[0].events, 3);
+    EXPECT_EQ(guards[1].events, 3);
+    EXPECT_EQ(guards[2].events, 1);
+  }
 }
 
 TEST_F(ArmsOfABatch, ABusyKeyIsOneUnit) {

@@ -41,15 +41,15 @@ TEST(RolloutOfATopology, IsReadAsItStandsThere) {
   EXPECT_EQ(spec->steps[1].min_rows, 20'000);
   EXPECT_EQ(spec->steps[1].min_ms, 600'000);
   EXPECT_EQ(spec->steps[3].rule, ArmRule::kOne);
-  ASSERT_EQ(spec->guards.size(), 7u);
+  ASSERT_EQ(spec->guards.size(), 6u);
   EXPECT_EQ(spec->guards[1].what, What::kDisagrees);
   EXPECT_EQ(spec->guards[1].limit, 0.05);
   EXPECT_EQ(spec->guards[1].size, 0.5);
   EXPECT_TRUE(spec->guards[1].per_key);
   EXPECT_EQ(spec->guards[2].size, 1.5);
   EXPECT_FALSE(spec->guards[2].per_key);
-  EXPECT_EQ(spec->guards[5].size, 0.2);
-  EXPECT_EQ(spec->guards[6].limit, 0.2);
+  EXPECT_EQ(spec->guards[4].size, 0.2);
+  EXPECT_EQ(spec->guards[5].limit, 0.2);
   EXPECT_EQ(spec->segment, "country");
   EXPECT_TRUE(spec->needs_approval);
 }
@@ -65,7 +65,11 @@ TEST(RolloutOfATopology, HasTheDefaultsOfTheReference) {
   EXPECT_EQ(spec.on_pass, Then::kNext);
   EXPECT_EQ(spec.on_inconclusive, Then::kHold);
   EXPECT_FALSE(spec.needs_approval);
-  EXPECT_EQ(spec.guards.at(0).size, 0.5);
+  ASSERT_EQ(spec.guards.size(), 2u);
+  EXPECT_EQ(spec.guards[0].what, What::kErrors) << "always there";
+  EXPECT_EQ(spec.guards[0].limit, 0.01);
+  EXPECT_TRUE(spec.guards[0].per_key);
+  EXPECT_EQ(spec.guards[1].size, 0.5);
   EXPECT_EQ(spec.steps.at(0).min_rows, 0);
 }
 
@@ -75,6 +79,13 @@ TEST(RolloutOfATopology, WhoseRecordsDrawHasNoGuardPerKey) {
   ASSERT_TRUE(checked.ok()) << Describe(checked.faults);
   EXPECT_TRUE(checked.plan->managed.at(0).rollout->by_record);
   EXPECT_FALSE(checked.plan->managed.at(0).rollout->guards.at(0).per_key);
+}
+
+TEST(RolloutOfATopology, WithoutAnyGuardIsAPersonsAlone) {
+  const CheckedTopology checked =
+      WithRollout(R"({"steps": [{"canary": 0.5}, "all"], "on_breach": "hold", "on_pass": "hold"})");
+  ASSERT_TRUE(checked.ok()) << Describe(checked.faults);
+  EXPECT_TRUE(checked.plan->managed.at(0).rollout->guards.empty());
 }
 
 TEST(RolloutOfATopology, ThatIsEditedLeavesThePlanAndTheResultsAsTheyAre) {
