@@ -34,7 +34,7 @@ int CommandModelCompare(const ModelCompareArgs& args, CommandIo& io) {
   if (!comparison.ok()) return refuse(comparison.status().message(), ExitCode(Code::kStage));
   CompareChoice choice{.segment = {}, .by_segment = args.by_segment};
   if (args.one_segment) choice.segment = args.segment;
-  const CompareMask mask = args.reveal ? CompareMask{} : SensitiveIn(plan, args.model);
+  const CompareMask mask = args.reveal ? CompareMask{} : OpenIn(plan);
   if (args.format == "json") {
     io.out << CompareJson(*comparison, choice, mask) << "\n";
   } else {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <ranges>
 #include <string_view>
 #include <utility>
@@ -25,14 +26,15 @@ struct NamedSegment {
 };
 
 // The total first, then the chosen ones, or each.
-std::vector<NamedSegment> SegmentsOf(const CompareCounters& compare, const CompareChoice& choice, bool all,
-                                     const CompareMask& mask) {
+std::vector<NamedSegment> SegmentsOf(const std::string& node, const CompareCounters& compare,
+                                     const CompareChoice& choice, bool all, const CompareMask& mask) {
+  const bool hidden = mask.HidesSegment(node, compare.spec().segment);
   std::vector<NamedSegment> segments;
   if (!choice.segment) segments.push_back({std::nullopt, compare.Total()});
   if (compare.spec().segment.empty() || (!choice.segment && !all)) return segments;
   for (const auto& [value, counts] : compare.segments()) {
     if (choice.segment && *choice.segment != value) continue;
-    segments.push_back({mask.segments ? kMasked : value, counts});
+    segments.push_back({hidden ? kMasked : value, counts});
   }
   if (compare.other().rows > 0 && !choice.segment) segments.push_back({"(all others)", compare.other()});
   return segments;
@@ -226,27 +228,51 @@ std::string WorstText(const std::string& node, const CompareCounters& compare, c
   return text;
 }
 
+// Adds what one instance counted, where it can be added. Guards are no part of a comparison: counts of other guards are
+// compared all the same.
+void AddFitting(const ControlEntry& entry, ModelComparison* comparison) {
+  Result<CountsByNode> counts = CountsIn(entry);
+  if (!counts.ok()) {
+    comparison->omitted.push_back(counts.status().message());
+    return;
+  }
+  for (auto& [node, each] : *counts) {
+    each.guards.clear();
+    const auto [sum, is_first] = comparison->counts.try_emplace(node, each);
+    const Status added = is_first ? Status::Ok() : sum->second.Add(each);
+    if (added.ok()) continue;
+    comparison->omitted.push_back("instance " + entry.instance + ", node \"" + node + "\": " + added.message());
+  }
+}
+
 }  // namespace
 
 bool CompareMask::Hides(const std::string& node, const std::string& output) const {
-  if (rows) return true;
-  const auto found = columns.find(node);
-  return found != columns.end() &&
-         (found->second.contains(output) || found->second.contains(output.substr(0, output.rfind('['))));
+  if (values) return true;
+  if (!is_sensitive) return false;
+  const auto found = open_outputs.find(node);
+  return found == open_outputs.end() ||
+         (!found->second.contains(output) && !found->second.contains(output.substr(0, output.find('['))));
 }
 
-CompareMask SensitiveIn(const Plan& plan, const std::string& model) {
+bool CompareMask::HidesSegment(const std::string& node, const std::string& column) const {
+  if (values) return true;
+  return is_sensitive && (!open_outputs.contains(node) || !open_columns.contains(column));
+}
+
+CompareMask OpenIn(const Plan& plan) {
   const std::vector<bool> hidden = HiddenColumns(plan);
   CompareMask mask;
+  mask.is_sensitive = std::ranges::any_of(plan.sources, HidesMessages) || std::ranges::count(hidden, true) > 0;
   for (const PlanNode& node : plan.nodes) {
+    std::set<std::string>& open = mask.open_outputs[node.id];
     for (const ColumnId column : node.makes) {
-      if (hidden[column]) mask.columns[node.id].insert(plan.columns[column].name);
+      if (!hidden[column]) open.insert(plan.columns[column].name);
     }
   }
-  const auto found = std::ranges::find(plan.managed, model, &PlanModel::name);
-  if (found == plan.managed.end() || found->rollout == nullptr) return mask;
+  for (ColumnId column(0); column < plan.columns.size(); ++column) mask.open_columns.insert(plan.columns[column].name);
   for (ColumnId column(0); column < plan.columns.size(); ++column) {
-    if (hidden[column] && plan.columns[column].name == found->rollout->segment) mask.segments = true;
+    if (hidden[column]) mask.open_columns.erase(plan.columns[column].name);
   }
   return mask;
 }
@@ -267,10 +293,14 @@ Result<ModelComparison> ComparisonIn(const ControlState& state, const std::strin
                                 : "generation " + std::to_string(generation) + " of model \"" + model +
                                       "\" has no two versions; those that have: " + known);
   }
-  ModelComparison comparison{model, found->number, found->record(), {}};
-  if (const auto* counts = state.CountsOf(found->number)) {
-    ASSIGN_OR_RETURN(comparison.counts, SumOf(*counts));
-  }
+  ModelComparison comparison{model, found->number, found->record(), {}, {}};
+  const auto* by_instance = state.CountsOf(found->number);
+  if (by_instance == nullptr) return comparison;
+  std::vector<const ControlEntry*> entries;
+  for (const auto& [instance, entry] : *by_instance) entries.push_back(&entry);
+  // What was counted last is of the file as it is now.
+  std::ranges::sort(entries, std::greater(), &ControlEntry::number);
+  for (const ControlEntry* entry : entries) AddFitting(*entry, &comparison);
   return comparison;
 }
 
@@ -278,7 +308,7 @@ std::string CompareJson(const ModelComparison& comparison, const CompareChoice& 
   std::vector<std::string> nodes;
   for (const auto& [node, counts] : comparison.counts) {
     std::vector<std::string> segments;
-    for (const NamedSegment& segment : SegmentsOf(counts.compare, choice, true, mask)) {
+    for (const NamedSegment& segment : SegmentsOf(node, counts.compare, choice, true, mask)) {
       segments.push_back(SegmentJson(counts.compare.spec(), segment));
     }
     JsonObject json;
@@ -291,7 +321,7 @@ std::string CompareJson(const ModelComparison& comparison, const CompareChoice& 
   json.AddText("serving", comparison.record.arms.front().version);
   json.AddText("candidate", comparison.record.newest().version);
   json.AddText("rule", NameOf(comparison.record.rule)).AddReal("share", comparison.record.share);
-  return json.AddJson("nodes", JsonList(nodes)).text();
+  return json.AddJson("nodes", JsonList(nodes)).AddJson("omitted", JsonStrings(comparison.omitted)).text();
 }
 
 std::string CompareText(const ModelComparison& comparison, const CompareChoice& choice, const CompareMask& mask) {
@@ -299,10 +329,11 @@ std::string CompareText(const ModelComparison& comparison, const CompareChoice& 
                      " (serving) and version " + Printable(comparison.record.newest().version) +
                      " (candidate), generation " + std::to_string(comparison.generation) + ": " +
                      ScoringText(comparison.record) + "\n";
+  for (const std::string& each : comparison.omitted) text += "left out: " + PrintableLines(each) + "\n";
   if (comparison.counts.empty()) return text + "nothing was counted yet\n";
   for (const auto& [node, counts] : comparison.counts) {
     text += "\nnode " + Printable(node) + ": " + std::to_string(counts.rows()) + " rows\n";
-    const std::vector<NamedSegment> segments = SegmentsOf(counts.compare, choice, choice.by_segment, mask);
+    const std::vector<NamedSegment> segments = SegmentsOf(node, counts.compare, choice, choice.by_segment, mask);
     for (const NamedSegment& segment : segments) text += SegmentText(counts.compare.spec(), segment);
     if (!choice.segment) text += WorstText(node, counts.compare, mask);
   }

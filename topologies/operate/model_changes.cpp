@@ -1,5 +1,6 @@
 #include "topologies/operate/model_changes.h"
 
+#include <exception>
 #include <utility>
 
 namespace anabranch {
@@ -23,6 +24,23 @@ std::string StateOf(ModelChangeResult::Kind kind) {
     case ModelChangeResult::Kind::kFailed: return "failed";
   }
   return "failed";
+}
+
+// An exception, of the memory or of a library, ends the change and not the process.
+ModelChangeResult ResultOf(const ModelChanges::Work& work, const CancelToken& cancel,
+                           const ModelChanges::Progress& progress) {
+  ModelChangeResult failed;
+  try {
+    return work(cancel, progress);
+  } catch (const std::exception& error) {
+    failed.status = {Code::kInternal, std::string("the change ended with an error: ") + error.what() +
+                                          "; look at \"model history\" before you order it again"};
+  } catch (...) {
+    failed.status = {Code::kInternal,
+                     "the change ended with an unknown error; look at \"model history\" before you "
+                     "order it again"};
+  }
+  return failed;
 }
 
 }  // namespace
@@ -50,7 +68,7 @@ std::optional<int64_t> ModelChanges::Start(const std::string& model, const std::
       const MutexLock told(mutex_);
       AddLine(line, &slots_[model].report.lines);
     };
-    Ended(model, work(cancel_, progress));
+    Ended(model, ResultOf(work, cancel_, progress));
   });
   return last_;
 }

@@ -273,16 +273,15 @@ HttpResponse ModelDesk::Compare(const ApiRequest& request) const {
   const bool runs = context_.live.LookAtModels([&](const ControlState& state) {
     const ControlState::Generation* const newest = state.Newest(subject.now.model);
     is_newest = newest != nullptr && newest->record().arms.size() > 1 && (asked == 0 || asked == newest->number);
-    comparison = is_newest ? ModelComparison{subject.now.model, newest->number, newest->record(), {}}
+    comparison = is_newest ? ModelComparison{subject.now.model, newest->number, newest->record(), {}, {}}
                            : ComparisonIn(state, subject.now.model, asked);
   });
   if (!runs) return NotRunning();
   if (!comparison.ok()) return ErrorResponse(404, "no_comparison", comparison.status().message(), "");
   if (is_newest) comparison->counts = context_.live.ModelCounts(subject.now.model);  // the log has them a moment later
   // Figures are open. Values of single records are not, and sensitive ones are never shown here.
-  CompareMask mask = SensitiveIn(*subject.look.checked->plan, subject.now.model);
-  mask.rows = mask.rows || !request.caller.may_read;
-  mask.segments = mask.segments || !request.caller.may_read;
+  CompareMask mask = OpenIn(*subject.look.checked->plan);
+  mask.values = !request.caller.may_read;
   return JsonResponse(CompareJson(*comparison, {}, mask));
 }
 

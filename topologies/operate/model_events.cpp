@@ -33,13 +33,24 @@ ModelEvent EventOf(const ControlEntry& entry) {
   event.step = record.step;
   event.guards = entry.guards;
   event.action = entry.action;
-  const bool by_itself = entry.by.empty() && entry.kind == ControlEntry::Kind::kStep;
+  const bool moves = entry.kind == ControlEntry::Kind::kStep || entry.kind == ControlEntry::Kind::kHold;
+  const bool by_itself = entry.by.empty() && moves && !entry.instance.empty();
   event.by = by_itself ? "instance " + entry.instance : entry.by;
   event.reason = entry.reason;
   event.approved_by = entry.approved_by;
   event.host = entry.host;
   event.at_ms = entry.at_ms;
   if (!entry.gates.empty()) event.gates[""] = entry.gates;
+  return event;
+}
+
+// The generation stays at its step until a person moves it.
+ModelEvent HeldEvent(const ControlState::Generation& generation, const ControlEntry& hold) {
+  ControlEntry entry = hold;
+  entry.generation = generation.record();
+  ModelEvent event = EventOf(entry);
+  event.generation = generation.number;
+  event.state = "held";
   return event;
 }
 
@@ -130,6 +141,9 @@ std::vector<ModelEvent> ModelEvents(const ControlState& state, const std::string
     if (const Deployment* deployment = state.Find(generation.active.deployment)) AddAnswers(*deployment, &event);
     SetRanges(state, generation.number, next, &event);
     events.push_back(std::move(event));
+    const ControlEntry* hold = state.HoldOf(generation.number);
+    const bool in_time = hold != nullptr && (next == 0 || hold->number < next);
+    if (in_time) events.push_back(HeldEvent(generation, *hold));
   }
   for (const Deployment& deployment : state.deployments()) {
     if (!model.empty() && deployment.prepare.generation.model != model) continue;

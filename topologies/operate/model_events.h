@@ -10,17 +10,17 @@
 
 namespace anabranch {
 
-// One line of the history of a model: a generation, or a deployment that did not become one.
+// One line of the history of a model: a generation, a hold of one, or a deployment that did not become one.
 struct ModelEvent {
   uint32_t generation = 0;             // 0: it did not become one
-  std::string state;                   // serves | replaced | abandoned | open
+  std::string state;                   // serves | replaced | held | abandoned | open
   std::string model, version, digest;  // the version that it brings: of two, the candidate
   std::string serving;                 // the version that served before, where both score; else empty
   ArmRule rule = ArmRule::kOne;
   double share = 0;                           // of the records, or keys, that the candidate gets
   int step = 0;                               // of a rollout, from 1; 0: it is none
   std::string scoring;                        // what scores, as a sentence; empty where one version scores all
-  std::map<std::string, std::string> guards;  // of a step: guard → its figures when it was decided
+  std::map<std::string, std::string> guards;  // of a step or hold: guard → its figures then
   std::string action, by, reason, approved_by, host;
   int64_t at_ms = 0;
   std::map<std::string, std::map<std::string, std::string>> gates;  // by instance; "": of the command

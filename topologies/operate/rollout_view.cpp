@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "engine/models/rollout_counts.h"
 #include "engine/printable.h"
 #include "engine/text/instant.h"
 #include "engine/text/json_object.h"
@@ -87,14 +88,17 @@ const RolloutSpec& SpecOf(const PlanModel& model) {
 std::optional<RolloutStatus> RolloutIn(const ControlState& state, const PlanModel& model, int64_t now_ms) {
   const ControlState::Generation* current = state.Newest(model.name);
   if (current == nullptr || !IsUnderWay(current->record())) return std::nullopt;
-  const auto* by_instance = state.CountsOf(current->number);
-  CountsByNode counts;
-  if (by_instance != nullptr) {
-    // What cannot be read does not keep a person from looking and deciding.
-    if (auto sum = SumOf(*by_instance, &SpecOf(model)); sum.ok()) counts = std::move(sum).value();
+  const RolloutSpec& spec = SpecOf(model);
+  RolloutCounts counts("");  // of nobody: all are others
+  counts.Keep({{current->number, CountedAs(spec)}});
+  if (const auto* by_instance = state.CountsOf(current->number)) {
+    for (const auto& [instance, entry] : *by_instance) counts.Heard(entry);
   }
-  const int instances = by_instance == nullptr ? 1 : std::max(1, static_cast<int>(by_instance->size()));
-  return RolloutOf(state, model.name, SpecOf(model), counts, instances, now_ms);
+  const RolloutCounts::Sum sum = counts.SumOf(current->number);
+  auto status = RolloutOf(state, model.name, spec, sum.counts, std::max(1, sum.instances - 1), now_ms);
+  // What cannot be added does not keep a person from looking and deciding.
+  if (status && !sum.fault.empty()) status->text += "; " + sum.fault;
+  return status;
 }
 
 std::string RolloutJson(const RolloutStatus& status, const RolloutSpec& spec) {

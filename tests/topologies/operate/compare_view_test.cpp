@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "engine/models/deployment.h"
+#include "topologies/operate/model_events.h"
+#include "topologies/operate/rollout_view.h"
 
 // What people and programs are shown of two versions that scored the same rows. The figures themselves are tested in
 // tests/engine/strategy.
@@ -138,16 +141,117 @@ TEST(CompareView, ShowsOneSegmentAloneAndNoneThatIsNotThere) {
 
 TEST(CompareView, MasksWhatIsSensitive) {
   CompareMask mask;
-  mask.columns["score"] = {"p"};
-  mask.segments = true;
+  mask.is_sensitive = true;
+  mask.open_outputs["score"] = {"word"};
   const ReadJson node = JsonOf({}, mask)["nodes"][0];
   EXPECT_EQ(node["worst"]["p[0]"][0]["serving"], "***");
   EXPECT_TRUE(node["worst"]["p[0]"][0]["difference"].is_null());
   EXPECT_EQ(node["worst"]["word"][0]["candidate"], "no");
   EXPECT_EQ(node["segments"][1]["value"], "***");
   mask = {};
-  mask.rows = true;
-  EXPECT_EQ(JsonOf({}, mask)["nodes"][0]["worst"]["word"][0]["candidate"], "***");
+  mask.values = true;
+  const ReadJson unread = JsonOf({}, mask)["nodes"][0];
+  EXPECT_EQ(unread["worst"]["word"][0]["candidate"], "***");
+  EXPECT_EQ(unread["segments"][1]["value"], "***");
+}
+
+// Counts outlive an edit of the file: the segment and the node may not be in it any more.
+TEST(CompareView, MasksWhatThePlanDoesNotKnowUnlessNothingIsSensitive) {
+  CompareMask mask;
+  EXPECT_FALSE(mask.Hides("gone", "word"));
+  EXPECT_FALSE(mask.HidesSegment("gone", "country"));
+  mask.is_sensitive = true;
+  mask.open_outputs["score"] = {"p", "list[0]"};
+  mask.open_columns = {"country"};
+  EXPECT_FALSE(mask.Hides("score", "p[0]"));
+  EXPECT_FALSE(mask.Hides("score", "p[0][1]")) << "an element of an element";
+  EXPECT_TRUE(mask.Hides("score", "word"));
+  EXPECT_TRUE(mask.Hides("gone", "p[0]"));
+  EXPECT_FALSE(mask.HidesSegment("score", "country"));
+  EXPECT_TRUE(mask.HidesSegment("score", "pin")) << "the segment of the counts, not that of the file";
+  EXPECT_TRUE(mask.HidesSegment("gone", "country"));
+}
+
+ControlEntry CountsOf(uint32_t number, const char* instance, const std::string& text) {
+  ControlEntry entry = CommandEntry(ControlEntry::Kind::kCounts);
+  entry.number = number;
+  entry.instance = instance;
+  entry.generation_number = kShadowStep;
+  entry.counts["score"] = text;
+  return entry;
+}
+
+TEST(CompareView, LeavesOutCountsThatDoNotFitTheNewestAndNamesThem) {
+  ControlState state = Log();
+  ArmCounts other_guards = Counts();
+  other_guards.guards.resize(3);
+  CompareSpec old = Outputs();
+  old.outputs.pop_back();
+  state.Apply(CountsOf(20, "old", ArmCounts(old, 1, 2).Print()));
+  state.Apply(CountsOf(21, "torn", "{"));
+  state.Apply(CountsOf(22, "edited", other_guards.Print()));
+  const auto comparison = ComparisonIn(state, "sum", kShadowStep);
+  ASSERT_TRUE(comparison.ok()) << comparison.status().message();
+  EXPECT_EQ(comparison->counts.at("score").paired(), 12) << "two instances, and the one with other guards";
+  ASSERT_EQ(comparison->omitted.size(), 2u);
+  EXPECT_NE(comparison->omitted[0].find("torn"), std::string::npos) << comparison->omitted[0];
+  EXPECT_NE(comparison->omitted[1].find("old"), std::string::npos) << comparison->omitted[1];
+  EXPECT_NE(CompareText(*comparison, {}, {}).find("left out: instance torn"), std::string::npos);
+  EXPECT_EQ(ReadJson::parse(CompareJson(*comparison, {}, {}))["omitted"].size(), 2u);
+}
+
+// What the instances judge by is what `status` and `promote` show.
+TEST(RolloutView, AddsTheCountsThatFitAndNamesTheOthers) {
+  ControlState state;
+  state.Apply(Generation(1, ArmRule::kOne, {{"7", "a"}}));
+  ControlEntry step = Generation(kShadowStep, ArmRule::kShadow, {{"7", "a"}, {"8", "b"}});
+  step.kind = ControlEntry::Kind::kStep;
+  step.after = 1;
+  state.Apply(step);
+  RolloutSpec spec;
+  spec.guards = {{.what = RolloutSpec::Guard::What::kErrors, .limit = 0.01, .size = 0, .per_key = true}};
+  spec.steps = {{.rule = ArmRule::kShadow, .share = 1}, {}};
+  PlanModel model;
+  model.name = "sum";
+  model.rollout = std::make_shared<const RolloutSpec>(spec);
+  ControlEntry good = CountsOf(20, "0", Counts().Print()), torn = CountsOf(21, "torn", "{");
+  good.guards[kCountedAs] = torn.guards[kCountedAs] = CountedAs(spec);
+  state.Apply(good);
+  state.Apply(torn);
+  const auto status = RolloutIn(state, model, 0);
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->paired, 4);
+  EXPECT_NE(status->text.find("torn"), std::string::npos) << status->text;
+}
+
+TEST(ModelEvents, TellWhoHeldAStepAndWhy) {
+  ControlState state = Log();
+  ControlEntry hold = CommandEntry(ControlEntry::Kind::kHold);
+  hold.number = 8;
+  hold.at_ms = 5;
+  hold.action = "hold";
+  hold.after = kShadowStep;
+  hold.instance = "0";
+  hold.reason = "step 1 of 2: errors 0.02";
+  hold.guards["errors"] = "errors 0.02 of 0.01";
+  ControlState held;
+  held.Apply(Generation(1, ArmRule::kOne, {{"7", "a"}}));
+  ControlEntry step = Generation(kShadowStep, ArmRule::kShadow, {{"7", "a"}, {"8", "b"}});
+  step.kind = ControlEntry::Kind::kStep;
+  step.after = 1;
+  held.Apply(step);
+  held.Apply(hold);
+  const std::vector<ModelEvent> events = ModelEvents(held, "sum");
+  const auto found = std::ranges::find(events, "held", &ModelEvent::state);
+  ASSERT_NE(found, events.end());
+  EXPECT_EQ(found->generation, kShadowStep);
+  EXPECT_EQ(found->version, "8");
+  EXPECT_EQ(found->by, "instance 0");
+  EXPECT_EQ(found->reason, hold.reason);
+  EXPECT_EQ(found->guards, hold.guards);
+  hold.number = 12;  // too late: generation 9 was there
+  state.Apply(hold);
+  EXPECT_EQ(std::ranges::count(ModelEvents(state, "sum"), "held", &ModelEvent::state), 0);
 }
 
 TEST(CompareView, IsATableForPeople) {

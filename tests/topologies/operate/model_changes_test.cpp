@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <stdexcept>
 #include <thread>
 
 namespace anabranch {
@@ -48,6 +49,20 @@ TEST(ModelChanges, AModelWithoutAChangeSaysSo) {
   const ModelChanges changes;
   EXPECT_EQ(changes.Last("sum").state, "none");
   EXPECT_EQ(changes.Last("sum").change, 0);
+}
+
+TEST(ModelChanges, AnExceptionEndsTheChangeAndNotTheProcess) {
+  ModelChanges changes;
+  changes.Start("sum", "deploy", [](const CancelToken&, const ModelChanges::Progress&) -> ModelChangeResult {
+    throw std::runtime_error("no memory is left");
+  });
+  ModelChanges::Report report = WaitForEnd(changes, "sum");
+  EXPECT_EQ(report.state, "failed");
+  ASSERT_EQ(report.reasons.size(), 1u);
+  EXPECT_NE(report.reasons[0].find("no memory is left"), std::string::npos) << report.reasons[0];
+  changes.Start("sum", "deploy",
+                [](const CancelToken&, const ModelChanges::Progress&) -> ModelChangeResult { throw 7; });
+  EXPECT_EQ(WaitForEnd(changes, "sum").state, "failed");
 }
 
 TEST(ModelChanges, OneChangeOfAModelAtATimeAndOthersBesideIt) {
