@@ -11,6 +11,7 @@
 #include "engine/models/package_type.h"
 #include "engine/models/sha256.h"
 #include "engine/printable.h"
+#include "engine/strategy/count_json.h"
 
 namespace anabranch {
 namespace {
@@ -292,7 +293,9 @@ PackageFeatures ReadFeatures(const Json& json, std::vector<PackageFault>* faults
   return features;
 }
 
-bool IsCount(const Json& value) { return value.is_number_unsigned() && value.get<uint64_t>() <= INT64_MAX; }
+bool IsCount(const Json& value) {
+  return value.is_number_unsigned() && value.get<uint64_t>() <= uint64_t{kMostCounted};
+}
 
 PackageReference::Output ReadReferenceOutput(const std::string& selection, const Json& json,
                                              std::vector<PackageFault>* faults) {
@@ -305,7 +308,7 @@ PackageReference::Output ReadReferenceOutput(const std::string& selection, const
         return std::ranges::all_of(v, is_number) && std::ranges::adjacent_find(v, std::greater_equal<>()) == v.end();
       });
   if (edges != nullptr) output.edges = edges->get<std::vector<double>>();
-  const Json* counts = members.Get("counts", false, "a list of whole numbers that are not negative",
+  const Json* counts = members.Get("counts", false, "a list of whole numbers from 0 to 9007199254740992",
                                    [](const Json& v) { return v.is_array() && std::ranges::all_of(v, IsCount); });
   if (counts == nullptr || edges == nullptr) return output;
   if (counts->size() != edges->size() + 1) {

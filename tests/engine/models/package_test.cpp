@@ -168,6 +168,7 @@ TEST_F(Packages, ADamagedReferenceIsAFaultOfItsOwn) {
        R"("outputs.p.counts" is [1,-2], not a list of whole)"},
       {R"({"outputs": {"p": {"edges": [1], "counts": [1, 2.5]}}})", R"("outputs.p.counts" is [1,2.5])"},
       {R"({"outputs": {"p": {"edges": [1], "counts": [1, 10000000000000000000]}}})", R"("outputs.p.counts" is)"},
+      {R"({"outputs": {"p": {"edges": [1], "counts": [1, 9007199254740993]}}})", R"(from 0 to 9007199254740992)"},
       {R"({"outputs": {"p": {"edges": [1]}, "p": {"edges": [1]}}})", R"(the member "p" occurs twice)"},
   };
   for (const auto& [text, message] : damages) {
