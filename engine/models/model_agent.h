@@ -58,7 +58,7 @@ class ModelAgent final : public Generations {
     // end, so it refers to nothing that ends. Empty: there are no gates.
     std::function<Verdict(const std::string& folder)> gates;
     std::function<void(const std::string&)> warn;
-    int64_t counts_ms = 2000;  // at most so often what was counted is written
+    int64_t counts_ms = 2000;  // at most so often what was counted is written; CountsInterval()
     bool reads_only = false;   // beside the run of the instance: appends nothing and answers nothing
   };
   explicit ModelAgent(Parts parts);
@@ -128,6 +128,7 @@ class ModelAgent final : public Generations {
   void KeepCounts();
   void GoOnCounting();
   void SendCounts();
+  int64_t CountsIntervalMs() const;
   void RollOut();
   void Judge();
   void Move(const RolloutStatus& status, ControlEntry entry);

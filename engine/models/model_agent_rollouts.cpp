@@ -138,10 +138,24 @@ CountsByNode ModelAgent::CountsOf(const std::string& model) const {
   return HasTwoArms(newest) ? counts_.SumOf(newest->number).counts : CountsByNode();
 }
 
+// A step that is young changes fast; one of days would fill the log with what says little.
+int64_t ModelAgent::CountsIntervalMs() const {
+  int64_t since_ms = 0;  // of the youngest step
+  {
+    const MutexLock lock(mutex_);
+    for (const Model& model : parts_.models) {
+      const ControlState::Generation* newest = state_.Newest(model.name);
+      if (newest != nullptr && IsUnderWay(newest->record())) since_ms = std::max(since_ms, newest->active.at_ms);
+    }
+  }
+  return CountsInterval(Clock::Real().WallMs() - since_ms, parts_.counts_ms);
+}
+
 // Sends what was counted, and makes the step that a rollout asks for now.
 void ModelAgent::RollOut() {
   KeepCounts();
-  if (Clock::Real().NowNs() - counts_sent_ns_ >= parts_.counts_ms * kNsPerMs) SendCounts();
+  if (const std::string fault = counts_.TakeFault(); !fault.empty()) Warn(fault);
+  if (Clock::Real().NowNs() - counts_sent_ns_ >= CountsIntervalMs() * kNsPerMs) SendCounts();
   if (!stops_.load()) Judge();
 }
 

@@ -1,5 +1,7 @@
 #include "engine/models/rollout_counts.h"
 
+#include <utility>
+
 namespace anabranch {
 namespace {
 
@@ -11,6 +13,17 @@ Result<CountsByNode> CountsBy(const ControlEntry& entry, const std::string& coun
                                     std::to_string(entry.generation_number) + ": counted by other guards (" +
                                     (said == entry.guards.end() ? "unknown" : said->second) +
                                     ") than those of the topology file (" + counted_as + ")");
+}
+
+// Adds counts of a batch, or of many. A text: they are of other outputs or of another segment than those before, which
+// go: the version or the file was edited.
+std::string AddOwn(CountsByNode* own, const std::string& node, const ArmCounts& counts) {
+  const auto [at, is_new] = own->try_emplace(node, counts);
+  if (is_new || at->second.Add(counts).ok()) return "";
+  at->second = counts;
+  return "node \"" + node +
+         "\": what is compared is not what it was before (outputs, bins or segment), so the counts " +
+         "of this instance begin at 0 again";
 }
 
 }  // namespace
@@ -29,7 +42,10 @@ ControlEntry CountsEntry(uint32_t generation, const CountsByNode& counts, const 
 void RolloutCounts::Heard(ControlEntry entry) {
   const MutexLock lock(mutex_);
   Said& said = said_[entry.generation_number][entry.instance];
-  if (entry.number > said.entry.number) said = {std::move(entry), false, {}, {}};
+  if (said.number != 0 && entry.number <= said.number) return;
+  said.number = entry.number;
+  said.entry = std::make_shared<const ControlEntry>(std::move(entry));
+  said.read = nullptr;
 }
 
 void RolloutCounts::Keep(const std::map<uint32_t, std::string>& generations) {
@@ -45,10 +61,10 @@ std::string RolloutCounts::GoOn() {
   for (auto& [generation, counting] : counting_) {
     const auto said = said_.find(generation);
     const auto own = said == said_.end() ? decltype(said->second.end())() : said->second.find(instance_);
-    if (said == said_.end() || own == said->second.end()) continue;
-    auto counts = CountsBy(own->second.entry, counting.counted_as);
+    if (said == said_.end() || own == said->second.end() || own->second.entry == nullptr) continue;
+    auto counts = CountsBy(*own->second.entry, counting.counted_as);
     if (counts.ok()) {
-      counting.own = std::move(counts).value();
+      counting.own = std::make_shared<const CountsByNode>(std::move(counts).value());
     } else {
       faults += (faults.empty() ? "" : "; ") + counts.status().message() + "; it begins at 0 again";
     }
@@ -60,47 +76,91 @@ void RolloutCounts::Counted(std::string_view node, uint32_t generation, const Ar
   const MutexLock lock(mutex_);
   const auto found = counting_.find(generation);
   if (found == counting_.end()) return;  // long replaced
-  Counting& counting = found->second;
-  ++counting.version;
-  const auto [at, fresh] = counting.own.try_emplace(std::string(node), counts);
-  if (!fresh && !at->second.Add(counts).ok()) at->second = counts;  // of other outputs: the file was edited
+  ++found->second.version;
+  const std::string fault = AddOwn(&found->second.fresh, std::string(node), counts);
+  if (!fault.empty()) fault_ = "generation " + std::to_string(generation) + ", " + fault;
+}
+
+std::string RolloutCounts::TakeFault() {
+  const MutexLock lock(mutex_);
+  return std::exchange(fault_, "");
+}
+
+// Own counts up to now. Adds what came since to a copy, while others count.
+std::optional<RolloutCounts::Folded> RolloutCounts::Fold(uint32_t generation) const {
+  const MutexLock folding(fold_mutex_);
+  CountsByNode fresh;
+  Folded folded;
+  {
+    const MutexLock lock(mutex_);
+    const auto found = counting_.find(generation);
+    if (found == counting_.end()) return std::nullopt;
+    Counting& counting = found->second;
+    fresh.swap(counting.fresh);
+    folded = {counting.own, counting.counted_as, counting.version, counting.sent};
+  }
+  if (fresh.empty()) return folded;
+  auto sum = std::make_shared<CountsByNode>(*folded.own);
+  std::string faults;
+  for (const auto& [node, counts] : fresh) faults += AddOwn(sum.get(), node, counts);
+  folded.own = std::move(sum);
+  const MutexLock lock(mutex_);
+  if (!faults.empty()) fault_ = "generation " + std::to_string(generation) + ", " + faults;
+  if (const auto found = counting_.find(generation); found != counting_.end()) found->second.own = folded.own;
+  return folded;
+}
+
+// What the instances said last, all of it read.
+RolloutCounts::SaidByInstance RolloutCounts::ReadOthers(uint32_t generation, const std::string& counted_as) const {
+  SaidByInstance all;
+  {
+    const MutexLock lock(mutex_);
+    if (const auto found = said_.find(generation); found != said_.end()) all = found->second;
+  }
+  all.erase(instance_);
+  for (auto& [instance, said] : all) {
+    if (said.read != nullptr) continue;
+    auto counts = CountsBy(*said.entry, counted_as);
+    auto read = std::make_shared<Read>();
+    read->fault = counts.status().message();
+    if (counts.ok()) read->counts = std::move(counts).value();
+    said.read = std::move(read);
+    const MutexLock lock(mutex_);
+    const auto found = said_.find(generation);
+    if (found == said_.end()) continue;  // let go of meanwhile
+    const auto now = found->second.find(instance);
+    if (now != found->second.end() && now->second.number == said.number)
+      now->second = {nullptr, said.number, said.read};
+  }
+  return all;
 }
 
 RolloutCounts::Sum RolloutCounts::SumOf(uint32_t generation) const {
   Sum sum;
-  const MutexLock lock(mutex_);
-  const auto found = counting_.find(generation);
-  if (found == counting_.end()) return sum;
-  sum.counts = found->second.own;
-  const auto others = said_.find(generation);
-  if (others == said_.end()) return sum;
-  for (auto& [instance, said] : others->second) {
-    if (instance == instance_) continue;
-    if (!said.read) {
-      auto counts = CountsBy(said.entry, found->second.counted_as);
-      said.fault = counts.status().message();
-      if (counts.ok()) said.counts = std::move(counts).value();
-      said.read = true;
-      said.entry.counts.clear();
-    }
+  const std::optional<Folded> folded = Fold(generation);
+  if (!folded) return sum;
+  sum.counts = *folded->own;
+  for (const auto& [instance, said] : ReadOthers(generation, folded->counted_as)) {
     ++sum.instances;  // it judges, too
-    const Status added = said.fault.empty() ? AddTo(&sum.counts, said.counts) : Status(Code::kInvalid, said.fault);
+    const Status added =
+        said.read->fault.empty() ? AddTo(&sum.counts, said.read->counts) : Status(Code::kInvalid, said.read->fault);
     if (!added.ok()) sum.fault = added.WithContext("counts of instance " + instance + " are omitted").message();
   }
   return sum;
 }
 
 std::vector<RolloutCounts::Change> RolloutCounts::Changed() const {
-  std::map<uint32_t, Counting> changed;
+  std::vector<uint32_t> generations;
   {
     const MutexLock lock(mutex_);
     for (const auto& [generation, counting] : counting_) {
-      if (counting.version != counting.sent) changed.emplace(generation, counting);
+      if (counting.version != counting.sent) generations.push_back(generation);
     }
   }
-  std::vector<Change> changes;  // printed while others count
-  for (const auto& [generation, counting] : changed) {
-    changes.push_back({CountsEntry(generation, counting.own, counting.counted_as), counting.version});
+  std::vector<Change> changes;
+  for (const uint32_t generation : generations) {
+    const auto folded = Fold(generation);
+    if (folded) changes.push_back({CountsEntry(generation, *folded->own, folded->counted_as), folded->version});
   }
   return changes;
 }

@@ -1,6 +1,7 @@
 #include "engine/models/rollout_judge.h"
 
 #include <algorithm>
+#include <charconv>
 #include <numeric>
 #include <utility>
 
@@ -119,6 +120,12 @@ RolloutState StateOf(const RolloutStatus& status, const RolloutSpec& spec) {
 }
 
 // -------------------------------------------------------------------------------------------- text
+
+// As few digits as say which number it is.
+std::string Exact(double number) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, number).ptr};
+}
 
 std::string Percent(double share) { return Short(share * 100) + " %"; }
 
@@ -245,9 +252,9 @@ const char* NameOf(RolloutStatus::State state) {
 std::string CountedAs(const RolloutSpec& spec) {
   std::vector<std::string> guards;
   for (const RolloutSpec::Guard& guard : spec.guards) {
-    guards.push_back(std::string(NameOf(guard.what)) + " " + Short(guard.size) + (guard.per_key ? " per key" : ""));
+    guards.push_back(std::string(NameOf(guard.what)) + " " + Exact(guard.size) + (guard.per_key ? " per key" : ""));
   }
-  return Joined(guards, ", ");
+  return Joined(guards, ", ") + (spec.segment.empty() ? "" : ", by " + spec.segment);
 }
 
 Result<CountsByNode> CountsIn(const ControlEntry& entry) {

@@ -52,7 +52,8 @@ struct RolloutStatus {
 };
 // Whether a generation is a step of a rollout that is not at its end.
 bool IsUnderWay(const GenerationRecord& record);
-// The events that the guards of a rollout count, without their limits: counts by others cannot be added.
+// The events that the guards of a rollout count, without their limits, and the segment: counts by others cannot be
+// added.
 std::string CountedAs(const RolloutSpec& spec);
 // The name under which it stands in ControlEntry::guards of kCounts.
 inline constexpr const char* kCountedAs = "counted as";

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <limits>
 #include <random>
+#include <thread>
 
+#include "engine/models/newest_entries.h"
 #include "engine/models/rollout_counts.h"
 
 namespace anabranch {
@@ -398,6 +401,92 @@ TEST(RolloutJudge, ARestartedInstanceGoesOnFromItsLastCountsUnlessTheGuardsAreOt
     after.Counted("score", 2, Counts(100, {0, 0}));
     EXPECT_EQ(after.SumOf(2).counts.at("score").paired(), other ? 100 : 400);
   }
+}
+
+TEST(RolloutJudge, CountsAreOfTheExactSizesAndTheSegment) {
+  RolloutSpec spec = Spec();
+  spec.guards = {{.what = What::kDisagrees, .limit = 0.05, .size = 0.50001}};
+  const std::string one = CountedAs(spec);
+  spec.guards[0].size = 0.50002;
+  EXPECT_NE(CountedAs(spec), one);
+  spec.guards[0].size = 0.50001;
+  EXPECT_EQ(CountedAs(spec), one);
+  spec.segment = "country";
+  EXPECT_NE(CountedAs(spec), one);
+}
+
+TEST(RolloutJudge, OwnCountsOfOtherOutputsBeginAnewAndItIsSaid) {
+  RolloutCounts counts("a");
+  counts.Keep({{2, CountedAs(Spec())}});
+  counts.Counted("score", 2, Counts(100, {1, 0}));
+  EXPECT_EQ(counts.SumOf(2).counts.at("score").compare.Total().rows, 100);
+  EXPECT_EQ(counts.TakeFault(), "");
+  counts.Counted("score", 2, ArmCounts({.outputs = {{.name = "q"}}, .segment = ""}, 2, 2));
+  EXPECT_EQ(counts.SumOf(2).counts.at("score").compare.Total().rows, 0);
+  EXPECT_NE(counts.TakeFault().find("begin at 0 again"), std::string::npos);
+  EXPECT_EQ(counts.TakeFault(), "");
+}
+
+TEST(RolloutJudge, NothingIsLostBetweenThoseWhoCountAndThoseWhoAdd) {
+  const std::string counted_as = CountedAs(Spec());
+  RolloutCounts counts("a");
+  counts.Keep({{2, counted_as}});
+  ControlEntry other = CountsEntry(2, OneNode(7, {1, 0}), counted_as);
+  other.instance = "b";
+  std::atomic<bool> done{false};
+  const auto rows = [&] { return counts.SumOf(2).counts.at("score").guards[0].rows; };
+  const ArmCounts batch = Counts(10, {1, 0});
+  counts.Counted("score", 2, batch);
+  std::thread lane([&] {
+    for (int i = 1; i < 2000; ++i) counts.Counted("score", 2, batch);
+    done = true;
+  });
+  int64_t last = 0;
+  while (!done) {
+    counts.Heard([&] {
+      ++other.number;
+      return other;
+    }());
+    const int64_t now = rows();
+    EXPECT_GE(now, last);
+    last = now;
+    for (const RolloutCounts::Change& change : counts.Changed()) counts.Sent(change);
+  }
+  lane.join();
+  EXPECT_EQ(rows(), 2000 * 10 + (other.number > 0 ? 7 : 0));
+  for (const RolloutCounts::Change& change : counts.Changed()) counts.Sent(change);
+  EXPECT_TRUE(counts.Changed().empty());
+}
+
+TEST(RolloutJudge, CountsAreWrittenTheMoreRarelyTheOlderTheStep) {
+  EXPECT_EQ(CountsInterval(0, 2000), 2000);
+  EXPECT_EQ(CountsInterval(300'000, 2000), 10'000);
+  EXPECT_EQ(CountsInterval(86'400'000, 2000), 60'000);
+  EXPECT_EQ(CountsInterval(-5000, 2000), 2000);
+}
+
+TEST(RolloutJudge, OfCountsTheNewestIsKept) {
+  NewestEntries read;
+  uint32_t number = 0;
+  const auto add = [&](Kind kind, const std::string& instance, uint32_t generation) {
+    ControlEntry entry;
+    entry.number = ++number;
+    entry.kind = kind;
+    entry.instance = instance;
+    entry.generation_number = generation;
+    read.Add(entry);
+  };
+  EXPECT_TRUE(read.empty());
+  add(Kind::kCounts, "a", 2);
+  add(Kind::kReady, "a", 2);
+  add(Kind::kCounts, "b", 2);
+  add(Kind::kReady, "a", 2);
+  add(Kind::kCounts, "a", 2);
+  add(Kind::kCounts, "a", 3);
+  add(Kind::kCounts, "a", 2);
+  std::vector<uint32_t> kept;
+  for (const ControlEntry& entry : std::move(read).Take()) kept.push_back(entry.number);
+  EXPECT_EQ(kept, (std::vector<uint32_t>{2, 3, 4, 6, 7}));
 }
 
 TEST(RolloutJudge, AnEntryThatWouldBeLongHasNoSegments) {
