@@ -14,6 +14,7 @@
 #include "connectors/kafka/kafka_source.h"
 #include "engine/clock.h"
 #include "engine/models/control_log.h"
+#include "engine/models/newest_entries.h"
 #include "engine/mutex.h"
 
 namespace anabranch {
@@ -21,7 +22,7 @@ namespace {
 
 constexpr int kAnswerMs = 5'000;  // of a broker, to one question
 constexpr int kPollMs = 100;
-constexpr int64_t kReadNs = 20'000'000'000;
+constexpr int64_t kProgressNs = 20'000'000'000;  // so long without an entry
 constexpr size_t kUuidLength = 36;
 
 struct MessageDeleter {
@@ -81,7 +82,7 @@ class KafkaControlLog : public ControlLog {
   }
   Status OpenWriter();
   Status SeekTo(int64_t offset);
-  Status Take(const rd_kafka_message_t& message, std::vector<ControlEntry>* entries);
+  Status Take(const rd_kafka_message_t& message, NewestEntries* entries);
 
   const ClientOptions options_;
   const std::string name_, topology_;
@@ -160,7 +161,7 @@ Status KafkaControlLog::SeekTo(int64_t offset) {
   return Status::Ok();
 }
 
-Status KafkaControlLog::Take(const rd_kafka_message_t& message, std::vector<ControlEntry>* entries) {
+Status KafkaControlLog::Take(const rd_kafka_message_t& message, NewestEntries* entries) {
   if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
     next_ = std::max(next_, message.offset);
     return Status::Ok();
@@ -171,7 +172,7 @@ Status KafkaControlLog::Take(const rd_kafka_message_t& message, std::vector<Cont
   ASSIGN_OR_RETURN(ControlEntry entry,
                    ReadControlEntry(text, Describe() + ", offset " + std::to_string(message.offset)));
   entry.number = static_cast<uint32_t>(message.offset + 1);
-  entries->push_back(std::move(entry));
+  entries->Add(std::move(entry));
   return Status::Ok();
 }
 
@@ -182,18 +183,20 @@ Result<std::vector<ControlEntry>> KafkaControlLog::Read(uint32_t after, int wait
       rd_kafka_query_watermark_offsets(reader_->get(), name_.c_str(), 0, &low, &high, kAnswerMs);
   if (asked != RD_KAFKA_RESP_ERR_NO_ERROR) return Away("read", asked);
   RETURN_IF_ERROR(SeekTo(std::max<int64_t>(low, after)));
-  std::vector<ControlEntry> entries;
-  const int64_t begin = Clock::Real().NowNs();
-  const int64_t patient = begin + wait_ms * kNsPerMs;
+  NewestEntries entries;
+  int64_t progress = Clock::Real().NowNs();  // when the last entry came
+  const int64_t patient = progress + wait_ms * kNsPerMs;
   while (true) {
     const int64_t now = Clock::Real().NowNs();
     const bool behind = next_ < high;
-    if (!behind && (!entries.empty() || now >= patient)) return entries;
-    if (now - begin > kReadNs) return Away("read", RD_KAFKA_RESP_ERR__TIMED_OUT);
+    if (!behind && (!entries.empty() || now >= patient)) return std::move(entries).Take();
+    if (behind && now - progress > kProgressNs) return Away("read", RD_KAFKA_RESP_ERR__TIMED_OUT);
     const int64_t left_ms = behind ? kPollMs : std::max<int64_t>(1, (patient - now) / kNsPerMs);
     const Message message(rd_kafka_consume(read_from_.get(), 0, static_cast<int>(std::min<int64_t>(kPollMs, left_ms))));
     rd_kafka_poll(reader_->get(), 0);
-    if (message != nullptr) RETURN_IF_ERROR(Take(*message, &entries));
+    if (message == nullptr) continue;
+    RETURN_IF_ERROR(Take(*message, &entries));
+    progress = Clock::Real().NowNs();
   }
 }
 

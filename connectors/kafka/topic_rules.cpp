@@ -100,7 +100,12 @@ NewTopic PlanTopic(const TopicNeed& need, const OutsideWishes& wishes, int sourc
   topic.name = need.topic;
   if (wishes.replicas > 0) topic.replicas = wishes.replicas;
   if (need.result || need.dead_letters) topic.settings.emplace_back(kPolicy, "delete");
-  if (need.control) topic.settings.emplace_back(kPolicy, "compact");
+  if (need.control) {
+    topic.settings.emplace_back(kPolicy, "compact");
+    // Counts replace those before. Kafka cleans only what is no longer written to, by default 1 GB.
+    topic.settings.emplace_back("segment.bytes", "16777216");
+    topic.settings.emplace_back("min.cleanable.dirty.ratio", "0.1");
+  }
   if (const int wished = WishedPartitions(need, wishes); wished > 0) {
     topic.partitions = wished;
   } else if (need.result && source_partitions > 0) {

@@ -91,7 +91,9 @@ TEST(TopicRules, TheTopicOfControlHasOnePartitionAndKeepsEverything) {
   const TopicNeed control = {.topic = "control", .who = {"control"}, .control = true};
   const NewTopic made = PlanTopic(control, Wishes(8), 6);
   EXPECT_EQ(made.partitions, 1);
-  EXPECT_EQ(made.settings, (Settings{{"cleanup.policy", "compact"}}));
+  EXPECT_EQ(
+      made.settings,
+      (Settings{{"cleanup.policy", "compact"}, {"segment.bytes", "16777216"}, {"min.cleanable.dirty.ratio", "0.1"}}));
   const TopicFacts one = {.partitions = 1, .replicas = 3};
   EXPECT_TRUE(Judged(control, one, {}, {{"cleanup.policy", "compact"}}).ok());
   EXPECT_TRUE(Judged(control, one, {}, {{"cleanup.policy", "delete"}, {"retention.ms", "-1"}}).ok());
