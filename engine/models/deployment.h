@@ -47,7 +47,7 @@ std::string NewDeploymentId();
 Result<DeploymentEnd> Deploy(ControlLog& log, const DeploymentWish& wish);
 
 // One step of a rollout: appends wish.prepare, a kStep, and waits until the partitions have switched. Nobody is asked:
-// the instances have its versions. So it does not need to know who is at work: where that is not told, those are
+// the instances have its versions. So it does not need to know who is at work: where that is not known, those are
 // waited for that switched a partition last. kRetry: another change of the model was faster, so it had no effect.
 Result<DeploymentEnd> AppendStep(ControlLog& log, const DeploymentWish& wish);
 

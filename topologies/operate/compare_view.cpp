@@ -329,7 +329,7 @@ std::string CompareText(const ModelComparison& comparison, const CompareChoice& 
                      " (serving) and version " + Printable(comparison.record.newest().version) +
                      " (candidate), generation " + std::to_string(comparison.generation) + ": " +
                      ScoringText(comparison.record) + "\n";
-  for (const std::string& each : comparison.omitted) text += "left out: " + PrintableLines(each) + "\n";
+  for (const std::string& each : comparison.omitted) text += "omitted: " + PrintableLines(each) + "\n";
   if (comparison.counts.empty()) return text + "nothing was counted yet\n";
   for (const auto& [node, counts] : comparison.counts) {
     text += "\nnode " + Printable(node) + ": " + std::to_string(counts.rows()) + " rows\n";

@@ -182,11 +182,9 @@ DeploymentWish ModelChange::Driven(ControlEntry entry) const {
   return driven;
 }
 
-// Made from what state_ says, which may be minutes old: the gates took their time.
 void ModelChange::Prepare(const GenerationRecord& record, std::map<std::string, std::string> gates) {
   ControlEntry entry = Entry(ControlEntry::Kind::kPrepare, record, std::move(gates));
-  const ControlState::Generation* current = state_.Newest(model_->name);
-  if (current != nullptr) entry.after = current->number;
+  if (const ControlState::Generation* current = state_.Newest(model_->name)) entry.after = current->number;
   Take(Deploy(*log_, Driven(std::move(entry))), record);
 }
 

@@ -196,7 +196,7 @@ TEST(CompareView, LeavesOutCountsThatDoNotFitTheNewestAndNamesThem) {
   ASSERT_EQ(comparison->omitted.size(), 2u);
   EXPECT_NE(comparison->omitted[0].find("torn"), std::string::npos) << comparison->omitted[0];
   EXPECT_NE(comparison->omitted[1].find("old"), std::string::npos) << comparison->omitted[1];
-  EXPECT_NE(CompareText(*comparison, {}, {}).find("left out: instance torn"), std::string::npos);
+  EXPECT_NE(CompareText(*comparison, {}, {}).find("omitted: instance torn"), std::string::npos);
   EXPECT_EQ(ReadJson::parse(CompareJson(*comparison, {}, {}))["omitted"].size(), 2u);
 }
 
