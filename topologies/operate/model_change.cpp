@@ -18,6 +18,7 @@
 #include "engine/printable.h"
 #include "engine/run/ledger.h"
 #include "engine/text/json_object.h"
+#include "topologies/operate/model_events.h"
 #include "topologies/operate/model_session.h"
 #include "topologies/operate/rollout_view.h"
 
@@ -58,7 +59,6 @@ class ModelChange {
   std::optional<std::map<std::string, std::string>> PutThroughGates(const VersionArm& arm);
   GenerationRecord Wanted(const ControlState::Generation* current, const VersionArm& arm) const;
   Result<bool> EndOpen(const ControlState::Deployment& open);
-  const ControlState::Generation* Before(const ControlState::Generation& current) const;
   const ControlState::Generation* UnderWay();
   void SignEntry(ControlEntry* entry) const;
   ControlEntry Entry(ControlEntry::Kind kind, const GenerationRecord& record,
@@ -504,23 +504,6 @@ Result<bool> ModelChange::EndOpen(const ControlState::Deployment& open) {
   return ended;
 }
 
-// The generation to go back to; null: there is none. Without a version: what scored before the version of now was
-// deployed, so that a second rollback goes one version further back, and not forward again.
-const ControlState::Generation* ModelChange::Before(const ControlState::Generation& current) const {
-  uint32_t deployed = current.number;
-  for (const ControlState::Generation& each : state_.generations()) {
-    const bool same = each.record().model == model_->name && each.serving().digest == current.serving().digest;
-    if (same && each.active.action != "rollback") deployed = each.number;
-  }
-  const ControlState::Generation* target = nullptr;
-  for (const ControlState::Generation& each : state_.generations()) {
-    if (each.record().model != model_->name) continue;
-    const bool before = each.number < deployed && each.serving().digest != current.serving().digest;
-    if (wish_.version.empty() ? before : each.serving().version == wish_.version) target = &each;
-  }
-  return target;
-}
-
 void ModelChange::RollBack() {
   if (const ControlState::Deployment* open = state_.Open(model_->name)) {
     const GenerationRecord wanted = open->prepare.generation;
@@ -540,7 +523,7 @@ void ModelChange::RollBack() {
   if (of_rollout && (wish_.version.empty() || wish_.version == current->serving().version)) {
     return Step(RollBackEntry(*current));
   }
-  const ControlState::Generation* target = current == nullptr ? nullptr : Before(*current);
+  const ControlState::Generation* target = GoesBackTo(state_, model_->name, wish_.version);
   if (target == nullptr) {
     return Fail({Code::kInvalid,
                  wish_.version.empty()

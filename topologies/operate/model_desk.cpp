@@ -57,11 +57,14 @@ std::string Place(const RolloutStatus& rollout, size_t step) {
   return "step " + std::to_string(step) + " of " + std::to_string(rollout.steps);
 }
 
-void AddRolloutOrders(const RolloutStatus& rollout, const RolloutSpec& spec, JsonObject* orders) {
+// `in_file`: the topology has a rollout of the model; where one is under way it may be gone.
+void AddRolloutOrders(const RolloutStatus& rollout, const RolloutSpec& spec, bool in_file, JsonObject* orders) {
   const std::string candidate = "Version " + rollout.record.newest().version;
   const bool last_is_next = rollout.step + 1 >= spec.steps.size();
   const std::string to_end = candidate + " answers every row from now on, and the rollout ends.";
-  if (last_is_next) {
+  if (!in_file) {
+    orders->AddText("promote_to_end", to_end);  // there is no next step
+  } else if (last_is_next) {
     orders->AddText("promote", to_end);
   } else {
     orders->AddText("promote", candidate + " goes on to " + Place(rollout, rollout.step + 1) + ": " +
@@ -78,11 +81,12 @@ void AddRolloutOrders(const RolloutStatus& rollout, const RolloutSpec& spec, Jso
 }
 
 // What can be ordered now, each with what it does, in one sentence.
-std::string OrdersJson(const ModelAgent::Serving& now, const RolloutSpec* spec, const RolloutStatus* rollout,
-                       bool has_others) {
+std::string OrdersJson(const ModelAgent::Serving& now, const PlanModel& model, const RolloutStatus* rollout,
+                       bool has_others, bool has_earlier) {
   JsonObject orders;
-  if (rollout != nullptr && spec != nullptr) {
-    AddRolloutOrders(*rollout, *spec, &orders);
+  const RolloutSpec* const spec = model.rollout.get();
+  if (rollout != nullptr) {
+    AddRolloutOrders(*rollout, SpecOf(model), spec != nullptr, &orders);
     return orders.text();
   }
   const std::string ready = "Every instance checks the version and makes it ready. Then ";
@@ -94,6 +98,7 @@ std::string OrdersJson(const ModelAgent::Serving& now, const RolloutSpec* spec, 
                                  ".");
     if (steps) orders.AddText("deploy_now", ready + "it answers every row.");
   }
+  if (now.deploying.empty() && !has_earlier) return orders.text();
   orders.AddText("rollback", now.deploying.empty() ? "The version that scored before " + now.version +
                                                          " is made ready again. Then it answers every row."
                                                    : "The deployment of version " + now.deploying +
@@ -209,7 +214,9 @@ std::string ModelDesk::DeployedJson(const LivePipeline::Look& look, const ApiReq
     const RolloutStatus* const rollout = LiveRollout(look, each.model);
     const RolloutSpec* const spec = rollout == nullptr ? model->rollout.get() : &SpecOf(*model);
     const ModelChanges::Report report = changes_.Last(each.model);
-    bool has_others = false;
+    bool has_others = false, has_earlier = false;
+    (void)context_.live.LookAtModels(
+        [&](const ControlState& state) { has_earlier = GoesBackTo(state, each.model, "") != nullptr; });
     std::vector<std::string> versions;
     for (const Version& version : VersionsOf(*model)) {
       JsonObject one;
@@ -222,7 +229,7 @@ std::string ModelDesk::DeployedJson(const LivePipeline::Look& look, const ApiReq
     json.AddNumber("generation", each.generation).AddText("since", FormatInstant(each.since_ms));
     if (!each.deploying.empty()) json.AddText("deploying", each.deploying);
     json.AddJson("steps", StepsJson(spec)).AddJson("versions", JsonList(versions));
-    json.AddJson("orders", report.at_work() ? "{}" : OrdersJson(each, spec, rollout, has_others));
+    json.AddJson("orders", report.at_work() ? "{}" : OrdersJson(each, *model, rollout, has_others, has_earlier));
     if (rollout != nullptr) json.AddJson("rollout", RolloutJson(*rollout, *spec));
     if (report.change != 0) json.AddJson("change", ReportJson(report, request.caller.may_read));
     models.push_back(json.text());

@@ -158,6 +158,24 @@ std::vector<ModelEvent> ModelEvents(const ControlState& state, const std::string
   return events;
 }
 
+const ControlState::Generation* GoesBackTo(const ControlState& state, const std::string& model,
+                                           const std::string& version) {
+  const ControlState::Generation* current = state.Newest(model);
+  if (current == nullptr) return nullptr;
+  uint32_t deployed = current->number;
+  for (const ControlState::Generation& each : state.generations()) {
+    const bool same = each.record().model == model && each.serving().digest == current->serving().digest;
+    if (same && each.active.action != "rollback") deployed = each.number;
+  }
+  const ControlState::Generation* target = nullptr;
+  for (const ControlState::Generation& each : state.generations()) {
+    if (each.record().model != model) continue;
+    const bool before = each.number < deployed && each.serving().digest != current->serving().digest;
+    if (version.empty() ? before : each.serving().version == version) target = &each;
+  }
+  return target;
+}
+
 std::string ModelEventsText(const std::vector<ModelEvent>& events) {
   std::string text;
   for (const ModelEvent& event : events) {

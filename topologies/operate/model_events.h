@@ -34,6 +34,11 @@ std::vector<ModelEvent> ModelEvents(const ControlState& state, const std::string
 std::string ModelEventsText(const std::vector<ModelEvent>& events);
 std::string ModelEventsJson(const std::vector<ModelEvent>& events);
 
+// The generation that a rollback goes back to; null: there is none. Without a version: what scored before the version
+// of now was deployed, so that a second rollback goes one version further back, and not forward again.
+const ControlState::Generation* GoesBackTo(const ControlState& state, const std::string& model,
+                                           const std::string& version);
+
 // What scores now, for `status`, with the rollouts of the plan's models that are under way.
 std::string ModelsNowText(const ControlState& state, const Plan& plan);
 std::string ModelsNowJson(const ControlState& state, const Plan& plan);

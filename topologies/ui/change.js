@@ -16,8 +16,10 @@ export class Orders extends Component {
   others() { return this.props.model.versions.filter((each) => each.version !== this.props.model.version); }
   /** The order that skips steps: "deploy_now", "promote_to_end". Behind the first _ is its flag. */
   short() { return Object.keys(this.props.model.orders).find((each) => each.startsWith(`${this.state.action}_`)); }
+  /** Whether an order can be given, with its steps or (a rollout that is no longer in the file) only without them. */
+  can(action) { return Object.keys(this.props.model.orders).some((each) => each === action || each.startsWith(`${action}_`)); }
   ask(action) {
-    this.setState({ action, version: this.others()[0]?.version, reason: "", straight: false, error: null, seen: this.props.model.generation },
+    this.setState({ action, version: this.others()[0]?.version, reason: "", straight: !this.props.model.orders[action], error: null, seen: this.props.model.generation },
       () => this.dialog.current.showModal());
   }
   send = async (event) => {
@@ -42,16 +44,16 @@ export class Orders extends Component {
     return html`<form onSubmit=${this.send}><h2>${ORDERS[action]} ${m.model}</h2>
       ${action === "deploy" ? html`<label class="confirm">Version <select value=${version} onChange=${set("version")}>
         ${this.others().map((each) => html`<option value=${each.version}>${each.version}</option>`)}</select></label>` : null}
-      ${short ? html`<label class="confirm"><input type="checkbox" checked=${straight} onChange=${set("straight")} /> Without the steps</label>` : null}
+      ${short && m.orders[action] ? html`<label class="confirm"><input type="checkbox" checked=${straight} onChange=${set("straight")} /> Without the steps</label>` : null}
       <p class="effect">${m.orders[straight && short ? short : action] || "This cannot be ordered any more."}</p>
       <label class="confirm">Reason, for the history <input autocomplete="off" maxlength="500" value=${reason} onInput=${set("reason")} /></label>
-      <p class="actions"><button type="submit" class=${action === "rollback" ? "danger" : "main"} disabled=${busy || !reason.trim() || !m.orders[action]}>
+      <p class="actions"><button type="submit" class=${action === "rollback" ? "danger" : "main"} disabled=${busy || !reason.trim() || !m.orders[straight && short ? short : action]}>
         ${ORDERS[action]}</button> <button type="button" onClick=${() => this.dialog.current.close()}>Leave it</button></p>
       <${Trouble} error=${error} /></form>`;
   }
   render() {
     const { model: m } = this.props, { action } = this.state;
-    return html`<p class="actions">${Object.entries(ORDERS).map(([each, word]) => html`<button type="button" disabled=${!m.orders[each]}
+    return html`<p class="actions">${Object.entries(ORDERS).map(([each, word]) => html`<button type="button" disabled=${!this.can(each)}
         onClick=${() => this.ask(each)}>${word}…</button>`)}</p>
       ${m.change ? html`<${Change} change=${m.change} />` : null}
       <dialog ref=${this.dialog} aria-label="An order" onClose=${() => this.setState({ action: null })}>
