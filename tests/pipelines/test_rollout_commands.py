@@ -68,10 +68,11 @@ class RolloutCommands(test_deploy_models.Deployments):
         events = self.model("history", "sum")
         self.assertEqual([(each["action"], each["version"], each["rule"], each.get("step"), each["state"]) for each in events],
                          [("start", "7", "one", None, "replaced"), ("deploy", "8", "shadow", 1, "replaced"),
-                          ("promote", "8", "canary", 2, "replaced"), ("promote", "8", "one", 3, "serves")])
+                          ("hold", "8", "shadow", 1, "held"), ("promote", "8", "canary", 2, "replaced"),
+                          ("promote", "8", "one", 3, "serves")])
         self.assertEqual((events[1]["serving"], events[1]["by"], events[1]["reason"]), ("7", "ann", "ticket 12"))
-        self.assertEqual(events[2]["approved_by"], "bob")
-        self.assertIn("errors", events[2]["guards"])
+        self.assertEqual(events[3]["approved_by"], "bob")
+        self.assertIn("errors", events[3]["guards"])
         text = self.anabranch("model", "history", self.topology, "sum", code=0).stdout
         self.assertIn("step 2: version 8 answers 50 % of the keys, version 7 the others", text)
         back = self.model("rollback", "sum")

@@ -160,8 +160,10 @@ void RolloutStep(const Input& input, Samples& samples) {
 
 void ArmRows(const Input& input, Samples& samples) {
   for (const RolloutStatus& each : input.look.rollouts) {
+    const std::string generation = std::to_string(each.generation);
     for (size_t arm = 0; arm < std::min(each.answered.size(), each.record.arms.size()); ++arm) {
-      samples.Add({each.model, each.record.arms[arm].version, arm == 0 ? "serving" : "candidate"}, each.answered[arm]);
+      samples.Add({each.model, each.record.arms[arm].version, arm == 0 ? "serving" : "candidate", generation},
+                  each.answered[arm]);
     }
   }
 }
@@ -506,8 +508,9 @@ std::vector<MetricSpec> MakeCatalogue() {
       {"anabranch_model_arm_rows_total",
        "counter",
        "rows",
-       {"model", "version", "arm"},
-       "Rows that a version answered in this step of a rollout, on all instances; arm: serving, candidate.",
+       {"model", "version", "arm", "generation"},
+       "Rows that a version answered in the step of a rollout that is this generation: of this instance up to now, of "
+       "the others up to their last entries in the control log, so do not add instances up; arm: serving, candidate.",
        ArmRows},
       {"anabranch_model_guard",
        "gauge",

@@ -44,12 +44,11 @@ ModelEvent EventOf(const ControlEntry& entry) {
   return event;
 }
 
-// The generation stays at its step until a person moves it.
+// The generation stays at its step until a person moves it. It is none of its own.
 ModelEvent HeldEvent(const ControlState::Generation& generation, const ControlEntry& hold) {
   ControlEntry entry = hold;
   entry.generation = generation.record();
   ModelEvent event = EventOf(entry);
-  event.generation = generation.number;
   event.state = "held";
   return event;
 }

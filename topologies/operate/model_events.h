@@ -12,7 +12,7 @@ namespace anabranch {
 
 // One line of the history of a model: a generation, a hold of one, or a deployment that did not become one.
 struct ModelEvent {
-  uint32_t generation = 0;             // 0: it did not become one
+  uint32_t generation = 0;             // 0: it did not become one, or is a hold
   std::string state;                   // serves | replaced | held | abandoned | open
   std::string model, version, digest;  // the version that it brings: of two, the candidate
   std::string serving;                 // the version that served before, where both score; else empty

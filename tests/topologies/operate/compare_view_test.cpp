@@ -244,7 +244,8 @@ TEST(ModelEvents, TellWhoHeldAStepAndWhy) {
   const std::vector<ModelEvent> events = ModelEvents(held, "sum");
   const auto found = std::ranges::find(events, "held", &ModelEvent::state);
   ASSERT_NE(found, events.end());
-  EXPECT_EQ(found->generation, kShadowStep);
+  EXPECT_EQ(found->generation, 0u) << "it is none of its own";
+  EXPECT_EQ(found->step, 1);
   EXPECT_EQ(found->version, "8");
   EXPECT_EQ(found->by, "instance 0");
   EXPECT_EQ(found->reason, hold.reason);

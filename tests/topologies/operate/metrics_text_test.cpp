@@ -155,7 +155,9 @@ TEST(MetricsText, TellsOfARolloutThatIsUnderWay) {
   RolloutSpec spec;
   spec.guards = {{.what = RolloutSpec::Guard::What::kErrors, .limit = 0.01, .size = 0, .per_key = true}};
   Plan plan = *look.checked->plan;
-  plan.managed.push_back({"gbt", "", "7", "", std::make_shared<const RolloutSpec>(spec)});
+  PlanModel& model = plan.managed.emplace_back();
+  model.name = "gbt";
+  model.rollout = std::make_shared<const RolloutSpec>(spec);
   const auto checked = std::make_shared<CheckedTopology>();
   checked->plan = std::make_shared<Plan>(std::move(plan));
   look.checked = checked;
@@ -163,14 +165,15 @@ TEST(MetricsText, TellsOfARolloutThatIsUnderWay) {
   rollout.model = "gbt";
   rollout.state = RolloutStatus::State::kBreached;
   rollout.step = 2;
+  rollout.generation = 3;
   rollout.record.arms = {{"7", "a"}, {"8", "b"}};
   rollout.answered = {95, 5};
   rollout.verdict.guards = {{.state = GuardState::kBreached, .measured = 0.04}};
   look.rollouts = {rollout};
   const std::string text = MetricsText(look, {});
   for (const char* line : {R"(anabranch_model_rollout_step{topology="p",model="gbt",state="breached"} 2)",
-                           R"(anabranch_model_arm_rows_total{topology="p",model="gbt",version="7",arm="serving"} 95)",
-                           R"(anabranch_model_arm_rows_total{topology="p",model="gbt",version="8",arm="candidate"} 5)",
+                           R"(anabranch_model_arm_rows_total{topology="p",model="gbt",version="7",arm="serving",generation="3"} 95)",
+                           R"(anabranch_model_arm_rows_total{topology="p",model="gbt",version="8",arm="candidate",generation="3"} 5)",
                            R"(anabranch_model_guard{topology="p",model="gbt",guard="errors"} 0.04)",
                            R"(anabranch_model_guard_limit{topology="p",model="gbt",guard="errors"} 0.01)"}) {
     EXPECT_TRUE(Has(text, line)) << line << "\n" << text;
