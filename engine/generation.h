@@ -70,8 +70,8 @@ class Generations {
   virtual std::shared_ptr<const ArmRules> Rules(std::string_view /*node*/, GenerationId /*generation*/) const {
     return nullptr;
   }
-  // Rows were counted, and they are durable in every target. `counts`: since the last call of this lane. Writer thread;
-  // does not wait.
+  // Rows were counted, and they are durable in every target. `counts`: since the last call of this lane. Writer thread,
+  // or lane thread where the rows were durable before they were counted; does not wait.
   virtual void Counted(std::string_view /*node*/, GenerationId /*generation*/, const ArmCounts& /*counts*/) {}
   // Whether `node` has a candidate now: then processes that die in it are counted wherever they were in the input, and
   // GiveUpCandidate() is asked before the stage counts as failed.

@@ -8,7 +8,6 @@ const char* NameOf(RolloutSpec::Guard::What what) {
     case What::kErrors: return "errors";
     case What::kDisagrees: return "disagrees";
     case What::kSlower: return "slower";
-    case What::kMissing: return "missing";
     case What::kNan: return "nan";
     case What::kDiffers: return "differs";
     case What::kPsi: return "psi";

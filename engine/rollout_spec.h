@@ -22,11 +22,10 @@ struct RolloutSpec {
   struct Guard {
     enum class What : uint8_t {
       kErrors,     // the candidate fails a row that the serving version answers
-      kDisagrees,  // a label differs, or one of two numbers is above `size` and the other is not
+      kDisagrees,  // a label differs, or one of two numbers is above `size` and the other is not, or a null or NaN
       kSlower,     // the candidate takes more than `size` times the time of the serving version
-      kMissing,    // an output of the candidate is null where that of the serving version is not
-      kNan,        // the same with NaN
-      kDiffers,    // a number differs by more than `size`
+      kNan,        // an output of the candidate is NaN where that of the serving version is not
+      kDiffers,    // a number differs by more than `size`, or one of two is null or NaN
       kPsi,        // population stability index of the candidate against the serving version; the worst output
     };
     What what = What::kErrors;

@@ -52,7 +52,6 @@ bool IsOutputEvent(const RolloutSpec::Guard& guard, const ComparedValue& a, cons
     case What::kDiffers: return IsOneSided(a, b) || (numbers && std::abs(b.number - a.number) > guard.size);
     case What::kErrors:
     case What::kSlower:
-    case What::kMissing:
     case What::kPsi: break;
   }
   return false;
