@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <thread>
 
 #include "engine/fault_point.h"
@@ -98,11 +99,15 @@ std::future<ModelAgent::Verdict> ModelAgent::RunGates(const std::vector<std::str
   auto verdict = promise->get_future();
   std::thread([gates = parts_.gates, folders, promise] {
     Verdict all;
-    for (const std::string& folder : folders) {
-      Verdict one = gates(folder);
-      all.gates.merge(one.gates);
-      all.reasons = std::move(one.reasons);
-      if (!all.reasons.empty()) break;
+    try {
+      for (const std::string& folder : folders) {
+        Verdict one = gates(folder);
+        all.gates.merge(one.gates);
+        all.reasons = std::move(one.reasons);
+        if (!all.reasons.empty()) break;
+      }
+    } catch (const std::exception& error) {
+      all.reasons = {std::string("the gates ended early: ") + error.what()};
     }
     promise->set_value(std::move(all));
   }).detach();

@@ -97,7 +97,7 @@ std::optional<RolloutCounts::Folded> RolloutCounts::Fold(uint32_t generation) co
     if (found == counting_.end()) return std::nullopt;
     Counting& counting = found->second;
     fresh.swap(counting.fresh);
-    folded = {counting.own, counting.counted_as, counting.version, counting.sent};
+    folded = {counting.own, counting.counted_as, counting.version};
   }
   if (fresh.empty()) return folded;
   auto sum = std::make_shared<CountsByNode>(*folded.own);

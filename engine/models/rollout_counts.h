@@ -60,7 +60,7 @@ class RolloutCounts {
   struct Folded {
     std::shared_ptr<const CountsByNode> own;
     std::string counted_as;
-    uint64_t version = 0, sent = 0;
+    uint64_t version = 0;
   };
   struct Read {
     CountsByNode counts;
