@@ -171,11 +171,12 @@ TEST(MetricsText, TellsOfARolloutThatIsUnderWay) {
   rollout.verdict.guards = {{.state = GuardState::kBreached, .measured = 0.04}};
   look.rollouts = {rollout};
   const std::string text = MetricsText(look, {});
-  for (const char* line : {R"(anabranch_model_rollout_step{topology="p",model="gbt",state="breached"} 2)",
-                           R"(anabranch_model_arm_rows_total{topology="p",model="gbt",version="7",arm="serving",generation="3"} 95)",
-                           R"(anabranch_model_arm_rows_total{topology="p",model="gbt",version="8",arm="candidate",generation="3"} 5)",
-                           R"(anabranch_model_guard{topology="p",model="gbt",guard="errors"} 0.04)",
-                           R"(anabranch_model_guard_limit{topology="p",model="gbt",guard="errors"} 0.01)"}) {
+  for (const char* line :
+       {R"(anabranch_model_rollout_step{topology="p",model="gbt",state="breached"} 2)",
+        R"(anabranch_model_arm_rows_total{topology="p",model="gbt",version="7",arm="serving",generation="3"} 95)",
+        R"(anabranch_model_arm_rows_total{topology="p",model="gbt",version="8",arm="candidate",generation="3"} 5)",
+        R"(anabranch_model_guard{topology="p",model="gbt",guard="errors"} 0.04)",
+        R"(anabranch_model_guard_limit{topology="p",model="gbt",guard="errors"} 0.01)"}) {
     EXPECT_TRUE(Has(text, line)) << line << "\n" << text;
   }
 }
