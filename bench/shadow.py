@@ -106,6 +106,16 @@ class Run:
             raise RuntimeError(f"model {words}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return json.loads(done.stdout)
 
+    def compared(self):
+        """Rows of the last shadow; its counts come to the control log some seconds late."""
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            nodes = self.model("compare", "mlp")["nodes"]
+            if nodes:
+                return next(each["rows"] for each in nodes[0]["segments"] if each["value"] is None)
+            time.sleep(0.2)
+        raise RuntimeError("the counts of the shadow are not in the control log after 20 s")
+
     def close(self):
         self.over.set()
         self.process.wait(30)
@@ -123,8 +133,7 @@ def measure(run, pairs, seconds):
             sides[shadowed] = run.window(seconds)
             if shadowed:
                 run.model("rollback", "mlp")
-                totals = [each for each in run.model("compare", "mlp")["nodes"][0]["segments"] if each["value"] is None]
-                compared += totals[0]["rows"]
+                compared += run.compared()
         found.append((sides[True], sides[False]))
     return found, compared
 

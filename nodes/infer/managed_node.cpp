@@ -102,8 +102,10 @@ class ManagedNode : public Node {
     return Status::Ok();
   }
 
+  // Of an older generation nobody compares any more: its candidate may have been rolled back as it kills the process.
   Status ScoreShadow(const Entry& entry, const NodeRun& run, bool alone) {
-    if (entry.rule() != ArmRule::kShadow || entry.arms.empty()) return Status::Ok();
+    const bool newest = &entry == &shelf_->table().entries.back();
+    if (!newest || entry.rule() != ArmRule::kShadow || entry.arms.empty()) return Status::Ok();
     ASSIGN_OR_RETURN(ModelRunner * candidate, RunnerOf(entry, 1));
     scorer_.ScoreUnseen(run, entry, *candidate, alone);
     return Status::Ok();

@@ -60,8 +60,7 @@ void VersionShelf::Put(Loaded loaded) {
 }
 
 void VersionShelf::SetTable(std::shared_ptr<const VersionTable> table) {
-  const auto is_shadow = [](const VersionTable::Entry& entry) { return entry.rule() == ArmRule::kShadow; };
-  shadows_.store(std::ranges::any_of(table->entries, is_shadow), std::memory_order_relaxed);
+  shadows_.store(table->entries.back().rule() == ArmRule::kShadow, std::memory_order_relaxed);
   const MutexLock lock(mutex_);
   new_table_ = std::move(table);
   if (!at_work_) ApplyChanges();

@@ -55,7 +55,7 @@ class VersionShelf {
   void BeginBatch();
   void EndBatch();
   const VersionTable& table() const { return *table_; }  // valid between these two calls
-  // Whether the newest table has a generation with a shadow. Any thread.
+  // Whether the newest generation has a shadow. Any thread.
   bool shadows() const { return shadows_.load(std::memory_order_relaxed); }
   // Null: it is not loaded here.
   ModelRunner* Find(const BoundVersion& version) const;

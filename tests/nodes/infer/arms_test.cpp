@@ -219,9 +219,9 @@ TEST_F(InferArms, ABanditDrawsByItsProbabilities) {
 
 TEST_F(InferArms, RowsOfOneBatchMayBeOfGenerationsOfEveryRule) {
   case_.Add(1, RecordOf(case_.three));
-  case_.Add(2, ShadowOf(case_.one, case_.two, 1));
+  case_.Add(2, BanditOf({case_.one, case_.three}, {0.5, 0.5}));
   case_.Add(3, CanaryOf(case_.one, case_.two, 0.5));
-  case_.Add(4, BanditOf({case_.one, case_.three}, {0.5, 0.5}));
+  case_.Add(4, ShadowOf(case_.one, case_.two, 1));
   std::vector<Cell> cells;
   for (int i = 0; i < 80; ++i) {
     runner_.AddRow({.key = "k" + std::to_string(i), .partition = i % 2, .offset = i});
@@ -229,29 +229,29 @@ TEST_F(InferArms, RowsOfOneBatchMayBeOfGenerationsOfEveryRule) {
   }
   runner_.Fill("x", cells);
   RecordBatch& batch = runner_.batch();
-  batch.positions = {{batch.partition[0], 0, 80, ScoringFrom(2, 40, 1)},
-                     {batch.partition[1], 0, 80, ScoringFrom(4, 40, 3)}};
+  batch.positions = {{batch.partition[0], 0, 80, ScoringFrom(4, 40, 1)},
+                     {batch.partition[1], 0, 80, ScoringFrom(3, 40, 2)}};
   const Status status = runner_.Run();
   ASSERT_TRUE(status.ok()) << status.message();
   ASSERT_EQ(runner_.errors().size(), 1U);
   for (uint32_t row = 0; row < 80; ++row) {
     const size_t first = ArmOfKey(row, 0.5), second = DrawnNumber(7, "k" + std::to_string(row)) < 0.5 ? 0 : 1;
-    const int generation = row % 2 == 0 ? (row < 40 ? 1 : 2) : (row < 40 ? 3 : 4);
+    const int generation = row % 2 == 0 ? (row < 40 ? 1 : 4) : (row < 40 ? 2 : 3);
     const int version = generation == 1   ? 3
-                        : generation == 2 ? 1
+                        : generation == 4 ? 1
                         : generation == 3 ? static_cast<int>(1 + first)
                                           : static_cast<int>(1 + 2 * second);
     if (row == 45) continue;
     ASSERT_EQ(runner_.Value("y", row), Cell(10.0 * version + static_cast<double>(case_.x(row)))) << row;
     ASSERT_EQ(runner_.Value("version", row), Cell(std::to_string(version)));
     ASSERT_EQ(runner_.Value("generation", row), Cell(generation));
-    ASSERT_EQ(runner_.Value("propensity", row), Cell(generation < 3 ? 1.0 : 0.5));
+    ASSERT_EQ(runner_.Value("propensity", row), Cell(row % 2 == 0 ? 1.0 : 0.5));
     ASSERT_EQ(case_.rows().versions[case_.rows().version[row]], "m@" + std::to_string(version));
   }
   ASSERT_EQ(case_.rows().arms.size(), 2U);  // the shadow has not scored yet
   for (const auto& scores : case_.rows().arms) {
     for (uint32_t row = 0; row < 80; ++row) {
-      const bool own = row % 2 == 1 && (scores->generation == GenerationId(3)) == (row < 40);
+      const bool own = row % 2 == 1 && (scores->generation == GenerationId(2)) == (row < 40);
       ASSERT_EQ(scores->drawn[row] == ArmScores::kNoArm, !own);
       ASSERT_EQ(scores->answered[row] == ArmScores::kNoArm, !own);
     }
@@ -261,7 +261,7 @@ TEST_F(InferArms, RowsOfOneBatchMayBeOfGenerationsOfEveryRule) {
   ASSERT_TRUE((*node)->AfterHandOver({batch, 1, case_.rows().active, 80, INT64_MAX}).ok());
   ASSERT_EQ(case_.rows().arms.size(), 3U);
   const ArmScores& shadow = case_.scores(2);
-  EXPECT_EQ(shadow.generation, GenerationId(2));
+  EXPECT_EQ(shadow.generation, GenerationId(4));
   EXPECT_EQ(std::ranges::count(shadow.paired, 1), 20);
   EXPECT_EQ(shadow.first_ns, -1);  // the calls were of other generations as well
 }
