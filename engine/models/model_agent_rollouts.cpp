@@ -140,12 +140,12 @@ CountsByNode ModelAgent::CountsOf(const std::string& model) const {
 
 // A step that is young changes fast; one of days would fill the log with what says little.
 int64_t ModelAgent::CountsIntervalMs() const {
-  int64_t since_ms = 0;  // of the youngest step
+  int64_t since_ms = 0;  // of the youngest generation: what was counted before it is written soon, too
   {
     const MutexLock lock(mutex_);
     for (const Model& model : parts_.models) {
       const ControlState::Generation* newest = state_.Newest(model.name);
-      if (newest != nullptr && IsUnderWay(newest->record())) since_ms = std::max(since_ms, newest->active.at_ms);
+      if (newest != nullptr) since_ms = std::max(since_ms, newest->active.at_ms);
     }
   }
   return CountsInterval(Clock::Real().WallMs() - since_ms, parts_.counts_ms);

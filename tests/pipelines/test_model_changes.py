@@ -145,9 +145,9 @@ class Rollouts(VersionsCase):
         self.wait_until("version 8 answers all", 20, lambda: self.model()["version"] == "8" and "rollout" not in self.model(), self.run_)
 
         history = self.say("models/sum/history", READER)[1]["history"]
-        self.assertEqual([event["action"] for event in history], ["promote", "promote", "deploy", "start"])
-        self.assertEqual({(event["by"], event["reason"]) for event in history[:3]}, {("otto", "ticket 31")})
-        self.assertEqual(history[1]["rule"], "canary")
+        self.assertEqual([event["action"] for event in history], ["promote", "hold", "promote", "deploy", "start"])
+        self.assertEqual({(event["by"], event["reason"]) for event in history[:4]}, {("otto", "ticket 31")})
+        self.assertEqual(history[2]["rule"], "canary")
         self.assertEqual(len(self.say("models/sum/history?limit=2")[1]["history"]), 2)
         lines = [json.loads(line) for line in (self.state / "audit.jsonl").read_text().splitlines()]
         self.assertEqual([(line["action"].rsplit("/", 1)[1], line["result"]) for line in lines],
