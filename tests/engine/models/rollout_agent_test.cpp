@@ -76,7 +76,9 @@ bool Reaches(Instance& instance, ArmRule rule, const std::string& newest) {
     const auto rules = instance.agent->Rules("score", active);
     const auto now = instance.agent->Now();
     const auto rollouts = instance.agent->Rollouts();
-    if (rule == ArmRule::kOne) return rollouts.empty() && now[0].generation == active && now[0].version == newest;
+    if (rule == ArmRule::kOne) {
+      return rules == nullptr && rollouts.empty() && now[0].generation == active && now[0].version == newest;
+    }
     return rules != nullptr && rollouts.size() == 1 && rollouts[0].generation == active &&
            rollouts[0].record.rule == rule && rollouts[0].record.newest().version == newest;
   });
