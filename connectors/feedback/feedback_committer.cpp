@@ -83,7 +83,9 @@ class FeedbackCommitter : public Committer {
   Status AwaitSwitches();
   bool GivesRewards(const SourcePartition& partition) const;
   std::map<std::string, uint32_t> Committed(const ControlState& state) const;
-  std::string NotYetSwitched(const ControlState& state, const Asked& asked, bool waits_for_new) const;
+  std::set<std::string> DecidedIn() const;
+  std::string NotYetSwitched(const ControlState& state, const Asked& asked, const std::set<std::string>& decided_in,
+                             bool waits_for_new) const;
   const std::optional<BanditGeneration>& GenerationOf(const ControlState& state, uint32_t number);
   Status Count(const ControlState& state, const Pending& row, RewardTotals* totals);
   Status CountAll(const std::vector<Pending>& rows, int64_t from, RewardTotals* totals);
@@ -206,20 +208,30 @@ std::map<std::string, uint32_t> FeedbackCommitter::Committed(const ControlState&
   return committed;
 }
 
-// A partition that the rewards name and whose switches the log may not have yet; empty: none.
-std::string FeedbackCommitter::NotYetSwitched(const ControlState& state, const Asked& asked, bool waits_for_new) const {
-  const bool young = SteadyClock::now() - opened_ < kSwitchWait;
+// The partitions that the rewards name.
+std::set<std::string> FeedbackCommitter::DecidedIn() const {
+  std::set<SourcePartition> from;
   for (const auto& [partition, rows] : pending_) {
-    for (const Pending& row : rows) {
-      if (GivesRewards(row.id.from)) continue;
-      std::string decided = PartitionText(row.id.from);
-      const auto own = asked.committed.find(decided);
-      const uint32_t least = own == asked.committed.end() ? asked.newest : own->second;
-      const auto served = state.served().find(decided);
-      const bool is_new = served == state.served().end();
-      if (is_new ? !waits_for_new || least == 0 : served->second.back().number >= least) continue;
-      if (!is_new || young || IsOfKnownTopic(state, decided)) return decided;
-    }
+    for (const Pending& row : rows) from.insert(row.id.from);
+  }
+  std::set<std::string> names;
+  for (const SourcePartition& each : from) {
+    if (!GivesRewards(each)) names.insert(PartitionText(each));
+  }
+  return names;
+}
+
+// One of them whose switches the log may not have yet; empty: none.
+std::string FeedbackCommitter::NotYetSwitched(const ControlState& state, const Asked& asked,
+                                              const std::set<std::string>& decided_in, bool waits_for_new) const {
+  const bool young = SteadyClock::now() - opened_ < kSwitchWait;
+  for (const std::string& decided : decided_in) {
+    const auto own = asked.committed.find(decided);
+    const uint32_t least = own == asked.committed.end() ? asked.newest : own->second;
+    const auto served = state.served().find(decided);
+    const bool is_new = served == state.served().end();
+    if (is_new ? !waits_for_new || least == 0 : served->second.back().number >= least) continue;
+    if (!is_new || young || IsOfKnownTopic(state, decided)) return decided;
   }
   return {};
 }
@@ -232,11 +244,13 @@ Status FeedbackCommitter::AwaitSwitches() {
     const ControlState::Generation* newest = state.Newest(program_.model());
     return Asked{newest == nullptr ? 0 : newest->number, Committed(state)};
   });
+  const std::set<std::string> decided_in = DecidedIn();
   const auto begin = SteadyClock::now();
   while (true) {
     const auto waited = SteadyClock::now() - begin;
-    const std::string partition = lane_.control->Look(
-        [&](const ControlState& state) { return NotYetSwitched(state, asked, waited < kNewPartitionWait); });
+    const std::string partition = lane_.control->Look([&](const ControlState& state) {
+      return NotYetSwitched(state, asked, decided_in, waited < kNewPartitionWait);
+    });
     if (partition.empty()) return Status::Ok();
     if (interrupted_ || lane_.cancel->now() || (lane_.cancel->draining() && waited > kDrainWait)) {
       return {Code::kCancelled, "stopped while rewards waited for partition " + partition};
