@@ -90,6 +90,8 @@ std::string ReplacedBy(const ControlEntry& entry) {
   return entry.kind == ControlEntry::Kind::kRewards ? "rewards/" + entry.model + "/" + entry.partition : std::string();
 }
 
+const char* NameOf(ArmRule rule) { return WordOf(kArmRules, rule); }
+
 std::string PrintControlEntry(const ControlEntry& entry) {
   EntryJson out = {{"kind", WordOf(kEntryKinds, entry.kind)}, {"at_ms", entry.at_ms}};
   PutText("deployment", entry.deployment, &out);

@@ -12,16 +12,6 @@ constexpr size_t kMostCountsBytes = 900 * 1024;  // brokers take 1 MB
 constexpr int64_t kMoveRetryNs = 5'000'000'000;
 constexpr int kGiveUpTries = 5;
 
-// Of a rollout that the topology file no longer names: nothing moves by itself.
-const RolloutSpec& SpecOf(const ModelAgent::Model& model) {
-  static const RolloutSpec kHeld = [] {
-    RolloutSpec spec;
-    spec.on_breach = spec.on_pass = spec.on_inconclusive = RolloutSpec::Then::kHold;
-    return spec;
-  }();
-  return model.rollout == nullptr ? kHeld : *model.rollout;
-}
-
 bool HasTwoArms(const std::optional<ControlState::Generation>& generation) {
   return generation && generation->record().arms.size() > 1;
 }
@@ -45,7 +35,7 @@ void ModelAgent::KeepCounts() {
   {
     const MutexLock lock(mutex_);
     for (const Model& model : parts_.models) {
-      const std::string counted_as = CountedAs(SpecOf(model));
+      const std::string counted_as = CountedAs(SpecOrHeld(model.rollout));
       for (const uint32_t at_most : {UINT32_MAX, active_.load()}) {
         const ControlState::Generation* newest = state_.Newest(model.name, at_most);
         if (newest == nullptr) continue;
@@ -120,7 +110,8 @@ std::optional<RolloutStatus> ModelAgent::RolloutOfModel(const Model& model) cons
   }
   if (!place) return std::nullopt;
   const RolloutCounts::Sum sum = counts_.SumOf(place->newest.number);
-  RolloutStatus status = RolloutAt(*place, SpecOf(model), sum.counts, sum.instances, Clock::Real().WallMs());
+  RolloutStatus status =
+      RolloutAt(*place, SpecOrHeld(model.rollout), sum.counts, sum.instances, Clock::Real().WallMs());
   if (!sum.fault.empty()) status.text += "; " + sum.fault;
   return status;
 }

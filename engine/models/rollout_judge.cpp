@@ -336,6 +336,16 @@ bool IsUnderWay(const GenerationRecord& record) {
   return two && record.step > 0 && record.arms.size() > 1;
 }
 
+const RolloutSpec& SpecOrHeld(const std::shared_ptr<const RolloutSpec>& of_file) {
+  static const RolloutSpec kHeld = [] {
+    RolloutSpec spec;
+    spec.steps.emplace_back();
+    spec.on_breach = spec.on_pass = spec.on_inconclusive = Then::kHold;
+    return spec;
+  }();
+  return of_file == nullptr ? kHeld : *of_file;
+}
+
 std::optional<ControlEntry> NextMove(const RolloutStatus& status, const RolloutSpec& spec) {
   if (status.is_held) return std::nullopt;
   const StepVerdict& verdict = status.verdict;

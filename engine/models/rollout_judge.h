@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,6 +53,10 @@ struct RolloutStatus {
 };
 // Whether a generation is a step of a rollout that is not at its end.
 bool IsUnderWay(const GenerationRecord& record);
+
+// What the file says of rollouts of a model. Where it says nothing, and one is under way: its last step alone, and
+// nothing moves by itself.
+const RolloutSpec& SpecOrHeld(const std::shared_ptr<const RolloutSpec>& of_file);
 // The events that the guards of a rollout count, without their limits, and the segment: counts by others cannot be
 // added.
 std::string CountedAs(const RolloutSpec& spec);

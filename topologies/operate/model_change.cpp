@@ -462,7 +462,7 @@ void ModelChange::Promote() {
   const std::optional<RolloutStatus> status = RolloutIn(state_, *model_, Clock::Real().WallMs());
   if (!status)
     return Fail({Code::kInternal, "the rollout of model \"" + model_->name + "\" cannot be read from the control log"});
-  Step(PromoteEntry(*status, SpecOf(*model_), wish_.to_end));
+  Step(PromoteEntry(*status, SpecOrHeld(model_->rollout), wish_.to_end));
 }
 
 void ModelChange::Hold() {

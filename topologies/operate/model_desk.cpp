@@ -86,7 +86,7 @@ std::string OrdersJson(const ModelAgent::Serving& now, const PlanModel& model, c
   JsonObject orders;
   const RolloutSpec* const spec = model.rollout.get();
   if (rollout != nullptr) {
-    AddRolloutOrders(*rollout, SpecOf(model), spec != nullptr, &orders);
+    AddRolloutOrders(*rollout, SpecOrHeld(model.rollout), spec != nullptr, &orders);
     return orders.text();
   }
   const std::string ready = "Every instance checks the version and makes it ready. Then ";
@@ -212,7 +212,7 @@ std::string ModelDesk::DeployedJson(const LivePipeline::Look& look, const ApiReq
     const PlanModel* const model = ManagedOf(look, each.model);
     if (model == nullptr) continue;
     const RolloutStatus* const rollout = LiveRollout(look, each.model);
-    const RolloutSpec* const spec = rollout == nullptr ? model->rollout.get() : &SpecOf(*model);
+    const RolloutSpec* const spec = rollout == nullptr ? model->rollout.get() : &SpecOrHeld(model->rollout);
     const ModelChanges::Report report = changes_.Last(each.model);
     bool has_others = false, has_earlier = false;
     (void)context_.live.LookAtModels(

@@ -109,10 +109,16 @@ std::string GatesJson(const ModelEvent& event) {
   return json.text();
 }
 
-std::optional<RolloutStatus> RolloutOfPlan(const ControlState& state, const Plan& plan, const std::string& model) {
+// The rollout of a model that the file has, and what the file says of it.
+struct RolloutOfFile {
+  std::optional<RolloutStatus> status;
+  const RolloutSpec* spec = nullptr;
+};
+
+RolloutOfFile RolloutOfPlan(const ControlState& state, const Plan& plan, const std::string& model) {
   const auto found = std::ranges::find(plan.managed, model, &PlanModel::name);
-  if (found == plan.managed.end()) return std::nullopt;
-  return RolloutIn(state, *found, Clock::Real().WallMs());
+  if (found == plan.managed.end()) return {};
+  return {RolloutIn(state, *found, Clock::Real().WallMs()), &SpecOrHeld(found->rollout)};
 }
 
 std::set<std::string> ModelsIn(const ControlState& state) {
@@ -234,7 +240,8 @@ std::string ModelsNowText(const ControlState& state, const Plan& plan) {
     if (now == events.end()) continue;
     text += "\nmodel " + model + ": version " + Printable(state.Newest(model)->serving().version) + ", generation " +
             std::to_string(now->generation) + " since " + FormatInstant(now->at_ms) + "\n";
-    if (const auto rollout = RolloutOfPlan(state, plan, model)) text += "  rollout: " + rollout->text + "\n";
+    const RolloutOfFile rollout = RolloutOfPlan(state, plan, model);
+    if (rollout.status) text += "  rollout: " + rollout.status->text + "\n";
     if (const auto bandit = BanditOf(state, model)) text += "  bandit: " + BanditSentence(*bandit) + "\n";
     if (const std::string positions = Positions(*now); !positions.empty()) text += "  scores " + positions + "\n";
     if (const Deployment* open = state.Open(model)) {
@@ -255,9 +262,8 @@ std::string ModelsNowJson(const ControlState& state, const Plan& plan) {
     JsonObject one;
     one.AddText("version", serving.version).AddText("digest", serving.digest).AddNumber("generation", now->generation);
     one.AddText("since", FormatInstant(now->at_ms)).AddJson("from", PositionsJson(now->from));
-    if (const auto rollout = RolloutOfPlan(state, plan, model)) {
-      one.AddJson("rollout", RolloutJson(*rollout, SpecOf(*std::ranges::find(plan.managed, model, &PlanModel::name))));
-    }
+    const RolloutOfFile rollout = RolloutOfPlan(state, plan, model);
+    if (rollout.status) one.AddJson("rollout", RolloutJson(*rollout.status, *rollout.spec));
     if (const auto bandit = BanditOf(state, model)) one.AddJson("bandit", BanditJson(*bandit));
     const Deployment* open = state.Open(model);
     if (open != nullptr) one.AddText("deploying", open->prepare.generation.newest().version);

@@ -28,16 +28,6 @@ std::string GuardJson(const RolloutSpec::Guard& guard, const GuardFigures& figur
 
 }  // namespace
 
-const char* NameOf(ArmRule rule) {
-  switch (rule) {
-    case ArmRule::kOne: return "one";
-    case ArmRule::kShadow: return "shadow";
-    case ArmRule::kCanary: return "canary";
-    case ArmRule::kBandit: return "bandit";
-  }
-  return "";
-}
-
 const char* NameOf(GuardState state) {
   switch (state) {
     case GuardState::kOpen: return "open";
@@ -76,19 +66,10 @@ std::string ScoringText(const GenerationRecord& record) {
   return text + " of the " + units;
 }
 
-const RolloutSpec& SpecOf(const PlanModel& model) {
-  static const RolloutSpec gone = [] {
-    RolloutSpec all;
-    all.steps.emplace_back();
-    return all;
-  }();
-  return model.rollout == nullptr ? gone : *model.rollout;
-}
-
 std::optional<RolloutStatus> RolloutIn(const ControlState& state, const PlanModel& model, int64_t now_ms) {
   const ControlState::Generation* current = state.Newest(model.name);
   if (current == nullptr || !IsUnderWay(current->record())) return std::nullopt;
-  const RolloutSpec& spec = SpecOf(model);
+  const RolloutSpec& spec = SpecOrHeld(model.rollout);
   RolloutCounts counts("");  // of nobody: all are others
   counts.Keep({{current->number, CountedAs(spec)}});
   if (const auto* by_instance = state.CountsOf(current->number)) {

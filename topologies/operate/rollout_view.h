@@ -12,11 +12,8 @@ namespace anabranch {
 // "version 8 scores all rows", "5 % of the keys are answered by version 8, the others by version 7".
 std::string ScoringText(const GenerationRecord& record);
 std::string PercentText(double share);  // "5 %"
-const char* NameOf(ArmRule rule);       // "one", "shadow", "canary", "bandit"
 const char* NameOf(GuardState state);   // "open", "breached", "passed"
 
-// The rollout of the file; where one is under way that the file has no more: its last step alone.
-const RolloutSpec& SpecOf(const PlanModel& model);
 // The rollout of a model as the log says, with the counts that stand there; nothing: none is under way.
 std::optional<RolloutStatus> RolloutIn(const ControlState& state, const PlanModel& model, int64_t now_ms);
 

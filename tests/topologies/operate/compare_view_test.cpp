@@ -63,14 +63,20 @@ ControlEntry Generation(uint32_t number, ArmRule rule, std::vector<GenerationRec
   return entry;
 }
 
-// Version 7 scored; then version 8 as a shadow, whose counts two instances noted; then version 8.
-ControlState Log() {
+// Version 7 scored, and scores with version 8 as its shadow.
+ControlState InShadow() {
   ControlState state;
   state.Apply(Generation(1, ArmRule::kOne, {{"7", "a"}}));
   ControlEntry step = Generation(kShadowStep, ArmRule::kShadow, {{"7", "a"}, {"8", "b"}});
   step.kind = ControlEntry::Kind::kStep;
   step.after = 1;
   state.Apply(step);
+  return state;
+}
+
+// Version 7 scored; then version 8 as a shadow, whose counts two instances noted; then version 8.
+ControlState Log() {
+  ControlState state = InShadow();
   for (const char* instance : {"0", "1"}) {
     ControlEntry counts = CommandEntry(ControlEntry::Kind::kCounts);
     counts.number = state.last() + 1;
@@ -202,12 +208,7 @@ TEST(CompareView, LeavesOutCountsThatDoNotFitTheNewestAndNamesThem) {
 
 // What the instances judge by is what `status` and `promote` show.
 TEST(RolloutView, AddsTheCountsThatFitAndNamesTheOthers) {
-  ControlState state;
-  state.Apply(Generation(1, ArmRule::kOne, {{"7", "a"}}));
-  ControlEntry step = Generation(kShadowStep, ArmRule::kShadow, {{"7", "a"}, {"8", "b"}});
-  step.kind = ControlEntry::Kind::kStep;
-  step.after = 1;
-  state.Apply(step);
+  ControlState state = InShadow();
   RolloutSpec spec;
   spec.guards = {{.what = RolloutSpec::Guard::What::kErrors, .limit = 0.01, .size = 0, .per_key = true}};
   spec.steps = {{.rule = ArmRule::kShadow, .share = 1}, {}};
@@ -234,12 +235,7 @@ TEST(ModelEvents, TellWhoHeldAStepAndWhy) {
   hold.instance = "0";
   hold.reason = "step 1 of 2: errors 0.02";
   hold.guards["errors"] = "errors 0.02 of 0.01";
-  ControlState held;
-  held.Apply(Generation(1, ArmRule::kOne, {{"7", "a"}}));
-  ControlEntry step = Generation(kShadowStep, ArmRule::kShadow, {{"7", "a"}, {"8", "b"}});
-  step.kind = ControlEntry::Kind::kStep;
-  step.after = 1;
-  held.Apply(step);
+  ControlState held = InShadow();
   held.Apply(hold);
   const std::vector<ModelEvent> events = ModelEvents(held, "sum");
   const auto found = std::ranges::find(events, "held", &ModelEvent::state);
