@@ -9,12 +9,16 @@ namespace {
 
 class MemorySource : public Source {
  public:
-  MemorySource(std::shared_ptr<MemoryInput> input, SourceTable* partitions)
-      : input_(std::move(input)), table_(partitions), id_(*partitions->Find({"memory", 0})) {}
+  MemorySource(std::shared_ptr<MemoryInput> input, const LaneContext& lane)
+      : input_(std::move(input)),
+        name_(lane.source_id),
+        table_(lane.partitions),
+        id_(*lane.partitions->Find({"memory", 0})) {}
 
   Status Open() override { return Status::Ok(); }
 
   Result<SourceEvent> Poll(RecordBatch& batch, const BatchLimits& limits, int64_t wait_ns) override {
+    if (first_poll_ns_ == 0) first_poll_ns_ = Clock::Real().NowNs();
     if (!assigned_ && !told_) {
       told_ = true;
       return SourceEvent::kAssigned;
@@ -84,14 +88,20 @@ class MemorySource : public Source {
     return Status::Ok();
   }
 
-  void Close() override {}
+  void Close() override {
+    if (first_poll_ns_ == 0) return;
+    const MutexLock lock(input_->mutex);
+    input_->read_for_ns[name_] = Clock::Real().NowNs() - first_poll_ns_;
+  }
 
  private:
   std::shared_ptr<MemoryInput> input_;
+  const std::string name_;
   SourceTable* table_;
   PartitionId id_;
   size_t next_ = 0;
   int64_t waited_ns_ = 0;
+  int64_t first_poll_ns_ = 0;
   bool assigned_ = false;
   bool told_ = false;
 };
@@ -123,7 +133,7 @@ void MemoryInput::Revoke(bool lost) {
 }
 
 Result<std::unique_ptr<Source>> MemorySourceProgram::OpenLane(const LaneContext& lane) const {
-  return std::unique_ptr<Source>(std::make_unique<MemorySource>(input_, lane.partitions));
+  return std::unique_ptr<Source>(std::make_unique<MemorySource>(input_, lane));
 }
 
 }  // namespace anabranch

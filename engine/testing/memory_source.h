@@ -31,6 +31,8 @@ class MemoryInput {
   int64_t stored = kNoPosition;    // what StoredPositions returns and CommitPositions writes
   int64_t assigned = kNoPosition;  // where the last Assign began
   int markers_told = 0;
+  // By source, from the first Poll() until Close(). Its lane calls both.
+  std::map<std::string, int64_t> read_for_ns;
   Mutex mutex;  // of all above and below, once the program runs
   Condition changed;
   std::deque<Record> records;
