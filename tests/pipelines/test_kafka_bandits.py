@@ -16,20 +16,19 @@ import packages
 from rollout_oracle import draw
 
 PAGE = harness.ROOT / "docs" / "bandits.md"
-PARTITIONS = 2
 RATES = {"1": 0.5, "2": 0.6, "3": 0.7}  # how often a version earns
 
 
 class World(threading.Thread):
     """Reads results as any consumer, and sends what each was worth."""
 
-    def __init__(self, broker, name, rates):
+    def __init__(self, broker, name, rates, partitions=2):
         super().__init__(daemon=True)
         from confluent_kafka import OFFSET_BEGINNING, TopicPartition
         self.rewards, self.rates, self.random = f"{name}.rewards", rates, random.Random(7)
         self.rows, self.sent, self.failure, self.stops = [], 0, None, False
         self.consumer = harness.make_consumer(broker.address, {})
-        self.consumer.assign([TopicPartition(f"{name}.out", p, OFFSET_BEGINNING) for p in range(PARTITIONS)])
+        self.consumer.assign([TopicPartition(f"{name}.out", p, OFFSET_BEGINNING) for p in range(partitions)])
         self.producer = harness.make_producer(broker.address, {"enable.idempotence": True, "linger.ms": 5})
         self.start()
 
@@ -58,6 +57,8 @@ class World(threading.Thread):
 
 class Bandits(harness.KafkaCase):
 
+    PARTITIONS = 2
+
     def write(self, name, bandit, keys):
         self.name, self.keys = name, keys
         self.registry = self.folder / "registry"
@@ -70,21 +71,21 @@ class Bandits(harness.KafkaCase):
             source["kafka"]["properties"] = {"session.timeout.ms": 6000}
         topology.update(batch={"max_rows": 64}, epoch={"commit_ms": 50}, delivery="exactly_once")
         self.file = harness.write_json(self.folder / f"{name}.json", topology)
-        self.broker.make_topics({f"{name}.in": PARTITIONS, f"{name}.rewards": PARTITIONS})
+        self.broker.make_topics({f"{name}.in": self.PARTITIONS, f"{name}.rewards": self.PARTITIONS})
         self.anabranch("topics", self.file, "--create", env=self.env, code=0)
 
     @property
     def env(self):
         return {"KAFKA_BROKERS": self.broker.address}
 
-    def begin(self, **env):
-        return self.start("run", self.file, "--workers", 1, env={**self.env, **env})
+    def begin(self, *args, **env):
+        return self.start("run", self.file, "--workers", 1, *args, env={**self.env, **env})
 
     def feed(self, begin, end, per_second):
         producer = harness.make_producer(self.broker.address, {"enable.idempotence": True, "linger.ms": 5})
         start = time.monotonic()
         for n in range(begin, end):
-            producer.produce(f"{self.name}.in", key=self.keys(n), value=json.dumps({"n": n}), partition=n % PARTITIONS)
+            producer.produce(f"{self.name}.in", key=self.keys(n), value=json.dumps({"n": n}), partition=n % self.PARTITIONS)
             if n % 20 == 0:
                 producer.poll(0)
                 time.sleep(max(0, start + (n - begin) / per_second - time.monotonic()))
@@ -97,7 +98,8 @@ class Bandits(harness.KafkaCase):
         generations, newest, rewards = {}, 0, {}
         for message in self.broker.read(f"{self.name}.control"):
             entry, number = json.loads(message.value()), message.offset() + 1
-            if entry["kind"] == "active" or (entry["kind"] == "step" and entry["after"] == newest):
+            starts = entry["kind"] == "active" and not (entry["action"] == "start" and newest)  # of instances, the first
+            if starts or (entry["kind"] == "step" and entry["after"] == newest):
                 generations[number], newest = entry["generation"], number
             if entry["kind"] == "rewards":
                 place = (entry.get("era", 0), entry["position"])
@@ -164,7 +166,7 @@ class Bandits(harness.KafkaCase):
 class Learning(Bandits):
 
     def test_every_policy_finds_the_best_version(self):
-        count = max(5000, harness.scaled(6000))
+        count = min(100_000, max(5000, harness.scaled(6000)))  # a release: ANABRANCH_SCALE=20
         for policy, unit in (("thompson", "key"), ("thompson_gaussian", "record"), ("ucb1", "key"), ("epsilon_greedy", "record")):
             with self.subTest(policy):
                 name = f"bandit-{policy.replace('_', '-')}"
