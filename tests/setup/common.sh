@@ -68,6 +68,77 @@ check_sha256() {
     [[ $got == "$2" ]] || die 69 "$(basename "$1") is not the pinned file: sha256 $got, expected $2"
 }
 
+need_jdk_and_maven() {
+    if have javac && have mvn; then return 0; fi
+    have apt-get || die 69 "needs a JDK, 17 or newer, and mvn (Apache Maven)"
+    apt_install openjdk-17-jdk-headless maven
+}
+
+# fetch_jars POM FOLDER
+fetch_jars() {
+    mvn -q -B -f "$1" dependency:copy-dependencies -DincludeScope=runtime "-DoutputDirectory=$2" >&2 ||
+        die 69 "mvn could not fetch what ${1#"$root_dir"/} names"
+}
+
+# check_jars FOLDER MANIFEST: stops unless the folder has exactly the pinned jars.
+check_jars() {
+    local extra
+    (cd "$1" && sha256sum --quiet --strict -c "$2" >&2) || die 69 "the jars in $1 are not the pinned ones (${2#"$root_dir"/})"
+    extra="$(cd "$1" && ls | grep -vxFf <(sed 's/^[0-9a-f]* [ *]//' "$2") || true)"
+    [[ -z $extra ]] || die 69 "mvn fetched jars which ${2#"$root_dir"/} does not name: $extra"
+}
+
+# java_program TARGET POM SOURCES SIZE [HOOK]: makes TARGET with lib, the jars that POM names, pinned in jars.sha256 beside it,
+# and classes, compiled from SOURCES; does nothing when both are up to date. HOOK FOLDER is called when the jars were fetched.
+java_program() {
+    local target=$1 pom=$2 sources=$3 manifest="${2%/*}/jars.sha256" jars classes work
+    jars="$(cat "$pom" "$manifest" | sha256sum | cut -d' ' -f1)"
+    classes="$(find "$sources" -name '*.java' -print0 | sort -z | xargs -0 cat | sha256sum | cut -d' ' -f1)"
+    if [[ "$(cat "$target/.jars" "$target/.sources" 2>/dev/null)" == "$jars"$'\n'"$classes" ]]; then return 0; fi
+    lock_part "${target##*/}"
+    need_jdk_and_maven
+    if [[ "$(cat "$target/.jars" 2>/dev/null)" != "$jars" ]]; then
+        work="$target.new.$$"
+        rm -rf "$work"
+        mkdir -p "$work"
+        say "fetches what ${pom#"$root_dir"/} names with mvn ($4)"
+        fetch_jars "$pom" "$work/lib"
+        check_jars "$work/lib" "$manifest"
+        if [[ $# -gt 4 ]]; then "$5" "$work"; fi
+        echo "$jars" >"$work/.jars"
+        rm -rf "$target"
+        mv "$work" "$target"
+    fi
+    if [[ "$(cat "$target/.sources" 2>/dev/null)" != "$classes" ]]; then compile_java "$sources" "$target" "$classes"; fi
+    say "${sources#"$root_dir"/} is built in ${target#"$root_dir"/}"
+}
+
+# compile_java SOURCES TARGET SUM
+compile_java() {
+    local work="$2/classes.new.$$" said
+    rm -rf "$work" "$2/.sources"
+    # Of the peers it warns that sun.misc.Signal may go, which cannot be turned off.
+    said="$(find "$1" -name '*.java' -print0 |
+        xargs -0 javac --release 17 -d "$work" -cp "$2/lib/*" 2>&1)" || {
+        printf '%s\n' "$said" >&2
+        die 70 "${1#"$root_dir"/} does not compile"
+    }
+    rm -rf "$2/classes"
+    mv "$work" "$2/classes"
+    echo "$3" >"$2/.sources"
+}
+
+# pin_jars POM: writes jars.sha256 beside it anew.
+pin_jars() {
+    local work manifest="${1%/*}/jars.sha256"
+    need_jdk_and_maven
+    work="$(mktemp -d)"
+    fetch_jars "$1" "$work"
+    (cd "$work" && sha256sum -- *.jar) >"$manifest"
+    rm -rf "$work"
+    say "wrote ${manifest#"$root_dir"/}: look at the difference"
+}
+
 # One setup script at a time may change one part of .deps.
 lock_part() {
     mkdir -p "$deps_dir"
