@@ -6,7 +6,8 @@ sum of the magnitudes, that of a variance the mean square: what a careful double
 scale: they are exact.
 
 Readings of sentences 6 to 8 of the specification (5.2):
-* nulls are ignored by all functions but `count *`, also by first, last, lag and values;
+* nulls are ignored by all functions but `count *`, also by first, last and values. Only `lag` counts rows, as SQL's does:
+  it gives null if the value that many rows before was null;
 * any NaN makes sum, mean, var, stddev and ewma NaN; for min and max NaN is greater than every number, as in DuckDB and
   PostgreSQL; all NaN are one value for distinct; -0 and 0 are one value;
 * `top`: of equal counts the value comes first whose last counted row came first, as it reached the count first;
@@ -103,6 +104,9 @@ def apply(column, entries):
     """(value, scale) of a function over these rows, nulls among them."""
     if column.function == "count":
         return sum(1 for e in entries if column.of is None or e[2] is not None), None
+    if column.function == "lag":
+        back = sorted(entries, key=lambda e: -e[1])[column.rows - 1:column.rows]
+        return back[0][2] if back else None, None
     entries = [e for e in entries if e[2] is not None]
     if column.function == "distinct":
         return len({identity(value) for _, _, value in entries}), None
@@ -118,8 +122,6 @@ def apply(column, entries):
         return {"min": min, "max": max}[column.function](by_order, key=order), None
     if column.function in ("first", "last"):
         return {"first": min, "last": max}[column.function](entries, key=lambda e: e[:2])[2], None
-    if column.function == "lag":
-        return by_order[-column.rows] if len(by_order) >= column.rows else None, None
     if column.function == "ewma":
         return ewma(entries, column.half_life)
     return moment(column.function, by_order)

@@ -62,12 +62,12 @@ TEXTS = [
 
 PASSED = "SELECT id FROM t"
 MOMENTS = "SELECT moments.*, squares FROM moments JOIN spread ON spread.id = moments.id AND spread.name = moments.name"
-# By time and order the first and the last value there is; the nth value before; and the time since the row before.
+# By time and order the first and the last value there is; the value of the nth row before; the time since the row before.
 RANKED = """SELECT id, name, i, d, nan, t, now - ts FROM (
     SELECT *, CASE kind WHEN 'first' THEN row_number() OVER (PARTITION BY id, name ORDER BY ts, b)
                         WHEN 'last' THEN row_number() OVER (PARTITION BY id, name ORDER BY ts DESC, b DESC)
                         ELSE row_number() OVER (PARTITION BY id, name ORDER BY b DESC) END AS place
-    FROM pairs WHERE kind IN ('first', 'last', 'lag', 'since_last') AND (has = 1 OR kind = 'since_last')) ranked
+    FROM pairs WHERE kind IN ('first', 'last', 'lag', 'since_last') AND (has = 1 OR kind IN ('lag', 'since_last'))) ranked
     WHERE place = nth"""
 
 
