@@ -176,6 +176,9 @@ std::vector<FieldSpec> KafkaTargetFields() {
       {"headers", Shape::Enum({"all", "id", "none"}), false, "\"all\"",
        "\"id\" writes anabranch.id alone, by which consumers de-duplicate; \"none\" writes key and value only. Each "
        "header costs bytes and work in every record."},
+      {"revises", Shape::Integer(1), false, "",
+       "The generation of a model whose results these records revise, in the header `anabranch.revises`. "
+       "`anabranch model rescore` sets it."},
   };
 }
 
@@ -222,7 +225,14 @@ std::shared_ptr<const KafkaTargetProgram> BindKafkaTarget(const ConfigValue& at,
                "leave \"headers\" out, or choose another envelope");
     good = false;
   }
+  const ConfigValue* revises = at.Find("revises");
+  if (revises != nullptr && settings.headers != ResultHeaders::kAll) {
+    faults.Add(FaultCode::kBadValue, *revises, "\"revises\" is a header, and \"headers\" leaves it out",
+               "leave \"headers\" out");
+    good = false;
+  }
   if (!good) return nullptr;
+  if (revises != nullptr) settings.revises = std::to_string(at.Integer("revises", 0));
   settings.topic = topic->text;
   settings.node_id = fields.node_id;
   settings.envelope = fields.envelope;

@@ -33,6 +33,7 @@ class ResultEncoder : public RowEncoder {
     if (!headers_) return;
     EncodedRows same;
     if (!identity.topology.empty()) same.AppendHeader("anabranch.topology", identity.topology);
+    if (!settings.revises.empty()) same.AppendHeader(kHeaderRevises, settings.revises);
     if (!raw_) same.AppendHeader("content-type", "application/json");
     if (cloud_events_) {
       const std::string name = identity.topology.substr(0, identity.topology.find('@'));

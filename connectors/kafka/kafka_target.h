@@ -12,6 +12,7 @@ namespace anabranch {
 
 // Names of headers on results.
 inline constexpr std::string_view kHeaderId = "anabranch.id";
+inline constexpr std::string_view kHeaderRevises = "anabranch.revises";
 inline constexpr std::string_view kHeaderCloudEventId = "ce_id";
 
 // Which headers results carry: all (who made them, what was handed on), the one to de-duplicate by, none.
@@ -29,6 +30,7 @@ class KafkaTargetProgram : public TargetProgram {
     std::string envelope;  // "", "raw", "cloudevents"
     std::vector<TargetFields::Field> fields;
     ResultHeaders headers = ResultHeaders::kAll;
+    std::string revises;  // generation; empty: none
     bool dead_letters = false;
   };
   explicit KafkaTargetProgram(Settings settings) : settings_(std::move(settings)) {}

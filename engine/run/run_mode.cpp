@@ -5,6 +5,7 @@
 
 #include "engine/plan_graph.h"
 #include "engine/record_batch.h"
+#include "engine/run/rescore.h"
 
 namespace anabranch {
 namespace {
@@ -93,7 +94,7 @@ class ReplayMode : public RunMode {
   bool checks_outside() const override { return false; }
   std::vector<LaneInput> Inputs(const Plan&, int) const override {
     return {
-        {.stage = StageId{0}, .id = "dead_letters", .program = options_.letters.get(), .lanes = 1, .any_source = true}};
+        {.stage = StageId{0}, .id = "dead_letters", .program = options_.input.get(), .lanes = 1, .any_source = true}};
   }
   // What a crashed run left in the file is for the next run to judge.
   Result<std::unique_ptr<AttemptSlots>> OpenAttempts(const std::string&, size_t slots) const override {
@@ -110,6 +111,24 @@ class ReplayMode : public RunMode {
   const RunOptions& options_;
 };
 
+// Its progress is all that it keeps: what fails is read again by the next run.
+class RescoreMode : public RunMode {
+ public:
+  explicit RescoreMode(const RunOptions& options) : input_(static_cast<const RescoreInput&>(*options.input)) {}
+  std::string Identity(const std::string& /*identity*/) const override { return input_.identity(); }
+  bool has_history() const override { return false; }
+  std::vector<LaneInput> Inputs(const Plan&, int) const override {
+    return {{.stage = input_.stage(), .id = input_.source_id(), .program = &input_, .lanes = 1}};
+  }
+  Result<std::unique_ptr<AttemptSlots>> OpenAttempts(const std::string&, size_t slots) const override {
+    return AttemptSlots::OpenInMemory(slots);
+  }
+  bool bounded() const override { return true; }
+
+ private:
+  const RescoreInput& input_;
+};
+
 }  // namespace
 
 std::unique_ptr<const RunMode> RunMode::Of(const RunOptions& options) {
@@ -118,6 +137,7 @@ std::unique_ptr<const RunMode> RunMode::Of(const RunOptions& options) {
     case RunStart::kRestart: return std::make_unique<RestartMode>(options);
     case RunStart::kGiveUp: return std::make_unique<GiveUpMode>(options);
     case RunStart::kReplay: return std::make_unique<ReplayMode>(options);
+    case RunStart::kRescore: return std::make_unique<RescoreMode>(options);
   }
   return std::make_unique<RunMode>();
 }

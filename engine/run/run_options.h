@@ -20,14 +20,17 @@ enum class RunStart : uint8_t {
   kGiveUp,   // as kRestart, but the rows that wait for the failed stage become dead letters; ends when they are
              // committed
   kReplay,   // reads dead letters instead of the plan's sources; uses the state of the pipeline without changing it
+  kRescore,  // reads ranges of a source whose records were computed before; nothing of it is the pipeline's own
 };
 
 struct RunOptions {
   RunStart start = RunStart::kRun;
   RestartChoices choices;  // kRestart
   std::string token;       // kRestart: only if the plan still has this token; empty: whatever the plan is
-  std::shared_ptr<const SourceProgram> letters;  // kReplay: MakeReplay() (engine/run/replay.h)
-  std::string state_dir;                         // holds the ledger; created when absent
+  // What is read instead of the plan's sources. kReplay: MakeReplay() (engine/run/replay.h); kRescore:
+  // MakeRescoreInput() (engine/run/rescore.h)
+  std::shared_ptr<const SourceProgram> input;
+  std::string state_dir;  // holds the ledger; created when absent
   std::string instance = "0";
   int workers = 0;            // compute threads; 0 = one per core
   bool once = false;          // end at the present end of the input

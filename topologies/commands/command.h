@@ -201,6 +201,16 @@ struct ModelEvaluateArgs : StateArgs {
   std::vector<std::string> policies;  // empty: those that need no choice
   std::string format = "text";        // text | json
 };
+// What a generation scored, scored again by the version that serves.
+struct ModelRescoreArgs : StateArgs {
+  std::string model;
+  uint32_t generation = 0;
+  std::string to;  // "{…}" or "NODE={…}"
+  int workers = 0;
+  bool accept_loss = false;
+  bool dry_run = false;
+  std::string format = "text";  // text | json
+};
 struct DoctorArgs {
   std::string file;     // topology whose brokers are checked; may be empty
   std::string brokers;  // host:port list; may be empty
@@ -276,6 +286,7 @@ int CommandModelHold(const ModelChangeArgs& args, CommandIo& io);
 int CommandModelHistory(const ModelChangeArgs& args, CommandIo& io);
 int CommandModelCompare(const ModelCompareArgs& args, CommandIo& io);
 int CommandModelEvaluate(const ModelEvaluateArgs& args, CommandIo& io);
+int CommandModelRescore(const ModelRescoreArgs& args, CommandIo& io);
 int CommandDoctor(const DoctorArgs& args, CommandIo& io);
 int CommandTopics(const TopicsArgs& args, CommandIo& io);
 int CommandMetrics(const MetricsArgs& args, CommandIo& io);

@@ -37,6 +37,7 @@ struct AllArgs {
   ModelChangeArgs model_change;
   ModelCompareArgs model_compare;
   ModelEvaluateArgs model_evaluate;
+  ModelRescoreArgs model_rescore;
   DoctorArgs doctor;
   TopicsArgs topics;
   MetricsArgs metrics;
@@ -407,6 +408,7 @@ class CommandLine {
     AddModelChanges(*model, &args_.model_change, act);
     AddModelCompare(*model, &args_.model_compare, act);
     AddModelEvaluate(*model, &args_.model_evaluate, act);
+    AddModelRescore(*model, &args_.model_rescore, act);
     AddPackageCommands(model, &args_.package, [this](Action action) { action_ = std::move(action); });
   }
 

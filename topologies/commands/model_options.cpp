@@ -157,4 +157,37 @@ void AddModelEvaluate(CLI::App& model, ModelEvaluateArgs* args,
   evaluate->callback([args, act] { act([args](CommandIo& io) { return CommandModelEvaluate(*args, io); }); });
 }
 
+void AddModelRescore(CLI::App& model, ModelRescoreArgs* args,
+                     const std::function<void(std::function<int(CommandIo&)>)>& act) {
+  CLI::App* rescore = Command(
+      model, "rescore", "Scores the records of a bad version again, and writes them to another target.",
+      R"(anabranch model rescore topology.json gbt --generation 3 --to '{"kafka": {"topic": "scores.revised"}}')");
+  AddState(rescore, args);
+  AddWord(rescore, "--format", &args->format, {"text", "json"});
+  AddWorkers(rescore, &args->workers);
+  AddLog(rescore, &args->log);
+  rescore->add_option("NAME", args->model, "the model")->required()->type_name("");
+  rescore->add_option("--generation", args->generation, "whose records, as `model history` numbers it")
+      ->required()
+      ->type_name("NUMBER")
+      ->check(CLI::PositiveNumber);
+  rescore
+      ->add_option(
+          "--to", args->to,
+          "where the rows go: the `to` of a persist node, as JSON; NODE says whose rows, if several nodes write")
+      ->required()
+      ->type_name("[NODE=]{…}");
+  rescore->add_flag("--accept-loss", args->accept_loss, "score what can still be read, if records are gone");
+  rescore->add_flag("--dry-run", args->dry_run, "only show the positions");
+  rescore->footer(
+      "Reads the positions that the generation scored, as the history has them, and scores them with the version that\n"
+      "serves now. The pipeline may be running: no group of it is joined, and no position of it moves. Rows have the "
+      "IDs\n"
+      "of before, and say which generation they revise: in the header `anabranch.revises`, or in the field `revises`.\n"
+      "The same command goes on with a run that was interrupted, and each row is written once. Exit code 0 done, 1\n"
+      "refused or a stage stopped, 69 the control log, a broker or a package is not available, 75 a partition has not\n"
+      "switched yet, or the same command is running.");
+  rescore->callback([args, act] { act([args](CommandIo& io) { return CommandModelRescore(*args, io); }); });
+}
+
 }  // namespace anabranch

@@ -16,4 +16,7 @@ void AddModelCompare(CLI::App& model, ModelCompareArgs* args,
 void AddModelEvaluate(CLI::App& model, ModelEvaluateArgs* args,
                       const std::function<void(std::function<int(CommandIo&)>)>& act);
 
+void AddModelRescore(CLI::App& model, ModelRescoreArgs* args,
+                     const std::function<void(std::function<int(CommandIo&)>)>& act);
+
 }  // namespace anabranch

@@ -38,6 +38,7 @@ const char* VerbOf(RunStart start) {
     case RunStart::kRestart: return "restarting ";
     case RunStart::kGiveUp: return "giving up records of ";
     case RunStart::kReplay: return "replaying dead letters of ";
+    case RunStart::kRescore: return "scoring records again of ";
   }
   return "";
 }
@@ -69,6 +70,9 @@ void ShowFailure(const std::string& command, const StateArgs& args, RunStart sta
   if (summary.failure && start == RunStart::kReplay) {
     io.err << "stage \"" << summary.failure->stage << "\" stopped: " << PrintableLines(summary.failure->message)
            << "\nThe dead letters that were not replayed stay where they are: fix the cause, then replay again.\n";
+  } else if (summary.failure && start == RunStart::kRescore) {
+    io.err << "stage \"" << summary.failure->stage << "\" stopped: " << PrintableLines(summary.failure->message)
+           << "\nWhat was written stays: fix the cause, then repeat the command. It goes on from there.\n";
   } else if (summary.failure && !summary.not_recorded.ok()) {
     io.err << UnrecordedText(*summary.failure, summary.not_recorded.message(),
                              summary.restart_waits ? NextOf(args).restart : NextOf(args).run);
@@ -243,7 +247,8 @@ ModelAgent::Verdict GatesOf(const std::string& folder) { return GatesInChild(fol
 RunSummary RunToEnd(const Plan& plan, RunOptions options, const RunObserver& observer, CommandIo& io,
                     CancelToken& cancel, Service* service, bool* began) {
   StartGuard start(cancel, io);
-  auto models = MakeModelAgent(plan, options, GatesOf, observer.warn);
+  const bool pinned = options.generations != nullptr;
+  auto models = pinned ? std::unique_ptr<ModelAgent>() : MakeModelAgent(plan, options, GatesOf, observer.warn);
   Status ready = models.status();
   if (ready.ok() && *models != nullptr) ready = (*models)->Begin(cancel);
   auto control = MakeControlView(plan, options.state_dir);
@@ -254,7 +259,7 @@ RunSummary RunToEnd(const Plan& plan, RunOptions options, const RunObserver& obs
     return summary;
   }
   ModelAgent* const agent = models->get();
-  options.generations = agent;
+  if (!pinned) options.generations = agent;
   options.control = control->get();
   {
     Pipeline pipeline(plan, io.registry, options, observer, &cancel);

@@ -45,7 +45,7 @@ Status LookAtReplay(const Letters& letters, const LetterFilter& filter, CancelTo
 RunOptions ReplayOptions(const Letters& letters, const LetterFilter& filter) {
   RunOptions options = letters.options;
   options.start = RunStart::kReplay;
-  options.letters = MakeReplay(letters.plan(), letters.program, filter);
+  options.input = MakeReplay(letters.plan(), letters.program, filter);
   options.state_dir = ReplayStateDir(letters.plan(), options.state_dir);
   return options;
 }

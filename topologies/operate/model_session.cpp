@@ -13,17 +13,13 @@
 #include "engine/run/run_state.h"
 
 namespace anabranch {
-namespace {
 
-// The name under which the groups of the sources are.
 Result<std::string> IdentityOfState(const Plan& plan, const std::string& state_dir) {
   std::error_code ignored;
   if (!std::filesystem::exists(std::filesystem::path(state_dir) / "ledger.db", ignored)) return plan.name;
   ASSIGN_OR_RETURN(const auto ledger, Ledger::OpenReadOnly(state_dir));
   return RunState::IdentityIn(*ledger, plan);
 }
-
-}  // namespace
 
 Result<std::unique_ptr<ControlLog>> OpenControlLog(const Plan& plan, const std::string& state_dir) {
   if (plan.control == nullptr) return OpenLocalControlLog(state_dir);
@@ -45,13 +41,8 @@ Result<GenerationRecord::Arm> FindVersion(const PlanModel& model, const std::str
   return GenerationRecord::Arm{found.version, found.digest};
 }
 
-Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOptions& options,
-                                                   std::function<ModelAgent::Verdict(const std::string&)> gates,
-                                                   std::function<void(const std::string&)> warn) {
-  if (plan.managed.empty()) return std::unique_ptr<ModelAgent>();
-  ModelAgent::Parts parts;
-  parts.instance = options.instance;
-  parts.host = CommandEntry(ControlEntry::Kind::kReady).host;
+std::vector<ModelAgent::Model> ManagedModelsOf(const Plan& plan) {
+  std::vector<ModelAgent::Model> models;
   for (const PlanModel& model : plan.managed) {
     ModelAgent::Model each{model.name, model.registry, model.start, {}};
     each.rollout = model.rollout;
@@ -62,19 +53,34 @@ Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOp
       each.nodes.push_back(managed);
       each.node_names.push_back(node.id);
     }
-    if (!each.nodes.empty()) parts.models.push_back(std::move(each));
+    if (!each.nodes.empty()) models.push_back(std::move(each));
   }
-  if (parts.models.empty()) return std::unique_ptr<ModelAgent>();
-  ASSIGN_OR_RETURN(parts.log, OpenControlLog(plan, options.state_dir));
+  return models;
+}
+
+std::function<Result<std::string>(const ModelAgent::Model&, const std::string& digest)> PackageFinder(
+    const Plan& plan, const std::string& state_dir) {
   std::map<std::string, std::string> keys;
   for (const PlanModel& model : plan.managed) keys[model.name] = model.key;
-  parts.find = [state_dir = options.state_dir, keys](const ModelAgent::Model& model,
-                                                     const std::string& digest) -> Result<std::string> {
+  return [state_dir, keys](const ModelAgent::Model& model, const std::string& digest) -> Result<std::string> {
     ASSIGN_OR_RETURN(const auto package, ModelStore(state_dir).Find(digest, model.registry));
     const std::string& key = keys.at(model.name);
     if (!key.empty()) RETURN_IF_ERROR(VerifyPackageSignature(*package, key));
     return package->folder;
   };
+}
+
+Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOptions& options,
+                                                   std::function<ModelAgent::Verdict(const std::string&)> gates,
+                                                   std::function<void(const std::string&)> warn) {
+  if (plan.managed.empty()) return std::unique_ptr<ModelAgent>();
+  ModelAgent::Parts parts;
+  parts.instance = options.instance;
+  parts.host = CommandEntry(ControlEntry::Kind::kReady).host;
+  parts.models = ManagedModelsOf(plan);
+  if (parts.models.empty()) return std::unique_ptr<ModelAgent>();
+  ASSIGN_OR_RETURN(parts.log, OpenControlLog(plan, options.state_dir));
+  parts.find = PackageFinder(plan, options.state_dir);
   parts.start = [](const ModelAgent::Model& model) {
     return FindVersion({model.name, model.registry, model.start, {}, {}, {}}, model.start);
   };

@@ -17,7 +17,7 @@ class Replay : public RunTest {
 };
 
 TEST_F(Replay, IsLookedAfterByTheWatchdogForAsLongAsItTakes) {
-  options.letters = MakeReplay(plan.Build(), std::make_shared<MemorySourceProgram>(input), {});
+  options.input = MakeReplay(plan.Build(), std::make_shared<MemorySourceProgram>(input), {});
   PushRows(3);
   std::atomic<int> ticks{0};
   observer.tick = [&ticks](const RunSnapshot&) { ++ticks; };

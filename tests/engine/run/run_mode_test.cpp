@@ -35,7 +35,7 @@ TEST_F(RunModes, ARunReadsItsSourcesAndAReplayReadsRecordsOfAny) {
   ASSERT_EQ(live.size(), 1U);
   EXPECT_EQ(live[0].program, plan.plan().sources[0].program.get());
   EXPECT_FALSE(live[0].any_source);
-  options.letters = plan.plan().sources[0].program;
+  options.input = plan.plan().sources[0].program;
   const std::vector<LaneInput> letters = Mode(RunStart::kReplay)->Inputs(plan.plan(), 4);
   ASSERT_EQ(letters.size(), 1U);
   EXPECT_TRUE(letters[0].any_source);
