@@ -5,6 +5,7 @@ import joins
 import rolling
 import windows
 from functions import Column
+from in_duckdb import COLUMNS
 from streams import HOUR, MINUTE, MS, SECOND, draw, make
 
 NUMERIC = ("sum", "mean", "var", "var_pop", "stddev", "stddev_pop")
@@ -43,7 +44,7 @@ def windows_job(seed, session=False, **fixed):
     rng = random.Random(f"windows {seed}")
     shape = draw(seed, **({"beyond": 0.0, "jumps": 0.0, **fixed} if session else fixed))
     window = windows.Session(rng.choice((SECOND, 10 * SECOND, MINUTE, 10 * MINUTE))) if session else fixed_window(rng)
-    return make(seed, shape), windows.Node(window, windows.SQL_COLUMNS, shape.lateness_us, max_ahead_us=shape.max_ahead_us)
+    return make(seed, shape), windows.Node(window, COLUMNS, shape.lateness_us, max_ahead_us=shape.max_ahead_us)
 
 
 # What Kafka Streams can be asked: one partition, keys and times for all rows, times and lateness in steps of 10 ms.

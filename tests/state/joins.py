@@ -1,5 +1,5 @@
-"""What a `join` of two sources must give (specification 5.2, sentence 15), as a stepwise model; `pairs_in_duckdb` gives
-the pairs of an inner join where no row is late.
+"""What a `join` of two sources must give (specification 5.2, sentence 15), as a stepwise model. in_duckdb.py has
+the pairs where no row is late.
 
 Events are `(side, row)` in one order of arrival, side "left" or "right". Readings where the text leaves room:
 * The watermark is per side and partition; "the watermark of both" is the smaller one. Until both have one there is none.
@@ -12,9 +12,6 @@ Events are `(side, row)` in one order of arrival, side "left" or "right". Readin
 import dataclasses
 import math
 from typing import NamedTuple, Optional, Tuple
-
-import duckdb
-import pandas
 
 from streams import Row
 
@@ -99,21 +96,3 @@ def expected(events, node, at_end=False):
         partition.left.watermark = partition.right.watermark = math.inf
         pairs += partition.forget()
     return pairs, outcomes
-
-
-PAIRS = """SELECT l.job, l.part, l.off, r.off FROM rows l LEFT JOIN rows r
-    ON r.job = l.job AND r.side = 'right' AND r.k = l.k AND r.ts BETWEEN l.ts - l.before AND l.ts + l.after
-    WHERE l.side = 'left' AND l.k IS NOT NULL"""
-
-
-def pairs_in_duckdb(jobs):
-    """For each job `(events, node)` the set of its pairs with `how: left`; right where no row is late."""
-    rows = [(job, side, row.partition, row.offset, row.key, row.ts, node.before_us, node.after_us)
-            for job, (events, node) in enumerate(jobs) for side, row in events]
-    found = [set() for _ in jobs]
-    with duckdb.connect() as connection:
-        frame = pandas.DataFrame(rows, columns=["job", "side", "part", "off", "k", "ts", "before", "after"])
-        connection.register("rows", frame)
-        for job, partition, left, right in connection.execute(PAIRS).fetchall():
-            found[job].add(Pair((partition, left), None if right is None else (partition, right)))
-    return found

@@ -10,10 +10,10 @@ Not here, for it depends on what failed before: `max_rows`, and `max` of distinc
 import math
 import sqlite3
 
-import duckdb
 import pandas
 
 import functions
+import in_duckdb
 from streams import judge
 
 FUNCTIONS = ("count", "sum", "mean", "min", "max", "var", "var_pop", "stddev", "stddev_pop", "first", "last", "distinct", "lag",
@@ -97,7 +97,7 @@ def tables(jobs):
 
 def run(engine, data):
     """The ids of rows that pass, the moments and the ranked values of one engine: duckdb or sqlite."""
-    connection = duckdb.connect() if engine == "duckdb" else sqlite3.connect(":memory:")
+    connection = in_duckdb.connect() if engine == "duckdb" else sqlite3.connect(":memory:")
     try:
         for name, definition in TABLES.items():
             connection.execute(f"CREATE TABLE {name} ({definition})")

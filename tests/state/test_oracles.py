@@ -11,7 +11,6 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pipelines"))
 
-import duckdb
 import pandas
 
 import dedupe
@@ -19,6 +18,7 @@ import draws
 import driver
 import functions
 import harness
+import in_duckdb
 import joins
 import lookups
 import rolling
@@ -125,7 +125,7 @@ class Rolling(unittest.TestCase):
         for seed in of:
             stream = [Row(0, number, f"k{number % 3}", START + number * SECOND + seed, {"n": number * seed}) for number in range(60)]
             results = rolling.expected(stream, rolling.Node({"sum": Column("sum", "n", 10 * SECOND)}, 0))
-            with duckdb.connect() as connection:
+            with in_duckdb.connect() as connection:
                 connection.register("t", pandas.DataFrame([(r.key, r.ts, r.columns["n"]) for r in stream], columns=["k", "ts", "n"]))
                 found = connection.execute("SELECT sum(n) OVER (PARTITION BY k ORDER BY ts RANGE 9999999 PRECEDING) FROM t ORDER BY ts")
                 values = [int(value) for value, in found.fetchall()]
@@ -143,8 +143,8 @@ class KnownDisagreements(unittest.TestCase):
     def sums(self, stream, over=HOUR):
         return [result.values["sum"] for result in rolling.expected(stream, rolling.Node({"sum": Column("sum", "n", over)}, HOUR))]
 
-    def in_duckdb(self, stream, text):
-        with duckdb.connect() as connection:
+    def in_sql(self, stream, text):
+        with in_duckdb.connect() as connection:
             connection.register("t", pandas.DataFrame([(r.offset, r.key, pandas.Timestamp(r.ts, unit="us"), r.columns["n"]) for r in stream],
                                                       columns=["off", "k", "ts", "n"]))
             return [int(row[0]) for row in connection.execute(text).fetchall()]
@@ -154,22 +154,22 @@ class KnownDisagreements(unittest.TestCase):
     def test_duckdb_range_includes_the_row_exactly_an_hour_ago(self):
         stream = self.stream(("a", 0, 1), ("a", 3600, 2))
         self.assertEqual(self.sums(stream), [1, 2])
-        self.assertEqual(self.in_duckdb(stream, self.RANGE), [1, 3])
+        self.assertEqual(self.in_sql(stream, self.RANGE), [1, 3])
 
     def test_duckdb_range_counts_peers_with_later_offsets(self):
         stream = self.stream(("a", 0, 1), ("a", 0, 2))
         self.assertEqual(self.sums(stream), [1, 3])
-        self.assertEqual(self.in_duckdb(stream, self.RANGE), [3, 3])
+        self.assertEqual(self.in_sql(stream, self.RANGE), [3, 3])
 
     def test_duckdb_range_sees_what_arrived_later(self):
         stream = self.stream(("a", 10, 1), ("a", 5, 2))
         self.assertEqual(self.sums(stream), [1, 2])
-        self.assertEqual(self.in_duckdb(stream, self.RANGE), [3, 2])
+        self.assertEqual(self.in_sql(stream, self.RANGE), [3, 2])
 
     def test_duckdb_rows_ignores_time(self):
         stream = self.stream(("a", 10, 1), ("a", 5, 2))
         text = "SELECT sum(n) OVER (PARTITION BY k ORDER BY off ROWS UNBOUNDED PRECEDING) FROM t ORDER BY off"
-        self.assertEqual(self.in_duckdb(stream, text), [1, 3])
+        self.assertEqual(self.in_sql(stream, text), [1, 3])
 
     def test_pandas_closed_both_includes_the_row_exactly_an_hour_ago(self):
         stream = self.stream(("a", 0, 1), ("a", 3600, 2))
@@ -192,7 +192,7 @@ class KnownDisagreements(unittest.TestCase):
         left = pandas.DataFrame({"ts": [5], "k": pandas.Series([None], dtype=object)})
         right = pandas.DataFrame({"ts": [1], "k": pandas.Series([None], dtype=object), "v": [7]})
         self.assertEqual(list(pandas.merge_asof(left, right, on="ts", by="k")["v"]), [7])
-        with duckdb.connect() as connection:
+        with in_duckdb.connect() as connection:
             connection.register("l", left)
             connection.register("r", right)
             self.assertEqual(connection.execute("SELECT v FROM l ASOF LEFT JOIN r ON l.k = r.k AND l.ts >= r.ts").fetchall(), [(None,)])
@@ -202,11 +202,11 @@ class KnownDisagreements(unittest.TestCase):
         events = [("table", Row(0, 0, "a", START, {"n": 1})), ("table", Row(0, 1, "a", START, {"n": 2})),
                   ("record", Row(0, 0, "a", START, {}))]
         self.assertEqual(lookups.expected(events, "event_time"), [{"n": 2}])
-        self.assertEqual(lookups.in_duckdb([events], "n"), [[2]])
-        self.assertIn(lookups.in_duckdb([events], "n", lookups.ASOF)[0][0], (1, 2))
+        self.assertEqual(in_duckdb.versions_of([events], "n"), [[2]])
+        self.assertIn(in_duckdb.versions_of([events], "n", in_duckdb.ASOF)[0][0], (1, 2))
 
     def test_kafka_streams_gap_is_inclusive_and_its_sessions_close_a_millisecond_too_early(self):
-        node = windows.Node(windows.Session(10 * MS), windows.SQL_COLUMNS, 0)
+        node = windows.Node(windows.Session(10 * MS), in_duckdb.COLUMNS, 0)
         apart = [Row(0, offset, key, START + ms * MS, {"n": 1}) for offset, (key, ms) in enumerate((("a", 0), ("a", 10), ("b", 19), ("b", 20)))]
         inclusive = driver.windows_job(apart, node)
         inclusive["gap"] += 1
@@ -233,7 +233,7 @@ class Windows(unittest.TestCase):
 
     def compare(self, name, of, jobs, text):
         count, late = 0, 0
-        for seed, (rows, node), found in zip(of, jobs, windows.in_duckdb(jobs, text)):
+        for seed, (rows, node), found in zip(of, jobs, in_duckdb.windows_of(jobs, text)):
             model, outcomes = windows.expected(rows, node, at_end=True)
             model.sort(key=lambda w: w.partition)  # stable: the order in each partition stays
             want = self.shapes(model, lambda w: w.at and w.at[0])
@@ -244,11 +244,11 @@ class Windows(unittest.TestCase):
 
     def test_tumbling_and_hopping_equal_group_by(self):
         of = seeds(300)
-        self.compare("fixed", of, [draws.windows_job(seed) for seed in of], windows.GROUPED)
+        self.compare("fixed", of, [draws.windows_job(seed) for seed in of], in_duckdb.GROUPED)
 
     def test_sessions_equal_gaps_and_islands(self):
         of = seeds(300)
-        self.compare("sessions", of, [draws.windows_job(seed, session=True) for seed in of], windows.ISLANDS)
+        self.compare("sessions", of, [draws.windows_job(seed, session=True) for seed in of], in_duckdb.ISLANDS)
 
     def test_the_quota_changes_only_when_windows_leave(self):
         of, delayed = seeds(100), 0
@@ -350,7 +350,7 @@ class JoinsAndLookups(unittest.TestCase):
     def test_pairs_equal_a_join_on_between(self):
         of, pairs = seeds(300), 0
         jobs = [draws.join_job(seed, ("inner", "left")[seed % 2]) for seed in of]
-        for seed, (events, node), want in zip(of, jobs, joins.pairs_in_duckdb(jobs)):
+        for seed, (events, node), want in zip(of, jobs, in_duckdb.pairs_of(jobs)):
             found, outcomes = joins.expected(events, node, at_end=True)
             self.assertNotIn("late", outcomes, seed)
             want = {pair for pair in want if node.how == "left" or pair.right}
@@ -375,7 +375,7 @@ class JoinsAndLookups(unittest.TestCase):
     def test_lookups_equal_a_self_join(self):
         of, answers = seeds(300), collections.Counter()
         jobs = [draws.lookup_job(seed) for seed in of]
-        for seed, events, want in zip(of, jobs, lookups.in_duckdb(jobs, "n")):
+        for seed, events, want in zip(of, jobs, in_duckdb.versions_of(jobs, "n")):
             found = lookups.expected(events, "event_time")
             found = [None if answer in ("key", None) else answer["n"] for answer in found]
             self.assertEqual(found, want, seed)
@@ -393,7 +393,7 @@ class JoinsAndLookups(unittest.TestCase):
             events, seen = draws.lookup_job(seed, no_key=0.0), set()
             tables = [e for e in events if e[0] == "table" and e[1].columns and not (e[1][2:4] in seen or seen.add(e[1][2:4]))]
             jobs.append(tables + [e for e in events if e[0] == "record"])
-        for seed, events, want in zip(of, jobs, lookups.in_duckdb(jobs, "n", lookups.ASOF)):
+        for seed, events, want in zip(of, jobs, in_duckdb.versions_of(jobs, "n", in_duckdb.ASOF)):
             found = [answer and answer["n"] for answer in lookups.expected(events, "event_time")]
             self.assertEqual(found, want, seed)
             frames = [pandas.DataFrame({"ts": [r.ts for r in part], "k": [r.key for r in part], "n": pandas.array(
@@ -438,7 +438,7 @@ class DedupeAndRows(unittest.TestCase):
                 children = [row_spaces.Ended({"n": child.element}) for child in parent.children]
                 found.append(tuple(row_spaces.collect(children, columns)[1].values()))
                 count += len(children)
-            with duckdb.connect() as connection:
+            with in_duckdb.connect() as connection:
                 connection.register("p", pandas.DataFrame({"id": range(40), "basket": pandas.Series(lists, dtype=object)}))
                 text = """WITH c AS (SELECT id, unnest(basket::BIGINT[]) AS n, generate_subscripts(basket, 1) AS place FROM p)
                     SELECT p.id, count(place), count(n), sum(n)::BIGINT, arg_max(n, place) FILTER (n IS NOT NULL)

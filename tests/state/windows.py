@@ -1,5 +1,5 @@
-"""What a `summarise` node must give (specification 5.2, sentences 10 to 13), as a stepwise model; `grouped` and `islands`
-are the same as GROUP BY in DuckDB, where SQL can say it.
+"""What a `summarise` node must give (specification 5.2, sentences 10 to 13), as a stepwise model.
+in_duckdb.py has the same as GROUP BY, where SQL can say it.
 
 A record is judged by the watermark before it, is added to each window that holds its time and is not closed, and then
 moves the watermark. Windows with end <= watermark close and wait; every record and tick of the partition carries at
@@ -19,12 +19,9 @@ import dataclasses
 import math
 from typing import Dict, NamedTuple, Optional, Tuple
 
-import duckdb
-import pandas
-
 import functions
 from functions import Column
-from streams import Row, judge
+from streams import Row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,49 +167,3 @@ def expected(events, node, at_end=False):
         partition.advance(math.inf)
         windows += partition.leave(node, None, len(partition.due))
     return windows, outcomes
-
-
-def frame(jobs):
-    """The rows with a good time as a table, with the watermark before and after each."""
-    found = []
-    for job, (rows, node) in enumerate(jobs):
-        window = node.window
-        shape = (window.gap, 1, 0) if isinstance(window, Session) else (window.size, window.every or window.size, window.offset)
-        for place, judged in enumerate(judge(rows, node.lateness_us, node.max_ahead_us)):
-            if judged.error is None:
-                row = judged.row
-                found.append((job, row.partition, place, row.offset, row.key, row.ts, row.columns["n"], judged.before,
-                              judged.top - node.lateness_us, *shape))
-    names = ["job", "part", "place", "off", "k", "ts", "n", "before", "after", "size", "every", "shift"]
-    return pandas.DataFrame(found, columns=names).astype({"n": "Int64", "before": "Int64", "k": "object"})
-
-
-CLOSED = """SELECT w.*, (SELECT min(m.off) FROM seen m WHERE m.job = w.job AND m.part = w.part AND m.after >= w.fin) AS closed_at
-    FROM w ORDER BY job, part, closed_at, fin, k"""
-GROUPED = """WITH each AS (
-    SELECT *, ts - ((ts - shift) % every) AS newest FROM seen WHERE k IS NOT NULL),
-    held AS (SELECT *, unnest(generate_series(newest - size + every, newest, every)) AS start FROM each),
-    w AS (SELECT job, part, k, start, start + any_value(size) AS fin, count(*) AS rows, count(n) AS filled, CAST(sum(n) AS BIGINT) AS total,
-                 min(n) AS least, max(n) AS most
-          FROM held WHERE before IS NULL OR start + size > before GROUP BY job, part, k, start) """ + CLOSED
-# Right only where no row is below its watermark: then no session closes before a row that belongs to it.
-ISLANDS = """WITH near AS (
-    SELECT *, CASE WHEN ts - lag(ts) OVER (PARTITION BY job, k ORDER BY ts, place) < size THEN 0 ELSE 1 END AS begins
-    FROM seen WHERE k IS NOT NULL),
-    island AS (SELECT *, sum(begins) OVER (PARTITION BY job, k ORDER BY ts, place) AS number FROM near),
-    w AS (SELECT job, part, k, min(ts) AS start, max(ts) + any_value(size) AS fin, count(*) AS rows, count(n) AS filled,
-                 CAST(sum(n) AS BIGINT) AS total, min(n) AS least, max(n) AS most
-          FROM island GROUP BY job, part, k, number) """ + CLOSED
-SQL_COLUMNS = {"rows": Column("count"), "filled": Column("count", "n"), "total": Column("sum", "n"), "least": Column("min", "n"),
-               "most": Column("max", "n")}
-
-
-def in_duckdb(jobs, text):
-    """For each job its windows as (partition, key, start, end, values of SQL_COLUMNS, offset of the record that closed it
-    or None). That record carries the window if the quota is not exceeded."""
-    found = [[] for _ in jobs]
-    with duckdb.connect() as connection:
-        connection.register("seen", frame(jobs))
-        for job, part, key, start, end, *values, closed_at in connection.execute(text).fetchall():
-            found[job].append((part, key, start, end, dict(zip(SQL_COLUMNS, values)), closed_at))
-    return found
