@@ -140,7 +140,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--kills", type=int, default=40)
     kills = arguments.parse_args().kills
-    broker = harness.Broker()
+    broker = harness.Broker(measured=True)
     try:
         with tempfile.TemporaryDirectory(prefix="anabranch-recovery-") as folder:
             seconds = measure(broker, pathlib.Path(folder), kills)

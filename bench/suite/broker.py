@@ -15,7 +15,7 @@ PROPERTIES = ("log.segment.delete.delay.ms=500", "log.retention.check.interval.m
 
 class Broker:
     def __init__(self):
-        self._broker = harness.Broker(PROPERTIES)
+        self._broker = harness.Broker(PROPERTIES, measured=True)
         self.address = self._broker.address
         self.pid = int((self._broker.folder / "pid").read_text())
 

@@ -301,12 +301,13 @@ def wait_for(what, timeout, test, pause=0.05):
 
 
 class Broker:
-    """A real Kafka broker on a free port, in its own folder. Its log stays if a test failed."""
+    """A real Kafka broker on a free port, in its own folder. Its log stays if a test failed. `measured`: it is to be fast,
+    rather than to start soon."""
 
-    def __init__(self, properties=(), options=()):
+    def __init__(self, properties=(), options=(), measured=False):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="anabranch-broker-"))
         self.address = self._admin = None
-        args = [*options, *(arg for prop in properties for arg in ("--property", prop))]
+        args = [*([] if measured else ["--brief"]), *options, *(arg for prop in properties for arg in ("--property", prop))]
         self.address = self._script("start", *args, timeout=180).strip()
 
     def _script(self, command, *args, timeout=60):

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
-"""The page alone, in a real Chromium, with made-up answers of the size that matters: drawing times, memory, updates,
-accessibility, keyboard. Tests with a real pipeline are in test_kafka_page.py.
-
-Times are the best of some tries: the machine may be busy, and the budget is about the page.
+"""The page alone, in a real Chromium, with made-up answers of the size that matters: memory, updates, accessibility,
+keyboard. How fast it draws is in test_page_budgets.py, tests with a real pipeline are in test_kafka_page.py.
 """
 import hashlib
 import json
@@ -20,6 +18,8 @@ from mocked_page import FAILURE, MockedPage
 
 # Where screenshots go; the docs have those of ANABRANCH_SHOTS=docs/images.
 SHOTS = os.environ.get("ANABRANCH_SHOTS")
+AN_HOUR = 3600  # updates; a release: ANABRANCH_SCALE=3
+MOST_MB_AN_HOUR = 10
 
 
 class Libraries(unittest.TestCase):
@@ -42,36 +42,8 @@ class Libraries(unittest.TestCase):
                 self.assertLessEqual(text.count("\n"), 600, path.name)
 
 
-class Budgets(MockedPage):
-    def test_a_graph_of_50_stages_is_drawn_within_150_ms(self):
-        self.serve(wide(50))
-
-        def once():
-            page = self.open(token=False, wait="#app")
-            drawn = page.evaluate("whenDrawn('.placed [data-box]', 50)")
-            data = page.evaluate("Math.max(...performance.getEntriesByType('resource').filter((e) => /api\\/v1\\/(snapshot|topology)$/.test(e.name))"
-                                 ".slice(0, 2).map((e) => e.responseEnd))")
-            self.browser.close_pages()
-            return drawn - data
-
-        self.best(150, "a graph of 50 stages, after its data", once)
-
-    def test_a_grid_of_200_runs_and_50_stages_is_drawn_within_200_ms(self):
-        self.serve(wide(50), runs=200)
-
-        def once():
-            page = self.open(token=False)
-            page.wait_for_selector("[data-box]")
-            page.evaluate("location.hash = '/runs'")
-            drawn = page.evaluate("whenDrawn('.cells path', 3)")
-            data = page.evaluate("performance.getEntriesByType('resource').find((e) => /runs\\?limit/.test(e.name)).responseEnd")
-            self.assertEqual(page.locator(".bar").count(), 200)
-            self.browser.close_pages()
-            return drawn - data
-
-        self.best(200, "a grid of 200 runs and 50 stages, after its data", once)
-
-    def test_an_hour_of_updates_leaves_the_memory_as_it_was(self):
+class Updates(MockedPage):
+    def test_updates_leave_the_memory_as_it_was(self):
         self.serve(wide(50))
         page = self.open()
         page.wait_for_selector("[data-box]")
@@ -92,12 +64,12 @@ class Budgets(MockedPage):
         }"""
         page.evaluate(update, 120)
         before, elements = heap(), page.evaluate("document.querySelectorAll('*').length")
-        updates = harness.scaled(3600)
+        updates = min(AN_HOUR, harness.scaled(1200))
         began = time.monotonic()
         page.evaluate(update, updates)
         growth = (heap() - before) / 1e6
         print(f"    heap: {before / 1e6:.1f} MB, {growth:+.2f} MB after {updates} updates in {time.monotonic() - began:.0f} s", flush=True)
-        self.assertLessEqual(growth, 10)
+        self.assertLessEqual(growth, MOST_MB_AN_HOUR * updates / AN_HOUR)
         self.assertEqual(page.evaluate("document.querySelectorAll('*').length"), elements)
 
     def test_an_update_changes_text_and_attributes_only(self):

@@ -29,7 +29,7 @@ class Broker : public testing::Environment {
     char folder[] = "/tmp/anabranch-kafka-XXXXXX";
     if (mkdtemp(folder) == nullptr) Fail("no temporary folder");
     folder_ = folder;
-    std::string command = script() + " start " + folder_ + "/broker --heap 512m --listener SASL=SASL_PLAINTEXT";
+    std::string command = script() + " start " + folder_ + "/broker --brief --heap 512m --listener SASL=SASL_PLAINTEXT";
     for (const std::string property :
          {"sasl.enabled.mechanisms=PLAIN",
           "listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule "
