@@ -123,6 +123,8 @@ class Aggregate(unittest.TestCase):
         self.assertEqual(self.values(rows[:2], Column("stddev_pop", "x")), [0.0, 1.0])
         large = stream((0, 1e9 + 1), (1, 1e9 + 2), (2, 1e9 + 3))  # where the mean of squares less the square of the mean fails
         self.assertEqual(self.values(large, Column("var", "x"))[2], 1.0)
+        larger = stream((0, 1e15 + 1), (1, 1e15 + 2), (2, 1e15 + 4))  # the mean, 1e15 + 7/3, is no double
+        self.assertAlmostEqual(self.values(larger, Column("var", "x"))[2], 7 / 3, 12)
 
     def test_7_first_and_last_are_by_time_and_offset(self):
         rows = stream((5, 1), (3, 2), (5, 3), (3, 4))
