@@ -5,7 +5,7 @@ import sqlite3
 import harness
 import packages
 
-PART = 20  # records per generation
+PART = 22  # records per generation: no whole batches
 
 
 class Rescoring(harness.PipelineCase):
