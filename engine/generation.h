@@ -38,6 +38,14 @@ struct CommittedGeneration {
   GenerationId generation{0};
   uint32_t check = 0;  // Scoring::check, as it is stored
   SourcePartition partition;
+  bool scores = true;  // rows that some target has are computed again by it; false: only the number matters
+};
+
+// What a lane is at, for whoever exchanges what scores.
+enum class LaneWork : uint8_t {
+  kWorks,  // it may have rows in flight
+  kRests,  // everything that it took in is committed, and it takes nothing in before it has looked at rests() again
+  kGone,   // it has ended
 };
 
 // The generations of one run, as its lanes see them. Implemented beside the engine; a run without managed models has
@@ -51,14 +59,22 @@ class Generations {
   virtual GenerationId active() const = 0;
   // Where active() is to begin in this partition, if not at the next batch: nothing below `position` is scored by it.
   virtual std::optional<PlannedSwitch> Planned(const SourcePartition& /*partition*/) const { return std::nullopt; }
-  // Makes ready what these generations need, older ones than active() included: a partition was committed with them.
+  // Makes ready what these generations need, older ones than active() included: a partition of `lane` was committed
+  // with them.
   // Lane thread, at an assignment; loads models, so it may take long. kCancelled. kUnavailable: the message names the
   // version, its digest and the store, and what to do; or the log: it has not the number, or means something else
   // by it than the one where it was committed.
-  virtual Status Require(std::span<const CommittedGeneration> generations, const CancelToken& cancel) = 0;
+  virtual Status Require(int lane, std::span<const CommittedGeneration> generations, const CancelToken& cancel) = 0;
   // A short value of what scores as of a generation. It is committed beside the number, because another log of
   // generations may mean something else by the number. 0: it is not known. Any thread.
   virtual uint32_t Check(GenerationId /*generation*/) const { return 0; }
+  // Where two versions do not fit into memory: the lanes are to commit what they took in, say so, and take nothing in
+  // as long as this is true. A lane that has rows of Require() to compute again does that first. Cheap: asked once per
+  // batch.
+  virtual bool rests() const { return false; }
+  // Lane thread; a lane says kWorks before it asks rests() for the first time. Does not wait. Require() makes a lane
+  // rest until it returns.
+  virtual void Works(int /*lane*/, LaneWork /*work*/) {}
   // The lane computes nothing below `oldest` any more, until it calls Require() again.
   virtual void Uses(int lane, GenerationId oldest) = 0;
   // It is durable that `scoring.generation` scores `partition` from `scoring.since` on. May be reported more than once.

@@ -40,6 +40,10 @@ class ManagedModel {
   // No row below `oldest` comes any more: versions that only older generations use may be unloaded, except those in
   // `keep` (digests).
   virtual void Forget(GenerationId oldest, const std::vector<std::string>& keep) = 0;
+  // There is memory for one version only ("swap": "in_place").
+  virtual bool in_place() const { return false; }
+  // Unloads every version, while no worker has a batch. The next row comes after the next Prepare() and Add().
+  virtual void Unload() {}
 };
 
 }  // namespace anabranch

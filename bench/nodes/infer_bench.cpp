@@ -172,7 +172,7 @@ class BareSide {
     auto file = ReadModelFile(std::string(kFolder) + "/mlp_8_64_64_1.onnx");
     if (!file.ok()) Give(file.status().message());
     file_ = std::move(file).value();
-    auto session = OnnxSession::Load(file_->bytes, true);
+    auto session = OnnxSession::Load(**file_->bytes->Get(), true);
     if (!session.ok()) Give(session.status().message());
     session_ = std::move(session).value();
     for (size_t b = 0; b < kBatches; ++b) {

@@ -40,13 +40,14 @@ struct ControlEntry {
   std::string by, reason, approved_by, host;
   std::string instance;                      // who wrote it; empty: a command
   GenerationRecord generation;               // kPrepare, kActive
-  std::vector<std::string> reasons;          // kRefused, kAbandoned
+  std::vector<std::string> reasons;          // kRefused, kAbandoned, kStep "abandon"
   std::map<std::string, std::string> gates;  // kReady, kActive: gate → what it measured, for people
   std::string partition;                     // kServes, kRewards: "TOPIC/PARTITION"
   int64_t position = 0;                      // kServes, kRewards
   uint32_t generation_number = 0;            // kServes, kCounts
-  uint32_t after = 0;     // kStep, kHold: the generation that it is about; kPrepare: that it was made from, or 0
-  bool is_crash = false;  // kStep: the candidate ends the process, so it counts although the rollout is held
+  uint32_t after = 0;  // kStep, kHold: the generation that it is about; kPrepare: that it was made from, or 0
+  // kStep: the version ends the process, or cannot be loaded, so it counts although the rollout is held
+  bool is_crash = false;
   std::map<std::string, std::string> counts;  // kCounts: node → ArmCounts::Print()
   // kStep, kHold: guard → its figures when that was decided, for people; kCounts: by which guards it is counted
   std::map<std::string, std::string> guards;

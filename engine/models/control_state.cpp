@@ -98,6 +98,11 @@ void ControlState::ApplyStep(const ControlEntry& entry) {
     each.state = DeploymentState::kAbandoned;
     each.end = entry;
   }
+  for (Deployment& each : deployments_) {
+    if (entry.action != "abandon" || each.state != DeploymentState::kActive || each.end.number != entry.after) continue;
+    each.state = DeploymentState::kAbandoned;
+    each.end = entry;
+  }
 }
 
 // What is behind comes from an instance that was replaced: it says less, and nothing else.

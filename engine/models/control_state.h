@@ -22,7 +22,8 @@ namespace anabranch {
 //   kStep       counts if the newest generation of the model is `after`: of several that instances or commands append
 //               at the same time, the first one does. One of an instance does not count behind a kHold of `after`, but
 //               for a crash. Ends an open deployment of the model without effect; but with the action "learn" it is the
-//               one without effect
+//               one without effect. With the action "abandon" the version of `after` could not be loaded in the place
+//               of the one before: that deployment is abandoned after all
 //   kHold       counts as long as the newest generation of its model is `after`
 //   kCounts     the newest one of each instance and generation counts
 //   kRewards    of those of one model and partition the one with the highest era and position counts

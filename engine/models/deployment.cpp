@@ -42,7 +42,8 @@ class Deployer {
       : log_(log),
         wish_(wish),
         record_(wish.prepare.generation),
-        end_(std::chrono::steady_clock::now() + std::chrono::milliseconds(wish.timeout_ms)) {}
+        begin_(std::chrono::steady_clock::now()),
+        end_(begin_ + std::chrono::milliseconds(wish.timeout_ms)) {}
 
   Result<DeploymentEnd> Run() {
     RETURN_IF_ERROR(ReadOn(0));
@@ -215,7 +216,7 @@ class Deployer {
 
   DeploymentEnd Abandoned(const ControlEntry& by) const {
     std::vector<std::string> reasons = by.reasons;
-    if (by.kind == EntryKind::kStep) {
+    if (by.kind == EntryKind::kStep && by.action != "abandon") {
       reasons.push_back("the rollout of the model made a step meanwhile (" + by.action +
                         (by.reason.empty() ? "" : ": " + by.reason) + "); look at it, and give the command again");
     }
@@ -244,10 +245,13 @@ class Deployer {
                       .instances = instances_,
                       .reasons = {},
                       .waiting = {}};
-    const Moment until = std::chrono::steady_clock::now() + kSwitchWait;
+    const Moment begin = std::chrono::steady_clock::now();
+    const Moment until = std::max(begin + kSwitchWait, wish_.in_place ? begin + (end_ - begin_) : begin);
     Moment ask_at = std::chrono::steady_clock::now() + kMembersPause;
     std::vector<std::string> members = instances_;
     while (!members.empty()) {
+      const ControlState::Deployment* mine = state_.Find(id_);
+      if (mine != nullptr && mine->state == ControlState::Deployment::State::kAbandoned) return Abandoned(mine->end);
       end.waiting = NotSwitched(number, members);
       const bool stop = wish_.cancel != nullptr && wish_.cancel->draining();
       const Moment now = std::chrono::steady_clock::now();
@@ -265,7 +269,7 @@ class Deployer {
   ControlLog& log_;
   const DeploymentWish& wish_;
   const GenerationRecord& record_;
-  const Moment end_;
+  const Moment begin_, end_;
   ControlState state_;
   std::string id_;
   std::vector<std::string> instances_;

@@ -19,6 +19,7 @@ struct DeploymentWish {
   // another one by now it would undo that one, so nothing is done. 0: whatever it is.
   ControlEntry prepare;
   int64_t timeout_ms = 120'000;
+  bool in_place = false;  // instances load the version once it is active: that is waited for as well
   // The instances at work, where the log cannot tell.
   std::function<Result<std::vector<std::string>>()> members;
   std::function<void(const std::string&)> progress = [](const std::string&) {};
@@ -29,7 +30,7 @@ struct DeploymentEnd {
   enum class Kind : uint8_t {
     kActive,
     kAlready,    // that generation scored before, or the rollout of that version is under way
-    kAbandoned,  // nothing changed: `reasons`
+    kAbandoned,  // nothing changed, or what did was taken back: `reasons`
   };
   Kind kind = Kind::kActive;
   uint32_t generation = 0;

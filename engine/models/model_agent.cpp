@@ -10,6 +10,7 @@
 
 #include "engine/clock.h"
 #include "engine/fault_point.h"
+#include "engine/models/load_attempts.h"
 
 namespace anabranch {
 namespace {
@@ -18,6 +19,7 @@ using EntryKind = ControlEntry::Kind;
 
 constexpr int kReadWaitMs = 250;
 constexpr int kQuietNice = 10;
+constexpr int kMostLoadDeaths = 3;
 constexpr std::chrono::milliseconds kGateLook{50};
 constexpr std::chrono::seconds kEntryWait{30};
 constexpr int64_t kRetryNs = 5'000'000'000;
@@ -129,6 +131,10 @@ Status ModelAgent::Begin(const CancelToken& cancel) {
   GoOnCounting();
   if (!parts_.reads_only) CompareDraws();
   if (NewestNumber(UINT32_MAX) == 0) return MakeAsOf(0);
+  Status advanced = GiveUpAtLoad(Advance(false));
+  const uint32_t abandoned = abandoned_.load();
+  if (advanced.ok() || abandoned == 0) return advanced;
+  RETURN_IF_ERROR(AwaitEntry(abandoned, cancel));
   return Advance(false);
 }
 
@@ -163,19 +169,35 @@ Status ModelAgent::Load(const Model& model, const GenerationRecord& record, bool
     const auto folder = FolderOf(model, arm.digest);
     if (!folder.ok()) return folder.status().WithContext(Labelled(model.name, arm));
     const ModelVersion version{model.name, arm.version, arm.digest, *folder};
+    NoteBeside(model, arm);
+    const LoadAttempts attempts(folders_.contains(arm.digest) ? "" : parts_.loads_file);
+    if (attempts.Begin(arm.digest) >= kMostLoadDeaths) {
+      attempts.End(arm.digest);  // who orders it again has it tried again
+      deadly_.insert(arm.digest);
+      return {Code::kUnavailable, Labelled(model.name, arm) + ": the process died " + std::to_string(kMostLoadDeaths) +
+                                      " times in a row while it was loaded: a crash in a library, or a kill from "
+                                      "outside (out of memory?)"};
+    }
+    status = FaultStatus("models.load", arm.version);
     OnQuietThread(quietly, [&] {
       for (ManagedModel* node : model.nodes) {
         if (status.ok()) status = node->Prepare(version);
       }
     });
+    attempts.End(arm.digest);
     if (!status.ok()) return status.WithContext(Labelled(model.name, arm));
     folders_[arm.digest] = *folder;
+    if (model.in_place) in_place_[model.name].insert(arm.digest);
   }
   return status;
 }
 
 Status ModelAgent::Make(const Model& model, uint32_t number, const GenerationRecord& record, bool quietly) {
   const MutexLock lock(load_mutex_);
+  return MakeLoaded(model, number, record, quietly);
+}
+
+Status ModelAgent::MakeLoaded(const Model& model, uint32_t number, const GenerationRecord& record, bool quietly) {
   RETURN_IF_ERROR(Load(model, record, quietly));
   for (ManagedModel* node : model.nodes) node->Add(GenerationId(number), record);
   return Status::Ok();
@@ -201,27 +223,39 @@ Status ModelAgent::MakeAsOf(uint32_t number) {
 // replaced by a newer one is in nobody's way.
 Status ModelAgent::Advance(bool quietly) {
   const MutexLock one(advance_mutex_);
+  return AdvanceOn(quietly);
+}
+
+Status ModelAgent::AdvanceOn(bool quietly) {
   KeepCounts();  // before a lane counts what is active next
   Status failed;
   uint32_t number = NewestNumber(UINT32_MAX);
-  while (number > active_.load()) {
-    uint32_t too_new = 0;
-    for (const Model& model : parts_.models) {
-      const auto generation = Newest(model.name, number);
-      if (!generation) continue;
-      const Status made = Make(model, generation->number, generation->record(), quietly);
-      if (made.ok()) continue;
-      if (failed.ok()) failed = made;
-      too_new = generation->number;
-      break;
-    }
+  while (number > active_.load() && failed.code() != Code::kCancelled) {
+    Status made;
+    const uint32_t too_new = MakeUpTo(number, quietly, &made);
     if (too_new == 0) {
       active_.store(number, std::memory_order_release);
       break;
     }
+    if (failed.ok()) failed = made;
     number = NewestNumber(too_new - 1);
   }
+  GoOn();
   return failed;
+}
+
+// The generation that cannot be made, and why; 0: all are. Those that lanes rest for come last: the others may fail.
+uint32_t ModelAgent::MakeUpTo(uint32_t number, bool quietly, Status* failed) {
+  for (const bool in_place : {false, true}) {
+    for (const Model& model : parts_.models) {
+      const auto generation = model.in_place == in_place ? Newest(model.name, number) : std::nullopt;
+      if (!generation) continue;
+      *failed = in_place ? SwapIn(model, *generation, quietly)
+                         : Make(model, generation->number, generation->record(), quietly);
+      if (!failed->ok()) return generation->number;
+    }
+  }
+  return 0;
 }
 
 Status ModelAgent::AwaitEntry(uint32_t number, const CancelToken& cancel) {
@@ -274,7 +308,7 @@ Status ModelAgent::Verify(const CommittedGeneration& committed) const {
                                   ". Or begin anew with --fresh"};
 }
 
-Status ModelAgent::Require(std::span<const CommittedGeneration> generations, const CancelToken& cancel) {
+Status ModelAgent::Require(int lane, std::span<const CommittedGeneration> generations, const CancelToken& cancel) {
   uint32_t newest = 0;
   {
     const MutexLock lock(mutex_);
@@ -286,6 +320,7 @@ Status ModelAgent::Require(std::span<const CommittedGeneration> generations, con
   }
   RETURN_IF_ERROR(AwaitEntry(newest, cancel));
   for (const CommittedGeneration& each : generations) RETURN_IF_ERROR(Verify(each));
+  if (HasInPlace()) return RequireInPlace(lane, generations, cancel);
   for (const CommittedGeneration& each : generations) {
     if (cancel.draining()) return {Code::kCancelled, "stopped while models were loaded"};
     RETURN_IF_ERROR(MakeAsOf(each.generation));
@@ -316,6 +351,7 @@ void ModelAgent::Uses(int lane, GenerationId oldest) {
 void ModelAgent::Switched(const SourcePartition& partition, const Scoring& scoring) {
   if (parts_.reads_only) return;
   const MutexLock lock(mutex_);
+  mine_.insert(NameOf(partition));
   std::vector<Scoring>& switches = switched_[NameOf(partition)];
   if (switches.empty() || !(switches.back() == scoring)) switches.push_back(scoring);
 }
@@ -335,6 +371,9 @@ std::vector<ModelAgent::Serving> ModelAgent::Now() const {
     all.push_back({model.name, generation->serving().version, generation->serving().digest, generation->number,
                    generation->active.at_ms, open == nullptr ? "" : open->prepare.generation.newest().version,
                    BanditOf(state_, model.name)});
+    if (swap_.model != model.name) continue;
+    all.back().swapping = swap_.version;
+    all.back().swapping_since_ms = swap_.since_ms;
   }
   return all;
 }
@@ -372,7 +411,7 @@ void ModelAgent::Step() {
       FaultPoint("models.active_seen");
     }
     const Status advanced = Advance(true);
-    if (!advanced.ok()) {
+    if (!advanced.ok() && advanced.code() != Code::kCancelled) {
       retry_at_ns_ = Clock::Real().NowNs() + kRetryNs;
       WarnOnce("a generation that is active cannot be loaded; the one before it goes on scoring: " +
                advanced.message());
@@ -383,6 +422,7 @@ void ModelAgent::Step() {
   AnswerDeployments();
   NoteSwitches();
   ForgetOld();
+  KeepStored();
 }
 
 bool ModelAgent::Append(const ControlEntry& entry) {
@@ -454,7 +494,7 @@ void ModelAgent::ForgetOld() {
       KeepArms(current, &keep);
       KeepArms(state_.Newest(model.name), &keep);  // may be active next
       const bool recent = Clock::Real().WallMs() - current->active.at_ms < kKeepPreviousMs;
-      if (recent) KeepArms(state_.Newest(model.name, current->number - 1), &keep);
+      if (recent && !model.in_place) KeepArms(state_.Newest(model.name, current->number - 1), &keep);
       if (const ControlState::Deployment* open = state_.Open(model.name)) {
         for (const GenerationRecord::Arm& arm : open->prepare.generation.arms) keep.push_back(arm.digest);
       }
@@ -463,6 +503,9 @@ void ModelAgent::ForgetOld() {
   if (kept_ == std::pair(oldest, keep)) return;
   kept_ = {oldest, keep};
   std::erase_if(folders_, [&](const auto& each) { return std::ranges::count(keep, each.first) == 0; });
+  for (auto& [model, digests] : in_place_) {
+    std::erase_if(digests, [&](const std::string& each) { return std::ranges::count(keep, each) == 0; });
+  }
   OnQuietThread(true, [&] {
     for (const Model& model : parts_.models) {
       for (ManagedModel* node : model.nodes) node->Forget(GenerationId(oldest), keep);

@@ -40,6 +40,7 @@ class ModelAgent final : public Generations {
     std::vector<std::string> node_names = {};              // as `nodes`
     std::shared_ptr<const RolloutSpec> rollout = nullptr;  // null: a deployment scores all rows at once
     std::shared_ptr<const BanditSpec> bandit = nullptr;    // null: its rows do not draw by rewards
+    bool in_place = false;                                 // a version is unloaded before the next one is loaded
   };
   // What gates, or an instance, say about a version.
   struct Verdict {
@@ -52,6 +53,10 @@ class ModelAgent final : public Generations {
     std::unique_ptr<ControlLog> log;
     // The package with the digest: its folder. kUnavailable: it is nowhere.
     std::function<Result<std::string>(const Model&, const std::string& digest)> find;
+    // Of the packages that this instance stored, all but these may go. Empty: nothing is removed.
+    std::function<Status(const std::vector<std::string>& digests)> keep = {};
+    // A file that says which version is being loaded, for the process after one that dies of it; empty: nothing does.
+    std::string loads_file = {};
     // The version that Model::start names.
     std::function<Result<GenerationRecord::Arm>(const Model&)> start;
     // The gates of a package in `folder`. May take long; is called on a thread of its own that nobody waits for at the
@@ -73,7 +78,9 @@ class ModelAgent final : public Generations {
 
   GenerationId active() const override { return GenerationId(active_.load(std::memory_order_acquire)); }
   std::optional<PlannedSwitch> Planned(const SourcePartition& partition) const override;
-  Status Require(std::span<const CommittedGeneration> generations, const CancelToken& cancel) override;
+  Status Require(int lane, std::span<const CommittedGeneration> generations, const CancelToken& cancel) override;
+  bool rests() const override { return rests_.load(std::memory_order_acquire); }
+  void Works(int lane, LaneWork work) override;
   uint32_t Check(GenerationId generation) const override;
   void Uses(int lane, GenerationId oldest) override;
   void Switched(const SourcePartition& partition, const Scoring& scoring) override;
@@ -95,12 +102,20 @@ class ModelAgent final : public Generations {
     int64_t since_ms = 0;
     std::string deploying;                              // version of an open deployment; empty: none
     std::optional<BanditStatus> bandit = std::nullopt;  // where the versions are drawn by what they earn
+    std::string swapping = {};                          // version that is loaded in its place now; empty: none
+    int64_t swapping_since_ms = 0;                      // since 1970
   };
   std::vector<Serving> Now() const;
   // What the log said when it was read last. Any thread; `look` is short, and calls nothing of this object.
   void Look(const std::function<void(const ControlState&)>& look) const;
 
  private:
+  // What is loaded in place now. `model` is empty: nothing.
+  struct Swap {
+    std::string model, version;
+    int64_t since_ms = 0;
+  };
+
   Status ReadOn(int wait_ms);
   Status StartModels();
   Result<GenerationRecord> FirstOf(const Model& model) const;
@@ -113,6 +128,21 @@ class ModelAgent final : public Generations {
   Status AwaitEntry(uint32_t number, const CancelToken& cancel);
   Status Verify(const CommittedGeneration& committed) const;
   Status Advance(bool quietly);
+  Status AdvanceOn(bool quietly) REQUIRES(advance_mutex_);
+  uint32_t MakeUpTo(uint32_t number, bool quietly, Status* failed) REQUIRES(advance_mutex_);
+  Status MakeLoaded(const Model& model, uint32_t number, const GenerationRecord& record, bool quietly)
+      REQUIRES(load_mutex_);
+  bool HasInPlace() const;
+  Status RequireInPlace(int lane, std::span<const CommittedGeneration> generations, const CancelToken& cancel);
+  Status SwapIn(const Model& model, const ControlState::Generation& to, bool quietly) REQUIRES(advance_mutex_);
+  Status SwapAtRest(const Model& model, const ControlState::Generation& to, bool quietly) REQUIRES(advance_mutex_);
+  Status AwaitRest();
+  Status Exchange(const Model& model, const ControlState::Generation& to, bool quietly);
+  void UnloadAll(const Model& model) REQUIRES(load_mutex_);
+  bool HasLoaded(const Model& model, const GenerationRecord& record) REQUIRES(load_mutex_);
+  void NoteBeside(const Model& model, const GenerationRecord::Arm& arm) REQUIRES(load_mutex_);
+  void GoOn();
+  void Abandon(const Model& model, const ControlState::Generation& to, const Status& why);
   void FollowOn();
   void Step();
   std::vector<ControlState::Deployment> OpenDeployments() const;
@@ -137,6 +167,9 @@ class ModelAgent final : public Generations {
   size_t NoteSwitchesOf(const std::string& partition, const std::vector<Scoring>& switches);
   bool NoteSwitch(const std::string& partition, const Scoring& scoring);
   void ForgetOld();
+  void KeepStored();
+  std::vector<std::string> StoredDigests() const;
+  Status GiveUpAtLoad(Status advanced);
   bool Append(const ControlEntry& entry);
   void Warn(const std::string& text) const;
   void WarnOnce(const std::string& text);
@@ -149,22 +182,32 @@ class ModelAgent final : public Generations {
   const Parts parts_;
   std::atomic<uint32_t> active_{0};
   std::atomic<bool> stops_{false};
+  std::atomic<bool> rests_{false};  // lanes are to rest
   mutable Mutex mutex_;
   Condition changed_;
   ControlState state_ GUARDED_BY(mutex_);
   std::map<std::string, std::vector<Scoring>> switched_ GUARDED_BY(mutex_);  // by partition, to be noted
+  std::set<std::string> mine_ GUARDED_BY(mutex_);                            // partitions that this run has had
   std::map<int, uint32_t> used_ GUARDED_BY(mutex_);                          // by lane: the oldest generation
   std::map<std::thread::id, uint32_t> required_ GUARDED_BY(mutex_);  // by lane thread that has not called Uses() since
+  std::map<int, LaneWork> works_ GUARDED_BY(mutex_);                 // by lane
+  Swap swap_ GUARDED_BY(mutex_);
   RolloutCounts counts_;
   Mutex advance_mutex_;  // before the other ones
   Mutex load_mutex_;     // one call of ManagedModel at a time; before mutex_
   std::map<std::string, std::string> folders_ GUARDED_BY(load_mutex_);  // by digest, where every node has it prepared
+  std::map<std::string, std::set<std::string>> in_place_
+      GUARDED_BY(load_mutex_);  // by model in place: digests in memory
+  std::set<std::string> deadly_
+      GUARDED_BY(load_mutex_);          // digests: the process died again and again while it was loaded
+  std::atomic<uint32_t> abandoned_{0};  // the entry that gave the newest generation up; 0: this instance wrote none
   // Of the thread that follows, or of Begin().
   std::set<std::string> answered_;                      // deployments
   std::map<std::string, std::future<Verdict>> trials_;  // by deployment: gates that run
   std::map<std::string, ControlEntry> unsent_;          // by deployment: answers that the log did not take yet
   std::map<std::string, ControlState::Served> noted_;   // by partition
   std::pair<uint32_t, std::vector<std::string>> kept_;  // of the last Forget()
+  uint32_t stored_ = 0;                                 // the entry after which KeepStored() looked last
   int64_t counts_sent_ns_ = 0;
   std::map<std::string, std::pair<uint32_t, int64_t>> moved_;    // by model: generation after which it moved, when
   std::map<std::string, std::pair<uint32_t, int64_t>> learned_;  // the same of lessons

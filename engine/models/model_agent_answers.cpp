@@ -44,6 +44,8 @@ void ModelAgent::AnswerDeployments() {
   for (const ControlState::Deployment& deployment : open) {
     if (stops_.load()) return;
     const std::string& id = deployment.prepare.deployment;
+    // Gates need memory, too: one at a time where there is little.
+    if (HasInPlace() && !trials_.empty() && !answered_.contains(id)) continue;
     if (answered_.insert(id).second) BeginAnswer(deployment);
     if (const auto trial = trials_.find(id); trial != trials_.end()) {
       if (trial->second.wait_for(std::chrono::seconds(0)) != std::future_status::ready) continue;
@@ -62,7 +64,7 @@ void ModelAgent::BeginAnswer(const ControlState::Deployment& deployment) {
   if (const auto before = deployment.answers.find(parts_.instance); before != deployment.answers.end()) {
     // This instance answered before it was started again: what it promised is made true again.
     const MutexLock lock(load_mutex_);
-    if (before->second.kind == ControlEntry::Kind::kReady) (void)Load(model, record, true);
+    if (before->second.kind == ControlEntry::Kind::kReady && !model.in_place) (void)Load(model, record, true);
     return;
   }
   FaultPoint("models.prepare_seen", record.model);
@@ -114,8 +116,10 @@ std::future<ModelAgent::Verdict> ModelAgent::RunGates(const std::vector<std::str
   return verdict;
 }
 
+// A version that is swapped in place is loaded once it is active: its gates passed, and its files are here.
 void ModelAgent::LoadFor(const ControlState::Deployment& deployment, Verdict* verdict) {
   const GenerationRecord& record = deployment.prepare.generation;
+  if (Find(record.model)->in_place) return;
   const MutexLock lock(load_mutex_);
   const auto begin = std::chrono::steady_clock::now();
   const Status loaded = Load(*Find(record.model), record, true);

@@ -179,6 +179,24 @@ bool ModelAgent::HasCandidate(std::string_view node) const {
   return model != nullptr && !parts_.reads_only && HasTwoArms(Newest(model->name, UINT32_MAX));
 }
 
+// Before the first batch. A candidate that the process dies of while it is loaded is given up like one that it dies of
+// while it scores.
+Status ModelAgent::GiveUpAtLoad(Status advanced) {
+  if (advanced.ok() || parts_.reads_only) return advanced;
+  for (const Model& model : parts_.models) {
+    const auto newest = Newest(model.name, UINT32_MAX);
+    {
+      const MutexLock lock(load_mutex_);
+      if (!HasTwoArms(newest) || !deadly_.contains(newest->record().newest().digest)) continue;
+    }
+    ASSIGN_OR_RETURN(const bool rolled_back, GiveUpCandidate(model.node_names.front(), advanced.message()));
+    if (!rolled_back) continue;
+    Warn(advanced.message() + ". The new version is rolled back, and the run goes on");
+    return Status::Ok();
+  }
+  return advanced;
+}
+
 Result<bool> ModelAgent::GiveUpCandidate(std::string_view node, const std::string& why) {
   if (!HasCandidate(node)) return false;
   const std::string& model = AtNode(node).first->name;

@@ -22,6 +22,14 @@ namespace fs = std::filesystem;
 // Folders that are not complete, or are being removed, have names that no digest has.
 constexpr const char* kUnfinished = ".unfinished.";
 constexpr auto kAbandonedAfter = std::chrono::hours(1);
+constexpr auto kJustStored = std::chrono::minutes(10);
+
+// Since its last change; 0 where that is not known.
+fs::file_time_type::duration AgeOf(const fs::directory_entry& entry) {
+  std::error_code error;
+  const auto changed = entry.last_write_time(error);
+  return error ? fs::file_time_type::duration::zero() : fs::file_time_type::clock::now() - changed;
+}
 
 bool IsDigest(const std::string& text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
@@ -125,21 +133,22 @@ Status ModelStore::Keep(const std::vector<std::string>& digests) {
   if (error == std::errc::no_such_file_or_directory) return Status::Ok();
   for (; !error && at != fs::directory_iterator(); at.increment(error)) found.push_back(*at);
   if (error) return DiskFailure("read", folder_, error.value());
+  bool removed = false;
   for (const fs::directory_entry& each : found) {
     const std::string name = each.path().filename().string();
     if (name.starts_with(kUnfinished)) {
       std::error_code ignored;
-      const auto age = fs::file_time_type::clock::now() - each.last_write_time(ignored);
-      if (!ignored && age > kAbandonedAfter) fs::remove_all(each.path(), ignored);
+      if (AgeOf(each) > kAbandonedAfter) fs::remove_all(each.path(), ignored);
       continue;
     }
-    if (!IsDigest(name) || std::ranges::count(digests, name) != 0) continue;
+    if (!IsDigest(name) || std::ranges::count(digests, name) != 0 || AgeOf(each) < kJustStored) continue;
     // Renamed first: nobody finds half of it.
     const ScratchFolder gone(folder_ + "/" + kUnfinished);
     if (gone.path().empty()) return DiskFailure("make a folder in", folder_, gone.error());
     std::rename(each.path().c_str(), (gone.path() + "/" + name).c_str());
+    removed = true;
   }
-  return SyncFolder(folder_);
+  return removed ? SyncFolder(folder_) : Status::Ok();
 }
 
 }  // namespace anabranch

@@ -22,7 +22,7 @@ class ModelStore {
   Result<std::shared_ptr<const ModelPackage>> Get(const std::string& digest) const;
   // Looks in the store, then in the registry folder (and copies from there).
   Result<std::shared_ptr<const ModelPackage>> Find(const std::string& digest, const std::string& registry);
-  // Removes all but these.
+  // Removes all but these, and those that came in the last ten minutes: a command may be about to name one.
   Status Keep(const std::vector<std::string>& digests);
 
  private:

@@ -50,7 +50,8 @@ Status PinnedModels::Load(
 }
 
 // 0 stands before what this run committed.
-Status PinnedModels::Require(std::span<const CommittedGeneration> generations, const CancelToken& /*cancel*/) {
+Status PinnedModels::Require(int /*lane*/, std::span<const CommittedGeneration> generations,
+                             const CancelToken& /*cancel*/) {
   for (const CommittedGeneration& each : generations) {
     const bool same = each.generation == pin_.number && (each.check == 0 || each.check == pin_.check);
     if (each.generation == 0 || same) continue;

@@ -35,7 +35,7 @@ class PinnedModels final : public Generations {
       const std::function<Result<std::string>(const ModelAgent::Model&, const std::string& digest)>& find) const;
 
   GenerationId active() const override { return GenerationId(pin_.number); }
-  Status Require(std::span<const CommittedGeneration> generations, const CancelToken& cancel) override;
+  Status Require(int lane, std::span<const CommittedGeneration> generations, const CancelToken& cancel) override;
   uint32_t Check(GenerationId generation) const override { return generation == pin_.number ? pin_.check : 0; }
   void Uses(int /*lane*/, GenerationId /*oldest*/) override {}
   void Switched(const SourcePartition& /*partition*/, const Scoring& /*scoring*/) override {}

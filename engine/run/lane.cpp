@@ -12,6 +12,8 @@
 namespace anabranch {
 namespace {
 
+constexpr int64_t kRestPollNs = 200'000'000;  // each poll may bring a record, which is held
+
 std::vector<Committer*> Pointers(const std::vector<std::unique_ptr<Committer>>& committers) {
   std::vector<Committer*> pointers;
   for (const auto& committer : committers) pointers.push_back(committer.get());
@@ -56,6 +58,7 @@ Lane::~Lane() = default;
 
 Status Lane::Run() {
   meter_.clock().Begin();
+  TellWork(LaneWork::kWorks);
   Status status = Guarded([this] { return Loop(); });
   window_.WaitForAll();
   const bool fenced = status.code() == Code::kFenced;
@@ -79,6 +82,7 @@ Status Lane::Run() {
   parts_.source->Close();
   for (auto& committer : parts_.committers) committer->Close();
   meter_.clock().sheet().End();
+  TellWork(LaneWork::kGone);
   return status.code() == Code::kCancelled ? Status::Ok() : status;
 }
 
@@ -102,6 +106,7 @@ Status Lane::Step() {
   RETURN_IF_ERROR(writer_.status());
   RETURN_IF_ERROR(ReleaseFinished(false));
   RETURN_IF_ERROR(MakeRoomForLogs());
+  RETURN_IF_ERROR(Rest());
   RETURN_IF_ERROR(Switch());
   if (patience_.TakeEnd()) return OnEnd();
   if (std::unique_ptr<RecordBatch> held = patience_.TakeHeld()) return OnEvent(SourceEvent::kRows, std::move(held));
@@ -151,6 +156,32 @@ Status Lane::TakeIn(std::unique_ptr<RecordBatch> batch, BatchWindow::Intake inta
   window_.Submit(std::move(batch), intake);
   RETURN_IF_ERROR(ReleaseFinished(false));
   return open_.CloseIfDue(false);
+}
+
+void Lane::TellWork(LaneWork work) {
+  if (shared_.generations != nullptr) shared_.generations->Works(parts_.number, work);
+}
+
+// What scores is exchanged: everything that was read is committed, and until it is there the lane answers its group
+// only. Rows that some target has are computed first, as only the version that goes may score them.
+Status Lane::Rest() {
+  const Generations* const generations = shared_.generations;
+  if (generations == nullptr || !generations->rests() || !switches_.settled()) return Status::Ok();
+  RETURN_IF_ERROR(ReleaseAll());
+  TellWork(LaneWork::kRests);
+  const LaneClock::Spell paused(&meter_.clock(), LaneState::kPaused, parts_.worker->costliest());
+  Status status;
+  int64_t poll_ns = 0;
+  while (status.ok() && generations->rests() && !shared_.stop.draining()) {
+    const int64_t now = shared_.clock.NowNs();
+    if (now >= poll_ns) {
+      status = patience_.ServeGroup();
+      poll_ns = now + kRestPollNs;
+    }
+    std::this_thread::sleep_for(std::chrono::nanoseconds(kBusyWaitNs));
+  }
+  TellWork(LaneWork::kWorks);
+  return status;
 }
 
 // Nothing waits for it: the batches before it are on their way. At the end of its input a lane switches as idle ones

@@ -77,6 +77,8 @@ class Lane {
   Status OnIdle();
   Status OnEnd();
   Status TakeIn(std::unique_ptr<RecordBatch> batch, BatchWindow::Intake intake, bool switches);
+  Status Rest();
+  void TellWork(LaneWork work);
   Status Switch();
   Status ReleaseFinished(bool wait_for_all);
   Status HandOver();

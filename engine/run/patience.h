@@ -33,6 +33,9 @@ class Patience {
   // stop.
   Status Try(const Step& step);
 
+  // One look at the source. kAborted: the group changed; kCancelled: a stop.
+  Status ServeGroup();
+
   bool group_changed() const { return group_change_.has_value(); }
   std::optional<SourceEvent> TakeGroupChange() { return std::exchange(group_change_, std::nullopt); }
   // Null: none is held.
@@ -50,8 +53,6 @@ class Patience {
   void set_failing() { failing_ = true; }
 
  private:
-  Status ServeGroup();
-
   Source& source_;
   EpochWriter& writer_;
   BatchWindow& window_;

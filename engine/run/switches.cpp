@@ -13,8 +13,8 @@ bool SameSwitch(const Scoring& a, const Scoring& b) { return a.generation == b.g
 
 std::tuple<int64_t, GenerationId> AgeOf(const Scoring& cut) { return {cut.since, cut.generation}; }
 
-std::tuple<GenerationId, uint32_t> MeaningOf(const CommittedGeneration& committed) {
-  return {committed.generation, committed.check};
+std::tuple<GenerationId, uint32_t, bool> MeaningOf(const CommittedGeneration& committed) {
+  return {committed.generation, committed.check, committed.scores};
 }
 
 }  // namespace
@@ -58,7 +58,7 @@ Switches::Track Switches::MakeTrack(PartitionId id, size_t index, int64_t next,
   }
   for (const Scoring& cut : cuts) {
     if (cut.since <= next && cut.generation != track.now.generation) continue;
-    needed->push_back({cut.generation, cut.check, parts_.partitions->at(id)});
+    needed->push_back({cut.generation, cut.check, parts_.partitions->at(id), false});
   }
   return track;
 }
@@ -80,7 +80,11 @@ Status Switches::Begin(const std::vector<PartitionId>& partitions, std::span<con
     } else if (track.next >= track.most && !SameSwitch(track.now, track.stored)) {
       track.untold = true;  // it switched, and what was to commit that was dropped
     }
-    needed.push_back({track.now.generation, 0, parts_.partitions->at(track.id)});
+    const bool scores = track.next < track.most;
+    needed.push_back({track.now.generation, 0, parts_.partitions->at(track.id), scores});
+    for (const Scoring& cut : track.ahead) {
+      if (scores) needed.push_back({cut.generation, 0, parts_.partitions->at(track.id), true});
+    }
     tracks.push_back(std::move(track));
   }
   tracks_ = std::move(tracks);
@@ -97,7 +101,7 @@ Status Switches::Require(std::vector<CommittedGeneration> needed) {
   std::ranges::sort(needed, {}, MeaningOf);
   const auto rest = std::ranges::unique(needed, {}, MeaningOf);
   needed.erase(rest.begin(), rest.end());
-  RETURN_IF_ERROR(generations_->Require(needed, stop_));
+  RETURN_IF_ERROR(generations_->Require(parts_.number, needed, stop_));
   for (Track& track : tracks_) {
     track.now.check = generations_->Check(track.now.generation);
     for (Scoring& cut : track.ahead) cut.check = generations_->Check(cut.generation);
@@ -229,6 +233,10 @@ GenerationId Switches::oldest() const {
   GenerationId oldest = generations_->active();
   for (const Track& track : tracks_) oldest = std::min(oldest, track.now.generation);
   return oldest;
+}
+
+bool Switches::settled() const {
+  return std::ranges::all_of(tracks_, [](const Track& track) { return track.next >= track.most; });
 }
 
 void Switches::Computed(GenerationId oldest) const {

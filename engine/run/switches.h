@@ -55,6 +55,8 @@ class Switches {
   bool Follow(RecordBatch* batch);
   // No row behind what was stamped last is scored by an older one.
   GenerationId oldest() const;
+  // No target has rows that another has not: whatever is read next may be scored by a newer generation.
+  bool settled() const;
 
   // All batches before a switch are computed. `oldest`: as it was after that switch.
   void Computed(GenerationId oldest) const;

@@ -23,7 +23,8 @@ ModelCall::ModelCall(const InferPlan& plan) : plan_(plan), inputs_(plan.inputs.s
 }
 
 Result<std::unique_ptr<ModelCall>> ModelCall::Open(const InferPlan& plan) {
-  ASSIGN_OR_RETURN(auto session, OnnxSession::Load(plan.model->bytes, true));
+  ASSIGN_OR_RETURN(const auto bytes, plan.model->bytes->Get());
+  ASSIGN_OR_RETURN(auto session, OnnxSession::Load(*bytes, true));
   return Open(plan, std::move(session));
 }
 

@@ -114,6 +114,7 @@ class Finder {
   }
 
   void TakeSettings() {
+    plan_.in_place = entry_.Text("swap") == "in_place";
     plan_.nondeterministic = entry_.Flag("nondeterministic", false);
     plan_.call_limit_ns = Nanoseconds(entry_, "call_timeout_ms", plan_.call_limit_ns);
     plan_.warmup_limit_ns = Nanoseconds(entry_, "warmup_timeout_ms", plan_.warmup_limit_ns);

@@ -152,6 +152,7 @@ Result<std::shared_ptr<const InferPlan>> BindVersion(const Surroundings& surroun
   plan->null_is_nan = serving.null_is_nan;
   plan->allow_nan = serving.allow_nan;
   plan->max_rows = serving.max_rows;
+  plan->in_place = serving.in_place;
   plan->nondeterministic = serving.nondeterministic;
   plan->call_limit_ns = serving.call_limit_ns;
   plan->warmup_limit_ns = serving.warmup_limit_ns;

@@ -26,7 +26,7 @@ std::string Stamp(const std::string& path) {
 }
 
 // Inserts the contents of the data files, and adds their digests to the model's.
-Status TakeDataFiles(const OnnxFileFacts& facts, ModelFile* file) {
+Status TakeDataFiles(const OnnxFileFacts& facts, std::string* bytes, ModelFile* file) {
   std::map<std::string, std::string> contents;
   std::string digests = file->sha256 + "\n";
   for (const ExternalTensor& tensor : facts.external) contents[tensor.location];
@@ -40,7 +40,7 @@ Status TakeDataFiles(const OnnxFileFacts& facts, ModelFile* file) {
     digests += digest + "\n";
     file->data.push_back({location, static_cast<int64_t>(content.size()), digest});
   }
-  ASSIGN_OR_RETURN(file->bytes, WithExternalData(file->bytes, contents));
+  ASSIGN_OR_RETURN(*bytes, WithExternalData(*bytes, contents));
   ASSIGN_OR_RETURN(file->sha256, Sha256(digests));
   return Status::Ok();
 }
@@ -51,22 +51,38 @@ Status Refused(const std::string& path, const std::string& why, const std::strin
 
 }  // namespace
 
+Result<std::shared_ptr<const std::string>> ModelBytes::Get() const {
+  const MutexLock lock(mutex_);
+  if (content_ != nullptr) return content_;
+  return Status(Code::kInternal, "the content of the model file was let go, as it was loaded already");
+}
+
+bool ModelBytes::has() const {
+  const MutexLock lock(mutex_);
+  return content_ != nullptr;
+}
+
+void ModelBytes::LetGo() {
+  const MutexLock lock(mutex_);
+  content_ = nullptr;
+}
+
 Result<std::shared_ptr<const ModelFile>> ReadModelFile(const std::string& path) {
   auto file = std::make_shared<ModelFile>();
   file->path = path;
-  ASSIGN_OR_RETURN(file->bytes, ReadWholeFile(path));
-  ASSIGN_OR_RETURN(file->sha256, Sha256(file->bytes));
+  ASSIGN_OR_RETURN(std::string bytes, ReadWholeFile(path));
+  ASSIGN_OR_RETURN(file->sha256, Sha256(bytes));
   file->file_sha256 = file->sha256;
-  file->file_bytes = static_cast<int64_t>(file->bytes.size());
-  const ForeignFile foreign = RecogniseForeignFile(file->bytes);
+  file->file_bytes = static_cast<int64_t>(bytes.size());
+  const ForeignFile foreign = RecogniseForeignFile(bytes);
   if (!foreign.what.empty()) return Refused(path, "is " + foreign.what + ", not an ONNX model", foreign.cure);
-  auto facts = ReadOnnxFileFacts(file->bytes);
+  auto facts = ReadOnnxFileFacts(bytes);
   if (!facts.ok()) return Refused(path, "is not an ONNX model: " + facts.status().message(), "");
   file->random = facts->random;
   if (!facts->external.empty()) {
-    RETURN_IF_ERROR(TakeDataFiles(*facts, file.get()).WithContext("model \"" + path + "\""));
+    RETURN_IF_ERROR(TakeDataFiles(*facts, &bytes, file.get()).WithContext("model \"" + path + "\""));
   }
-  auto session = OnnxSession::Load(file->bytes, false);
+  auto session = OnnxSession::Load(bytes, false);
   if (!session.ok() && session.status().code() == Code::kInvalid) {
     const std::string why = WithoutSourcePlace(session.status().message());
     return Refused(path, "is not an ONNX model that the runtime can load: " + why, AdviceOnLoad(why));
@@ -77,6 +93,7 @@ Result<std::shared_ptr<const ModelFile>> ReadModelFile(const std::string& path) 
     const auto classes = facts->classes.find(output.name);
     if (classes != facts->classes.end()) output.classes = classes->second;
   }
+  file->bytes = std::make_shared<ModelBytes>(std::move(bytes));
   return std::shared_ptr<const ModelFile>(std::move(file));
 }
 

@@ -12,6 +12,24 @@
 
 namespace anabranch {
 
+// The content of a model file. It can be let go once the model is loaded: a large model is in memory once then.
+// Thread-safe.
+class ModelBytes {
+ public:
+  explicit ModelBytes(std::string content)
+      : size_(content.size()), content_(std::make_shared<std::string>(std::move(content))) {}
+  size_t size() const { return size_; }  // also once it was let go
+  // kInternal: it was let go.
+  Result<std::shared_ptr<const std::string>> Get() const;
+  bool has() const;
+  void LetGo();
+
+ private:
+  const size_t size_;
+  mutable Mutex mutex_;
+  std::shared_ptr<const std::string> content_ GUARDED_BY(mutex_);
+};
+
 // A model file, read once: digest, signature and sessions are made from the same bytes. Immutable.
 struct ModelFile {
   // A file beside the model that holds weights.
@@ -21,9 +39,9 @@ struct ModelFile {
     std::string sha256;
   };
   std::string path;
-  std::string bytes;       // of the model, with its data files inserted; refers to no other file
-  int64_t file_bytes = 0;  // of the model file alone
-  std::vector<Data> data;  // by location
+  std::shared_ptr<ModelBytes> bytes;  // of the model, with its data files inserted; refers to no other file
+  int64_t file_bytes = 0;             // of the model file alone
+  std::vector<Data> data;             // by location
   // 64 lower-case hexadecimal digits. For a model in one file, its SHA-256. With data files, the SHA-256 of the
   // digests of all files, each as 64 digits and a line feed: the model's first, then the others by location.
   std::string sha256;

@@ -222,7 +222,8 @@ Result<std::unique_ptr<ModelCall>> ModelLoader::OpenCall() {
   if (auto loaded = session_.lock()) {
     ASSIGN_OR_RETURN(session, OnnxSession::Share(std::move(loaded)));
   } else {
-    ASSIGN_OR_RETURN(session, OnnxSession::Load(plan_->model->bytes, true));
+    ASSIGN_OR_RETURN(const auto bytes, plan_->model->bytes->Get());
+    ASSIGN_OR_RETURN(session, OnnxSession::Load(*bytes, true));
     session_ = session->loaded();
   }
   return ModelCall::Open(*plan_, std::move(session));

@@ -71,7 +71,7 @@ class ModelLoader {
   // Once it was loaded.
   std::optional<CallShape> shape() const;
   double load_seconds() const;
-  bool shares() const { return plan_->model->bytes.size() > share_above_; }
+  bool shares() const { return plan_->model->bytes->size() > share_above_; }
 
  private:
   Result<std::unique_ptr<ModelRunner>> LoadOnce(bool may_exit);

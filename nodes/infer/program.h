@@ -108,6 +108,7 @@ struct InferPlan {
   uint32_t max_rows = 0;    // requested rows per call; 0 = calibrate
   bool null_is_nan = false;
   bool allow_nan = false;
+  bool in_place = false;                     // there is memory for one version only
   bool nondeterministic = false;             // may give other results for the same row
   int64_t call_limit_ns = 30'000'000'000;    // for one call, if its node has no deadline
   int64_t warmup_limit_ns = 60'000'000'000;  // for Open()

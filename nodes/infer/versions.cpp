@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 #include "engine/generation_record.h"
 #include "nodes/infer/compared.h"
@@ -18,7 +19,8 @@ Status Unreadable(const ModelVersion& version, const std::string& why) {
 std::shared_ptr<BoundVersion> MakeBound(std::shared_ptr<const InferPlan> plan) {
   std::string digest = plan->package->manifest.digest;
   auto version = std::make_shared<BoundVersion>(std::move(digest), std::move(plan));
-  version->loader.ShareSessionAbove(Versions::kLargeModelBytes);
+  // Its file is in memory only until it is loaded, so there is no second session.
+  version->loader.ShareSessionAbove(version->loader.plan().in_place ? 0 : Versions::kLargeModelBytes);
   return version;
 }
 
@@ -38,7 +40,7 @@ std::shared_ptr<BoundVersion> Versions::newest() const {
 // ------------------------------------------------------------------ preparing
 
 Result<std::shared_ptr<BoundVersion>> Versions::Bind(const ModelVersion& version) const {
-  if (version.digest == start_->digest) return start_;
+  if (version.digest == start_->digest && start_->loader.plan().model->bytes->has()) return start_;
   std::vector<PackageFault> faults;
   auto package = ReadPackage(version.folder, "", &faults);
   if (package == nullptr) {
@@ -61,8 +63,14 @@ Status Versions::Prepare(const ModelVersion& version) {
     if (FindPrepared(version.digest) != nullptr) return Status::Ok();
   }
   try {
+    if (in_place() && version.digest != start_->digest) start_->loader.plan().model->bytes->LetGo();
     ASSIGN_OR_RETURN(const auto bound, Bind(version));
-    return LoadForOpenNodes(bound);
+    Status loaded = LoadForOpenNodes(bound);
+    if (in_place()) {
+      bound->loader.plan().model->bytes->LetGo();
+      GiveMemoryBack();
+    }
+    return loaded;
   } catch (const std::exception& error) {
     return {Code::kStage, "version " + version.model + "@" + version.version + ": " + error.what()};
   }
@@ -155,6 +163,19 @@ void Versions::Forget(GenerationId oldest, const std::vector<std::string>& keep)
   unloaded |= !dropped.empty();
   dropped.clear();
   if (unloaded) GiveMemoryBack();
+}
+
+void Versions::Unload() {
+  std::vector<std::shared_ptr<VersionShelf>> shelves;
+  std::vector<Prepared> dropped;
+  {
+    const MutexLock lock(mutex_);
+    shelves = SetTable({{GenerationId(0), {}}});
+    dropped = std::exchange(prepared_, {});
+  }
+  for (const std::shared_ptr<VersionShelf>& shelf : shelves) (void)shelf->TakeBack({});
+  dropped.clear();
+  GiveMemoryBack();
 }
 
 // ------------------------------------------------------------------ parts

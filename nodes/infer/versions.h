@@ -21,10 +21,12 @@ class Versions final : public ManagedModel {
   Versions(std::shared_ptr<const InferPlan> start, const BindContext& context);
 
   const std::string& model() const override { return start_->loader.plan().model_name; }
+  bool in_place() const override { return start_->loader.plan().in_place; }
   Status Prepare(const ModelVersion& version) override;
   void Add(GenerationId generation, const GenerationRecord& record) override;
   void AddCompared(const std::string& digest, CompareSpec* spec) const override;
   void Forget(GenerationId oldest, const std::vector<std::string>& keep) override;
+  void Unload() override;
 
   std::shared_ptr<const BoundVersion> start() const { return start_; }
   // The version of the newest generation.

@@ -63,12 +63,16 @@ class SwapCase(harness.PipelineCase):
         """A stream that version 1 scores."""
         registry = self.folder / "registry"
         for version in range(1, versions + 1):
-            self.anabranch("model", "pack", trees.make(registry, str(version), trees_each), code=0)
+            self.anabranch("model", "pack", trees.make(registry, str(version), trees.model(version, trees_each)), code=0)
         self.megabytes = (registry / "trees-1" / "model.onnx").stat().st_size / 1e6
-        self.file = harness.write_json(self.folder / "swaps.json", {
+        return self.score(self.folder / "swaps.json")
+
+    def score(self, file, **model):
+        """The same with the packages beside the file; `model`: what else the model says."""
+        self.file = harness.write_json(file, {
             "anabranch": 1, "name": "swaps",
             "schemas": {"number": {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}},
-            "models": {"trees": {"registry": "registry", "start": "1"}},
+            "models": {"trees": {"registry": "registry", "start": "1", **model}},
             "sources": {"in": {"file": {"path": "-"}, "schema": "number", "key": "position"}},
             "nodes": {"score": {"kind": "infer", "inputs": ["in"], "model": "trees", "features": "package",
                                 "outputs": {"y": "Y[0]", "ver": "@version"}},

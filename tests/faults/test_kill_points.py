@@ -17,6 +17,7 @@ ELSEWHERE |= {name: "test_refused_records.py" for name in ("kafka.judged", "lane
 # Passed only where a version of a model is deployed.
 ELSEWHERE |= {name: "test_model_swap.py" for name in ("models.prepare_seen", "models.ready_sent", "models.active_seen",
                                                       "lane.switch", "lane.switched")}
+ELSEWHERE |= {name: "test_swap_in_place.py" for name in ("models.swap_rested", "models.swap_unloaded", "models.load")}
 ELSEWHERE |= {name: "test_rollout_kills.py" for name in ("models.counts_sent", "models.step_sent", "models.step_seen")}
 ELSEWHERE |= {name: "test_bandit_killed.py" for name in ("rewards.append", "rewards.appended", "models.lesson_sent")}
 PARTITIONS = 2

@@ -10,6 +10,7 @@ import harness
 DEPTH = 10
 INNER, ALL = 2**DEPTH - 1, 2**(DEPTH + 1) - 1
 FLOAT, FLOATS, INTS, STRINGS, INT, STRING = 1, 6, 7, 8, 2, 3  # AttributeProto.type
+INT64 = 7  # TensorProto.DataType
 
 
 def _varint(number):
@@ -71,11 +72,23 @@ def model(answer, trees):
     return b"".join((_number(1, 8), _bytes(7, *graph), *opsets))
 
 
-def make(registry, version, trees):
+def table(answer, megabytes):
+    """The bytes of a model that is loaded fast: a table of this size, all of `answer`. Its input X is one whole number."""
+    cells = megabytes * 250_000
+    value = lambda field, name, element: _bytes(field, _bytes(1, name), _bytes(2, _bytes(1, _number(1, element), _bytes(
+        2, _bytes(1, _bytes(2, b"N")), _bytes(1, _number(1, 1))))))
+    weights = _bytes(5, _number(1, cells), _number(2, FLOAT), _bytes(8, b"W"),
+                     _bytes(9, array.array("f", [answer]).tobytes() * cells))
+    node = _bytes(1, _bytes(1, b"W"), _bytes(1, b"X"), _bytes(2, b"Y"), _bytes(4, b"Gather"))
+    graph = [node, _bytes(2, b"table"), weights, value(11, b"X", INT64), value(12, b"Y", FLOAT)]
+    return b"".join((_number(1, 8), _bytes(7, *graph), _bytes(8, _bytes(1, b""), _number(2, 17))))
+
+
+def make(registry, version, content):
     """A package of model "trees" that is not packed yet. It reads the column n."""
     folder = registry / f"trees-{version}"
     (folder / "tests").mkdir(parents=True)
-    (folder / "model.onnx").write_bytes(model(int(version), trees))
+    (folder / "model.onnx").write_bytes(content)
     row = {"inputs": {"n": 7}, "expect": {"Y[0]": int(version)}}
     harness.write_json(folder / "features.json", {"set": {"x": "n"}, "order": ["x"]})
     (folder / "tests" / "always.jsonl").write_text(f"{harness.json.dumps(row)}\n")

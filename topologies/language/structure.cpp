@@ -219,9 +219,13 @@ bool StructureCheck::CheckModelForm(const ConfigValue& model) {
                         "remove it");
     }
   }
-  if (const ConfigValue* swap = model.Find("swap"); swap != nullptr && swap->text == "in_place") {
-    faults_.Add(FaultCode::kNotSupported, *swap, "\"swap\" of " + what + " cannot be \"in_place\" yet",
-                "leave it out: a new version is loaded beside the old one");
+  const ConfigValue* swap = model.Find("swap");
+  for (const char* key : {"rollout", "bandit"}) {
+    if (swap == nullptr || swap->text != "in_place" || model.Find(key) == nullptr) continue;
+    faults_.Add(
+        FaultCode::kBadValue, *swap,
+        "\"swap\" of " + what + " is \"in_place\", and its \"" + key + "\" needs two versions in memory at once",
+        std::string("remove \"") + key + "\", or \"swap\" where there is memory for two versions");
   }
   return faults_.errors() == before;
 }

@@ -212,8 +212,9 @@ std::vector<FieldSpec> ModelFields() {
        "With `registry`: the version that scores before any deployment. It is read once; later only deployments "
        "count."},
       {"swap", Shape::Enum({"beside", "in_place"}), false, "\"beside\"",
-       "With `registry`: a new version is loaded while the old one scores (\"beside\"). \"in_place\" is not "
-       "supported yet."},
+       "With `registry`: a new version is loaded while the old one scores (\"beside\"), or, where there is memory for "
+       "one version only, in its place (\"in_place\"): records wait until it is loaded. Not with `rollout` or "
+       "`bandit`."},
       {"verify", Shape::Object({{"key", Shape::Path(), true, "", "File with the public key, PEM."}}), false, "",
        "With `registry`: packages that this key did not sign are refused, the one of `start` too "
        "(`model check --key`)."},

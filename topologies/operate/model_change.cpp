@@ -55,6 +55,7 @@ class ModelChange {
   bool RefusesBeside(const ControlState::Generation& current, const VersionArm& arm);
   bool RefusesTaken(const VersionArm& arm);
   Status ReadPlaces();
+  bool IsInPlace() const;
   std::optional<std::map<std::string, std::string>> Gate(const RegistryEntry& entry);
   std::optional<std::map<std::string, std::string>> PutThroughGates(const VersionArm& arm);
   GenerationRecord Wanted(const ControlState::Generation* current, const VersionArm& arm) const;
@@ -179,6 +180,7 @@ DeploymentWish ModelChange::Driven(ControlEntry entry) const {
   driven.members = [this] { return LocalMembers(); };
   driven.progress = place_.progress;
   driven.cancel = place_.cancel;
+  driven.in_place = IsInPlace();
   return driven;
 }
 
@@ -268,6 +270,13 @@ bool ModelChange::RefusesTaken(const VersionArm& arm) {
   return taken;
 }
 
+bool ModelChange::IsInPlace() const {
+  return std::ranges::any_of(place_.plan.nodes, [&](const PlanNode& node) {
+    const ManagedModel* managed = node.program->managed();
+    return managed != nullptr && managed->model() == model_->name && managed->in_place();
+  });
+}
+
 // ModelChangeWish::at.
 Status ModelChange::ReadPlaces() {
   constexpr std::string_view kOffsets = "offsets:";
@@ -282,6 +291,11 @@ Status ModelChange::ReadPlaces() {
     return {Code::kInvalid,
             "--at offsets: the topology has several models with versions, and a change of one would wait "
             "for the offsets of another; deploy at the next batch"};
+  }
+  if (IsInPlace()) {
+    return {Code::kInvalid,
+            "--at offsets: the versions of model \"" + model_->name +
+                "\" are swapped in place, and up to an offset both would be needed; deploy at the next batch"};
   }
   if (model_->rollout != nullptr && !wish_.now) {
     return {Code::kInvalid,

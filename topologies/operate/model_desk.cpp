@@ -228,6 +228,9 @@ std::string ModelDesk::DeployedJson(const LivePipeline::Look& look, const ApiReq
     json.AddText("model", each.model).AddText("version", each.version).AddText("digest", each.digest);
     json.AddNumber("generation", each.generation).AddText("since", FormatInstant(each.since_ms));
     if (!each.deploying.empty()) json.AddText("deploying", each.deploying);
+    if (!each.swapping.empty()) {
+      json.AddText("swapping", each.swapping).AddText("swapping_since", FormatInstant(each.swapping_since_ms));
+    }
     json.AddJson("steps", StepsJson(spec)).AddJson("versions", JsonList(versions));
     json.AddJson("orders", report.at_work() ? "{}" : OrdersJson(each, *model, rollout, has_others, has_earlier));
     if (rollout != nullptr) json.AddJson("rollout", RolloutJson(*rollout, *spec));

@@ -18,8 +18,9 @@ class ModelDesk {
  public:
   explicit ModelDesk(const ApiContext& context) : context_(context) {}
 
-  // [{"model", "version", "digest", "generation", "since", "deploying", "steps", "versions", "orders", "rollout",
-  // "change"}]: the models whose versions are deployed; "orders" says which orders can be given now, and what they do.
+  // [{"model", "version", "digest", "generation", "since", "deploying", "swapping", "steps", "versions", "orders",
+  // "rollout", "change"}]: the models whose versions are deployed; "orders" says which orders can be given now, and
+  // what they do.
   std::string DeployedJson(const LivePipeline::Look& look, const ApiRequest& request);
 
   HttpResponse History(const ApiRequest& request) const;

@@ -121,6 +121,24 @@ RolloutOfFile RolloutOfPlan(const ControlState& state, const Plan& plan, const s
   return {RolloutIn(state, *found, Clock::Real().WallMs()), &SpecOrHeld(found->rollout)};
 }
 
+// It became a generation, whose version could not be loaded in the place of the one before.
+bool IsTakenBack(const Deployment& deployment) {
+  return deployment.state == Deployment::State::kAbandoned && deployment.end.action == "abandon";
+}
+
+// Seconds since the newest generation counts, while its version is loaded in the place of the one before: no partition
+// has switched to it. Nothing: that is not so.
+std::optional<int64_t> SwappingSeconds(const ControlState& state, const Plan& plan, const std::string& model) {
+  const ControlState::Generation* newest = state.Newest(model);
+  const bool in_place = std::ranges::any_of(plan.nodes, [&](const PlanNode& node) {
+    const ManagedModel* managed = node.program->managed();
+    return managed != nullptr && managed->model() == model && managed->in_place();
+  });
+  const auto has_switched = [&](const auto& each) { return each.second.back().number >= newest->number; };
+  if (!in_place || state.served().empty() || std::ranges::any_of(state.served(), has_switched)) return std::nullopt;
+  return std::max<int64_t>(0, Clock::Real().WallMs() - newest->active.at_ms) / 1000;
+}
+
 std::set<std::string> ModelsIn(const ControlState& state) {
   std::set<std::string> models;
   for (const ControlState::Generation& each : state.generations()) models.insert(each.record().model);
@@ -143,7 +161,13 @@ std::vector<ModelEvent> ModelEvents(const ControlState& state, const std::string
     ModelEvent event = EventOf(generation.active);
     event.generation = generation.number;
     event.state = next == 0 ? "serves" : "replaced";
-    if (const Deployment* deployment = state.Find(generation.active.deployment)) AddAnswers(*deployment, &event);
+    if (const Deployment* deployment = state.Find(generation.active.deployment)) {
+      AddAnswers(*deployment, &event);
+      if (IsTakenBack(*deployment)) {
+        event.state = "abandoned";
+        event.reasons = deployment->end.reasons;
+      }
+    }
     SetRanges(state, generation.number, next, &event);
     events.push_back(std::move(event));
     const ControlEntry* hold = state.HoldOf(generation.number);
@@ -153,6 +177,7 @@ std::vector<ModelEvent> ModelEvents(const ControlState& state, const std::string
   for (const Deployment& deployment : state.deployments()) {
     if (!model.empty() && deployment.prepare.generation.model != model) continue;
     if (deployment.state == Deployment::State::kActive || deployment.state == Deployment::State::kIgnored) continue;
+    if (IsTakenBack(deployment)) continue;
     ModelEvent event = EventOf(deployment.prepare);
     event.state = deployment.state == Deployment::State::kOpen ? "open" : "abandoned";
     event.reasons = deployment.end.reasons;
@@ -170,7 +195,8 @@ const ControlState::Generation* GoesBackTo(const ControlState& state, const std:
   uint32_t deployed = current->number;
   for (const ControlState::Generation& each : state.generations()) {
     const bool same = each.record().model == model && each.serving().digest == current->serving().digest;
-    if (same && each.active.action != "rollback") deployed = each.number;
+    const bool goes_back = each.active.action == "rollback" || each.active.action == "abandon";
+    if (same && !goes_back) deployed = each.number;
   }
   const ControlState::Generation* target = nullptr;
   for (const ControlState::Generation& each : state.generations()) {
@@ -244,6 +270,9 @@ std::string ModelsNowText(const ControlState& state, const Plan& plan) {
     if (rollout.status) text += "  rollout: " + rollout.status->text + "\n";
     if (const auto bandit = BanditOf(state, model)) text += "  bandit: " + BanditSentence(*bandit) + "\n";
     if (const std::string positions = Positions(*now); !positions.empty()) text += "  scores " + positions + "\n";
+    if (const auto seconds = SwappingSeconds(state, plan, model)) {
+      text += "  swapping " + Printable(model) + " in place since " + std::to_string(*seconds) + " s\n";
+    }
     if (const Deployment* open = state.Open(model)) {
       text += "  " + open->prepare.action + " of version " + Printable(open->prepare.generation.newest().version) +
               " is not finished\n";
@@ -267,6 +296,7 @@ std::string ModelsNowJson(const ControlState& state, const Plan& plan) {
     if (const auto bandit = BanditOf(state, model)) one.AddJson("bandit", BanditJson(*bandit));
     const Deployment* open = state.Open(model);
     if (open != nullptr) one.AddText("deploying", open->prepare.generation.newest().version);
+    if (const auto seconds = SwappingSeconds(state, plan, model)) one.AddNumber("swapping_s", *seconds);
     json.AddJson(model, one.text());
   }
   return json.text();

@@ -52,6 +52,7 @@ std::vector<ModelAgent::Model> ManagedModelsOf(const Plan& plan) {
       if (managed == nullptr || managed->model() != model.name) continue;
       each.nodes.push_back(managed);
       each.node_names.push_back(node.id);
+      each.in_place = managed->in_place();
     }
     if (!each.nodes.empty()) models.push_back(std::move(each));
   }
@@ -81,6 +82,12 @@ Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOp
   if (parts.models.empty()) return std::unique_ptr<ModelAgent>();
   ASSIGN_OR_RETURN(parts.log, OpenControlLog(plan, options.state_dir));
   parts.find = PackageFinder(plan, options.state_dir);
+  if (options.start != RunStart::kReplay) {
+    parts.keep = [state_dir = options.state_dir](const std::vector<std::string>& digests) {
+      return ModelStore(state_dir).Keep(digests);
+    };
+    parts.loads_file = options.state_dir + "/loading";
+  }
   parts.start = [](const ModelAgent::Model& model) {
     return FindVersion({model.name, model.registry, model.start, {}, {}, {}}, model.start);
   };

@@ -31,6 +31,7 @@ const history = (data) => html`<${Table} caption="History, the newest first" emp
 export const Managed = live(({ model: m, reload }) => html`<section class="card" aria-label=${`Versions of ${m.model}`}>
   <h2>${m.model} <small>version ${m.version}, generation ${whole(m.generation)} since ${clock(m.since)}</small></h2>
   ${m.deploying ? html`<p><${State} state="starting" word=${`version ${m.deploying} is made ready`} /></p>` : null}
+  ${m.swapping ? html`<p><${State} state="starting" word=${`version ${m.swapping} is loaded in place since ${clock(m.swapping_since)}; records wait`} /></p>` : null}
   ${m.rollout ? html`<${Rollout} model=${m} />` : null}
   ${token.value && m.orders ? html`<${Orders} model=${m} reload=${reload} />` : null}
   ${m.rollout ? html`<${Comparison} key=${m.generation} model=${m.model} />` : null}

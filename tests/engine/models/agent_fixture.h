@@ -90,6 +90,7 @@ class FakeNode : public ManagedModel {
     const MutexLock lock(mutex);
     if (broken.contains(version.version)) return {Code::kInvalid, "one reason\nanother reason"};
     loaded.insert(version.digest);
+    most_loaded = std::max(most_loaded, loaded.size());
     return {};
   }
   void Add(GenerationId generation, const GenerationRecord& record) override {
@@ -107,6 +108,18 @@ class FakeNode : public ManagedModel {
     forgotten = oldest;
     std::erase_if(loaded, [&](const std::string& digest) { return std::ranges::count(keep, digest) == 0; });
   }
+  bool in_place() const override { return is_in_place; }
+  void Unload() override {
+    const MutexLock lock(mutex);
+    EXPECT_TRUE(at_rest()) << "a lane may score with it";
+    loaded.clear();
+  }
+  // Whether rows of this generation can be scored now.
+  bool Scores(uint32_t generation) {
+    const MutexLock lock(mutex);
+    const auto version = added.find(generation);
+    return version != added.end() && loaded.contains("digest-of-" + version->second);
+  }
   bool Loaded(const std::string& version) {
     const MutexLock lock(mutex);
     return loaded.contains("digest-of-" + version);
@@ -116,6 +129,9 @@ class FakeNode : public ManagedModel {
   std::set<std::string> broken, loaded;
   std::map<uint32_t, std::string> added;
   uint32_t forgotten = 0;
+  bool is_in_place = false;
+  std::function<bool()> at_rest = [] { return true; };
+  size_t most_loaded = 0;
 
  private:
   const std::string name_;
@@ -126,6 +142,8 @@ struct InstanceExtras {
   std::unique_ptr<ControlLog> log = nullptr;  // null: `shared`
   bool two_models = false;
   int64_t counts_ms = 20;
+  bool in_place = false;
+  std::string loads_file = {};
 };
 
 // An instance with the models "gbt" (node "score") and, if asked for, "other" (node "second").
@@ -136,6 +154,7 @@ struct Instance {
     parts.instance = name;
     parts.models.push_back({"gbt", "models/gbt", "7", {&node}, {"score"}, std::move(extras.rollout)});
     if (extras.two_models) parts.models.push_back({"other", "models/other", "1", {&second}, {"second"}, nullptr});
+    parts.models.front().in_place = extras.in_place;
     parts.log = extras.log == nullptr ? std::make_unique<MemoryLog>(shared) : std::move(extras.log);
     parts.counts_ms = extras.counts_ms;
     parts.warn = [this](const std::string& text) {
@@ -146,6 +165,12 @@ struct Instance {
       ++finds;
       return Result<std::string>("in/" + digest);
     };
+    parts.keep = [this](const std::vector<std::string>& digests) {
+      const MutexLock lock(warnings_mutex);
+      kept = {digests.begin(), digests.end()};
+      return Status::Ok();
+    };
+    parts.loads_file = extras.loads_file;
     parts.start = [](const ModelAgent::Model& model) {
       return Result<GenerationRecord::Arm>({model.start, "digest-of-" + model.start});
     };
@@ -164,9 +189,15 @@ struct Instance {
     return std::ranges::any_of(warnings, [&](const std::string& text) { return text.find(part) != std::string::npos; });
   }
 
+  std::set<std::string> Kept() {
+    const MutexLock lock(warnings_mutex);
+    return kept;
+  }
+
   FakeNode node, second{"other"};  // outlive the agent
   Mutex warnings_mutex;
   std::vector<std::string> warnings;
+  std::set<std::string> kept;
   std::atomic<int> finds{0};
   std::shared_ptr<std::atomic<int>> gated = std::make_shared<std::atomic<int>>(0);
   std::shared_ptr<std::atomic<bool>> open = std::make_shared<std::atomic<bool>>(false);  // the gates of "slow"

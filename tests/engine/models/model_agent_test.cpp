@@ -113,8 +113,8 @@ TEST(ModelAgent, AVersionThatCannotBeLoadedWhenItCountsLeavesTheOldOne) {
   ASSERT_TRUE(later.agent->Begin(later.cancel).ok());
   EXPECT_EQ(later.agent->active(), good->generation);
   // But a partition that was committed with it needs it.
-  EXPECT_EQ(later.agent->Require(Committed({bad->generation}), later.cancel).code(), Code::kInvalid);
-  EXPECT_TRUE(later.agent->Require(Committed({1, 0}), later.cancel).ok());
+  EXPECT_EQ(later.agent->Require(0, Committed({bad->generation}), later.cancel).code(), Code::kInvalid);
+  EXPECT_TRUE(later.agent->Require(0, Committed({1, 0}), later.cancel).ok());
   EXPECT_EQ(later.node.added.at(0), "7");
 }
 
@@ -124,7 +124,7 @@ TEST(ModelAgent, ANewOwnerReadsTheLogUpToTheGenerationThatItFinds) {
   ASSERT_TRUE(a.agent->Begin(a.cancel).ok());
   const auto end = DeployVersion(shared, "8");  // by others, since it began
   ASSERT_TRUE(end.ok());
-  ASSERT_TRUE(a.agent->Require(Committed({end->generation}), a.cancel).ok());
+  ASSERT_TRUE(a.agent->Require(0, Committed({end->generation}), a.cancel).ok());
   EXPECT_EQ(a.node.added.at(end->generation), "8");
 }
 
@@ -140,10 +140,10 @@ class AnotherLog : public testing::Test {
       ASSERT_TRUE(end.ok());
       number = end->generation;
     }
-    for (Instance* each : {&other, &here}) ASSERT_TRUE(each->agent->Require(Committed({number}), each->cancel).ok());
+    for (Instance* each : {&other, &here}) ASSERT_TRUE(each->agent->Require(0, Committed({number}), each->cancel).ok());
   }
   Status Require(uint32_t generation, uint32_t check) {
-    return here.agent->Require(Committed({generation}, check), here.cancel);
+    return here.agent->Require(0, Committed({generation}, check), here.cancel);
   }
 
   SharedLog mine, others;
@@ -213,7 +213,7 @@ TEST(ModelAgent, WhatIsPreparedIsNotLookedForAgain) {
   ASSERT_TRUE(a.agent->Begin(a.cancel).ok());
   EXPECT_EQ(a.finds, 1);
   for (int assignment = 0; assignment < 3; ++assignment) {
-    ASSERT_TRUE(a.agent->Require(Committed({1}), a.cancel).ok());
+    ASSERT_TRUE(a.agent->Require(0, Committed({1}), a.cancel).ok());
   }
   EXPECT_EQ(a.finds, 1);
 }
@@ -225,7 +225,7 @@ TEST(ModelAgent, AnAssignmentOutlastsALogThatIsAwayForAWhile) {
   const auto end = DeployVersion(shared, "8");
   ASSERT_TRUE(end.ok());
   shared.read_fails = 2;
-  const Status required = a.agent->Require(Committed({end->generation}), a.cancel);
+  const Status required = a.agent->Require(0, Committed({end->generation}), a.cancel);
   EXPECT_TRUE(required.ok()) << required.message();
 }
 

@@ -30,7 +30,7 @@ class FakeGenerations : public Generations {
     const auto found = planned_.find(partition);
     return found == planned_.end() ? std::nullopt : std::optional<PlannedSwitch>(found->second);
   }
-  Status Require(std::span<const CommittedGeneration> generations, const CancelToken&) override {
+  Status Require(int /*lane*/, std::span<const CommittedGeneration> generations, const CancelToken&) override {
     const MutexLock lock(mutex_);
     for (const CommittedGeneration& each : generations) {
       const bool other = each.check != 0 && each.check != CheckOf(each.generation);
@@ -87,6 +87,21 @@ class FakeGenerations : public Generations {
     active_ = generation;
     return generation;
   }
+  bool rests() const override { return rests_; }
+  void Works(int lane, LaneWork work) override {
+    const MutexLock lock(mutex_);
+    works_[lane] = work;
+  }
+  void SetRests(bool rests) { rests_ = rests; }
+  bool AllRest() const {
+    const MutexLock lock(mutex_);
+    return std::ranges::all_of(works_, [](const auto& each) { return each.second == LaneWork::kRests; });
+  }
+  // It is unloaded: no row may be scored by it any more.
+  void Unload(GenerationId generation) {
+    const MutexLock lock(mutex_);
+    ready_.erase(generation);
+  }
   // The process that ran is gone: another one has the active generation only.
   void Restart() {
     const MutexLock lock(mutex_);
@@ -135,7 +150,9 @@ class FakeGenerations : public Generations {
   }
 
   std::atomic<uint32_t> active_{0};
+  std::atomic<bool> rests_{false};
   mutable Mutex mutex_;
+  std::map<int, LaneWork> works_ GUARDED_BY(mutex_);
   uint32_t log_ GUARDED_BY(mutex_) = 1;
   std::set<GenerationId> ready_ GUARDED_BY(mutex_), required_ GUARDED_BY(mutex_);
   std::map<int, GenerationId> used_ GUARDED_BY(mutex_);

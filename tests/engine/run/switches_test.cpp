@@ -43,6 +43,42 @@ TEST_F(SwitchesTest, AnIdlePartitionCommitsItsSwitchToo) {
   ExpectOneGenerationPerRecord();
 }
 
+TEST_F(SwitchesTest, LanesRestWithEverythingCommittedWhileAVersionIsExchanged) {
+  outside.records = {3000, 900};
+  Outside second;
+  second.records = {0, 700};
+  beside = &second;
+  options.workers = 3;
+  Build();
+  plan.plan().epoch.commit_ns = 5'000'000'000;  // an epoch stays open unless somebody closes it
+  const GenerationId old = generations.Activate();
+  std::atomic<int> polls{0};
+  outside.poll = [&]() -> std::optional<SourceEvent> {
+    if (++polls == 40) generations.SetRests(true);
+    return std::nullopt;
+  };
+  const auto written = [&](const char* unit) {
+    const MutexLock lock(outside.mutex);
+    return outside.units[unit].rows.size();
+  };
+  std::thread exchange([&] {
+    EXPECT_TRUE(Eventually([&] { return polls >= 40 && generations.AllRest(); }));
+    const size_t before = written("a");
+    EXPECT_GT(before, 0U);
+    EXPECT_EQ(written("b"), before);
+    generations.Unload(old);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    EXPECT_EQ(written("a"), before);
+    generations.Activate();
+    generations.SetRests(false);
+  });
+  const RunSummary ended = RunOnce();
+  exchange.join();
+  EXPECT_TRUE(ended.status.ok()) << ended.status.message();
+  EXPECT_EQ(written("a"), written("b"));
+  EXPECT_EQ(not_ready, 0) << "a row was scored by a version that was unloaded";
+}
+
 // Otherwise every version that comes after it stays in memory.
 TEST_F(SwitchesTest, NeitherALaneAtItsEndNorOneWithoutPartitionsHoldsAnOldGeneration) {
   outside.records = {4};

@@ -53,7 +53,7 @@ TEST(ModelDataFiles, AreReadAsPyTorchAndOnnxWriteThem) {
   ASSERT_TRUE(file.ok()) << file.status().message();
   ASSERT_EQ((*file)->data.size(), 1U);
   EXPECT_EQ((*file)->data[0].location, "twice.onnx.data");
-  EXPECT_EQ((*file)->bytes.find("twice.onnx.data"), std::string::npos) << "the runtime sees no file to open";
+  EXPECT_EQ((**(*file)->bytes->Get()).find("twice.onnx.data"), std::string::npos) << "the runtime sees no file to open";
 }
 
 TEST(ModelDataFiles, AreInTheDigest) {

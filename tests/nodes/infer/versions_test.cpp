@@ -290,6 +290,31 @@ TEST(InferSessions, ANodeThatIsBusyUnloadsAfterItsBatch) {
   EXPECT_TRUE(late.expired());
 }
 
+TEST(InferInPlace, OneVersionIsInMemoryAtATimeAndItsFileWhileItIsLoaded) {
+  if (kFreedMemoryStays) GTEST_SKIP() << "with a sanitizer freed memory stays";
+  ManagedCase managed;
+  managed.runner.SetSection("models", "m", ConfigObject({{"registry", "."}, {"start", "1"}, {"swap", "in_place"}}));
+  const ModelVersion one = managed.registry.Pack("1", LargeModel(0)), two = managed.registry.Pack("2", LargeModel(5));
+  ASSERT_TRUE(managed.Bind({{"y", "Y"}})) << managed.runner.FaultText();
+  ASSERT_TRUE(managed.managed().in_place());
+  ASSERT_TRUE(managed.Deploy(1, one).ok());
+  managed.runner.Fill("x", {7, 2011});
+  ASSERT_TRUE(managed.RunFrom(From(1)).ok());
+  const int64_t before = ResidentBytes();
+  uint32_t generation = 1;
+  for (const ModelVersion* version : {&two, &one, &two}) {
+    managed.managed().Unload();
+    EXPECT_LT(ResidentBytes(), before - kLarge / 2);
+    EXPECT_EQ(managed.RunFrom(From(generation)).code(), Code::kInternal) << "it is unloaded";
+    const Status deployed = managed.Deploy(++generation, *version);
+    ASSERT_TRUE(deployed.ok()) << deployed.message();
+    ASSERT_TRUE(managed.RunFrom(From(generation)).ok());
+    EXPECT_LT(ResidentBytes(), before + kLarge / 2);
+    EXPECT_EQ(managed.runner.Values("y"),
+              version == &two ? (std::vector<Cell>{12.0, 16.0}) : (std::vector<Cell>{7.0, 11.0}));
+  }
+}
+
 TEST(InferSessions, TheMemoryOfAModelIsThatOfItsFileAndOneSession) {
   if (kFreedMemoryStays) GTEST_SKIP() << "with a sanitizer freed memory stays";
   RegistryFolder registry;
