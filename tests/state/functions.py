@@ -17,6 +17,7 @@ Readings of sentences 6 to 8 of the specification (5.2):
 import collections
 import dataclasses
 import math
+import sys
 from fractions import Fraction
 from typing import Optional
 
@@ -35,6 +36,7 @@ class Column:
     max: Optional[int] = None        # distinct
 
 
+LEAST_WEIGHT = sys.float_info.min / 1e-12  # for the scale: a smaller weight than float_info.min has fewer digits
 SAMPLE = {"var": 1, "stddev": 1, "var_pop": 0, "stddev_pop": 0}
 
 
@@ -97,7 +99,8 @@ def ewma(entries, half_life):
     if any(is_nan(value) for _, value in weighted):
         return math.nan, None
     whole = math.fsum(w for w, _ in weighted)
-    return math.fsum(w * v for w, v in weighted) / whole, math.fsum(w * abs(v) for w, v in weighted) / whole
+    least = LEAST_WEIGHT * max(abs(v) for _, v in weighted)
+    return math.fsum(w * v for w, v in weighted) / whole, math.fsum(w * abs(v) for w, v in weighted) / whole + least
 
 
 def apply(column, entries):

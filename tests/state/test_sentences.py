@@ -223,9 +223,9 @@ class Summarise(unittest.TestCase):
         self.assertEqual(windows.expected(stream((0, 1)), node, at_end=True)[0][0].timestamp_ms, (HOUR_0 + 10) * 1000 - 1)
 
     def test_12_ticks_count_from_the_last_record(self):
-        events = stream((0, 1), (5, 2)) + [windows.Tick(0, 4 * SECOND), windows.Tick(0, 5 * SECOND)] + stream((9, 4), (6, 8))
+        events = stream((0, 1), (5, 2)) + [windows.Tick(0, 4 * SECOND), windows.Tick(0, 4 * SECOND + 1), windows.Tick(0, 5 * SECOND)] + stream((9, 4), (6, 8))
         found, outcomes = self.run_of(events, windows.Fixed(10 * SECOND))
-        self.assertEqual(found, [("a", 0, 10, 3, (1, 2))])
+        self.assertEqual(found, [("a", 0, 10, 3, (1, 3))])
         self.assertEqual(outcomes, ["pass", "pass", "late", "late"])
 
     def test_partitions_have_watermarks_of_their_own(self):
@@ -278,6 +278,7 @@ class OtherKinds(unittest.TestCase):
         for empty in ([], None):
             self.assertEqual(row_spaces.expand("p", {"basket": empty}, "basket"), ("expanded", []))
         self.assertEqual(row_spaces.expand("p", {"basket": [1, 2]}, "basket", most=1), ("too_long", []))
+        self.assertEqual(len(row_spaces.expand("p", {"basket": [1, 2]}, "basket", most=2).children), 2)
         columns = {"n": Column("count"), "worst": Column("max", "p"), "last": Column("last", "p")}
         ended = [row_spaces.Ended({"p": 3}), row_spaces.Ended(None, "rule"), row_spaces.Ended({"p": 1}), row_spaces.Ended(None)]
         self.assertEqual(row_spaces.collect(ended, columns), ("rule", {}))
