@@ -158,15 +158,14 @@ class Live(UiCase):
         rows = lambda: get(self.address, f"/api/v1/{base}/taps/{tap['id']}?after=0", token=self.token)[1]["rows"]
         self.assertEqual(self.wait_until("the row", 20, rows, run)[0]["key"], "last")
         self.assertEqual(get(self.address, f"/api/v1/{base}/taps/{tap['id']}", method="DELETE", token=self.token)[0], 200)
-        runs = self.api(f"{base}/runs")["runs"]
-        self.assertEqual([each["state"] for each in runs], ["running"])
+        states = lambda: [each["state"] for each in self.api(f"{base}/runs")["runs"]]
+        self.wait_until("the run is in the history", 20, lambda: states() == ["running"], run)  # written beside the run
         run.kill()
         (one,) = self.pipelines()
         self.assertFalse(one["live"])
         self.assertEqual(get(self.address, f"/api/v1/{base}/taps", method="POST", body={}, token=self.token)[0], 409)
         again = self.begin()
-        states = [each["state"] for each in self.api(f"{base}/runs")["runs"]]
-        self.assertEqual(states, ["running", "failed"])
+        self.wait_until("both are in the history", 20, lambda: states() == ["running", "failed"], again)
         self.finish(again)
 
     def test_a_token_for_reading_reveals_nothing(self):
