@@ -4,6 +4,17 @@
 
 namespace anabranch {
 
+// Knuth's: the rounded sum, and in `error` what rounding lost: the two are exactly a + b, unless it overflows. T is a
+// double or a vector of them. `sum` and `error` may be a and b.
+template <typename T>
+inline void TwoSum(const T& a, const T& b, T* sum, T* error) {
+  const T rounded = a + b;
+  const T back = rounded - a;
+  const T lost = (a - (rounded - back)) + (b - back);
+  *sum = rounded;
+  *error = lost;
+}
+
 // A sum of doubles with twice the digits of one. Added in any order it is the same to about 1e-30 of the sum of the
 // absolute values, so sums of lanes and instances may be merged as they come.
 class WideSum {
@@ -12,10 +23,8 @@ class WideSum {
   WideSum(double high, double low) : high_(high), low_(low) {}
 
   void Add(double x) {
-    // Knuth's TwoSum: sum + error is exactly high_ + x.
-    const double sum = high_ + x;
-    const double back = sum - high_;
-    const double error = (high_ - (sum - back)) + (x - back);
+    double sum, error;
+    TwoSum(high_, x, &sum, &error);
     Normalise(sum, low_ + error);
   }
   void AddProduct(double x, double y) {

@@ -14,6 +14,7 @@ BENCHES = (
     "writer_bench",
     "expression_bench",
     "chain_bench",
+    "rolling_bench",
     "infer_bench",
     "ensemble_bench",
 )
