@@ -122,5 +122,39 @@ class Killed(harness.KafkaCase):
         print(f"    {self.records} records, {len(KILLS)} kills; records by version: {used}", flush=True)
 
 
+class KilledInLoad(harness.PipelineCase):
+
+    def run_once(self, fault=None):
+        (self.folder / "in.jsonl").write_text('{"n":1}\n')
+        with open(self.folder / "in.jsonl", "rb") as records:
+            run = self.start("run", self.file, env={"ANABRANCH_FAULT": fault} if fault else {}, stdin=records)
+            run.wait(60)
+        return run
+
+    def test_a_version_that_kills_the_process_in_its_load_is_given_up_after_three_times(self):
+        for version in "12":
+            self.anabranch("model", "pack", packages.make(self.folder / "registry", version), code=0)
+        self.file = harness.write_json(self.folder / "load.json", {
+            "anabranch": 1, "name": "load",
+            "schemas": {"number": {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}},
+            "models": {"sum": {"registry": "registry", "start": "1", "swap": "in_place"}},
+            "sources": {"in": {"file": {"path": "-"}, "schema": "number", "key": "position"}},
+            "nodes": {"score": {"kind": "infer", "inputs": ["in"], "model": "sum", "features": "package",
+                                "outputs": {"y": "Y", "ver": "@version"}},
+                      "out": {"kind": "persist", "inputs": ["score"], "to": {"file": {"path": "-"}}, "envelope": "plain",
+                              "fields": ["n", "ver"]}},
+            "delivery": "at_least_once"})
+        self.assertEqual(json.loads(self.run_once().stdout), {"n": 1, "ver": "1"})
+        self.anabranch("model", "deploy", self.file, "sum@2", code=0)
+        for _ in range(3):
+            self.assertEqual(self.run_once("models.load:2@1=kill").code, -9)
+        run = self.run_once("models.load:2@1=kill")
+        self.assertEqual((run.code, json.loads(run.stdout)), (harness.EXIT_OK, {"n": 1, "ver": "1"}), run)
+        self.assertIn("died 3 times in a row while it was loaded", run.stderr)
+        history = json.loads(self.anabranch("model", "history", self.file, "sum", "--format", "json", code=0).stdout)
+        self.assertEqual([(event["version"], event["state"]) for event in history],
+                         [("1", "replaced"), ("2", "abandoned"), ("1", "serves")])
+
+
 if __name__ == "__main__":
     harness.main()
