@@ -16,8 +16,11 @@ constexpr std::pair<ControlEntry::Kind, const char*> kEntryKinds[] = {
     {ControlEntry::Kind::kAbandoned, "abandoned"}, {ControlEntry::Kind::kServes, "serves"},
     {ControlEntry::Kind::kStep, "step"},           {ControlEntry::Kind::kHold, "hold"},
     {ControlEntry::Kind::kCounts, "counts"},       {ControlEntry::Kind::kRewards, "rewards"}};
-constexpr std::pair<ArmRule, const char*> kArmRules[] = {
-    {ArmRule::kOne, "one"}, {ArmRule::kShadow, "shadow"}, {ArmRule::kCanary, "canary"}, {ArmRule::kBandit, "bandit"}};
+constexpr std::pair<ArmRule, const char*> kArmRules[] = {{ArmRule::kOne, "one"},
+                                                         {ArmRule::kShadow, "shadow"},
+                                                         {ArmRule::kCanary, "canary"},
+                                                         {ArmRule::kBandit, "bandit"},
+                                                         {ArmRule::kEventTime, "event_time"}};
 
 template <typename Table, typename Word>
 const char* WordOf(const Table& table, Word word) {
@@ -45,6 +48,7 @@ EntryJson GenerationJson(const GenerationRecord& record) {
   if (record.share != 0) out["share"] = record.share;
   if (record.salt != 0) out["salt"] = record.salt;
   if (!record.probabilities.empty()) out["probabilities"] = record.probabilities;
+  if (record.rule == ArmRule::kEventTime) out["from_time"] = record.from_time;
   if (record.by_record) out["by_record"] = true;
   if (!record.at.empty()) out["at"] = record.at;
   if (record.step != 0) out["step"] = record.step;
@@ -63,6 +67,10 @@ GenerationRecord GenerationOf(const EntryJson& in) {
   record.share = in.value("share", 0.0);
   record.salt = in.value("salt", uint64_t{0});
   record.probabilities = in.value("probabilities", std::vector<double>());
+  if (record.rule == ArmRule::kEventTime) {
+    if (record.arms.size() != 2) throw std::invalid_argument("an event time stands between two versions");
+    record.from_time = in.at("from_time").get<int64_t>();
+  }
   record.by_record = in.value("by_record", false);
   record.at = in.value("at", std::map<std::string, int64_t>());
   record.step = in.value("step", 0);

@@ -59,7 +59,7 @@ struct ControlEntry {
 // Of the entries with one such key a log need only keep the newest. Empty: it is kept for good.
 std::string ReplacedBy(const ControlEntry& entry);
 
-const char* NameOf(ArmRule rule);  // "one", "shadow", "canary", "bandit"
+const char* NameOf(ArmRule rule);  // "one", "shadow", "canary", "bandit", "event_time"
 // One JSON object per entry, without its number.
 std::string PrintControlEntry(const ControlEntry& entry);
 Result<ControlEntry> ParseControlEntry(std::string_view json);

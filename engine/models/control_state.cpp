@@ -21,6 +21,7 @@ std::string PrintMeaning(const GenerationRecord& record) {
   for (const GenerationRecord::Arm& arm : record.arms) text += '\n' + arm.version + ' ' + arm.digest;
   text += PrintBits(record.share) + '\n' + std::to_string(record.salt) + (record.by_record ? "\nby record" : "");
   for (const double probability : record.probabilities) text += PrintBits(probability);
+  if (record.rule == ArmRule::kEventTime) text += "\nfrom " + std::to_string(record.from_time);
   return text + '\n';
 }
 

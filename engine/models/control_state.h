@@ -41,7 +41,7 @@ class ControlState {
     uint32_t number = 0;
     ControlEntry active;
     const GenerationRecord& record() const { return active.generation; }
-    const GenerationRecord::Arm& serving() const { return record().arms.front(); }
+    const GenerationRecord::Arm& serving() const { return record().serving(); }
   };
   struct Served {
     uint32_t number = 0;        // of the generation

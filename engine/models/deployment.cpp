@@ -25,8 +25,8 @@ constexpr std::chrono::seconds kSwitchWait{15};
 
 bool SameArms(const GenerationRecord& a, const GenerationRecord& b) {
   const auto same = [](const auto& x, const auto& y) { return x.digest == y.digest; };
-  return a.model == b.model && a.rule == b.rule && a.by_record == b.by_record && a.at == b.at &&
-         std::ranges::equal(a.arms, b.arms, same);
+  return a.model == b.model && a.rule == b.rule && a.by_record == b.by_record && a.from_time == b.from_time &&
+         a.at == b.at && std::ranges::equal(a.arms, b.arms, same);
 }
 
 // Whether there is nothing to do: `current` is what is wished for, or a rollout that brings the same version.
@@ -311,6 +311,14 @@ ControlEntry CommandEntry(ControlEntry::Kind kind) {
   entry.at_ms = Clock::Real().WallMs();
   char host[256] = "";
   if (gethostname(host, sizeof host - 1) == 0) entry.host = host;
+  return entry;
+}
+
+ControlEntry StartEntry(GenerationRecord first) {
+  ControlEntry entry = CommandEntry(EntryKind::kActive);
+  entry.action = "start";
+  entry.reason = "the version that the topology file starts with";
+  entry.generation = std::move(first);
   return entry;
 }
 

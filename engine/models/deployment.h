@@ -60,5 +60,7 @@ Status Abandon(ControlLog& log, const ControlState::Deployment& open, const Cont
 
 // The fields of an entry of a command: time, host.
 ControlEntry CommandEntry(ControlEntry::Kind kind);
+// The first generation of a model, as the topology file says it. It counts if the model has none yet.
+ControlEntry StartEntry(GenerationRecord first);
 
 }  // namespace anabranch

@@ -10,6 +10,7 @@
 
 #include "engine/clock.h"
 #include "engine/fault_point.h"
+#include "engine/models/deployment.h"
 #include "engine/models/load_attempts.h"
 
 namespace anabranch {
@@ -144,10 +145,9 @@ Status ModelAgent::StartModels() {
   bool appended = false;
   for (const Model& model : parts_.models) {
     if (Newest(model.name, UINT32_MAX)) continue;
-    ControlEntry entry = NewEntry(EntryKind::kActive);
-    entry.action = "start";
-    entry.reason = "the version that the topology file starts with";
-    ASSIGN_OR_RETURN(entry.generation, FirstOf(model));
+    ASSIGN_OR_RETURN(GenerationRecord first, FirstOf(model));
+    ControlEntry entry = StartEntry(std::move(first));
+    Stamp(&entry);
     RETURN_IF_ERROR(parts_.log->Append(entry).status());
     appended = true;
   }

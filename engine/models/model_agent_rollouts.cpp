@@ -12,8 +12,8 @@ constexpr size_t kMostCountsBytes = 900 * 1024;  // brokers take 1 MB
 constexpr int64_t kMoveRetryNs = 5'000'000'000;
 constexpr int kGiveUpTries = 5;
 
-bool HasTwoArms(const std::optional<ControlState::Generation>& generation) {
-  return generation && generation->record().arms.size() > 1;
+bool Draws(const std::optional<ControlState::Generation>& generation) {
+  return generation && generation->record().draws();
 }
 
 }  // namespace
@@ -66,7 +66,7 @@ std::shared_ptr<const ArmRules> ModelAgent::Rules(std::string_view node, Generat
   const auto [model, managed] = AtNode(node);
   if (model == nullptr || parts_.reads_only) return nullptr;  // what is replayed was counted before
   const auto found = Newest(model->name, generation);
-  if (!HasTwoArms(found) || found->number != generation) return nullptr;
+  if (!Draws(found) || found->number != generation) return nullptr;
   if (found->record().rule == ArmRule::kBandit) return nullptr;  // no row has two answers, and a generation is short
   auto rules = std::make_shared<ArmRules>();
   rules->arms = found->record().arms.size();
@@ -126,7 +126,7 @@ std::vector<RolloutStatus> ModelAgent::Rollouts() const {
 
 CountsByNode ModelAgent::CountsOf(const std::string& model) const {
   const auto newest = Newest(model, UINT32_MAX);
-  return HasTwoArms(newest) ? counts_.SumOf(newest->number).counts : CountsByNode();
+  return Draws(newest) ? counts_.SumOf(newest->number).counts : CountsByNode();
 }
 
 // A step that is young changes fast; one of days would fill the log with what says little.
@@ -176,7 +176,7 @@ void ModelAgent::Move(const RolloutStatus& status, ControlEntry entry) {
 
 bool ModelAgent::HasCandidate(std::string_view node) const {
   const Model* model = AtNode(node).first;
-  return model != nullptr && !parts_.reads_only && HasTwoArms(Newest(model->name, UINT32_MAX));
+  return model != nullptr && !parts_.reads_only && Draws(Newest(model->name, UINT32_MAX));
 }
 
 // Before the first batch. A candidate that the process dies of while it is loaded is given up like one that it dies of
@@ -203,7 +203,7 @@ Result<bool> ModelAgent::GiveUpCandidate(std::string_view node, const std::strin
   for (int i = 0; i < kGiveUpTries; ++i) {
     RETURN_IF_ERROR(ReadOn(0));
     const auto newest = Newest(model, UINT32_MAX);
-    if (!HasTwoArms(newest)) {  // rolled back, by this instance or another one
+    if (!Draws(newest)) {  // rolled back, by this instance or another one
       const Status made = Advance(false);
       return active_.load() >= newest->number ? Result<bool>(true) : Result<bool>(made);
     }

@@ -33,13 +33,14 @@ const VersionTable::Entry* OnlyGeneration(const VersionTable& table, const Recor
   return only != nullptr ? only : &table.At({});
 }
 
-Status RowDivision::Divide(const VersionTable& table, const NodeRun& run) {
+Status RowDivision::Divide(const VersionTable& table, const VersionTable::Entry* only, const NodeRun& run) {
   const RecordBatch& batch = run.batch;
   count_ = 0;
-  const PositionRange* range = &batch.positions.front();
+  without_time_ = 0;
+  const PositionRange* range = batch.positions.empty() ? nullptr : &batch.positions.front();
   for (uint32_t row = 0; row < batch.rows(); ++row) {
     if (run.active[row] == 0) continue;
-    if (range->partition != batch.partition[row]) {
+    if (only == nullptr && range->partition != batch.partition[row]) {
       const auto found = std::ranges::find(batch.positions, batch.partition[row], &PositionRange::partition);
       if (found == batch.positions.end()) {
         return {Code::kInternal,
@@ -48,20 +49,24 @@ Status RowDivision::Divide(const VersionTable& table, const NodeRun& run) {
       range = &*found;
     }
     if (count_ > kMostParts) return {Code::kInternal, "the rows of one batch are of too many generations"};
-    GenerationRows& part = PartOf(table.At(range->scoring.At(batch.offset[row])), batch.rows());
+    const VersionTable::Entry& entry = only != nullptr ? *only : table.At(range->scoring.At(batch.offset[row]));
+    const bool cut = entry.has_cut();
+    if (cut && batch.timestamp_ms[row] < 0) ++without_time_;
+    GenerationRows& part = PartOf(entry, cut ? entry.ArmAt(batch.timestamp_ms[row]) : 0, batch.rows());
     part.active[row] = 1;
     ++part.count;
   }
   return Status::Ok();
 }
 
-GenerationRows& RowDivision::PartOf(const VersionTable::Entry& entry, uint32_t rows) {
+GenerationRows& RowDivision::PartOf(const VersionTable::Entry& entry, size_t arm, uint32_t rows) {
   for (size_t i = 0; i < count_; ++i) {
-    if (parts_[i].entry == &entry) return parts_[i];
+    if (parts_[i].entry == &entry && parts_[i].arm == arm) return parts_[i];
   }
   if (count_ == parts_.size()) parts_.emplace_back();
   GenerationRows& part = parts_[count_++];
   part.entry = &entry;
+  part.arm = arm;
   part.active.assign(rows, 0);
   part.count = 0;
   return part;

@@ -17,25 +17,30 @@ namespace anabranch {
 // The generation of all rows; null when there are several.
 const VersionTable::Entry* OnlyGeneration(const VersionTable& table, const RecordBatch& batch);
 
-// The rows of one generation.
+// The rows of one generation; where it has a cut, of one of its arms.
 struct GenerationRows {
   const VersionTable::Entry* entry = nullptr;
+  size_t arm = 0;  // where it has a cut
   std::vector<uint8_t> active;
   uint32_t count = 0;
 };
 
-// Divides the active rows of a batch by their generations. Rows of a partition usually stand side by side.
+// Divides the active rows of a batch by what scores them. Rows of a partition usually stand side by side.
 class RowDivision {
  public:
-  Status Divide(const VersionTable& table, const NodeRun& run);
+  // `only`: the generation of all rows; null: each partition says it.
+  Status Divide(const VersionTable& table, const VersionTable::Entry* only, const NodeRun& run);
   // Valid until the next call.
   std::span<const GenerationRows> parts() const { return {parts_.data(), count_}; }
+  // Rows that have no time and are of a generation with a cut.
+  uint32_t without_time() const { return without_time_; }
 
  private:
-  GenerationRows& PartOf(const VersionTable::Entry& entry, uint32_t rows);
+  GenerationRows& PartOf(const VersionTable::Entry& entry, size_t arm, uint32_t rows);
 
   std::vector<GenerationRows> parts_;  // the first `count_` of them are in use
   size_t count_ = 0;
+  uint32_t without_time_ = 0;
 };
 
 // Draws for rows. It depends on the record of the generation and on the row's key, or the record's id, alone.

@@ -53,35 +53,53 @@ class ManagedNode : public Node {
     for (const RowStamp& stamp : plan_.stamps) run.batch.columns[stamp.id].Reset(stamp.type(), run.batch.rows());
     stamps_.Begin();
     const Entry* only = OnlyGeneration(shelf_->table(), run.batch);
-    if (only != nullptr && !only->divides()) {
+    if (only == nullptr || only->has_cut()) {
+      RETURN_IF_ERROR(ScoreParts(only, run));
+    } else if (only->divides()) {
+      RETURN_IF_ERROR(ScoreGeneration(*only, 0, run));
+    } else {
       ASSIGN_OR_RETURN(ModelRunner * runner, RunnerOf(*only, 0));
       RETURN_IF_ERROR(runner->Score(run));
       stamps_.NoteAll(*only);
-    } else if (only != nullptr) {
-      RETURN_IF_ERROR(ScoreGeneration(*only, run));
-    } else {
-      RETURN_IF_ERROR(ScoreParts(run));
     }
     stamps_.Write(run);
     return Status::Ok();
   }
 
-  Status ScoreParts(const NodeRun& run) {
-    RETURN_IF_ERROR(division_.Divide(shelf_->table(), run));
-    for (const GenerationRows& part : division_.parts()) RETURN_IF_ERROR(ScoreGeneration(*part.entry, Of(part, run)));
+  // `only`: the generation of all rows; null: there are several.
+  Status ScoreParts(const Entry* only, const NodeRun& run) {
+    RETURN_IF_ERROR(division_.Divide(shelf_->table(), only, run));
+    for (const GenerationRows& part : division_.parts()) {
+      RETURN_IF_ERROR(ScoreGeneration(*part.entry, part.arm, Of(part, run)));
+    }
+    if (division_.without_time() != 0) TellWithoutTime(run);
     std::ranges::sort(run.rows().errors, {}, &RowError::row);
     return Status::Ok();
+  }
+
+  // The sum is for `status`, the line for the operator's log: once per generation.
+  void TellWithoutTime(const NodeRun& run) {
+    const uint32_t rows = division_.without_time();
+    run.rows().tally.assign(1, rows);
+    const GenerationRows& part = *std::ranges::find_if(
+        division_.parts(), [](const GenerationRows& each) { return each.entry->has_cut() && each.arm == 1; });
+    if (told_ == part.entry->from) return;
+    told_ = part.entry->from;
+    run.rows().notice = (rows == 1 ? "1 record of a batch has" : std::to_string(rows) + " records of a batch have") +
+                        " no time; " + part.entry->arms[1]->loader.plan().label +
+                        " scores such records, as if they were of its event time. \"status\" counts them";
   }
 
   static NodeRun Of(const GenerationRows& part, const NodeRun& run) {
     return {run.batch, run.stage, part.active, part.count, run.deadline_ns, run.due_ns};
   }
 
-  Status ScoreGeneration(const Entry& entry, const NodeRun& run) {
-    ASSIGN_OR_RETURN(ModelRunner * serving, RunnerOf(entry, 0));
+  // `arm`: that scores them all; of a generation that divides them: 0.
+  Status ScoreGeneration(const Entry& entry, size_t arm, const NodeRun& run) {
+    ASSIGN_OR_RETURN(ModelRunner * serving, RunnerOf(entry, arm));
     if (!entry.divides()) {
       RETURN_IF_ERROR(serving->Score(run));
-      return stamps_.NoteRows(entry, run, nullptr);
+      return stamps_.NoteRows(entry, run, nullptr, arm);
     }
     runners_.assign(1, serving);
     while (runners_.size() < entry.arms.size()) {
@@ -95,7 +113,7 @@ class ManagedNode : public Node {
   Status ScoreUnseen(const NodeRun& run) {
     const Entry* only = OnlyGeneration(shelf_->table(), run.batch);
     if (only != nullptr) return ScoreShadow(*only, run, true);
-    RETURN_IF_ERROR(division_.Divide(shelf_->table(), run));
+    RETURN_IF_ERROR(division_.Divide(shelf_->table(), nullptr, run));
     for (const GenerationRows& part : division_.parts()) {
       RETURN_IF_ERROR(ScoreShadow(*part.entry, Of(part, run), false));
     }
@@ -132,6 +150,7 @@ class ManagedNode : public Node {
   VersionStamps stamps_;
   RowDivision division_;
   std::vector<ModelRunner*> runners_;
+  GenerationId told_{0};  // the generation of which the operator's log has heard that records have no time
 };
 
 class ManagedProgram : public NodeProgram {
@@ -159,6 +178,7 @@ class ManagedProgram : public NodeProgram {
     const std::optional<CallShape> shape = versions_.newest()->loader.shape();
     return shape ? shape->EstimateNs(rows) : 0;
   }
+  std::vector<std::string> Tallies() const override { return {"no_time"}; }
   bool deterministic() const override { return !plan_->nondeterministic; }
 
  private:

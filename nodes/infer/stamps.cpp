@@ -11,10 +11,11 @@ constexpr size_t kMostLabels = 250;  // StageRows::version is a byte
 
 }  // namespace
 
-Status VersionStamps::NoteRows(const VersionTable::Entry& entry, const NodeRun& rows, const ArmScores* scores) {
+Status VersionStamps::NoteRows(const VersionTable::Entry& entry, const NodeRun& rows, const ArmScores* scores,
+                               size_t arm) {
   const size_t first = labels_.size(), arms = scores == nullptr ? 1 : entry.arms.size();
   if (first + arms > kMostLabels) return {Code::kInternal, "the rows of one batch are of too many versions"};
-  for (size_t arm = 0; arm < arms; ++arm) labels_.push_back({&entry, arm});
+  for (size_t i = 0; i < arms; ++i) labels_.push_back({&entry, scores == nullptr ? arm : i});
   if (first == 0) {
     answered_.assign(rows.batch.rows(), 0);
     drawn_.assign(rows.batch.rows(), 0);
@@ -37,7 +38,7 @@ void VersionStamps::Write(const NodeRun& run) const {
 
 // Not where all rows are of the version that the file names.
 void VersionStamps::WriteVersions(const NodeRun& run) const {
-  if (labels_.empty() || (labels_.size() == 1 && labels_[0].entry->arms[0] == start_)) return;
+  if (labels_.empty() || (labels_.size() == 1 && labels_[0].entry->arms[labels_[0].arm] == start_)) return;
   StageRows& rows = run.rows();
   if (labels_.size() == 1) {
     rows.version.assign(run.batch.rows(), 0);

@@ -17,8 +17,9 @@ class VersionStamps {
   void Begin() { labels_.clear(); }
   // All rows were scored by the first arm.
   void NoteAll(const VersionTable::Entry& entry) { labels_.push_back({&entry, 0}); }
-  // The active rows were. `scores`: by which arm; null: by the first one. kInternal: too many versions in one batch.
-  Status NoteRows(const VersionTable::Entry& entry, const NodeRun& rows, const ArmScores* scores);
+  // The active rows were, by the arms that `scores` says; without it, all of them by `arm`. kInternal: too many
+  // versions in one batch.
+  Status NoteRows(const VersionTable::Entry& entry, const NodeRun& rows, const ArmScores* scores, size_t arm = 0);
   // Fills StageRows::version, and the columns of the rows that have a result.
   void Write(const NodeRun& run) const;
 

@@ -32,6 +32,10 @@ struct VersionTable {
     ArmRule rule() const { return record.rule; }
     // Several arms may answer a row.
     bool divides() const { return rule() == ArmRule::kCanary || rule() == ArmRule::kBandit; }
+    // The record's own time says which arm scores it. No other one does.
+    bool has_cut() const { return rule() == ArmRule::kEventTime; }
+    // The arm that scores a record of this time, in milliseconds since 1970; -1: it has none.
+    size_t ArmAt(int64_t time_ms) const { return time_ms >= 0 && time_ms < (record.from_time + 999) / 1000 ? 0 : 1; }
   };
   std::vector<Entry> entries;  // ascending; the first one is from 0 on
 

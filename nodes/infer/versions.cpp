@@ -33,8 +33,9 @@ Versions::Versions(std::shared_ptr<const InferPlan> start, const BindContext& co
 
 std::shared_ptr<BoundVersion> Versions::newest() const {
   const MutexLock lock(mutex_);
-  const std::vector<std::shared_ptr<BoundVersion>>& last = table_->entries.back().arms;
-  return last.empty() ? start_ : last.front();
+  const VersionTable::Entry& last = table_->entries.back();
+  if (last.arms.empty()) return start_;
+  return last.has_cut() ? last.arms.back() : last.arms.front();
 }
 
 // ------------------------------------------------------------------ preparing
@@ -183,7 +184,8 @@ void Versions::Unload() {
 // All of them, or none: without one of its arms a generation cannot be scored as its record says.
 std::vector<std::shared_ptr<BoundVersion>> Versions::FindArms(const GenerationRecord& record) const {
   std::vector<std::shared_ptr<BoundVersion>> arms;
-  const bool pair = record.rule == ArmRule::kShadow || record.rule == ArmRule::kCanary;
+  const bool pair =
+      record.rule == ArmRule::kShadow || record.rule == ArmRule::kCanary || record.rule == ArmRule::kEventTime;
   if (pair && record.arms.size() != 2) return {};
   if (record.rule == ArmRule::kBandit && record.probabilities.size() != record.arms.size()) return {};
   for (const GenerationRecord::Arm& arm : record.arms) {

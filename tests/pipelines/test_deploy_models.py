@@ -221,6 +221,25 @@ class OverRestarts(Deployments):
             refused = self.anabranch("model", "deploy", self.topology, "sum@8", "--at", wrong, code=2)
             self.assertIn("--at", refused.stderr)
 
+    def test_lines_of_a_file_have_the_version_of_the_time_in_their_envelope(self):
+        self.write("in.jsonl")
+        value = json.loads(self.topology.read_text())
+        value["sources"]["in"]["envelope"] = "record"
+        harness.write_json(self.topology, value)
+        times, wanted = [1000, 3000, None, 1999, 2000, None, 500], ["7", "8", "8", "7", "8", "8", "7"]
+        lines = [{"value": {"n": n}} | ({} if time is None else {"timestamp": time}) for n, time in enumerate(times)]
+        (self.folder / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        self.assertEqual(self.model("deploy", "sum@8", "--at", "event-time:2000")["result"], "active")
+        told = self.anabranch("run", self.topology, "--once", code=0).stderr
+        self.assertIn("1 record of a batch has no time; sum@8 scores such records", told)
+        self.assertEqual([row[3] for row in self.rows()], wanted)
+        status = json.loads(self.anabranch("status", self.topology, "--format", "json", code=0).stdout)
+        self.assertEqual(status["nodes"]["score"]["no_time"], 2)
+        self.assertIn("score: 2", self.anabranch("status", self.topology, code=0).stdout)
+        for wrong in ("tomorrow", "2026-03-01T12:00:00"):
+            refused = self.anabranch("model", "deploy", self.topology, "sum@9", "--at", f"event-time:{wrong}", code=2)
+            self.assertIn("event-time:2026-01-31T12:00:00Z", refused.stderr)
+
     def test_a_log_that_was_lost_is_missed_and_another_one_does_not_stand_in_for_it(self):
         def once(*more, code=0):
             return self.anabranch("run", self.topology, "--once", *more, code=code)

@@ -39,8 +39,10 @@ void AddDeploy(CLI::App& model, ModelChangeArgs* args, const ModelAct& act) {
   deploy
       ->add_option(
           "--at", args->at,
-          "where each partition begins to be scored by it: next, or offsets:TOPIC/PARTITION=OFFSET,…; partitions "
-          "that are not named begin at their next batch")
+          "what is scored by it: next, all records from the next batch of each partition on; "
+          "offsets:TOPIC/PARTITION=OFFSET,…, those from these offsets on, and partitions that are not named as with "
+          "next; event-time:TIME, those whose own time is TIME or later (RFC 3339 with its zone, or milliseconds since "
+          "1970), and earlier ones by the version before")
       ->type_name("WHERE")
       ->capture_default_str();
   deploy->add_flag("--now", args->now, "all records at once, though the model has a `rollout`");

@@ -17,6 +17,7 @@
 #include "topologies/operate/failure_view.h"
 #include "topologies/operate/model_session.h"
 #include "topologies/operate/rescore.h"
+#include "topologies/operate/rollout_view.h"
 
 namespace anabranch {
 namespace {
@@ -179,8 +180,10 @@ int64_t Rescore::Left() const {
 std::string Rescore::Text() const {
   const GenerationRecord& with = pin_.records.at(args_.model);
   std::string text = "generation " + std::to_string(args_.generation) + " of model " + args_.model + ", version " +
-                     Printable(event_.version) + ", is scored again by version " +
-                     Printable(with.arms.front().version) + "; rows of \"" + to_.node + "\" go to " + Target() + "\n";
+                     Printable(event_.version) + ", is scored again" +
+                     (with.rule == ArmRule::kEventTime ? ": " + ScoringText(with)
+                                                       : " by version " + Printable(with.serving().version)) +
+                     "; rows of \"" + to_.node + "\" go to " + Target() + "\n";
   for (const RescoreRange& range : ranges_) {
     const std::string unit = range.counts ? "position" : "byte";
     text += "  " + range.partition.topic + "/" + std::to_string(range.partition.partition) + " from " +
@@ -212,7 +215,7 @@ std::string Rescore::Json() const {
   const GenerationRecord& with = pin_.records.at(args_.model);
   JsonObject json;
   json.AddText("model", args_.model).AddNumber("generation", args_.generation).AddText("version", event_.version);
-  json.AddText("with_version", with.arms.front().version).AddNumber("with_generation", pin_.numbers.at(args_.model));
+  json.AddText("with_version", with.serving().version).AddNumber("with_generation", pin_.numbers.at(args_.model));
   json.AddText("node", to_.node);
   json.AddText("target", Target());
   json.AddJson("ranges", JsonList(ranges)).AddFlag("dry_run", args_.dry_run);

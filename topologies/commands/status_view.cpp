@@ -100,6 +100,17 @@ std::string MissingText(const StatusFacts& facts) {
   return text.empty() ? text : "\nmembers of ensembles that were missing:\n" + text;
 }
 
+constexpr const char* kNoTime = "no_time";  // a tally of infer
+
+std::string NoTimeText(const StatusFacts& facts) {
+  std::string text;
+  for (const std::string& node : facts.nodes) {
+    const int64_t count = CounterOf(facts, node, kNoTime);
+    if (count != 0) text += "  " + node + ": " + std::to_string(count) + "\n";
+  }
+  return text.empty() ? text : "\nrecords without a time, scored by the version of the event time:\n" + text;
+}
+
 std::string MissingJson(const MissingCounts& missing) {
   JsonObject members;
   for (const auto& [member, causes] : missing) {
@@ -142,7 +153,7 @@ std::string StatusText(const StatusFacts& facts, const NextCommands& next) {
   } else if (state == "stopped") {
     text += "Go on with:\n  " + next.run + "\n";
   }
-  text += "\n" + TableText(facts) + MissingText(facts);
+  text += "\n" + TableText(facts) + MissingText(facts) + NoTimeText(facts);
   text += facts.models;
   for (const auto& [source, lag] : facts.outside.lag) {
     if (!lag.known() && lag.problem.empty()) continue;
@@ -174,6 +185,7 @@ std::string StatusJson(const StatusFacts& facts, const NextCommands& next) {
     if (const MissingCounts missing = MissingOf(facts, node); !missing.empty()) {
       counters.AddJson("missing", MissingJson(missing));
     }
+    if (const int64_t count = CounterOf(facts, node, kNoTime); count != 0) counters.AddNumber(kNoTime, count);
     nodes.AddJson(node, counters.text());
   }
   for (const auto& [source, partitions] : facts.positions) {

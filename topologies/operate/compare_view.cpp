@@ -281,7 +281,7 @@ Result<ModelComparison> ComparisonIn(const ControlState& state, const std::strin
   const ControlState::Generation* found = nullptr;
   std::string known;
   for (const ControlState::Generation& each : state.generations()) {
-    if (each.record().model != model || each.record().arms.size() < 2) continue;
+    if (each.record().model != model || !each.record().draws()) continue;
     known += (known.empty() ? "" : ", ") + std::to_string(each.number);
     if (generation == 0 || each.number == generation) found = &each;
   }

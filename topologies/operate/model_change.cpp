@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,10 +16,10 @@
 #include "engine/models/model_store.h"
 #include "engine/printable.h"
 #include "engine/run/ledger.h"
-#include "engine/text/json_object.h"
 #include "topologies/operate/model_events.h"
 #include "topologies/operate/model_session.h"
 #include "topologies/operate/rollout_view.h"
+#include "topologies/operate/switch_place.h"
 
 namespace anabranch {
 namespace {
@@ -54,8 +53,10 @@ class ModelChange {
   void Take(const Result<DeploymentEnd>& end, const GenerationRecord& record);
   bool RefusesBeside(const ControlState::Generation& current, const VersionArm& arm);
   bool RefusesTaken(const VersionArm& arm);
-  Status ReadPlaces();
+  Status ReadPlace();
   bool IsInPlace() const;
+  bool RefusesTime(const VersionArm& arm);
+  Status StartModel();
   std::optional<std::map<std::string, std::string>> Gate(const RegistryEntry& entry);
   std::optional<std::map<std::string, std::string>> PutThroughGates(const VersionArm& arm);
   GenerationRecord Wanted(const ControlState::Generation* current, const VersionArm& arm) const;
@@ -73,7 +74,7 @@ class ModelChange {
   const ModelChangePlace& place_;
   ModelChangeResult result_;
   const PlanModel* model_ = nullptr;
-  std::map<std::string, int64_t> at_;  // GenerationRecord::at
+  SwitchPlace at_;
   std::unique_ptr<ControlLog> log_;
   ControlState state_;
 };
@@ -134,6 +135,9 @@ void ModelChange::Take(const Result<DeploymentEnd>& end, const GenerationRecord&
   if (end->instances.empty()) result_.remarks.push_back("no instance runs: it scores from the next start on");
   for (const auto& [partition, offset] : record.at) {
     result_.remarks.push_back("partition " + Printable(partition) + ": from offset " + std::to_string(offset) + " on");
+  }
+  if (record.rule == ArmRule::kEventTime && record.from_time / 1000 <= Clock::Real().WallMs()) {
+    result_.remarks.push_back("that time is over: records of it that were scored already keep their version");
   }
   for (const std::string& partition : end->waiting) {
     result_.remarks.push_back("partition " + Printable(partition) +
@@ -278,50 +282,40 @@ bool ModelChange::IsInPlace() const {
 }
 
 // ModelChangeWish::at.
-Status ModelChange::ReadPlaces() {
-  constexpr std::string_view kOffsets = "offsets:";
-  std::string_view rest = wish_.at;
-  if (rest == "next") return Status::Ok();
-  const auto wrong = [&](const std::string& why) {
-    return Status(Code::kInvalid, "--at \"" + wish_.at + "\": " + why +
-                                      "; write next, or offsets:TOPIC/PARTITION=OFFSET with a comma between two");
-  };
-  if (!rest.starts_with(kOffsets)) return wrong("it is neither");
+Status ModelChange::ReadPlace() {
+  ASSIGN_OR_RETURN(at_, ParseSwitchPlace(wish_.at));
+  if (at_.offsets.empty() && !at_.from_time) return Status::Ok();
+  const std::string of_model =
+      std::string("--at ") + (at_.from_time ? "event-time" : "offsets") + ": model \"" + model_->name + "\"";
+  if (model_->rollout != nullptr && !wish_.now) {
+    return {Code::kInvalid, of_model +
+                                " has a \"rollout\", whose steps begin at the next batch; add --now to have the "
+                                "version score all records from there on, without the rollout"};
+  }
+  if (IsInPlace()) {
+    return {Code::kInvalid, of_model +
+                                " has its versions swapped in place, and both would be needed; deploy at the next "
+                                "batch, without --at"};
+  }
+  if (at_.from_time) {
+    const ControlState::Generation* current = state_.Newest(model_->name);
+    const bool draws = current == nullptr ? model_->bandit != nullptr : current->record().rule == ArmRule::kBandit;
+    if (!draws) return Status::Ok();
+    return {Code::kInvalid, of_model +
+                                " has a bandit, so there is no one version for the records before that time; deploy "
+                                "one at the next batch first, without --at"};
+  }
   if (place_.plan.managed.size() > 1) {
     return {Code::kInvalid,
             "--at offsets: the topology has several models with versions, and a change of one would wait "
             "for the offsets of another; deploy at the next batch"};
   }
-  if (IsInPlace()) {
-    return {Code::kInvalid,
-            "--at offsets: the versions of model \"" + model_->name +
-                "\" are swapped in place, and up to an offset both would be needed; deploy at the next batch"};
-  }
-  if (model_->rollout != nullptr && !wish_.now) {
-    return {Code::kInvalid,
-            "--at offsets: model \"" + model_->name +
-                "\" has a \"rollout\", whose steps begin at the next batch; add --now to have the version score all "
-                "records from there on, without the rollout"};
-  }
-  rest.remove_prefix(kOffsets.size());
-  for (size_t comma = 0; comma != std::string_view::npos;) {
-    comma = rest.find(',');
-    const std::string_view item = rest.substr(0, comma);
-    if (comma != std::string_view::npos) rest.remove_prefix(comma + 1);
-    const size_t equals = item.rfind('=');
-    const std::string partition(item.substr(0, equals == std::string_view::npos ? 0 : equals));
-    const std::string_view digits = item.substr(partition.empty() ? item.size() : equals + 1);
-    int64_t offset = -1;
-    const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), offset);
-    if (read.ec != std::errc() || read.ptr != digits.data() + digits.size() || offset < 0) {
-      return wrong("\"" + std::string(item) + "\" is no partition with an offset");
-    }
-    if (!state_.served().empty() && !state_.served().contains(partition)) {
-      std::vector<std::string> known;
-      for (const auto& [each, served] : state_.served()) known.push_back(each);
-      return wrong("there is no partition \"" + partition + "\"; " + Suggest(partition, known));
-    }
-    at_[partition] = offset;
+  for (const auto& [partition, offset] : at_.offsets) {
+    if (state_.served().empty() || state_.served().contains(partition)) continue;
+    std::vector<std::string> known;
+    for (const auto& [each, served] : state_.served()) known.push_back(each);
+    return {Code::kInvalid, "--at \"" + wish_.at + "\": there is no partition \"" + Printable(partition) + "\"; " +
+                                Suggest(partition, known)};
   }
   return Status::Ok();
 }
@@ -398,8 +392,38 @@ GenerationRecord ModelChange::Wanted(const ControlState::Generation* current, co
   GenerationRecord record;
   record.model = model_->name;
   record.arms = {arm};
-  record.at = at_;
+  record.at = at_.offsets;
+  if (!at_.from_time) return record;
+  if (!beside) return current->record();
+  record.rule = ArmRule::kEventTime;
+  record.from_time = *at_.from_time;
+  record.arms.insert(record.arms.begin(), current->serving());
   return record;
+}
+
+// At an event time a version takes the place of another one, and there it stays.
+bool ModelChange::RefusesTime(const VersionArm& arm) {
+  const ControlState::Generation* current = state_.Newest(model_->name);
+  if (!at_.from_time || current->serving().digest != arm.digest) return false;
+  const GenerationRecord& record = current->record();
+  if (record.rule == ArmRule::kEventTime && record.from_time == *at_.from_time) return false;
+  Refuse({"event_time: " + ScoringText(record) + " already, generation " + std::to_string(current->number) +
+          (record.rule == ArmRule::kEventTime
+               ? "; to have it begin at another time, roll back first. Without --at it scores all records"
+               : "; only another version can begin at an event time")});
+  return true;
+}
+
+// What scores before an event time, where nothing ran yet: the version of the file, as with the first run.
+Status ModelChange::StartModel() {
+  if (!at_.from_time || state_.Newest(model_->name) != nullptr) return Status::Ok();
+  GenerationRecord first;
+  first.model = model_->name;
+  ASSIGN_OR_RETURN(VersionArm start, FindVersion(*model_, model_->start));
+  first.arms = {std::move(start)};
+  RETURN_IF_ERROR(log_->Append(StartEntry(std::move(first))).status());
+  ASSIGN_OR_RETURN(state_, ReadControlState(*log_));
+  return Status::Ok();
 }
 
 void ModelChange::DeployVersion() {
@@ -408,13 +432,15 @@ void ModelChange::DeployVersion() {
     return Fail(
         {Code::kInvalid, "no deployment of model \"" + model_->name + "\" is open: there is nothing to go on with"});
   }
-  if (Status places = ReadPlaces(); !places.ok()) return Fail(std::move(places), Ended::kWrong);
+  if (Status place = ReadPlace(); !place.ok()) return Fail(std::move(place), Ended::kWrong);
   const auto arm = FindVersion(*model_, wish_.version);
   if (!arm.ok()) return Fail(arm.status());
   result_.digest = arm->digest;
+  if (Status started = StartModel(); !started.ok()) return Fail(std::move(started));
   if (RefusesTaken(*arm)) return;
   const ControlState::Generation* current = state_.Newest(model_->name);
   if (current != nullptr && RefusesBeside(*current, *arm)) return;
+  if (RefusesTime(*arm)) return;
   const bool scores = open == nullptr && current != nullptr && current->serving().digest == arm->digest;
   const bool goes_on = open != nullptr && open->prepare.generation.newest().digest == arm->digest;
   std::map<std::string, std::string> gates;
@@ -553,42 +579,6 @@ void ModelChange::RollBack() {
 }
 
 }  // namespace
-
-const char* NameOf(ModelChangeWish::Action action) {
-  switch (action) {
-    case Ordered::kDeploy: return "deploy";
-    case Ordered::kPromote: return "promote";
-    case Ordered::kHold: return "hold";
-    case Ordered::kRollBack: return "rollback";
-  }
-  return "";
-}
-
-const char* NameOf(ModelChangeResult::Kind kind) {
-  switch (kind) {
-    case Ended::kActive: return "active";
-    case Ended::kAlready: return "already";
-    case Ended::kHeld: return "held";
-    case Ended::kRefused: return "refused";
-    case Ended::kWrong:
-    case Ended::kFailed: return "failed";
-  }
-  return "";
-}
-
-std::string ModelChangeJson(const ModelChangeResult& result) {
-  JsonObject json;
-  json.AddText("result", NameOf(result.kind));
-  if (result.kind == Ended::kFailed || result.kind == Ended::kWrong) {
-    return json.AddText("message", result.status.message()).text();
-  }
-  json.AddText("model", result.model).AddText("version", result.version);
-  if (result.kind == Ended::kRefused) return json.AddJson("reasons", JsonStrings(result.reasons)).text();
-  json.AddText("digest", result.digest).AddNumber("generation", result.generation);
-  if (result.step > 0) json.AddNumber("step", result.step).AddNumber("steps", result.steps);
-  json.AddJson("instances", JsonStrings(result.instances)).AddJson("waiting", JsonStrings(result.waiting));
-  return json.AddText("text", result.text).text();
-}
 
 ModelChangeResult ChangeModel(const ModelChangeWish& wish, const ModelChangePlace& place) {
   return ModelChange(wish, place).Run();

@@ -23,7 +23,7 @@ struct ModelChangeWish {
   bool now = false;          // kDeploy: all rows at once, without the rollout of the topology
   bool resume = false;       // kDeploy: only go on with what was begun
   bool to_end = false;       // kPromote: to the last step, not to the next one
-  std::string at = "next";   // kDeploy: "next" or "offsets:TOPIC/PARTITION=OFFSET,…"
+  std::string at = "next";   // kDeploy: ParseSwitchPlace()
   uint32_t seen = 0;  // not kDeploy: the newest generation that the person knew of; with another one nothing is done
                       // and the result is kFailed, kRetry. 0: whatever it is
   std::string by = {}, reason = {}, approved_by = {};

@@ -38,6 +38,7 @@ std::string StepSentence(const RolloutSpec& spec, const RolloutSpec::Step& step)
     case ArmRule::kCanary:
     case ArmRule::kBandit:
       return "it answers " + PercentText(step.share) + (spec.by_record ? " of the records" : " of the keys");
+    case ArmRule::kEventTime:  // of no step
     case ArmRule::kOne: break;
   }
   return "it answers every row";
@@ -282,7 +283,7 @@ HttpResponse ModelDesk::Compare(const ApiRequest& request) const {
   bool is_newest = false;
   const bool runs = context_.live.LookAtModels([&](const ControlState& state) {
     const ControlState::Generation* const newest = state.Newest(subject.now.model);
-    is_newest = newest != nullptr && newest->record().arms.size() > 1 && (asked == 0 || asked == newest->number);
+    is_newest = newest != nullptr && newest->record().draws() && (asked == 0 || asked == newest->number);
     comparison = is_newest ? ModelComparison{subject.now.model, newest->number, newest->record(), {}, {}}
                            : ComparisonIn(state, subject.now.model, asked);
   });

@@ -7,6 +7,7 @@
 #include "engine/printable.h"
 #include "engine/text/instant.h"
 #include "engine/text/json_object.h"
+#include "engine/text/timestamp.h"
 #include "topologies/operate/bandit_view.h"
 #include "topologies/operate/rollout_view.h"
 
@@ -29,6 +30,7 @@ ModelEvent EventOf(const ControlEntry& entry) {
     event.scoring = ScoringText(record);
   }
   event.rule = record.rule;
+  event.from_time = record.from_time;
   event.share = record.share;
   event.step = record.step;
   event.guards = entry.guards;
@@ -245,7 +247,12 @@ std::string ModelEventsJson(const std::vector<ModelEvent>& events) {
       json.AddNumber("generation", event.generation);
     }
     if (!event.serving.empty()) json.AddText("serving", event.serving);
-    json.AddText("rule", NameOf(event.rule)).AddReal("share", event.rule == ArmRule::kOne ? 1 : event.share);
+    json.AddText("rule", NameOf(event.rule));
+    if (event.rule == ArmRule::kEventTime) {
+      json.AddText("from_time", FormatTimestamp(event.from_time));
+    } else {
+      json.AddReal("share", event.rule == ArmRule::kOne ? 1 : event.share);
+    }
     if (event.step > 0) json.AddNumber("step", event.step);
     if (!event.guards.empty()) json.AddJson("guards", TextsJson(event.guards));
     json.AddText("state", event.state).AddText("action", event.action).AddText("at", FormatInstant(event.at_ms));
@@ -266,6 +273,7 @@ std::string ModelsNowText(const ControlState& state, const Plan& plan) {
     if (now == events.end()) continue;
     text += "\nmodel " + model + ": version " + Printable(state.Newest(model)->serving().version) + ", generation " +
             std::to_string(now->generation) + " since " + FormatInstant(now->at_ms) + "\n";
+    if (now->rule == ArmRule::kEventTime) text += "  " + now->scoring + "\n";
     const RolloutOfFile rollout = RolloutOfPlan(state, plan, model);
     if (rollout.status) text += "  rollout: " + rollout.status->text + "\n";
     if (const auto bandit = BanditOf(state, model)) text += "  bandit: " + BanditSentence(*bandit) + "\n";
@@ -291,6 +299,9 @@ std::string ModelsNowJson(const ControlState& state, const Plan& plan) {
     JsonObject one;
     one.AddText("version", serving.version).AddText("digest", serving.digest).AddNumber("generation", now->generation);
     one.AddText("since", FormatInstant(now->at_ms)).AddJson("from", PositionsJson(now->from));
+    if (now->rule == ArmRule::kEventTime) {
+      one.AddText("from_time", FormatTimestamp(now->from_time)).AddText("before", now->serving);
+    }
     const RolloutOfFile rollout = RolloutOfPlan(state, plan, model);
     if (rollout.status) one.AddJson("rollout", RolloutJson(*rollout.status, *rollout.spec));
     if (const auto bandit = BanditOf(state, model)) one.AddJson("bandit", BanditJson(*bandit));

@@ -17,6 +17,7 @@ struct ModelEvent {
   std::string model, version, digest;  // the version that it brings: of two, the candidate
   std::string serving;                 // the version that served before, where both score; else empty
   ArmRule rule = ArmRule::kOne;
+  int64_t from_time = 0;                      // kEventTime: GenerationRecord::from_time
   double share = 0;                           // of the records, or keys, that the candidate gets
   int step = 0;                               // of a rollout, from 1; 0: it is none
   std::string scoring;                        // what scores, as a sentence; empty where one version scores all

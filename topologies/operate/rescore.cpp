@@ -120,7 +120,8 @@ Result<ModelEvent> GenerationToRescore(const ControlState& state, const std::str
     return Status(Code::kStage, label + " still scores: deploy or roll back first, then score its records again");
   }
   const bool one_version = found->rule == ArmRule::kOne;
-  if (one_version && serving != nullptr && serving->serving().digest == found->digest) {
+  const bool has_cut = serving != nullptr && serving->record().rule == ArmRule::kEventTime;  // an older one scores, too
+  if (one_version && !has_cut && serving != nullptr && serving->serving().digest == found->digest) {
     return Status(Code::kStage, label + " scored with version " + Printable(found->version) +
                                     ", and this version serves now: the results would be the same");
   }

@@ -9,6 +9,7 @@
 #include "engine/printable.h"
 #include "engine/text/instant.h"
 #include "engine/text/json_object.h"
+#include "engine/text/timestamp.h"
 
 namespace anabranch {
 namespace {
@@ -44,17 +45,20 @@ std::string PercentText(double share) {
 }
 
 std::string ScoringText(const GenerationRecord& record) {
-  const std::string serving = Printable(record.arms.front().version);
+  const std::string first = Printable(record.arms.front().version);
   const std::string candidate = Printable(record.newest().version);
   const char* const units = record.by_record ? "records" : "keys";
   switch (record.rule) {
-    case ArmRule::kOne: return "version " + serving + " scores all records";
+    case ArmRule::kOne: return "version " + first + " scores all records";
     case ArmRule::kShadow:
-      return "version " + serving + " answers, version " + candidate + " scores " + PercentText(record.share) +
+      return "version " + first + " answers, version " + candidate + " scores " + PercentText(record.share) +
              " of the records unseen";
     case ArmRule::kCanary:
       return "version " + candidate + " answers " + PercentText(record.share) + " of the " + units + ", version " +
-             serving + " the others";
+             first + " the others";
+    case ArmRule::kEventTime:
+      return "version " + candidate + " scores the records from event time " + FormatTimestamp(record.from_time) +
+             " on, version " + first + " those before";
     case ArmRule::kBandit: break;
   }
   std::string text;

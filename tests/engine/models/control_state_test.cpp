@@ -189,6 +189,24 @@ TEST(ControlState, TwoLogsHaveTheSameCheckIfTheNumberMeansTheSame) {
   EXPECT_TRUE(changed([](GenerationRecord* record) { record->by_record = true; }));
 }
 
+TEST(ControlState, AnEventTimeIsPartOfWhatANumberMeansAndTheNewVersionServes) {
+  ControlEntry entry = Started(3, "7");
+  entry.generation.rule = ArmRule::kEventTime;
+  entry.generation.arms.push_back({"8", "digest of 8"});
+  entry.generation.from_time = 1'700'000'000'000'001;
+  const ControlState state = StateOf({entry});
+  EXPECT_EQ(state.Newest("gbt")->serving().version, "8");
+  EXPECT_FALSE(state.Newest("gbt")->record().draws());
+  const auto again = ParseControlEntry(PrintControlEntry(entry));
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  EXPECT_EQ(again->generation.rule, ArmRule::kEventTime);
+  EXPECT_EQ(again->generation.from_time, 1'700'000'000'000'001);
+  entry.generation.from_time += 1;
+  EXPECT_NE(StateOf({entry}).Check(3), state.Check(3));
+  entry.generation.arms.pop_back();
+  EXPECT_FALSE(ParseControlEntry(PrintControlEntry(entry)).ok()) << "it has no version before the time";
+}
+
 TEST(ControlState, ANumberThatIsNoGenerationHasNoCheck) {
   const ControlState state = StateOf({Started(1, "7"), Entry(2, Kind::kServes, "")});
   EXPECT_EQ(state.Check(0), 0U);

@@ -10,8 +10,10 @@
 #include "engine/models/deployment.h"
 #include "engine/models/package.h"
 #include "engine/models/scratch_folder.h"
+#include "topologies/operate/compare_view.h"
 #include "topologies/operate/model_events.h"
 #include "topologies/operate/model_session.h"
+#include "topologies/operate/switch_place.h"
 
 // Orders of a person about the versions of a model that no instance runs: what they append to the log. With instances:
 // tests/pipelines/test_rollout_commands.py.
@@ -279,6 +281,110 @@ TEST_F(ModelChangeTest, WrongWordsAreTold) {
   EXPECT_EQ(place.kind, End::kWrong);
   EXPECT_NE(place.text.find("--now"), std::string::npos) << place.text;
   EXPECT_EQ(Change(Order::kDeploy, "10").kind, End::kFailed);
+  EXPECT_EQ(gated_, 0);
+}
+
+// ------------------------------------------------------------------------------------- event time
+
+constexpr const char* kAtNoon = "event-time:2026-11-29T12:00:00Z";
+
+ModelChangeWish AtTime(const std::string& version, const std::string& at = kAtNoon) {
+  return {.action = Order::kDeploy, .model = "sum", .version = version, .now = true, .at = at};
+}
+
+TEST_F(ModelChangeTest, AnEventTimeStandsBetweenTheVersionOfNowAndTheNewOne) {
+  const ModelChangeResult done = Change(AtTime("8"));
+  ASSERT_EQ(done.kind, End::kActive) << done.text;
+  EXPECT_EQ(done.text,
+            "sum, version 8 scores the records from event time 2026-11-29T12:00:00Z on, version 7 those before, "
+            "generation " +
+                std::to_string(done.generation));
+  GenerationRecord record = State().Newest("sum")->record();
+  EXPECT_EQ(record.rule, ArmRule::kEventTime);
+  EXPECT_EQ(record.from_time, 1'795'953'600'000'000);
+  ASSERT_EQ(record.arms.size(), 2u);
+  EXPECT_EQ(record.arms[0].version, "7");
+  const ModelEvent event = ModelEvents(State(), "sum").back();
+  EXPECT_EQ(event.version, "8");
+  EXPECT_NE(ModelEventsText({event}).find("from event time 2026-11-29T12:00:00Z on"), std::string::npos);
+  EXPECT_NE(ModelEventsJson({event}).find(R"("from_time": "2026-11-29T12:00:00Z")"), std::string::npos)
+      << ModelEventsJson({event});
+
+  EXPECT_EQ(Change(AtTime("8", "event-time:1795953600000")).kind, End::kAlready) << "the same moment";
+  EXPECT_EQ(Change(AtTime("8", "event-time:2026-11-29T13:00:00+01:00")).kind, End::kAlready);
+  const ModelChangeResult moved = Change(AtTime("8", "event-time:2026-11-30T12:00:00Z"));
+  ASSERT_EQ(moved.kind, End::kRefused) << moved.text;
+  EXPECT_NE(moved.reasons[0].find("roll back first"), std::string::npos) << moved.reasons[0];
+
+  ASSERT_EQ(Change(AtTime("9", "event-time:2026-12-01T00:00:00.000001Z")).kind, End::kActive);
+  record = State().Newest("sum")->record();
+  EXPECT_EQ(record.arms[0].version, "8") << "the newest one of the cut is the version before the next";
+  EXPECT_EQ(record.from_time % 1'000'000, 1);
+}
+
+TEST_F(ModelChangeTest, RollbackOfAnEventTimeIsForAllRecordsAndADeploymentEndsIt) {
+  ASSERT_EQ(Change(AtTime("8")).kind, End::kActive);
+  ASSERT_EQ(Change(Order::kRollBack).kind, End::kActive);
+  GenerationRecord record = State().Newest("sum")->record();
+  EXPECT_EQ(record.rule, ArmRule::kOne);
+  EXPECT_EQ(record.serving().version, "7");
+  ASSERT_EQ(Change(AtTime("8", "event-time:2026-11-30T12:00:00Z")).kind, End::kActive);
+  const int gated = gated_;
+  ASSERT_EQ(Change({.action = Order::kDeploy, .model = "sum", .version = "8", .now = true}).kind, End::kActive);
+  record = State().Newest("sum")->record();
+  EXPECT_EQ(record.rule, ArmRule::kOne);
+  EXPECT_EQ(record.serving().version, "8");
+  EXPECT_EQ(gated_, gated) << "it scored already";
+  ASSERT_EQ(Change(AtTime("9")).kind, End::kActive);
+  EXPECT_EQ(Change(Order::kPromote).kind, End::kFailed) << "an event time is no rollout";
+  EXPECT_FALSE(ComparisonIn(State(), "sum", 0).ok()) << "no record has two answers";
+}
+
+TEST_F(ModelChangeTest, AnEventTimeBeforeTheFirstRunFollowsTheVersionOfTheFile) {
+  std::filesystem::remove_all(state_dir());
+  std::filesystem::create_directories(state_dir());
+  ASSERT_EQ(Change(AtTime("8")).kind, End::kActive);
+  const std::vector<ModelEvent> events = ModelEvents(State(), "sum");
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].action, "start");
+  EXPECT_EQ(events[1].serving, "7");
+  ASSERT_EQ(Change(Order::kRollBack).kind, End::kActive);
+  EXPECT_EQ(State().Newest("sum")->serving().version, "7");
+}
+
+TEST_F(ModelChangeTest, AnEventTimeThatCannotBeMeantIsToldWithOneThatCan) {
+  ModelChangeWish beside = AtTime("8");
+  beside.now = false;
+  const ModelChangeResult rollout = Change(beside);
+  EXPECT_EQ(rollout.kind, End::kWrong);
+  EXPECT_NE(rollout.text.find("--now"), std::string::npos) << rollout.text;
+  for (const char* wrong : {"tomorrow", "", "2026-11-29T12:00:00", "2026-11-29", "-5", "1e3", "9999999999999999",
+                            "1969-12-31T23:59:59Z", "2026-02-30T00:00:00Z"}) {
+    const ModelChangeResult refused = Change(AtTime("8", "event-time:" + std::string(wrong)));
+    EXPECT_EQ(refused.kind, End::kWrong) << wrong;
+    const std::string& text = refused.text;
+    EXPECT_NE(text.find("\"" + std::string(wrong) + "\" is no time"), std::string::npos) << text;
+    // What it shows is right.
+    const size_t at = text.find("write event-time:") + 6;
+    const std::string example = text.substr(at, text.find(',', at) - at);
+    EXPECT_EQ(ParseSwitchPlace(example)->from_time, ParseSwitchPlace(text.substr(text.rfind("event-time:")))->from_time)
+        << text;
+  }
+  EXPECT_EQ(Change(AtTime("8", "later")).kind, End::kWrong);
+  const ModelChangeResult same = Change(AtTime("7"));
+  ASSERT_EQ(same.kind, End::kRefused);
+  EXPECT_NE(same.reasons[0].find("only another version"), std::string::npos) << same.reasons[0];
+  plan_.managed[0].rollout = nullptr;
+  ControlEntry drawing = CommandEntry(ControlEntry::Kind::kStep);
+  drawing.after = State().Newest("sum")->number;
+  drawing.generation = State().Newest("sum")->record();
+  drawing.generation.rule = ArmRule::kBandit;
+  drawing.generation.arms.push_back(drawing.generation.arms[0]);
+  drawing.generation.probabilities = {0.5, 0.5};
+  ASSERT_TRUE(Log()->Append(drawing).ok());
+  const ModelChangeResult bandit = Change(AtTime("8"));
+  EXPECT_EQ(bandit.kind, End::kWrong);
+  EXPECT_NE(bandit.text.find("bandit"), std::string::npos) << bandit.text;
   EXPECT_EQ(gated_, 0);
 }
 
