@@ -187,7 +187,7 @@ Status ModelAgent::GiveUpAtLoad(Status advanced) {
     const auto newest = Newest(model.name, UINT32_MAX);
     {
       const MutexLock lock(load_mutex_);
-      if (!HasTwoArms(newest) || !deadly_.contains(newest->record().newest().digest)) continue;
+      if (!Draws(newest) || !deadly_.contains(newest->record().newest().digest)) continue;
     }
     ASSIGN_OR_RETURN(const bool rolled_back, GiveUpCandidate(model.node_names.front(), advanced.message()));
     if (!rolled_back) continue;
