@@ -46,7 +46,7 @@ RollingEntry::RollingEntry(const RollingProgram& program, std::byte* memory)
   const size_t capacity = header_->capacity;
   scalars_ = reinterpret_cast<uint64_t*>(memory + sizeof(Header));
   times_ = reinterpret_cast<int64_t*>(scalars_ + program.scalar_words_);
-  values_ = reinterpret_cast<uint64_t*>(times_ + capacity);
+  values_ = reinterpret_cast<Word*>(times_ + capacity);
   partials_ = reinterpret_cast<std::byte*>(values_ + program.stored_.size() * capacity);
   const size_t blocks = capacity > kWithoutBlocks ? capacity / kBlock : 0;
   tags_ = reinterpret_cast<Tag*>(partials_ + blocks * program.partials_.size() * kPartialBytes);

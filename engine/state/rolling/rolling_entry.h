@@ -157,6 +157,8 @@ class RollingEntry {
 
   template <typename T>
   struct Reading;
+  // What is written as a word may be read as a double.
+  using Word __attribute__((may_alias)) = uint64_t;
 
   // Where an entry has so much room, full blocks of rows have partials.
   static constexpr uint32_t kWithoutBlocks = 64;
@@ -165,7 +167,7 @@ class RollingEntry {
 
   static uint32_t NeededCapacity(uint32_t rows);
   uint32_t end() const { return header_->head + uint32_t{header_->rows}; }
-  uint64_t* values(size_t stored) const { return values_ + stored * header_->capacity; }
+  Word* values(size_t stored) const { return values_ + stored * header_->capacity; }
   std::byte* partials(size_t partial) const {
     return partials_ + partial * (header_->capacity / kBlock) * kPartialBytes;
   }
@@ -216,7 +218,7 @@ class RollingEntry {
   Header* header_;
   uint64_t* scalars_;
   int64_t* times_;
-  uint64_t* values_;
+  Word* values_;
   std::byte* partials_;
   Tag* tags_;
 };

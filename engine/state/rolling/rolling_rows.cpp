@@ -15,7 +15,8 @@ namespace {
 constexpr uint32_t kLinearSearch = 32;
 
 // A few words take less time than a call.
-inline void MoveWords(uint64_t* words, uint32_t from, uint32_t count, uint32_t to) {
+template <typename Word>
+void MoveWords(Word* words, uint32_t from, uint32_t count, uint32_t to) {
   constexpr uint32_t kFew = 16;
   if (count <= kFew && to < from) {
     for (uint32_t i = 0; i < count; ++i) words[to + i] = words[from + i];
@@ -29,7 +30,7 @@ inline void MoveWords(uint64_t* words, uint32_t from, uint32_t count, uint32_t t
 // The arrays that have a word per row.
 template <typename Move>
 void RollingEntry::ForEachArray(Move move) const {
-  move(reinterpret_cast<uint64_t*>(times_));
+  move(times_);
   for (size_t stored = 0; stored < program_->stored_.size(); ++stored) move(values(stored));
   move(&tags_->word);
 }
@@ -86,7 +87,7 @@ void RollingEntry::MoveToFront() {
   const bool blocks = header_->capacity > kWithoutBlocks;
   const uint32_t to = blocks ? head % kBlock : 0;
   const uint32_t rows = header_->rows;
-  ForEachArray([&](uint64_t* words) { MoveWords(words, head, rows, to); });
+  ForEachArray([&](auto* words) { MoveWords(words, head, rows, to); });
   for (size_t partial = 0; blocks && partial < program_->partials_.size(); ++partial) {
     const size_t first = head / kBlock;
     const size_t count = end() / kBlock - first;
@@ -103,7 +104,7 @@ void RollingEntry::Insert(uint32_t position, const EventWords& event) {
     position -= head - header_->head;
   }
   const uint32_t behind = end() - position;
-  if (behind > 0) ForEachArray([&](uint64_t* words) { MoveWords(words, position, behind, position + 1); });
+  if (behind > 0) ForEachArray([&](auto* words) { MoveWords(words, position, behind, position + 1); });
   times_[position] = static_cast<int64_t>(event[0]);
   tags_[position] = Tag{event[1]};
   for (size_t stored = 0; stored < program_->stored_.size(); ++stored) values(stored)[position] = event[2 + stored];
@@ -114,7 +115,7 @@ void RollingEntry::Insert(uint32_t position, const EventWords& event) {
 
 void RollingEntry::Erase(uint32_t position) {
   const uint32_t behind = end() - position - 1;
-  ForEachArray([&](uint64_t* words) { MoveWords(words, position + 1, behind, position); });
+  ForEachArray([&](auto* words) { MoveWords(words, position + 1, behind, position); });
   --header_->rows;
   if (header_->rows == 0) ForgetPlaces();
   MakePartials(position);

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "tests/engine/rolling/key_under_test.h"
+#include "tests/engine/rolling/sum_oracle.h"
 
 namespace anabranch {
 namespace {
@@ -143,6 +144,25 @@ TEST(RollingEntry, ASumHasNoHistory) {
   }
 }
 
+// A window of three blocks that moves through its entry many times, with nulls.
+TEST(RollingEntry, BlocksMoveWithTheirRows) {
+  const RollingProgram program = Program({RollingType::kFloat64}, {Over(F::kSum, 100), Over(F::kMin, 100)});
+  OneColumn update(program);
+  const auto value = [](int64_t t) {
+    return t % 5 == 0 ? std::nullopt : std::optional(1 + 0.1 * static_cast<double>(t * 7919 % 1000));
+  };
+  for (int64_t t = 0; t < 2000; ++t) {
+    const auto values = update(t, value(t), t - 100);
+    std::vector<double> want;
+    for (int64_t i = std::max<int64_t>(0, t - 99); i <= t; ++i) {
+      if (value(i)) want.push_back(*value(i));
+    }
+    if (want.empty()) continue;
+    ASSERT_EQ(values[0].number(), SumOracle(want)) << t;
+    ASSERT_EQ(values[1].number(), *std::min_element(want.begin(), want.end())) << t;
+  }
+}
+
 TEST(RollingEntry, LivesOnAfterAReplayThatBeginsBeforeItsLastEnd) {
   const RollingProgram program = Program(
       {RollingType::kFloat64}, {Over(F::kSum, 10), {.function = F::kCountRows}, {.function = F::kLag, .rows = 2}});
@@ -150,7 +170,8 @@ TEST(RollingEntry, LivesOnAfterAReplayThatBeginsBeforeItsLastEnd) {
   for (int64_t t = 0; t < 30; ++t) update(t, static_cast<double>(t), t - 10);
   update(0, 7, 19);  // late: a cell of scalars
   update.key().Drop();
-  for (int64_t t = 100; t < 115; ++t) update(t, static_cast<double>(t), t - 10);
+  // More rows than before: the tombstones of its first life leave some.
+  for (int64_t t = 100; t < 115; ++t) update(t, static_cast<double>(t), t - 30);
   std::mt19937_64 random(1);
   KeyUnderTest again = update.key().Restored(&random);
   for (const auto& logged : update.key().history()) {
@@ -163,7 +184,7 @@ TEST(RollingEntry, LivesOnAfterAReplayThatBeginsBeforeItsLastEnd) {
   EXPECT_EQ(again.entry().Digest(kSeed), update.key().digest());
   const uint64_t bits[] = {std::bit_cast<uint64_t>(1.5)};
   std::vector<RollingValue> values(program.width());
-  again.Update({115, bits, 0}, 105, values);
+  again.Update({115, bits, 0}, 85, values);
   EXPECT_EQ(values[1].integer(), 16);
   EXPECT_EQ(values[2].number(), 113);
 }

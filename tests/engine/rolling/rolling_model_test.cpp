@@ -97,7 +97,8 @@ bool IsRight(const RollingValue& got, const RollingModel::Value& want) {
   if (!want.is_near) return false;
   const double a = got.number();
   const double b = std::bit_cast<double>(*want.bits);
-  return std::isinf(want.tolerance) || std::abs(a - b) <= want.tolerance + std::abs(b) * 1e-12;
+  constexpr double kFewDigits = 1e-320;  // the least doubles have no digits to compare
+  return std::isinf(want.tolerance) || std::abs(a - b) <= want.tolerance + std::abs(b) * 1e-12 + kFewDigits;
 }
 
 // What the streams met: a property over streams that meet nothing proves nothing.
@@ -241,7 +242,7 @@ void RunStream(int longest, int most_steps) {
 RC_GTEST_PROP(RollingModelStreams, ShortWindowsEqualTheModel, ()) { RunStream(20, 120); }
 
 // Many rows in a window: blocks, and moves of rows within the entry.
-RC_GTEST_PROP(RollingModelStreams, LongWindowsEqualTheModel, ()) { RunStream(2000, 500); }
+RC_GTEST_PROP(RollingModelStreams, LongWindowsEqualTheModel, ()) { RunStream(*rc::gen::element(200, 2000), 500); }
 
 TEST(RollingModelStreams, MeetWhatTheyAreFor) {
   EXPECT_GT(met.most_rows, 200U);  // several blocks
