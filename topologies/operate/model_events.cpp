@@ -4,6 +4,7 @@
 #include <set>
 
 #include "engine/clock.h"
+#include "engine/managed_model.h"
 #include "engine/printable.h"
 #include "engine/text/instant.h"
 #include "engine/text/json_object.h"
