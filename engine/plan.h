@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,13 @@ struct KeyRule {
   std::string header;
 };
 
+// Where a row's event time comes from, and which times are good.
+struct TimeRule {
+  std::optional<ColumnId> field;  // a timestamp, or an int64 of milliseconds since 1970; unset: the record's timestamp
+  int64_t lateness_us = 0;        // how far the watermark stays behind the greatest time
+  int64_t max_ahead_us = 0;       // a time that is further ahead of the wall clock is a record error
+};
+
 // Turns a flood of record errors of one stage into a stop of that stage: it trips at the `failures`-th one among the
 // last `rows` rows.
 struct Breaker {
@@ -54,6 +62,7 @@ struct PlanSource {
   DecodePlan decode;                           // empty fields: nothing is decoded
   bool enforce_schema = false;                 // not every path below has a node that does it
   KeyRule key;
+  std::optional<TimeRule> time;  // unset: its rows have no event time
   Breaker breaker;
 };
 

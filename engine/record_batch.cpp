@@ -51,6 +51,7 @@ void RecordBatch::Clear(size_t column_count, size_t stage_count) {
   partition.clear();
   offset.clear();
   timestamp_ms.clear();
+  time_us.clear();
   key.clear();
   key_present.clear();
   record_key.clear();

@@ -32,6 +32,9 @@ const char* NameOf(Outcome outcome);  // "ok", "timed_out", …
 // The row goes on to the readers of the stage.
 inline bool Passed(Outcome outcome) { return outcome <= Outcome::kSkipped || outcome >= Outcome::kMissed; }
 
+// In place of a time in microseconds since 1970: there is none.
+inline constexpr int64_t kNoTime = INT64_MIN;
+
 struct ArmScores;  // engine/arm_scores.h
 
 // Why one row failed in one stage. `code` is a stable word, set where the row fails: by decoders and key rules ("json",
@@ -104,6 +107,13 @@ class RecordBatch {
     return {headers.data() + begin, header_end[row] - begin};
   }
 
+  // When the row happened, microseconds since 1970: its event time where the source has a `time` rule, else the
+  // record's timestamp. kNoTime: it has none. The source's stage is done.
+  int64_t row_time_us(uint32_t row) const {
+    if (!time_us.empty()) return time_us[row];
+    return timestamp_ms[row] < 0 ? kNoTime : timestamp_ms[row] * 1000;
+  }
+
   // A batch without rows: only its positions go on.
   void PassPositions(size_t targets);
 
@@ -127,7 +137,10 @@ class RecordBatch {
   // the record's identity.
   std::vector<PartitionId> partition;
   std::vector<int64_t> offset;
-  std::vector<int64_t> timestamp_ms;  // event time, milliseconds since 1970; -1 = none
+  std::vector<int64_t> timestamp_ms;  // of the record, milliseconds since 1970; -1 = none
+  // Per row its event time by the source's `time` rule, microseconds since 1970 (kNoTime: it has no good one). Set when
+  // the source's stage is done; empty where the source has no such rule. Readers: row_time_us().
+  std::vector<int64_t> time_us;
   std::vector<std::string_view> key;
   std::vector<uint8_t> key_present;
   std::vector<std::string_view> record_key;  // the key as it came, kept for dead letters (filled by decode)

@@ -27,6 +27,8 @@ inline constexpr RowCode kRowCodes[] = {
     {"rule", "a rule is not met"},
     {"schema", "it does not fit the schema"},
     {"tie", "the votes of an ensemble are equal"},
+    {"time", "it has no event time"},
+    {"time_ahead", "its event time is too far ahead of the clock"},
     {"timeout", "the time of a node ran out"},
     {"too_large", "it is too large"},
     {"unknown_key", "its JSON has a key that the schema does not allow"},

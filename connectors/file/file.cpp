@@ -70,7 +70,10 @@ class FileConnector : public Connector {
                  "leave \"envelope\" out, or use \"format\": \"json\"");
       return nullptr;
     }
-    if (!options.record_envelope) WarnWithoutKey(at, source_id, faults);
+    if (!options.record_envelope) {
+      WarnWithoutKey(at, source_id, faults);
+      WarnWithoutTime(at, source_id, faults);
+    }
     FilePlace place;
     if (!Resolve(at, services, faults, &place)) return nullptr;
     options.path = std::move(place.path);
@@ -96,6 +99,16 @@ class FileConnector : public Connector {
     faults.Add(FaultCode::kDoubtful, key == nullptr ? at : *key,
                "a line of source \"" + source_id + "\" has no key of its own: every record would be dead-lettered",
                "add \"key\": {\"field\": …}, \"position\" or \"uuid\" beside \"file\"");
+  }
+
+  // Nor has it a timestamp.
+  static void WarnWithoutTime(const ConfigValue& at, const std::string& source_id, FaultSink& faults) {
+    const ConfigValue* time = at.parent == nullptr ? nullptr : at.parent->Find("time");
+    if (time == nullptr || !time->is_object() || time->Find("field") != nullptr) return;
+    faults.AddAtName(
+        FaultCode::kDoubtful, *time,
+        "a line of source \"" + source_id + "\" has no timestamp of its own: every record would be dead-lettered",
+        "name the field that holds its time: \"time\": {\"field\": …}");
   }
 
   std::shared_ptr<const TargetProgram> BindTarget(const ConfigValue& at, const TargetFields& fields,

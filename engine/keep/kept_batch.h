@@ -16,10 +16,10 @@
 namespace anabranch {
 
 // One kept frame: a batch at a cut through the plan. It holds what the stages that have not run need, and nothing
-// above them: rows (position, key, headers, timestamp, raw bytes), outcome and errors of every finished stage, the
-// columns that unfinished stages read, the encoded rows of finished targets. It uses names, not ids, because another
-// plan may read it. An *outputs* frame holds encoded rows only: its batch had left its stages when its commit failed.
-// Without rows it names no stage: it holds positions only.
+// above them: rows (position, key, headers, timestamp, event time, raw bytes), outcome and errors of every finished
+// stage, the columns that unfinished stages read, the encoded rows of finished targets. It uses names, not ids, because
+// another plan may read it. An *outputs* frame holds encoded rows only: its batch had left its stages when its commit
+// failed. Without rows it names no stage: it holds positions only.
 //
 // The header holds everything that can be known without the rows.
 struct KeptHeader {

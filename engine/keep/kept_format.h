@@ -18,11 +18,13 @@ namespace anabranch {
 //            stages of header.done and the columns of header.columns, in that order; then encoded rows by target id
 inline constexpr uint32_t kFrameMagic = 0x4b4e4241;  // "ABNK"
 // Version 2: stages may have the outcomes kMissed and kDefaulted, cells may be marked (column.h). A frame of version 1
-// is read as well: it has neither. Version 3: ranges have their scoring, stages the versions of their model. It is
-// written only where there is one of them.
-inline constexpr uint16_t kFrameVersion = 3;
+// is read as well: it has neither. Version 3: ranges have their scoring, stages the versions of their model. Version
+// 4: as 3, and the rows have their event times. A version above 2 is written only where there is what it adds.
+inline constexpr uint16_t kFrameVersion = 4;
+inline constexpr uint16_t kScoringVersion = 3;
 inline constexpr uint16_t kPlainVersion = 2;
-inline bool HasScoring(const KeptHeader& header) { return header.version > kPlainVersion; }
+inline bool HasScoring(const KeptHeader& header) { return header.version >= kScoringVersion; }
+inline bool HasTimes(const KeptHeader& header) { return header.version > kScoringVersion; }
 inline constexpr size_t kFramePrefixBytes = 20;
 
 std::string SealFrame(const KeptHeader& header, std::string_view body, std::string_view rest_of_body = {});

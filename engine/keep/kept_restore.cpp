@@ -67,6 +67,7 @@ class Restorer {
   bool PickRows();
   bool TakeRowTexts(std::vector<std::string_view>* texts);
   bool ReadKeys(std::vector<std::string_view>* keys, std::vector<uint8_t>* present);
+  bool ReadTimes();
   bool ReadHeaders();
   bool ReadErrors(std::vector<RowError>* errors);
   Status ReadStages();
@@ -285,6 +286,16 @@ bool Restorer::ReadErrors(std::vector<RowError>* errors) {
   return in_.ok();
 }
 
+// Of rows that are decoded again the source's stage sets them.
+bool Restorer::ReadTimes() {
+  const char* times = in_.TakeArray(pick_.total(), sizeof(int64_t));
+  for (uint32_t row = 0; in_.ok() && reuse_ && row < pick_.total(); ++row) {
+    if (pick_.place[row] == RowPick::kLeftOut) continue;
+    batch_.time_us.push_back(LoadNumber<int64_t>(times + row * sizeof(int64_t)));
+  }
+  return in_.ok();
+}
+
 Status Restorer::ReadRows() {
   const bool made_keys = in_.Number<uint8_t>() != 0;
   if (!in_.ok() || !PickRows()) return BadFrame("the list of its rows");
@@ -301,6 +312,7 @@ Status Restorer::ReadRows() {
     keys = keys && ReadKeys(&unused_keys, &unused);
   }
   if (!keys) return BadFrame("the keys of its rows");
+  if (HasTimes(header_) && !ReadTimes()) return BadFrame("the event times of its rows");
   if (!TakeRowTexts(&batch_.payload)) return BadFrame("the values of its rows");
   for (const std::string_view payload : batch_.payload) batch_.payload_bytes += payload.size();
   if (!ReadHeaders()) return BadFrame("the headers of its rows");

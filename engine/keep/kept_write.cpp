@@ -89,7 +89,7 @@ std::vector<KeptHeader::Range> RangesOf(const std::vector<PositionRange>& positi
 // What the ranges need.
 uint16_t VersionFor(const std::vector<KeptHeader::Range>& ranges) {
   const bool scored = std::ranges::any_of(ranges, [](const auto& range) { return range.scoring != Scoring(); });
-  return scored ? kFrameVersion : kPlainVersion;
+  return scored ? kScoringVersion : kPlainVersion;
 }
 
 void AppendEncoded(const std::string& id, const EncodedRows& rows, PartitionTable& partitions, std::string* out) {
@@ -135,8 +135,9 @@ class BatchWriter {
   std::string Write(std::vector<KeptHeader::Range> ranges, bool whole) {
     header_.version = VersionFor(ranges);
     for (StageId stage = 0; stage < plan_.stages(); ++stage) {
-      if (done_[stage] && !batch_.stages[stage].versions.empty()) header_.version = kFrameVersion;
+      if (done_[stage] && !batch_.stages[stage].versions.empty()) header_.version = kScoringVersion;
     }
+    if (done_[batch_.source] && !batch_.time_us.empty()) header_.version = kFrameVersion;
     header_.topology = plan_.identity().topology;
     header_.source = plan_.sources[batch_.source].id;
     header_.sequence = whole ? batch_.sequence : 1;  // a row alone has the same bytes in any batch
@@ -199,6 +200,7 @@ void BatchWriter::AppendRows(bool whole) {
     PutNumbers(Cut(batch_.key_present), &rest_);
     PutTexts(Cut(batch_.key), &rest_);
   }
+  if (HasTimes(header_)) PutNumbers(Cut(batch_.time_us), &rest_);
   if (whole) {
     PutTexts(Cut(batch_.payload), &rest_);
     AppendHeaders();

@@ -41,6 +41,8 @@ struct PartitionMeasures {
   int64_t end = kUnknown;          // where the next record will be
   int64_t lag_records = kUnknown;  // end - next where positions number records
   double lag_seconds = kUnknown;   // now minus the timestamp of the last committed record; 0 when lag is 0
+  // Microseconds since 1970, of what this run computed; where the source has a `time` rule. Before 1970: not shown.
+  int64_t watermark_us = kUnknown;
 };
 struct SourceMeasures {
   std::string id;

@@ -24,6 +24,13 @@ bool ShowAtCommit(const std::vector<std::unique_ptr<Committer>>& committers) {
   return std::ranges::any_of(committers, [](const auto& committer) { return committer->ShowsAtCommit(); });
 }
 
+// Dead letters come from several sources and in no order of time: their lane has none.
+std::optional<Watermarks> WatermarksOf(const Plan& plan, const std::string& source_id) {
+  const auto source = std::ranges::find(plan.sources, source_id, &PlanSource::id);
+  if (source == plan.sources.end() || !source->time) return std::nullopt;
+  return Watermarks(source->time->lateness_us);
+}
+
 }  // namespace
 
 Lane::Lane(RunShared& shared, Parts parts)
@@ -41,6 +48,7 @@ Lane::Lane(RunShared& shared, Parts parts)
                parts_.source->position_owner()),
       patience_(*parts_.source, writer_, window_, meter_, shared.stop, shared.plan.batch),
       arms_(shared.plan, shared.generations),
+      watermarks_(WatermarksOf(shared.plan, parts_.source_id)),
       open_(shared.plan.epoch, shared.clock, writer_, patience_, meter_, arms_, shared.lane_bytes,
             ShowAtCommit(parts_.committers)),
       assignment_(shared, parts_, writer_, witness_, patience_),
@@ -225,6 +233,7 @@ Status Lane::HandOver() {
   counts_.Add(flight->rows, flight->read, batch);
   if (flight->kept && flight->last_part) feed_.NoteReleased();
   if (flight->switches) switches_.Computed(*flight->switches);
+  if (watermarks_) NoteTimes(batch);
   PassNoticesOn(batch);
   Status compared = CompareArms(batch);
   batch.encoded = writer_.TakeSpare();
@@ -241,6 +250,17 @@ Status Lane::ReleaseAll() {
 Status Lane::MakeRoomForLogs() {
   if (!logs_results_ || open_.empty()) return Status::Ok();
   return shared_.kept->bytes() > shared_.plan.limits.kept_bytes / 2 ? ReleaseAll() : Status::Ok();
+}
+
+// In the order of each partition, as batches are handed over in the lane's order. Rows that were left to a later batch
+// count there.
+void Lane::NoteTimes(const RecordBatch& batch) {
+  if (batch.time_us.empty()) return;
+  const std::vector<Outcome>& outcome = batch.stages[batch.source].outcome;
+  for (uint32_t row = 0; row < batch.rows(); ++row) {
+    if (outcome[row] != Outcome::kAbsent) watermarks_->Note(batch.partition[row], batch.time_us[row]);
+  }
+  meter_.NoteWatermarks(*watermarks_);
 }
 
 void Lane::PassNoticesOn(const RecordBatch& batch) {
@@ -307,12 +327,17 @@ Status Lane::OnAssigned() {
   RETURN_IF_ERROR(ReleaseAll());
   const std::vector<PartitionId> partitions = parts_.source->partitions();
   ASSIGN_OR_RETURN(const std::vector<int64_t> next, assignment_.WhereToContinue(partitions));
-  meter_.Assigned(partitions, next);
+  NoteAssigned(partitions, next);
   RETURN_IF_ERROR(feed_.Claim(partitions, next));
   RETURN_IF_ERROR(switches_.Begin(partitions, next, feed_.Scored()));
   if (!feed_.has_more()) return StartLive();
   fed_.Set(false);
   return Status::Ok();
+}
+
+void Lane::NoteAssigned(std::span<const PartitionId> partitions, std::span<const int64_t> next) {
+  meter_.Assigned(partitions, next);
+  if (watermarks_) meter_.NoteWatermarks(*watermarks_);
 }
 
 // One kept batch, or, after the last, the turn to live input. Between two of them the source is polled: a group must
@@ -339,7 +364,7 @@ Status Lane::StartLive() {
   RETURN_IF_ERROR(assignment_.Recover(partitions, &next));
   switches_.Move(partitions, fed_to, next);
   FaultPoint("restart.live");
-  meter_.Assigned(partitions, next);
+  NoteAssigned(partitions, next);
   const bool reads = parts_.live->Begin(partitions, next);
   if (!reads || !parts_.live->rereads_kept()) fed_.Set(true);
   return reads ? parts_.source->Assign(partitions, next) : OnEnd();
@@ -368,6 +393,9 @@ Status Lane::OnRevoked(bool lost) {
   feed_.Close();
   witness_.Flush();  // another lane may note these partitions from now on
   switches_.End();
+  if (watermarks_) {
+    for (const PartitionId partition : parts_.source->partitions()) watermarks_->Forget(partition);
+  }
   meter_.Released();
   return parts_.source->Release();
 }

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,7 @@
 #include "engine/run/run_shared.h"
 #include "engine/run/switches.h"
 #include "engine/run/uncommitted_counts.h"
+#include "engine/state/watermark.h"
 #include "engine/status.h"
 
 namespace anabranch {
@@ -89,6 +92,7 @@ class Lane {
   // The source's group.
   Status OnGroupChange();
   Status OnAssigned();
+  void NoteAssigned(std::span<const PartitionId> partitions, std::span<const int64_t> next);
   Status OnRevoked(bool lost);
   Status Feed();
   Status StartLive();
@@ -106,6 +110,7 @@ class Lane {
   void SyncKept();
 
   void CommitComplete(Status* status);
+  void NoteTimes(const RecordBatch& batch);
   void PassNoticesOn(const RecordBatch& batch);
   Status CompareArms(RecordBatch& batch);
   void ForgetKept();
@@ -122,6 +127,7 @@ class Lane {
   PositionWitness witness_;
   Patience patience_;
   ArmCounting arms_;
+  std::optional<Watermarks> watermarks_;  // of a source with a `time` rule
   OpenEpoch open_;
   Assignment assignment_;
   Switches switches_;

@@ -81,6 +81,11 @@ void LaneMeter::NoteEpoch(uint64_t rows, int64_t open_ns) {
   epoch_open_seconds_.Add(Seconds(open_ns));
 }
 
+void LaneMeter::NoteWatermarks(const Watermarks& watermarks) {
+  const MutexLock lock(mutex_);
+  for (Partition& each : assigned_) each.watermark_us = watermarks.Of(each.id);
+}
+
 void LaneMeter::Failed(size_t committer, const char* why) {
   for (const TargetId target : parts_.committers[committer]) {
     const MutexLock lock(targets_[target]->mutex);
@@ -190,6 +195,7 @@ void LaneMeter::FillSource(int64_t wall_ms, MeasureSnapshot* snapshot) const {
     measures.topic = name.topic;
     measures.partition = name.partition;
     measures.next = each.next;
+    measures.watermark_us = std::max(each.watermark_us, kUnknown);
     measures.end = each.end == kUnknown ? kUnknown : std::max(each.end, each.next);
     if (measures.end == kUnknown || measures.next == kUnknown) continue;
     const bool behind = measures.next < measures.end;

@@ -12,6 +12,7 @@
 #include "engine/plan.h"
 #include "engine/run/epoch_meter.h"
 #include "engine/source.h"
+#include "engine/state/watermark.h"
 
 namespace anabranch {
 
@@ -52,6 +53,8 @@ class LaneMeter : public EpochMeter {
   void Rebalanced() { rebalances_.fetch_add(1, std::memory_order_relaxed); }
   void InFlight(int64_t bytes) { batches_bytes_.store(bytes, std::memory_order_relaxed); }
   void NoteEpoch(uint64_t rows, int64_t open_ns);
+  // How far the event time of the assigned partitions has come.
+  void NoteWatermarks(const Watermarks& watermarks);
 
   // EpochMeter.
   void Works(size_t committer) override { writer_.Enter(committer * 2); }
@@ -76,6 +79,7 @@ class LaneMeter : public EpochMeter {
     int64_t next = kUnknown;
     int64_t end = kUnknown;
     int64_t newest_ms = kUnknown;  // timestamp of the last committed record
+    int64_t watermark_us = kNoTime;
   };
 
   void NoteEnds(const Source& source);

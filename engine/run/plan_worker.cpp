@@ -11,6 +11,7 @@
 #include "engine/run/dead_letter.h"
 #include "engine/run/default_cells.h"
 #include "engine/run/row_key.h"
+#include "engine/run/row_time.h"
 #include "engine/schema/record_schema.h"
 #include "engine/text/instant.h"
 
@@ -183,6 +184,7 @@ Status PlanWorker::RunSource(RecordBatch& batch) {
   }
   if (decoders_[batch.source]) decoders_[batch.source]->Decode(batch);
   ApplyKeyRule(source.key, batch);
+  if (source.time) ApplyTimeRule(plan_, *source.time, clock_.WallMs(), batch);
   if (source.enforce_schema && source.schema) {
     const NodeRun run{batch, batch.source, stage.active, stage.active_count, std::numeric_limits<int64_t>::max()};
     for (uint32_t row = 0; row < batch.rows(); ++row) stage.active[row] = stage.outcome[row] == Outcome::kOk ? 1 : 0;
@@ -202,6 +204,7 @@ Status PlanWorker::RunSource(RecordBatch& batch) {
 Status PlanWorker::GiveUpSource(RecordBatch& batch) {
   batch.record_key = batch.key;
   batch.record_key_present = batch.key_present;
+  if (plan_.sources[batch.source].time) batch.time_us.assign(batch.rows(), kNoTime);
   StageRows& stage = batch.stages[batch.source];
   std::fill(stage.outcome.begin(), stage.outcome.end(), Outcome::kOk);
   std::fill(stage.active.begin(), stage.active.end(), uint8_t{1});

@@ -49,7 +49,7 @@ class MemorySource : public Source {
     while (next_ < input_->records.size() && batch.rows() < limits.max_rows) {
       const MemoryInput::Record& record = input_->records[next_];
       if (record.marker) break;
-      batch.AddRow(id_, static_cast<int64_t>(next_), 1'700'000'000'000, record.key, true, record.payload);
+      batch.AddRow(id_, static_cast<int64_t>(next_), record.timestamp_ms, record.key, true, record.payload);
       ++next_;
     }
     batch.positions.push_back({id_, first, static_cast<int64_t>(next_)});
@@ -108,9 +108,9 @@ class MemorySource : public Source {
 
 }  // namespace
 
-void MemoryInput::Push(std::string key, std::string payload) {
+void MemoryInput::Push(std::string key, std::string payload, int64_t timestamp_ms) {
   const MutexLock lock(mutex);
-  records.push_back({std::move(key), std::move(payload)});
+  records.push_back({.key = std::move(key), .payload = std::move(payload), .timestamp_ms = timestamp_ms});
   changed.NotifyAll();
 }
 

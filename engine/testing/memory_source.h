@@ -19,9 +19,11 @@ class MemoryInput {
     std::string key;
     std::string payload;
     bool marker = false;
+    int64_t timestamp_ms = kTimestampMs;
   };
+  static constexpr int64_t kTimestampMs = 1'700'000'000'000;
   // Appends one record; its offset is its index.
-  void Push(std::string key, std::string payload);
+  void Push(std::string key, std::string payload, int64_t timestamp_ms = kTimestampMs);
   // Appends a place without a record, as a transaction's marker is one: the source reports kPositions for it.
   void PushMarker();
   void End();              // the source reports kEnd when all was read

@@ -263,6 +263,14 @@ class Records(DiffCase):
         self.assertIn("have no keys", shown.stderr)
         self.assertRegex(shown.stdout, r"label +string +\d+ +\d+\n")
 
+    def test_lines_without_timestamps_have_no_event_time(self):
+        self.feed(self.some_items(30), "dump.jsonl")
+        shown = self.diff(self.kafka(key={"field": "id"}, time={}), "--set", "nodes.label.set.label=y >= 500 ? 'high' : 'low'",
+                          "--on", self.folder / "dump.jsonl", code=EXIT_STAGE)
+        self.assertIn("results of 30 records from file", shown.stdout)
+        self.assertIn("have no timestamps", shown.stderr)
+        self.assertRegex(shown.stdout, r"label +string +\d+ +\d+\n")
+
     def test_whole_records_have_their_keys_and_headers(self):
         with open(self.folder / "dump.jsonl", "w") as lines:
             for item in [{"id": f"i{i}", "x": i} for i in range(10)]:

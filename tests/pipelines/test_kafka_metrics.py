@@ -108,7 +108,7 @@ class Scraped(harness.KafkaCase):
             "anabranch": 1, "name": "metrics", "schemas": {"order": order}, "batch": {"latency_target_ms": 50},
             "connections": {"main": {"kafka": {"bootstrap.servers": self.broker.address}}},
             "models": {"twice": {"path": "twice.onnx", "version": "3"}},
-            "sources": {"orders": {"kafka": {"topics": ["m.in"]}, "schema": "order", "key": {"field": "id"}}},
+            "sources": {"orders": {"kafka": {"topics": ["m.in"]}, "schema": "order", "key": {"field": "id"}, "time": {}}},
             "nodes": {
                 "check": {"kind": "validate", "inputs": ["orders"], "rules": {"positive": "amount >= 0"}},
                 "score": {"kind": "infer", "inputs": ["check"], "model": "twice", "features": ["amount"],

@@ -82,6 +82,11 @@ ConfigValue WithFile(const ConfigValue& entry, const Registry& registry, const s
   return copy;
 }
 
+// Both sides read the same file.
+void NoteOnce(const std::string& note, std::vector<std::string>* notes) {
+  if (std::ranges::find(*notes, note) == notes->end()) notes->push_back(note);
+}
+
 // The program that reads `path` in the form of the source `id`; it becomes that of the side's plan.
 Status BindFile(const DiffArgs& args, const Registry& registry, const std::string& path, StageId source, DiffSide* side,
                 std::vector<std::string>* notes) {
@@ -107,8 +112,11 @@ Status BindFile(const DiffArgs& args, const Registry& registry, const std::strin
       plan_source.key.kind == KeyRule::Kind::kRecord || plan_source.key.kind == KeyRule::Kind::kHeader;
   if (!whole && from_record) {
     plan_source.key = {KeyRule::Kind::kPosition, {}, ""};
-    const std::string note = "the lines of the file have no keys: each key is the record's position";
-    if (notes->empty()) notes->push_back(note);
+    NoteOnce("the lines of the file have no keys: each key is the record's position", notes);
+  }
+  if (!whole && plan_source.time && !plan_source.time->field) {
+    plan_source.time.reset();
+    NoteOnce("the lines of the file have no timestamps: no record has an event time", notes);
   }
   return Status::Ok();
 }

@@ -53,7 +53,10 @@ std::string LagText(const SourceLag& lag) {
   for (const PartitionLag& partition : lag.partitions) {
     text += "  " + partition.partition + ": committed " +
             (partition.committed == kNoPosition ? "nothing" : std::to_string(partition.committed)) + ", end " +
-            std::to_string(partition.end) + ", lag " + std::to_string(partition.records) + "\n";
+            std::to_string(partition.end) + ", lag " + std::to_string(partition.records);
+    const auto watermark = lag.watermarks.find(partition.partition);
+    if (watermark != lag.watermarks.end()) text += ", watermark " + watermark->second;
+    text += "\n";
   }
   return text;
 }
@@ -74,6 +77,8 @@ std::string LagJson(const std::map<std::string, SourceLag>& lag) {
       one.AddNumber("end", partition.end).AddNumber("records", partition.records);
       const auto seconds = each.seconds.find(partition.partition);
       add_seconds(seconds == each.seconds.end() ? std::nullopt : std::optional(seconds->second), &one);
+      const auto watermark = each.watermarks.find(partition.partition);
+      if (watermark != each.watermarks.end()) one.AddText("watermark", watermark->second);
       partitions.AddJson(partition.partition, one.text());
     }
     json.AddJson("partitions", partitions.text());

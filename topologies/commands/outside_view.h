@@ -15,7 +15,9 @@ namespace anabranch {
 // How far a source is behind; `problem` if the brokers do not say. Nothing of all this: it is not known.
 struct SourceLag {
   std::vector<PartitionLag> partitions;
-  std::map<std::string, double> seconds;  // by partition, from the process that runs it
+  // By partition, from the process that runs it.
+  std::map<std::string, double> seconds;
+  std::map<std::string, std::string> watermarks;  // where the source has `time`
   std::string problem;
 
   bool known() const { return problem.empty() && !partitions.empty(); }
@@ -36,7 +38,8 @@ OutsideFacts AskOutside(const Plan& plan, const Registry& registry, const std::s
 std::string LagText(const SourceLag& lag);
 // {"payments": {"records": n|null, "seconds": s|null, "partitions": {"payments/0": {"committed": n|null, "end": n,
 // "records": n, "seconds": s|null}}}}: null where nobody knows, then with "problem" where there is one. Seconds are
-// those of the process that runs it, of the partition that is furthest behind.
+// those of the process that runs it, of the partition that is furthest behind. A partition with a watermark has it as
+// "watermark", RFC 3339.
 std::string LagJson(const std::map<std::string, SourceLag>& lag);
 int64_t LagRecords(const SourceLag& lag);
 std::optional<double> LagSeconds(const SourceLag& lag);

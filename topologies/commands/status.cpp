@@ -117,6 +117,7 @@ void AddLive(const nlohmann::ordered_json& snapshot, StatusFacts* facts) {
           partition.value("topic", "") + "/" + std::to_string(number(partition, "partition", int64_t{0}));
       const double seconds = number(partition, "lag_seconds", -1.0);
       if (seconds >= 0) lag.seconds[name] = seconds;
+      if (partition.contains("watermark")) lag.watermarks[name] = Printable(partition.value("watermark", ""));
       const int64_t records = number(partition, "lag_records", int64_t{-1});
       if (asked || records < 0) continue;
       lag.problem.clear();

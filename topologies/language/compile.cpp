@@ -14,6 +14,7 @@
 #include "topologies/language/bind_context.h"
 #include "topologies/language/cascade.h"
 #include "topologies/language/delivery.h"
+#include "topologies/language/event_time.h"
 #include "topologies/language/fingerprint.h"
 #include "topologies/language/managed.h"
 #include "topologies/language/plan_hash.h"
@@ -159,6 +160,9 @@ void Compiler::BindSource(size_t source) {
     plan_source.connector = member->name;
     plan_source.program = registry_.FindConnector(member->name)->BindSource(*member, entry.name, services_, faults_);
     BindKey(entry, out.scope, out.sound, plan_source);
+    if (const ConfigValue* time = entry.Find("time")) {
+      plan_source.time = BindEventTime(*time, entry.name, out.scope, out.sound, columns_, faults_);
+    }
     if (plan_source.format != nullptr) FingerprintSource(root_, entry, *member, registry_, plan_source);
   }
   out.suspect = misshapen_.count(entry.name) != 0 && entry.Find("schema") == nullptr;

@@ -98,6 +98,8 @@ void FingerprintSource(const ConfigValue& root, const ConfigValue& entry, const 
   }
   const ConfigValue* key = entry.Find("key");
   text += "\n" + (key != nullptr ? key->Canonical() : "\"record\"");
+  // Whose time a row has; how late or far ahead it may be leaves kept rows what they are.
+  if (const ConfigValue* time = entry.Find("time")) text += "\ntime " + std::string(time->Text("field"));
   const std::vector<FieldSpec> common = CommonSourceFields(registry);
   for (const ConfigValue& more : entry.children) {
     const bool counts = more.name != member.name && AffectsOf(common, more.name) == Affects::kResults;

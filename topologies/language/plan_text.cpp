@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/durations.h"
 #include "engine/expression/expression.h"
 #include "engine/printable.h"
 #include "engine/schema/record_schema.h"
@@ -50,6 +51,12 @@ std::string KeyText(const Plan& plan, const KeyRule& key) {
   return {};
 }
 
+std::string EventTimeText(const Plan& plan, const TimeRule& time) {
+  const std::string from = time.field ? "field " + ColumnList(plan, {*time.field}, false) : "the record's timestamp";
+  return from + ", at most " + LengthText(time.max_ahead_us) + " ahead of the clock; the watermark is " +
+         LengthText(time.lateness_us) + " behind the greatest";
+}
+
 const char* PolicyText(RecordPolicy policy) {
   switch (policy) {
     case RecordPolicy::kDeadLetter: return "dead-lettered";
@@ -73,6 +80,7 @@ std::string SourceText(const Plan& plan, size_t index) {
   out += Printable(source.program->Describe()) + "\n";
   out += "   decodes " + (source.schema ? ColumnList(plan, decoded, true) : std::string("nothing: no schema")) + "\n";
   out += "   key: " + KeyText(plan, source.key) + "\n";
+  if (source.time) out += "   event time: " + EventTimeText(plan, *source.time) + "\n";
   if (source.schema) {
     out += std::string("   schema enforced ") + (source.enforce_schema ? "here" : "by nodes below") + "\n";
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "topologies/language/bandit.h"
+#include "topologies/language/event_time.h"
 #include "topologies/language/rollout.h"
 #include "topologies/language/test_spec.h"
 
@@ -198,6 +199,9 @@ std::vector<FieldSpec> CommonSourceFields(const Registry& registry) {
       {"schema", Shape::String(), false, "", "Name of the schema; without one no field can be read.",
        Affects::kSeparately},
       {"key", KeyShape(), false, "\"record\"", "Where the key of a record comes from.", Affects::kSeparately},
+      {"time", Shape::Object(EventTimeFields()), false, "",
+       "When a record happened (event time): records are judged by it, and the source has a watermark.",
+       Affects::kSeparately},
       DescriptionField(),
   };
 }

@@ -4,6 +4,7 @@
 #include "engine/clock.h"
 #include "engine/text/instant.h"
 #include "engine/text/json_object.h"
+#include "engine/text/timestamp.h"
 #include "topologies/operate/api.h"
 #include "topologies/operate/masking.h"
 
@@ -281,7 +282,9 @@ std::string PartitionsJson(const SourceMeasures& source) {
     json.AddText("topic", partition.topic).AddNumber("partition", partition.partition);
     json.AddJson("next", NumberJson(partition.next)).AddJson("end", NumberJson(partition.end));
     json.AddJson("lag_records", NumberJson(partition.lag_records));
-    list.push_back(json.AddJson("lag_seconds", RealJson(partition.lag_seconds)).text());
+    json.AddJson("lag_seconds", RealJson(partition.lag_seconds));
+    if (partition.watermark_us >= 0) json.AddText("watermark", FormatTimestamp(partition.watermark_us));
+    list.push_back(json.text());
   }
   return JsonList(list);
 }

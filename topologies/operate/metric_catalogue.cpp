@@ -3,6 +3,7 @@
 
 #include "topologies/operate/metric_samples.h"
 #include "topologies/operate/metrics_text.h"
+#include "topologies/operate/partition_metrics.h"
 
 namespace anabranch {
 namespace {
@@ -71,35 +72,6 @@ void Partitions(const Input& input, Samples& samples) {
   for (const SourceMeasures& source : MeasuresOf(input).sources) {
     samples.Add({source.id}, static_cast<int64_t>(source.partitions.size()));
   }
-}
-
-// One series per partition; for a source with very many, one in all, which `fold` makes: so a sum of records and a
-// maximum of seconds over all series are right in both cases.
-template <typename Number, typename Fold>
-void OfPartitions(const Input& input, Samples& samples, Number PartitionMeasures::* number, const char* folded,
-                  Fold fold) {
-  for (const SourceMeasures& source : MeasuresOf(input).sources) {
-    const bool all = source.partitions.size() > kMostPartitionSeries;
-    Number total = kUnknown;
-    for (const PartitionMeasures& partition : source.partitions) {
-      const Number value = partition.*number;
-      if (value < 0) continue;
-      total = total < 0 ? value : fold(total, value);
-      if (!all) samples.Add({source.id, partition.topic, std::to_string(partition.partition)}, value);
-    }
-    if (all && total >= 0) samples.Add({source.id, "", folded}, total);
-  }
-}
-
-void LagRecords(const Input& input, Samples& samples) {
-  OfPartitions(input, samples, &PartitionMeasures::lag_records, "sum", [](int64_t a, int64_t b) { return a + b; });
-}
-void LagSeconds(const Input& input, Samples& samples) {
-  OfPartitions(input, samples, &PartitionMeasures::lag_seconds, "max",
-               [](double a, double b) { return std::max(a, b); });
-}
-void Position(const Input& input, Samples& samples) {
-  OfPartitions(input, samples, &PartitionMeasures::next, "sum", [](int64_t a, int64_t b) { return a + b; });
 }
 
 // --- lanes
@@ -333,19 +305,26 @@ std::vector<MetricSpec> MakeCatalogue() {
        "rows",
        {"source", "topic", "partition"},
        "Records behind the end of the partition that are not committed. Above 512 partitions one series with the sum.",
-       LagRecords},
+       SampleLagRecords},
       {"anabranch_source_lag_seconds",
        "gauge",
        "seconds",
        {"source", "topic", "partition"},
        "Age of the last committed record; 0 where nothing waits. Above 512 partitions one series with the maximum.",
-       LagSeconds},
+       SampleLagSeconds},
       {"anabranch_source_position",
        "gauge",
        "rows",
        {"source", "topic", "partition"},
        "Position of the first record that is not committed. Above 512 partitions one series with the sum.",
-       Position},
+       SamplePosition},
+      {"anabranch_source_watermark_seconds",
+       "gauge",
+       "seconds",
+       {"source", "topic", "partition"},
+       "Watermark of the partition's event time, in seconds since 1970; only where the source has `time`. Above 512 "
+       "partitions one series with the minimum.",
+       SampleWatermark},
       {"anabranch_source_records_total",
        "counter",
        "rows",

@@ -39,6 +39,7 @@ class DamageTest : public ::testing::Test {
     SourceTable names;
     RecordBatch batch;
     FillRandomBatch(plan, dice, static_cast<uint32_t>(1 + dice() % 20), names, 2, &batch);
+    if (dice() % 2 == 0) batch.time_us.assign(batch.rows(), 5);
     return WriteKeptBatch(*plan.plan, batch, plan.Done({plan.in, plan.a, plan.out}));
   }
   std::string WriteFile(SegmentWriter::Life life) {

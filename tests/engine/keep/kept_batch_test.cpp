@@ -34,6 +34,9 @@ TEST_F(KeptBatchTest, WhatIsRestoredIsWhatWasKeptInRandomBatches) {
   std::mt19937_64 dice(TestSeed());
   for (int round = 0; round < 200; ++round) {
     FillRandomBatch(plan, dice, static_cast<uint32_t>(dice() % 40), names, 1 + dice() % 3, &batch);
+    for (uint32_t row = 0; round % 2 == 1 && row < batch.rows(); ++row) {
+      batch.time_us.push_back(static_cast<int64_t>(dice()));
+    }
     auto frame = Keep({plan.in, plan.a, plan.out});
     const Status status = Restore(std::move(frame), plan.ReuseAll());
     ASSERT_TRUE(status.ok()) << status.message();
@@ -41,6 +44,7 @@ TEST_F(KeptBatchTest, WhatIsRestoredIsWhatWasKeptInRandomBatches) {
     EXPECT_TRUE(got.restored);
     EXPECT_EQ(got.payload_bytes, batch.payload_bytes);
     EXPECT_EQ(got.source_errors.size(), batch.source_errors.size());
+    EXPECT_EQ(got.time_us, batch.time_us);
     for (uint32_t row = 0; row < got.rows(); ++row) ExpectSameResults(plan, got, row, batch, row);
     for (const StageId stage : {plan.in, plan.a, plan.out}) {
       EXPECT_TRUE(got.stages[stage].done && got.stages[stage].reused);
@@ -102,7 +106,7 @@ TEST_F(KeptBatchTest, AFrameOfTheOlderVersionIsReadAndANewerOneIsNamed) {
   EXPECT_EQ(MarkOf(got.columns[column].states()[1]), Mark::kSkipped) << "it had no marks, but it was skipped";
   const auto newer = ReadKeptHeader(WithVersion(frame, kFrameVersion + 1));
   ASSERT_FALSE(newer.ok());
-  EXPECT_NE(newer.status().message().find("reads versions up to 3"), std::string::npos) << newer.status().message();
+  EXPECT_NE(newer.status().message().find("reads versions up to 4"), std::string::npos) << newer.status().message();
 }
 
 TEST_F(KeptBatchTest, WhatScoredTheRowsIsKeptWithThem) {
@@ -124,6 +128,44 @@ TEST_F(KeptBatchTest, WhatScoredTheRowsIsKeptWithThem) {
     EXPECT_EQ(got.positions[i].scoring, batch.positions[i].scoring);
     EXPECT_EQ(got.encoded.positions[i].scoring, batch.positions[i].scoring);
   }
+}
+
+TEST_F(KeptBatchTest, EventTimesAreKeptWithTheirRows) {
+  EXPECT_EQ(ReadKeptHeader(*Keep({plan.in, plan.a}))->version, 2) << "there are none";
+  for (uint32_t row = 0; row < batch.rows(); ++row) batch.time_us.push_back(row == 2 ? kNoTime : 1'000'000 + row);
+  const auto frame = Keep({plan.in, plan.a});
+  EXPECT_EQ(ReadKeptHeader(*frame)->version, 4);
+  ASSERT_TRUE(Restore(frame, plan.ReuseAll()).ok());
+  EXPECT_EQ(got.time_us, batch.time_us);
+  RestoreRules some = plan.ReuseAll();
+  const SourcePartition first = names.at(batch.partition[0]);
+  some.next = [&](const SourcePartition& partition) { return partition == first ? std::optional(INT64_MAX) : 0; };
+  ASSERT_TRUE(Restore(frame, some).ok());
+  std::vector<int64_t> left;
+  for (uint32_t row = 0; row < batch.rows(); ++row) {
+    if (names.at(batch.partition[row]) != first) left.push_back(batch.time_us[row]);
+  }
+  EXPECT_LT(left.size(), batch.rows());
+  EXPECT_EQ(got.time_us, left);
+}
+
+TEST_F(KeptBatchTest, EventTimesOfRowsThatAreDecodedAgainAreNotKept) {
+  batch.time_us.assign(batch.rows(), 5);
+  ASSERT_TRUE(Restore(Keep({plan.in}), {}).ok());
+  EXPECT_TRUE(got.time_us.empty()) << "the source's stage sets them";
+  ASSERT_EQ(got.rows(), batch.rows());
+  for (uint32_t row = 0; row < got.rows(); ++row) EXPECT_EQ(got.payload[row], batch.payload[row]);
+}
+
+TEST_F(KeptBatchTest, EventTimesGoWithThePartOfTheirRow) {
+  for (uint32_t row = 0; row < batch.rows(); ++row) batch.time_us.push_back(row);
+  const std::vector<bool> done = plan.Done({plan.in, plan.a});
+  const std::string part = WriteKeptPart(*plan.plan, batch, done, 3, 2);
+  ASSERT_TRUE(Restore(std::make_shared<std::string>(part), plan.ReuseAll()).ok());
+  EXPECT_EQ(got.time_us, (std::vector<int64_t>{3, 4}));
+  const std::string alone = WriteKeptRow(*plan.plan, batch, done, 6);
+  ASSERT_TRUE(Restore(std::make_shared<std::string>(alone), plan.ReuseAll()).ok());
+  EXPECT_EQ(got.time_us, (std::vector<int64_t>{6}));
 }
 
 TEST_F(KeptBatchTest, AVersionThatTheListLacksIsDamage) {
