@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
 #include <vector>
 
+#include "engine/state/rolling/rolling_scan.h"
 #include "tests/engine/rolling/sum_oracle.h"
 
 namespace anabranch {
@@ -69,7 +71,7 @@ std::vector<double> Mixed(std::mt19937_64* random) {
 TEST(ExactSum, EqualsIntegersOfAnyWidth) {
   std::mt19937_64 random(3);
   int known = 0;
-  for (int i = 0; i < 4000; ++i) {
+  for (int i = 0; i < 20'000; ++i) {
     const std::vector<double> values = Mixed(&random);
     const double want = SumOracle(values);
     ASSERT_EQ(Exactly(values), want) << i;
@@ -77,9 +79,12 @@ TEST(ExactSum, EqualsIntegersOfAnyWidth) {
       ++known;
       ASSERT_EQ(*quick, want) << i;
     }
+    ColumnPart<double> side_by_side;
+    ScanSum(values.data(), static_cast<uint32_t>(values.size()), &side_by_side);
+    ASSERT_EQ(side_by_side.sum.Rounded().value_or(want), want) << i;
   }
-  EXPECT_GT(known, 1000);  // both ways were taken
-  EXPECT_LT(known, 3900);
+  EXPECT_GT(known, 5000);  // both ways were taken
+  EXPECT_LT(known, 19'500);
 }
 
 TEST(FloatSum, KnowsUsualSums) {
