@@ -68,8 +68,9 @@ struct RollingOutcome {
 };
 
 // What one key remembers: flat bytes that hold no pointers, so they may be copied, moved and written back (undo). This
-// class is a view of them; it owns nothing. The memory is the caller's: 8-byte aligned, Bytes(capacity()) long. No call
-// allocates, except into a RollingOutput. Not thread-safe per entry; entries are independent.
+// class is a view of them and of the program, and owns nothing. The memory is the caller's: 8-byte aligned,
+// Bytes(capacity()) long. No call allocates, except into a RollingOutput. Not thread-safe per entry; entries are
+// independent.
 //
 // Rules:
 // * A row is remembered while its time > horizon. The horizon is (greatest time of the partition, this row included)
@@ -103,8 +104,8 @@ class RollingEntry {
   bool empty() const;
   // The capacity that suits its rows: smaller than capacity() after a burst.
   uint32_t FittingCapacity() const;
-  // Writes the entry to `memory` of Bytes(capacity), at least FittingCapacity() or what kGrow asked for. The old memory
-  // has no content any more.
+  // Copies the entry to other memory of Bytes(capacity): FittingCapacity(), or what kGrow asked for. The old memory may
+  // then be freed.
   RollingEntry Relocate(std::byte* memory, uint32_t capacity) const;
 
   // One record: its values to `values` (program.width()), its cells behind those in `output`. `seed` is a hash of node

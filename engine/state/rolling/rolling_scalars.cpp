@@ -147,7 +147,7 @@ struct LifeFeature {
   // Of rows so far, `rows` in number. False: a sum does not fit.
   bool Read(uint64_t rows, int64_t time_us, RollingValue* value) const {
     *value = {};
-    const bool any = words[0] > 0;
+    const bool any = CountsValues() && words[0] > 0;  // a count of rows has no words
     switch (feature.function) {
       case RollingFunction::kCountRows: *value = ValueOf(static_cast<int64_t>(rows)); break;
       case RollingFunction::kCount: *value = ValueOf(IntAt(words, 0)); break;
