@@ -3,12 +3,12 @@ import json
 
 import harness
 import packages
-import test_deploy_models
+from deployments import Deployments
 
 MANY = 10_000_000  # rows that no test feeds: no step is taken by itself
 
 
-class RolloutCommands(test_deploy_models.Deployments):
+class RolloutCommands(Deployments):
 
     def write_rollout(self, source="-", steps=None, **more):
         self.write(source)
