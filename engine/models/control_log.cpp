@@ -15,7 +15,8 @@ constexpr std::pair<ControlEntry::Kind, const char*> kEntryKinds[] = {
     {ControlEntry::Kind::kRefused, "refused"},     {ControlEntry::Kind::kActive, "active"},
     {ControlEntry::Kind::kAbandoned, "abandoned"}, {ControlEntry::Kind::kServes, "serves"},
     {ControlEntry::Kind::kStep, "step"},           {ControlEntry::Kind::kHold, "hold"},
-    {ControlEntry::Kind::kCounts, "counts"},       {ControlEntry::Kind::kRewards, "rewards"}};
+    {ControlEntry::Kind::kCounts, "counts"},       {ControlEntry::Kind::kRewards, "rewards"},
+    {ControlEntry::Kind::kFile, "of_file"}};
 constexpr std::pair<ArmRule, const char*> kArmRules[] = {{ArmRule::kOne, "one"},
                                                          {ArmRule::kShadow, "shadow"},
                                                          {ArmRule::kCanary, "canary"},
@@ -95,7 +96,9 @@ std::string ReplacedBy(const ControlEntry& entry) {
   if (entry.kind == ControlEntry::Kind::kCounts) {
     return "counts/" + std::to_string(entry.generation_number) + "/" + entry.instance;
   }
-  return entry.kind == ControlEntry::Kind::kRewards ? "rewards/" + entry.model + "/" + entry.partition : std::string();
+  if (entry.kind == ControlEntry::Kind::kRewards) return "rewards/" + entry.model + "/" + entry.partition;
+  const bool is_sight = entry.kind == ControlEntry::Kind::kFile && entry.edited == 0;
+  return is_sight ? "file/" + entry.model + "/" + entry.instance : std::string();
 }
 
 const char* NameOf(ArmRule rule) { return WordOf(kArmRules, rule); }
@@ -122,11 +125,13 @@ std::string PrintControlEntry(const ControlEntry& entry) {
     out["counts"] = entry.counts;
   }
   if (entry.kind == ControlEntry::Kind::kRewards) {
-    out["model"] = entry.model;
     out["position"] = entry.position;
     if (entry.era != 0) out["era"] = entry.era;
     out["rewards"] = entry.rewards;
   }
+  PutText("model", entry.model, &out);
+  PutText("start", entry.start, &out);
+  if (entry.edited != 0) out["edited"] = entry.edited;
   if (entry.after != 0) out["after"] = entry.after;
   if (entry.is_crash) out["crash"] = true;
   if (!entry.guards.empty()) out["guards"] = entry.guards;
@@ -159,6 +164,8 @@ Result<ControlEntry> ParseControlEntry(std::string_view text) {
     entry.model = in.value("model", "");
     entry.era = in.value("era", uint32_t{0});
     entry.rewards = in.value("rewards", "");
+    entry.start = in.value("start", "");
+    entry.edited = in.value("edited", uint32_t{0});
     if (NeedsGeneration(entry.kind) && entry.generation.arms.empty()) {
       throw std::invalid_argument("it names no generation");
     }

@@ -30,6 +30,9 @@ struct ControlEntry {
     kCounts,     // what `instance` has counted of generation `generation_number` in all; replaces its entry before
     kRewards,    // the rewards of `model` below `position` of `partition`, a partition of a source of rewards, in all;
                  // replaces the entry before of the same model and partition
+    kFile,       // `start` is what the topology file of `instance` says of `model`. With `edited` that is an edit which
+            // needs no deployment; without, it is what the newest edit said, and replaces the entry before of the same
+            // model and instance
     kUnreadable,  // not ours, or of a newer anabranch: has no effect; `reasons`. Never written
   };
   uint32_t number = 0;  // by the log, from 1, growing; gaps are possible
@@ -51,9 +54,13 @@ struct ControlEntry {
   std::map<std::string, std::string> counts;  // kCounts: node → ArmCounts::Print()
   // kStep, kHold: guard → its figures when that was decided, for people; kCounts: by which guards it is counted
   std::map<std::string, std::string> guards;
-  std::string model;    // kRewards
+  std::string model;    // kRewards, kFile
   uint32_t era = 0;     // kRewards: how often an operator has set the position
   std::string rewards;  // kRewards: RewardTotals::Print()
+  // What the topology file names as `start`: kFile; kActive with the action "start"; kPrepare and kAbandoned of a
+  // deployment by an edit of the file
+  std::string start;
+  uint32_t edited = 0;  // with `start`, of an edit: the entry that says what the file had before; 0: it is no edit
 };
 
 // Of the entries with one such key a log need only keep the newest. Empty: it is kept for good.

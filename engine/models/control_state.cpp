@@ -25,6 +25,18 @@ std::string PrintMeaning(const GenerationRecord& record) {
   return text + '\n';
 }
 
+void AddServed(const ControlEntry& entry, std::vector<ControlState::Served>* served) {
+  const ControlState::Served now{entry.generation_number, entry.position, entry.instance};
+  // An instance that could not write for a while may come late.
+  const bool late = !served->empty() && served->back().number > now.number;
+  const bool known = !served->empty() && served->back() == now;
+  if (known) {
+    served->back().instance = now.instance;  // has the partition now
+  } else if (!late) {
+    served->push_back(now);
+  }
+}
+
 }  // namespace
 
 void ControlState::Apply(const ControlEntry& entry) {
@@ -37,6 +49,9 @@ void ControlState::Apply(const ControlEntry& entry) {
                               .prepare = entry,
                               .answers = {},
                               .end = {}});
+      if (deployments_.back().state == DeploymentState::kOpen && entry.edited != 0) {
+        AddStart(entry.generation.model, entry.start, entry);
+      }
       return;
     case EntryKind::kReady:
     case EntryKind::kRefused:
@@ -45,6 +60,10 @@ void ControlState::Apply(const ControlEntry& entry) {
     case EntryKind::kActive: {
       const bool starts = entry.action == "start" && Newest(entry.generation.model) == nullptr;
       if (open == nullptr && !starts) return;
+      if (open == nullptr) {
+        const std::string& version = entry.start.empty() ? entry.generation.arms.front().version : entry.start;
+        AddStart(entry.generation.model, version, entry);
+      }
       generations_.push_back({entry.number, entry});
       if (open == nullptr) return;
       open->state = DeploymentState::kActive;
@@ -53,37 +72,28 @@ void ControlState::Apply(const ControlEntry& entry) {
     }
     case EntryKind::kAbandoned:
       if (open == nullptr) {
-        const bool begins = !entry.generation.arms.empty() && Find(entry.deployment) == nullptr;
+        const bool begins = !entry.generation.arms.empty() && Find(entry.deployment) == nullptr &&
+                            FollowsStart(entry.generation.model, entry);
+        if (begins && entry.edited != 0) AddStart(entry.generation.model, entry.start, entry);
         if (begins) deployments_.push_back({DeploymentState::kAbandoned, entry, {}, entry});
         return;
       }
       open->state = DeploymentState::kAbandoned;
       open->end = entry;
       return;
-    case EntryKind::kServes: {
-      std::vector<Served>& served = served_[entry.partition];
-      const Served now{entry.generation_number, entry.position, entry.instance};
-      // An instance that could not write for a while may come late.
-      const bool late = !served.empty() && served.back().number > now.number;
-      const bool known = !served.empty() && served.back() == now;
-      if (known) {
-        served.back().instance = now.instance;  // has the partition now
-      } else if (!late) {
-        served.push_back(now);
-      }
-      return;
-    }
+    case EntryKind::kServes: return AddServed(entry, &served_[entry.partition]);
     case EntryKind::kStep: return ApplyStep(entry);
     case EntryKind::kHold: holds_.emplace(entry.after, entry); return;
     case EntryKind::kCounts: counts_[entry.generation_number][entry.instance] = entry; return;
     case EntryKind::kRewards: return ApplyRewards(entry);
+    case EntryKind::kFile: return ApplyFile(entry);
     case EntryKind::kUnreadable: return;
   }
 }
 
 bool ControlState::CanOpen(const ControlEntry& prepare) const {
   const std::string& model = prepare.generation.model;
-  if (Open(model) != nullptr) return false;
+  if (Open(model) != nullptr || !FollowsStart(model, prepare)) return false;
   return prepare.after == 0 || (Newest(model) != nullptr && ChangedSince(model, prepare.after) == nullptr);
 }
 
@@ -111,6 +121,41 @@ void ControlState::ApplyRewards(const ControlEntry& entry) {
   const auto [known, added] = rewards_[entry.model].try_emplace(entry.partition, entry);
   const auto age = [](const ControlEntry& each) { return std::pair(each.era, each.position); };
   if (!added && age(entry) >= age(known->second)) known->second = entry;
+}
+
+void ControlState::ApplyFile(const ControlEntry& entry) {
+  const std::vector<FileStart>& known = StartsOf(entry.model);
+  if (entry.edited != 0) {
+    if (FollowsStart(entry.model, entry)) AddStart(entry.model, entry.start, entry);
+  } else if (!known.empty() && known.back().version == entry.start) {
+    seen_[entry.model][entry.instance] = entry.number;
+  }
+}
+
+// False: an edit of what is not the newest any more.
+bool ControlState::FollowsStart(const std::string& model, const ControlEntry& entry) const {
+  if (entry.edited == 0) return true;
+  const std::vector<FileStart>& known = StartsOf(model);
+  if (known.empty()) return entry.kind == EntryKind::kFile && Newest(model) != nullptr;  // deployed before any run
+  return known.back().number == entry.edited;
+}
+
+void ControlState::AddStart(const std::string& model, const std::string& version, const ControlEntry& entry) {
+  starts_[model].push_back({entry.number, version, entry.instance, entry.at_ms});
+  seen_[model][entry.instance] = entry.number;
+}
+
+const std::vector<ControlState::FileStart>& ControlState::StartsOf(const std::string& model) const {
+  static const std::vector<FileStart> kNone;
+  const auto found = starts_.find(model);
+  return found == starts_.end() ? kNone : found->second;
+}
+
+bool ControlState::HasSeenStart(const std::string& model, const std::string& instance) const {
+  const auto by_instance = seen_.find(model);
+  if (by_instance == seen_.end()) return false;
+  const auto found = by_instance->second.find(instance);
+  return found != by_instance->second.end() && found->second >= StartsOf(model).back().number;
 }
 
 const std::map<std::string, ControlEntry>* ControlState::RewardsOf(const std::string& model) const {

@@ -27,6 +27,10 @@ namespace anabranch {
 //   kHold       counts as long as the newest generation of its model is `after`
 //   kCounts     the newest one of each instance and generation counts
 //   kRewards    of those of one model and partition the one with the highest era and position counts
+//   kFile       an edit of `start` counts if what it names as the one before (`edited`) is still the newest: of several
+//               instances that see it at the same time the first one counts. That holds for those of kPrepare and
+//               kAbandoned, too: without it they have no effect. Without `edited` it counts if it says what the newest
+//               edit said
 //   kServes     counts unless the partition is scored by a newer generation already: it came late
 class ControlState {
  public:
@@ -48,6 +52,13 @@ class ControlState {
     int64_t since = 0;          // position
     std::string instance = {};  // that said so last; not compared
     bool operator==(const Served& other) const { return number == other.number && since == other.since; }
+  };
+
+  // What the topology file has named as `start` of a model, from one edit to the next.
+  struct FileStart {
+    uint32_t number = 0;  // of the entry that says so
+    std::string version, instance;
+    int64_t at_ms = 0;
   };
 
   void Apply(const ControlEntry& entry);
@@ -75,6 +86,10 @@ class ControlState {
   const std::map<std::string, ControlEntry>* CountsOf(uint32_t generation) const;
   // kRewards of a model by partition; null: none.
   const std::map<std::string, ControlEntry>* RewardsOf(const std::string& model) const;
+  // Oldest first; empty: the model never ran.
+  const std::vector<FileStart>& StartsOf(const std::string& model) const;
+  // Whether the file of the instance has had the newest of them.
+  bool HasSeenStart(const std::string& model, const std::string& instance) const;
   const Deployment* Open(const std::string& model) const;
   const Deployment* Find(const std::string& deployment) const;
 
@@ -82,6 +97,9 @@ class ControlState {
   bool CanOpen(const ControlEntry& prepare) const;
   void ApplyStep(const ControlEntry& entry);
   void ApplyRewards(const ControlEntry& entry);
+  void ApplyFile(const ControlEntry& entry);
+  bool FollowsStart(const std::string& model, const ControlEntry& entry) const;
+  void AddStart(const std::string& model, const std::string& version, const ControlEntry& entry);
   Deployment* FindOpen(const std::string& deployment);
 
   uint32_t last_ = 0;
@@ -91,6 +109,8 @@ class ControlState {
   std::map<uint32_t, ControlEntry> holds_;                              // by generation
   std::map<uint32_t, std::map<std::string, ControlEntry>> counts_;      // by generation, instance
   std::map<std::string, std::map<std::string, ControlEntry>> rewards_;  // by model, partition
+  std::map<std::string, std::vector<FileStart>> starts_;                // by model
+  std::map<std::string, std::map<std::string, uint32_t>> seen_;         // by model, instance: the entry that says so
 };
 
 }  // namespace anabranch

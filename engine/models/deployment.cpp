@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "engine/clock.h"
+#include "engine/fault_point.h"
 #include "engine/text/instant.h"
 
 namespace anabranch {
@@ -120,18 +121,27 @@ class Deployer {
     ASSIGN_OR_RETURN(const uint32_t number, log_.Append(entry));
     RETURN_IF_ERROR(ReadUpTo(number));
     const ControlState::Deployment* mine = state_.Find(id_);
-    if (mine != nullptr && mine->state != ControlState::Deployment::State::kIgnored) return Status::Ok();
+    if (mine != nullptr && mine->state != ControlState::Deployment::State::kIgnored) {
+      if (StartsHere()) FaultPoint("models.edit_prepared", record_.model);
+      return Status::Ok();
+    }
     const ControlState::Deployment* open = state_.Open(record_.model);
     if (open != nullptr) return Busy(*open);
     const ControlState::Generation* newest = state_.Newest(record_.model);
     return Faster(newest == nullptr ? 0 : newest->number);
   }
 
+  bool StartsHere() const { return wish_.prepare.edited != 0; }
+
   Result<std::vector<std::string>> Members() {
     ASSIGN_OR_RETURN(const auto told, log_.Members());
-    if (told) return *told;
-    if (wish_.members) return wish_.members();
-    return std::vector<std::string>();
+    std::vector<std::string> members = told.value_or(std::vector<std::string>());
+    if (!told && wish_.members) {
+      ASSIGN_OR_RETURN(members, wish_.members());
+    }
+    // A group knows the one that was killed before for a while.
+    if (StartsHere()) std::erase(members, wish_.prepare.instance);
+    return members;
   }
 
   // Of what counts already: who cannot be asked for is no reason to call it failed.
@@ -211,6 +221,7 @@ class Deployer {
     RETURN_IF_ERROR(ReadUpTo(number));
     const ControlState::Deployment* now = state_.Find(id_);
     if (now->state == ControlState::Deployment::State::kAbandoned) return Abandoned(now->end);
+    if (StartsHere()) FaultPoint("models.edit_active", record_.model);
     return Active(now->end.number);
   }
 
@@ -249,7 +260,7 @@ class Deployer {
     const Moment until = std::max(begin + kSwitchWait, wish_.in_place ? begin + (end_ - begin_) : begin);
     Moment ask_at = std::chrono::steady_clock::now() + kMembersPause;
     std::vector<std::string> members = instances_;
-    while (!members.empty()) {
+    while (!members.empty() && !StartsHere()) {
       const ControlState::Deployment* mine = state_.Find(id_);
       if (mine != nullptr && mine->state == ControlState::Deployment::State::kAbandoned) return Abandoned(mine->end);
       end.waiting = NotSwitched(number, members);

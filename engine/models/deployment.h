@@ -16,7 +16,8 @@ namespace anabranch {
 // open, and another one goes on with it.
 struct DeploymentWish {
   // generation, action, by, reason, approved_by, host, gates, and `after`: the generation that it was made from. With
-  // another one by now it would undo that one, so nothing is done. 0: whatever it is.
+  // another one by now it would undo that one, so nothing is done. 0: whatever it is. With `edited` it is ordered by
+  // `instance`, which starts: it is not asked, and does not wait until the partitions have switched.
   ControlEntry prepare;
   int64_t timeout_ms = 120'000;
   bool in_place = false;  // instances load the version once it is active: that is waited for as well

@@ -148,10 +148,25 @@ Status ModelAgent::StartModels() {
     ASSIGN_OR_RETURN(GenerationRecord first, FirstOf(model));
     ControlEntry entry = StartEntry(std::move(first));
     Stamp(&entry);
+    entry.start = model.start;
+    ASSIGN_OR_RETURN(entry.gates, GateFirst(model, entry.generation));
     RETURN_IF_ERROR(parts_.log->Append(entry).status());
     appended = true;
   }
   return appended ? ReadOn(0) : Status::Ok();
+}
+
+// A deployment would put each of them through its gates as well.
+Result<std::map<std::string, std::string>> ModelAgent::GateFirst(const Model& model,
+                                                                 const GenerationRecord& record) const {
+  std::map<std::string, std::string> all;
+  if (!parts_.first_gates) return all;
+  for (const GenerationRecord::Arm& arm : record.arms) {
+    ASSIGN_OR_RETURN(const auto measured, parts_.first_gates(model, arm));
+    const std::string of = record.arms.size() > 1 ? arm.version + " " : "";
+    for (const auto& [gate, text] : measured) all[of + gate] = text;
+  }
+  return all;
 }
 
 // -------------------------------------------------------------------------------------------- load

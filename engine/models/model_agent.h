@@ -59,6 +59,9 @@ class ModelAgent final : public Generations {
     std::string loads_file = {};
     // The version that Model::start names.
     std::function<Result<GenerationRecord::Arm>(const Model&)> start;
+    // The gates of the version with which a model begins: what they measured. An error ends Begin(), and nothing is
+    // written: kInvalid names every reason, kUnavailable, kCancelled. Empty: there are no gates.
+    std::function<Result<std::map<std::string, std::string>>(const Model&, const GenerationRecord::Arm&)> first_gates;
     // The gates of a package in `folder`. May take long; is called on a thread of its own that nobody waits for at the
     // end, so it refers to nothing that ends. Empty: there are no gates.
     std::function<Verdict(const std::string& folder)> gates;
@@ -71,8 +74,11 @@ class ModelAgent final : public Generations {
   ModelAgent(const ModelAgent&) = delete;
   ModelAgent& operator=(const ModelAgent&) = delete;
 
-  // kUnavailable: the log, or a version that scores, cannot be had; kInvalid: it does not fit the nodes; kCancelled.
+  // kUnavailable: the log, or a version that scores, cannot be had; kInvalid: it does not fit the nodes, or one that
+  // would be the first does not pass its gates; kCancelled.
   Status Begin(const CancelToken& cancel);
+  // What the log says by now, for Look() before Begin(). kUnavailable.
+  Status ReadLog() { return ReadOn(0); }
   void Follow();
   void Stop();
 
@@ -119,6 +125,7 @@ class ModelAgent final : public Generations {
   Status ReadOn(int wait_ms);
   Status StartModels();
   Result<GenerationRecord> FirstOf(const Model& model) const;
+  Result<std::map<std::string, std::string>> GateFirst(const Model& model, const GenerationRecord& record) const;
   void CompareDraws();
   void Learn();
   Status Load(const Model& model, const GenerationRecord& record, bool quietly) REQUIRES(load_mutex_);

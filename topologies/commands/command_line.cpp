@@ -173,8 +173,9 @@ class CommandLine {
         "once;\n"
         "neither loses anything. When a stage stops, --on-stop exit ends with code 1; stay waits for a restart.\n"
         "Exit code 0 done, 1 a stage stopped or too many records became dead letters, 69 a broker, model or disk is\n"
-        "unavailable, 70 a bug in this program, please report it, 75 try again, 78 the topology is faulty,\n"
-        "130 stopped by the second signal.");
+        "unavailable, 70 a bug in this program, please report it, 75 try again, 78 the topology is faulty or the "
+        "first\n"
+        "version of a model fails its gates, 130 stopped by the second signal.");
     command->callback([this] { action_ = [this](CommandIo& io) { return CommandRun(args_.run, io); }; });
   }
 

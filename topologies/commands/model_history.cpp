@@ -7,6 +7,7 @@
 #include "topologies/commands/run_session.h"
 #include "topologies/operate/model_events.h"
 #include "topologies/operate/model_session.h"
+#include "topologies/operate/start_view.h"
 
 namespace anabranch {
 
@@ -34,6 +35,11 @@ int CommandModelHistory(const ModelChangeArgs& args, CommandIo& io) {
     io.out << ModelEventsJson(events) << "\n";
   } else {
     io.out << (events.empty() ? "nothing was run or deployed yet\n" : ModelEventsText(events));
+    for (const PlanModel& model : plan.managed) {
+      const auto difference =
+          args.model.empty() || args.model == model.name ? StartDifferenceOf(*state, model) : std::nullopt;
+      if (difference) io.out << "\nmodel " << model.name << ": " << difference->text << "\n";
+    }
   }
   return kExitOk;
 }

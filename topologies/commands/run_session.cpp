@@ -22,6 +22,7 @@
 #include "topologies/commands/stop_signals.h"
 #include "topologies/operate/masking.h"
 #include "topologies/operate/model_session.h"
+#include "topologies/operate/start_version.h"
 
 namespace anabranch {
 namespace {
@@ -243,14 +244,30 @@ constexpr int kGatesMs = 120'000;
 
 ModelAgent::Verdict GatesOf(const std::string& folder) { return GatesInChild(folder, {}, kGatesMs, nullptr); }
 
+// Whether the versions that the file names are looked at: for runs that read the input.
+bool FollowsFile(RunStart start) { return start == RunStart::kRun || start == RunStart::kRestart; }
+
 // One run, from its models to its end. `*began`: it owned its state.
-RunSummary RunToEnd(const Plan& plan, RunOptions options, const RunObserver& observer, CommandIo& io,
-                    CancelToken& cancel, Service* service, bool* began) {
+RunSummary RunToEnd(const Plan& plan, const StateArgs& args, RunOptions options, const RunObserver& observer,
+                    CommandIo& io, CancelToken& cancel, Service* service, bool* began) {
   StartGuard start(cancel, io);
   const bool pinned = options.generations != nullptr;
-  auto models = pinned ? std::unique_ptr<ModelAgent>() : MakeModelAgent(plan, options, GatesOf, observer.warn);
+  const ModelChangePlace place{.plan = plan,
+                               .allow_paths = args.allow_paths,
+                               .state_dir = options.state_dir,
+                               .instance = options.instance,
+                               .gates = GatesInChild,
+                               .progress = observer.warn,
+                               .cancel = &cancel};
+  const auto first = [&place](const ModelAgent::Model& model, const GenerationRecord::Arm& arm) {
+    return GateStart(place, model, arm.version);
+  };
+  auto models = pinned ? std::unique_ptr<ModelAgent>() : MakeModelAgent(plan, options, {first, GatesOf}, observer.warn);
   Status ready = models.status();
-  if (ready.ok() && *models != nullptr) ready = (*models)->Begin(cancel);
+  if (ready.ok() && *models != nullptr) {
+    if (FollowsFile(options.start)) FollowStarts(place, **models);
+    ready = (*models)->Begin(cancel);
+  }
   auto control = MakeControlView(plan, options.state_dir);
   if (ready.ok()) ready = control.status();
   RunSummary summary;
@@ -297,7 +314,7 @@ SessionEnd RunAndShow(const std::string& command, const Plan& plan, const StateA
       MakeTracer(plan, options, observer.warn, service != nullptr ? service->spans_dropped() : not_counted);
   if (tracer != nullptr) tracer->Attach(&observer);
   bool began = false;
-  RunSummary summary = RunToEnd(plan, options, observer, io, cancel, service, &began);
+  RunSummary summary = RunToEnd(plan, args, options, observer, io, cancel, service, &began);
   if (service != nullptr) service->Finished(summary, began, summary.status.ok() && signals.seen() == 0);
   if (summary.failure) summary.failure = Masked(plan, *std::move(summary.failure));
   if (!summary.stuck) tracer.reset();

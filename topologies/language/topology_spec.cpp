@@ -213,8 +213,8 @@ std::vector<FieldSpec> ModelFields() {
        "The folder with the packages of the model (`anabranch model pack`): which of them scores is changed with "
        "`anabranch model deploy`."},
       {"start", Shape::String(), false, "",
-       "With `registry`: the version that scores before any deployment. It is read once; later only deployments "
-       "count."},
+       "With `registry`: the version that scores before any deployment, if it passes its gates. Later deployments "
+       "count; an edit of this is one."},
       {"swap", Shape::Enum({"beside", "in_place"}), false, "\"beside\"",
        "With `registry`: a new version is loaded while the old one scores (\"beside\"), or, where there is memory for "
        "one version only, in its place (\"in_place\"): records wait until it is loaded. Not with `rollout` or "

@@ -169,6 +169,11 @@ ControlEntry ModelChange::Entry(ControlEntry::Kind kind, const GenerationRecord&
   entry.generation = record;
   entry.gates = std::move(gates);
   SignEntry(&entry);
+  if (wish_.edited != 0) {
+    entry.edited = wish_.edited;
+    entry.start = wish_.version;
+    entry.instance = place_.instance;
+  }
   return entry;
 }
 
@@ -322,9 +327,7 @@ Status ModelChange::ReadPlace() {
 
 // The package by itself, and with the nodes of the topology, in a process of its own. Nothing: it was refused.
 std::optional<std::map<std::string, std::string>> ModelChange::Gate(const RegistryEntry& entry) {
-  std::vector<std::string> words = {"--for", place_.plan.file};
-  for (const std::string& path : place_.allow_paths) words.insert(words.end(), {"--allow-path", path});
-  if (!model_->key.empty()) words.insert(words.end(), {"--key", model_->key});
+  const std::vector<std::string> words = GateArguments(place_.plan, *model_, place_.allow_paths);
   ModelAgent::Verdict verdict = place_.gates(entry.place, words, wish_.timeout_s * 1000, place_.cancel);
   if (place_.cancel != nullptr && place_.cancel->draining()) {
     Fail({Code::kRetry, "stopped before the gates were through; nothing changed"});

@@ -24,6 +24,8 @@ struct ModelChangeWish {
   bool resume = false;       // kDeploy: only go on with what was begun
   bool to_end = false;       // kPromote: to the last step, not to the next one
   std::string at = "next";   // kDeploy: ParseSwitchPlace()
+  uint32_t edited = 0;       // kDeploy of what the file has as `start` by now, by the instance that starts with it:
+                        // ControlEntry::edited. Returns when the version is active, not when the partitions switched
   uint32_t seen = 0;  // not kDeploy: the newest generation that the person knew of; with another one nothing is done
                       // and the result is kFailed, kRetry. 0: whatever it is
   std::string by = {}, reason = {}, approved_by = {};

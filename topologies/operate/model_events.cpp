@@ -11,6 +11,7 @@
 #include "engine/text/timestamp.h"
 #include "topologies/operate/bandit_view.h"
 #include "topologies/operate/rollout_view.h"
+#include "topologies/operate/start_view.h"
 
 namespace anabranch {
 namespace {
@@ -42,6 +43,7 @@ ModelEvent EventOf(const ControlEntry& entry) {
   event.reason = entry.reason;
   event.approved_by = entry.approved_by;
   event.host = entry.host;
+  event.file_start = entry.start;
   event.at_ms = entry.at_ms;
   if (!entry.gates.empty()) event.gates[""] = entry.gates;
   return event;
@@ -140,6 +142,11 @@ std::optional<int64_t> SwappingSeconds(const ControlState& state, const Plan& pl
   const auto has_switched = [&](const auto& each) { return each.second.back().number >= newest->number; };
   if (!in_place || state.served().empty() || std::ranges::any_of(state.served(), has_switched)) return std::nullopt;
   return std::max<int64_t>(0, Clock::Real().WallMs() - newest->active.at_ms) / 1000;
+}
+
+std::optional<StartDifference> DifferenceInPlan(const ControlState& state, const Plan& plan, const std::string& model) {
+  const auto found = std::ranges::find(plan.managed, model, &PlanModel::name);
+  return found == plan.managed.end() ? std::nullopt : StartDifferenceOf(state, *found);
 }
 
 std::set<std::string> ModelsIn(const ControlState& state) {
@@ -258,6 +265,7 @@ std::string ModelEventsJson(const std::vector<ModelEvent>& events) {
     if (!event.guards.empty()) json.AddJson("guards", TextsJson(event.guards));
     json.AddText("state", event.state).AddText("action", event.action).AddText("at", FormatInstant(event.at_ms));
     json.AddText("by", event.by).AddText("host", event.host).AddText("reason", event.reason);
+    if (!event.file_start.empty()) json.AddText("file_start", event.file_start);
     json.AddText("approved_by", event.approved_by).AddJson("gates", GatesJson(event));
     json.AddJson("reasons", JsonStrings(event.reasons));
     json.AddJson("from", PositionsJson(event.from)).AddJson("until", PositionsJson(event.until));
@@ -275,6 +283,7 @@ std::string ModelsNowText(const ControlState& state, const Plan& plan) {
     text += "\nmodel " + model + ": version " + Printable(state.Newest(model)->serving().version) + ", generation " +
             std::to_string(now->generation) + " since " + FormatInstant(now->at_ms) + "\n";
     if (now->rule == ArmRule::kEventTime) text += "  " + now->scoring + "\n";
+    if (const auto difference = DifferenceInPlan(state, plan, model)) text += "  " + difference->text + "\n";
     const RolloutOfFile rollout = RolloutOfPlan(state, plan, model);
     if (rollout.status) text += "  rollout: " + rollout.status->text + "\n";
     if (const auto bandit = BanditOf(state, model)) text += "  bandit: " + BanditSentence(*bandit) + "\n";
@@ -303,6 +312,8 @@ std::string ModelsNowJson(const ControlState& state, const Plan& plan) {
     if (now->rule == ArmRule::kEventTime) {
       one.AddText("from_time", FormatTimestamp(now->from_time)).AddText("before", now->serving);
     }
+    const auto difference = DifferenceInPlan(state, plan, model);
+    if (difference) one.AddJson("file", StartDifferenceJson(*difference));
     const RolloutOfFile rollout = RolloutOfPlan(state, plan, model);
     if (rollout.status) one.AddJson("rollout", RolloutJson(*rollout.status, *rollout.spec));
     if (const auto bandit = BanditOf(state, model)) one.AddJson("bandit", BanditJson(*bandit));

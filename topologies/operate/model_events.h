@@ -23,6 +23,7 @@ struct ModelEvent {
   std::string scoring;                        // what scores, as a sentence; empty where one version scores all
   std::map<std::string, std::string> guards;  // of a step or hold: guard → its figures then
   std::string action, by, reason, approved_by, host;
+  std::string file_start;  // by edit of the file, and of the first start: what it named as `start`; else empty
   int64_t at_ms = 0;
   std::map<std::string, std::map<std::string, std::string>> gates;  // by instance; "": of the command
   std::vector<std::string> reasons;                                 // why it was abandoned

@@ -71,8 +71,15 @@ std::function<Result<std::string>(const ModelAgent::Model&, const std::string& d
   };
 }
 
-Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOptions& options,
-                                                   std::function<ModelAgent::Verdict(const std::string&)> gates,
+std::vector<std::string> GateArguments(const Plan& plan, const PlanModel& model,
+                                       const std::vector<std::string>& allow_paths) {
+  std::vector<std::string> words = {"--for", plan.file};
+  for (const std::string& path : allow_paths) words.insert(words.end(), {"--allow-path", path});
+  if (!model.key.empty()) words.insert(words.end(), {"--key", model.key});
+  return words;
+}
+
+Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOptions& options, ModelGates gates,
                                                    std::function<void(const std::string&)> warn) {
   if (plan.managed.empty()) return std::unique_ptr<ModelAgent>();
   ModelAgent::Parts parts;
@@ -91,7 +98,8 @@ Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOp
   parts.start = [](const ModelAgent::Model& model) {
     return FindVersion({model.name, model.registry, model.start, {}, {}, {}}, model.start);
   };
-  parts.gates = std::move(gates);
+  parts.first_gates = std::move(gates.first);
+  parts.gates = std::move(gates.each);
   parts.warn = std::move(warn);
   parts.reads_only = options.start == RunStart::kReplay;
   return std::make_unique<ModelAgent>(std::move(parts));

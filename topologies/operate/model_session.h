@@ -34,9 +34,18 @@ std::vector<ModelAgent::Model> ManagedModelsOf(const Plan& plan);
 std::function<Result<std::string>(const ModelAgent::Model&, const std::string& digest)> PackageFinder(
     const Plan& plan, const std::string& state_dir);
 
+// The arguments of `model check` with which a version of `model` is put through its gates for the topology.
+std::vector<std::string> GateArguments(const Plan& plan, const PlanModel& model,
+                                       const std::vector<std::string>& allow_paths);
+
+// ModelAgent::Parts has what they are.
+struct ModelGates {
+  decltype(ModelAgent::Parts::first_gates) first;
+  decltype(ModelAgent::Parts::gates) each;
+};
+
 // The agent of one run of the plan. Null: its models are files. A replay reads along, and changes nothing.
-Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOptions& options,
-                                                   std::function<ModelAgent::Verdict(const std::string&)> gates,
+Result<std::unique_ptr<ModelAgent>> MakeModelAgent(const Plan& plan, const RunOptions& options, ModelGates gates,
                                                    std::function<void(const std::string&)> warn);
 
 }  // namespace anabranch

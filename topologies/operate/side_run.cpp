@@ -10,7 +10,7 @@ namespace anabranch {
 namespace {
 
 RunSummary RunBeside(const Plan& plan, const Registry& registry, RunOptions options, CancelToken& cancel) {
-  auto models = MakeModelAgent(plan, options, {}, {});
+  auto models = MakeModelAgent(plan, options, ModelGates{}, {});
   RunSummary summary;
   summary.status = models.status();
   if (models.ok() && *models != nullptr) summary.status = (*models)->Begin(cancel);

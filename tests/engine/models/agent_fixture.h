@@ -144,6 +144,7 @@ struct InstanceExtras {
   int64_t counts_ms = 20;
   bool in_place = false;
   std::string loads_file = {};
+  decltype(ModelAgent::Parts::first_gates) first_gates = {};
 };
 
 // An instance with the models "gbt" (node "score") and, if asked for, "other" (node "second").
@@ -174,6 +175,7 @@ struct Instance {
     parts.start = [](const ModelAgent::Model& model) {
       return Result<GenerationRecord::Arm>({model.start, "digest-of-" + model.start});
     };
+    parts.first_gates = std::move(extras.first_gates);
     parts.gates = [gated = gated, open = open](const std::string& folder) {
       ++*gated;
       while (folder == "in/digest-of-slow" && !open->load()) std::this_thread::sleep_for(std::chrono::milliseconds(1));

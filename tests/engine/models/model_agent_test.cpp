@@ -30,6 +30,29 @@ TEST(ModelAgent, TheFirstRunMakesWhatTheFileSaysAGeneration) {
   EXPECT_EQ(again.agent->active(), 1U);
 }
 
+TEST(ModelAgent, AFirstVersionIsWrittenOnceItPassedItsGates) {
+  SharedLog shared;
+  int asked = 0;
+  Status verdict(Code::kInvalid, "always: row 3 is wrong");
+  const auto gates = [&](const ModelAgent::Model& model,
+                         const GenerationRecord::Arm& arm) -> Result<std::map<std::string, std::string>> {
+    ++asked;
+    EXPECT_EQ(model.name + "@" + arm.version, "gbt@7");
+    if (!verdict.ok()) return verdict;
+    return std::map<std::string, std::string>{{"always", "3 rows"}};
+  };
+  for (const bool passes : {false, true, true}) {
+    Instance instance(shared, "0", false, {.first_gates = gates});
+    verdict = passes ? Status() : verdict;
+    const Status begun = instance.agent->Begin(instance.cancel);
+    EXPECT_EQ(begun.ok(), passes) << begun.message();
+    EXPECT_EQ(shared.entries.size(), passes ? 1U : 0U);
+  }
+  EXPECT_EQ(asked, 2) << "the log has an entry for it";
+  EXPECT_EQ(shared.entries[0].gates, (std::map<std::string, std::string>{{"always", "3 rows"}}));
+  EXPECT_EQ(shared.entries[0].start, "7");
+}
+
 TEST(ModelAgent, ADeploymentIsActiveOnceEveryInstanceIsReady) {
   SharedLog shared;
   Instance a(shared, "a"), b(shared, "b");
