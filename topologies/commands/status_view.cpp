@@ -100,12 +100,12 @@ std::string MissingText(const StatusFacts& facts) {
   return text.empty() ? text : "\nmembers of ensembles that were missing:\n" + text;
 }
 
-constexpr const char* kNoTime = "no_time";  // a tally of infer
+constexpr const char* kWithoutTime = "no_time";  // a tally of infer
 
 std::string NoTimeText(const StatusFacts& facts) {
   std::string text;
   for (const std::string& node : facts.nodes) {
-    const int64_t count = CounterOf(facts, node, kNoTime);
+    const int64_t count = CounterOf(facts, node, kWithoutTime);
     if (count != 0) text += "  " + node + ": " + std::to_string(count) + "\n";
   }
   return text.empty() ? text : "\nrecords without a time, scored by the version of the event time:\n" + text;
@@ -185,7 +185,7 @@ std::string StatusJson(const StatusFacts& facts, const NextCommands& next) {
     if (const MissingCounts missing = MissingOf(facts, node); !missing.empty()) {
       counters.AddJson("missing", MissingJson(missing));
     }
-    if (const int64_t count = CounterOf(facts, node, kNoTime); count != 0) counters.AddNumber(kNoTime, count);
+    if (const int64_t count = CounterOf(facts, node, kWithoutTime); count != 0) counters.AddNumber(kWithoutTime, count);
     nodes.AddJson(node, counters.text());
   }
   for (const auto& [source, partitions] : facts.positions) {
