@@ -22,7 +22,7 @@ export const announcement = computed(() => {
   return now?.failure ? `Stage ${now.failure.stage} stopped: ${causeOf(now.failure)}` : "";
 });
 
-// ------------------------------------------------------------------ the token
+// --- the token
 // It comes in the address (#t=…), stays in this tab, and travels in a header. There is no cookie, so no other site can
 // make this browser send it.
 const TOKEN = "anabranch-token";
@@ -45,7 +45,7 @@ export function setToken(value) {
   try { sessionStorage.setItem(TOKEN, token.value); } catch { /* this tab forgets it with the page */ }
 }
 
-// ------------------------------------------------------------------ requests
+// --- requests
 export class ApiError extends Error {
   constructor(status, body) {
     const error = body?.error || {};
@@ -115,7 +115,7 @@ export const query = (values) =>
   Object.entries(values).filter(([, value]) => value !== "" && value != null)
     .map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&");
 
-// ------------------------------------------------------------------ live numbers
+// --- live numbers
 /** Fetches the live numbers once; the topology only where it is another one. */
 export async function refresh() {
   const id = pipelineId.value;
